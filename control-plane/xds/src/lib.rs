@@ -1,0 +1,1 @@
+//! Speaks Envoy protobufs.

@@ -1,0 +1,31 @@
+//! Decides one request: which version of a service answers, whether a copy goes to another one, which flags it carries.
+//!
+//! Pure: no I/O, clock or randomness. The filter runs it inside the proxy, the control plane compiles every policy with it
+//! before pushing, and `shunt explain` runs it on the command line, so all three always agree.
+//!
+//! [`RoutingPolicy`] is what is pushed, [`compile`] turns it into a [`Router`], [`Router::lookup`] finds the [`Service`] of a
+//! request and [`Service::decide`] makes the [`Decision`].
+
+pub mod compile;
+pub mod cookie;
+pub mod decide;
+pub mod decision;
+pub mod flag;
+pub mod hosts;
+pub mod key;
+pub mod matching;
+pub mod names;
+pub mod policy;
+pub mod report;
+pub mod request;
+pub mod router;
+pub mod split;
+pub mod weight;
+
+pub use compile::{PolicyError, compile};
+pub use decision::{Decision, Reason};
+pub use names::{RolloutId, RouteHeader, VersionName};
+pub use policy::{RoutingPolicy, ServicePolicy};
+pub use request::{Needs, Request};
+pub use router::{Router, Service};
+pub use weight::Weight;

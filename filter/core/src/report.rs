@@ -1,0 +1,122 @@
+//! What every filter instance tells the control plane: the generation it runs, and cumulative counters.
+//!
+//! Counters are cumulative per VM, so a lost post loses nothing. Those under [`EpochReport`] are cumulative within the epoch.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::{RolloutId, VersionName};
+
+/// Upper bounds of the latency buckets, milliseconds; one more bucket counts what is slower.
+pub const LATENCY_BOUNDS_MS: [u32; 16] = [1, 2, 5, 10, 20, 35, 50, 75, 100, 200, 300, 500, 1_000, 2_000, 5_000, 10_000];
+
+/// Number of latency buckets.
+pub const LATENCY_BUCKETS: usize = LATENCY_BOUNDS_MS.len() + 1;
+
+/// Number of slots of the hash space that bitmaps cover; slot = point / [`POINTS_PER_SLOT`].
+pub const SLOTS: u16 = 10_000;
+
+/// Points in one slot.
+pub const POINTS_PER_SLOT: u32 = 100;
+
+/// One post of one filter VM.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Envoy's node id.
+    pub node: String,
+    /// Random, made when the VM starts; a new one starts from zero.
+    pub vm: String,
+    /// Grows with each post of this VM; an older one is ignored.
+    pub sequence: u64,
+    /// The generation this VM decides with.
+    pub generation: u64,
+    /// True for the last post of a VM.
+    #[serde(default, rename = "final")]
+    pub last: bool,
+    /// By service; those of the policy, and those that left it with requests still open.
+    #[serde(default)]
+    pub services: BTreeMap<RolloutId, ServiceReport>,
+}
+
+/// Counters of one service in one VM, since the VM started.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceReport {
+    /// Requests that had no key though a chain is configured.
+    #[serde(default)]
+    pub keyless: u64,
+    /// Another version answered than was decided.
+    #[serde(default)]
+    pub misrouted: u64,
+    /// No cluster was chosen: a direct response or a missing cluster.
+    #[serde(default)]
+    pub unrouted: u64,
+    /// Decisions that said stable because the decided version was not serving.
+    #[serde(default)]
+    pub not_serving: u64,
+    /// Copies asked for, by version.
+    #[serde(default)]
+    pub mirrored: BTreeMap<VersionName, u64>,
+    /// By decided version: all requests, whatever assigned them.
+    #[serde(default)]
+    pub versions: BTreeMap<VersionName, Counters>,
+    /// By rule: requests it assigned.
+    #[serde(default)]
+    pub rules: BTreeMap<String, u64>,
+    /// By flag and version (value): decisions.
+    #[serde(default)]
+    pub flags: BTreeMap<String, BTreeMap<VersionName, u64>>,
+    /// While an analysis runs: the newest epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<EpochReport>,
+}
+
+/// Requests of one version. `started - ended()` is what still runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counters {
+    /// Requests decided.
+    pub started: u64,
+    /// Ended well.
+    pub succeeded: u64,
+    /// Ended badly (design §3.7).
+    pub failed: u64,
+    /// The client left.
+    pub cancelled: u64,
+    /// Ended without counting: replies of ours, internal redirects.
+    #[serde(default)]
+    pub uncounted: u64,
+    /// Time to response headers, by [`LATENCY_BOUNDS_MS`]; empty means all zero.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latency: Vec<u64>,
+}
+
+impl Counters {
+    /// Requests that ended, whatever the class.
+    pub fn ended(&self) -> u64 {
+        self.succeeded.saturating_add(self.failed).saturating_add(self.cancelled).saturating_add(self.uncounted)
+    }
+}
+
+/// Requests assigned by the service's split, decided and answered under one epoch. A misrouted one is in neither arm.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EpochReport {
+    /// The service's epoch (policy).
+    pub epoch: u64,
+    /// By version.
+    pub versions: BTreeMap<VersionName, Counters>,
+    /// Slots with at least one ended request.
+    pub seen: Slots,
+    /// Slots with at least one failed request.
+    pub failed: Slots,
+}
+
+/// A set of slots of the hash space. On the wire: lower-case hex of either a bitmap (first character `b`) or a list of
+/// four-digit slot numbers (`l`), whichever is shorter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Slots {
+    words: Vec<u64>,
+}

@@ -1,0 +1,1 @@
+//! Real processes for tests, demo and benchmarks.

@@ -1,0 +1,3 @@
+//! What people type: set-up, demo, test, bench.
+
+fn main() {}
