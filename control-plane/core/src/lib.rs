@@ -1,1 +1,31 @@
-//! Pure core of the control plane.
+//! The control plane's pure core: what users write, what will happen, what happened, and what happens next.
+//!
+//! No I/O, clock or randomness: time and measurements come in as arguments. One reconcile of one Rollout is
+//! specification -> [`Plan`] -> [`desired`] -> (the world) -> [`Observation`] -> [`advance`] -> next [`State`] and a journal entry.
+
+pub mod advance;
+pub mod analysis;
+pub mod command;
+pub mod delivery;
+pub mod desired;
+pub mod explain;
+pub mod journal;
+pub mod lint;
+pub mod manifest;
+pub mod merge;
+pub mod mesh_policy;
+pub mod observation;
+pub mod plan;
+pub mod ranges;
+pub mod rollout;
+pub mod state;
+pub mod status;
+pub mod time;
+
+pub use advance::advance;
+pub use command::{Command, Verb};
+pub use desired::{Desired, desired};
+pub use observation::Observation;
+pub use plan::{Plan, Step};
+pub use state::{Phase, State};
+pub use time::{Span, Time};

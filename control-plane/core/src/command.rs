@@ -1,0 +1,36 @@
+//! What somebody asks of a running Rollout: a verb, and the revision its author saw.
+
+use serde::{Deserialize, Serialize};
+
+/// One request of a person or a pipeline. [`crate::advance`] ignores one whose revision is past, so a double click acts once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Command {
+    /// Unique, given by the store.
+    pub id: u64,
+    /// What to do.
+    pub verb: Verb,
+    /// The state's revision that the author saw; none: whatever it is now (resolved when the command is stored).
+    pub revision: u64,
+    /// Who asked.
+    pub by: String,
+    /// Why, in the author's words; may be empty.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// What can be asked. `release` is not among them: it edits the manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verb {
+    /// Ends the wait of the current step: a pause, or a pass that does not come.
+    Promote,
+    /// Holds the run where it is.
+    Pause,
+    /// Ends a hold.
+    Resume,
+    /// Ends the run: all keys to stable, the release is refused.
+    Abort,
+    /// Starts a refused release again.
+    Retry,
+}

@@ -1,0 +1,196 @@
+//! What is recorded of a Rollout: enough to go on after a crash at any line. Traffic, routes and scale are derived from it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use shunt_filter_core::policy::Range;
+use shunt_filter_core::{VersionName, Weight};
+
+use crate::plan::Backend;
+use crate::time::Time;
+
+/// The recorded state of one Rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Grows by one with each recorded transition.
+    pub revision: u64,
+    /// Gets all traffic that nothing else claims.
+    pub stable: VersionName,
+    /// What the default route names.
+    pub default_route: DefaultRoute,
+    /// Versions with clusters and routes of ours, and how far each is.
+    pub installed: BTreeMap<VersionName, Installed>,
+    /// Number of the last attempt; part of the salt.
+    pub attempt: u64,
+    /// Raised whenever the split changes; slot bitmaps belong to it.
+    pub epoch: u64,
+    /// The running release.
+    pub run: Option<Run>,
+    /// The old version while it is kept warm after a promotion.
+    pub previous: Option<Previous>,
+    /// The release that was refused last; Degraded while `release:` still names it.
+    pub refused: Option<Refused>,
+    /// Set when the manifest is gone: the Rollout is on its way out.
+    pub retiring: Option<Retiring>,
+}
+
+/// What the default route names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DefaultRoute {
+    /// Every proxy has it: the filter may leave the route header out for this version.
+    Settled(VersionName),
+    /// On its way to this version: the header is always written.
+    Changing {
+        /// The new one.
+        to: VersionName,
+    },
+}
+
+impl DefaultRoute {
+    /// The version that the route should name.
+    pub fn target(&self) -> &VersionName {
+        match self {
+            DefaultRoute::Settled(version) | DefaultRoute::Changing { to: version } => version,
+        }
+    }
+}
+
+/// A version with a cluster and a route of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installed {
+    /// Where it runs, as last accepted; kept while it leaves although the manifest no longer says it.
+    pub backend: Backend,
+    /// How far it is.
+    pub stage: Installation,
+}
+
+/// How far a version is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Installation {
+    /// Cluster and route are on their way; nothing may name it yet.
+    Installing,
+    /// In place everywhere: may be named.
+    Serving,
+    /// No longer in the manifest and no longer named; goes when that is proved and its requests have ended.
+    Leaving {
+        /// Since when.
+        since: Time,
+    },
+}
+
+/// One execution of the strategy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The version being released.
+    pub candidate: VersionName,
+    /// When it started.
+    pub started: Time,
+    /// The split of this attempt; ranges of the candidate only, what they leave over is stable's.
+    pub ranges: Vec<Range>,
+    /// The candidate's share of keys.
+    pub weight: Weight,
+    /// Where it is.
+    pub stage: Stage,
+    /// Since when it is there.
+    pub since: Time,
+    /// A hold, by command or by a deadline.
+    pub paused: Option<Paused>,
+    /// The last epoch in which the analysis passed, or somebody went on without it.
+    pub passed: Option<u64>,
+}
+
+/// Where a run is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// The candidate is being installed.
+    Preparing,
+    /// A step is published and not yet proved.
+    Applying {
+        /// Index into the plan's steps.
+        step: usize,
+    },
+    /// A step is proved; its wait, if any, is on.
+    Holding {
+        /// Index into the plan's steps.
+        step: usize,
+    },
+    /// All keys go to the candidate by policy; not yet proved.
+    Shifting,
+    /// The default route goes to the candidate; not yet proved.
+    Switching,
+    /// All keys go back to stable; not yet proved.
+    Reverting(Ending),
+    /// Nobody is sent to the candidate any more; its requests in flight end.
+    Draining(Ending),
+}
+
+/// Why a run ends without promotion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// Aborted: the release is refused for this reason.
+    Refused {
+        /// With numbers in it.
+        reason: String,
+    },
+    /// `release:` names stable again.
+    RolledBack,
+    /// `release:` names a third version.
+    Superseded,
+    /// The manifest is gone.
+    Deleted,
+}
+
+/// A hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// Since when.
+    pub at: Time,
+    /// Why, and by whom.
+    pub reason: String,
+}
+
+/// The old version after a promotion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Previous {
+    /// Its name.
+    pub version: VersionName,
+    /// Warm until then.
+    pub until: Time,
+}
+
+/// A refused release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The version.
+    pub version: VersionName,
+    /// Why, with numbers.
+    pub reason: String,
+    /// When.
+    pub at: Time,
+}
+
+/// A Rollout whose manifest is gone, after its run has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Retiring {
+    /// The run is being ended.
+    EndingRun,
+    /// The service leaves the policy.
+    LeavingPolicy,
+    /// Routes and clusters are taken away.
+    LeavingRoutes,
+    /// Nothing of it is left: the store may forget it.
+    Gone,
+}
+
+/// What a glance needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Phase {
+    /// `release:` is stable.
+    Healthy,
+    /// A run is on its way.
+    Progressing,
+    /// A run waits for somebody.
+    Paused,
+    /// `release:` was refused.
+    Degraded,
+}

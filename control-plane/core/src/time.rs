@@ -1,0 +1,107 @@
+//! Points in time and spans, in milliseconds; always passed in, never read from a clock here.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Time(pub u64);
+
+impl Time {
+    /// How long ago `earlier` was; zero when it lies in the future (clocks step back).
+    pub fn since(self, earlier: Time) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The time `span` later.
+    pub fn after(self, span: Span) -> Time {
+        Time(self.0.saturating_add(span.0))
+    }
+}
+
+/// A length of time in milliseconds; text is a number with its unit: `300ms`, `10s`, `5m`, `2h`, `30d`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Span(pub u64);
+
+/// Not a span.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} is not a duration: write a whole number with its unit, one of ms, s, m, h, d, for example 10m")]
+pub struct SpanError(String);
+
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+impl Span {
+    /// From milliseconds.
+    pub const fn millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// From seconds.
+    pub const fn seconds(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(1_000))
+    }
+}
+
+impl FromStr for Span {
+    type Err = SpanError;
+    fn from_str(text: &str) -> Result<Self, SpanError> {
+        let wrong = || SpanError(text.to_owned());
+        let end = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let (number, unit) = text.split_at_checked(end).ok_or_else(wrong)?;
+        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+        number.parse::<u64>().ok().and_then(|n| n.checked_mul(*factor)).map(Self).ok_or_else(wrong)
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = SpanError;
+    fn try_from(text: String) -> Result<Self, SpanError> {
+        text.parse()
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> Self {
+        span.to_string()
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = |factor: u64| self.0.checked_rem(factor) == Some(0);
+        match UNITS.iter().rev().find(|(_, factor)| self.0 > 0 && whole(*factor)) {
+            Some((unit, factor)) => write!(f, "{}{unit}", self.0.checked_div(*factor).unwrap_or(0)),
+            None => write!(f, "0s"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_case::test_case;
+
+    #[test_case("300ms", 300)]
+    #[test_case("10s", 10_000)]
+    #[test_case("5m", 300_000)]
+    #[test_case("30d", 2_592_000_000)]
+    fn round_trip(text: &str, millis: u64) {
+        assert_eq!(text.parse::<Span>().unwrap(), Span(millis));
+        assert_eq!(Span(millis).to_string(), text);
+    }
+
+    #[test_case("10"; "no unit")]
+    #[test_case("m"; "no number")]
+    #[test_case("-1s"; "negative")]
+    #[test_case("1.5h"; "fraction")]
+    #[test_case("99999999999999999999d"; "too large")]
+    #[test_case(""; "empty")]
+    fn refused(text: &str) {
+        assert!(text.parse::<Span>().is_err());
+    }
+}
