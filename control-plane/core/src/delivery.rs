@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use shunt_filter_core::RolloutId;
 use shunt_filter_core::report::{EpochReport, Report, ServiceReport};
 
-use crate::observation::Delivery;
+use crate::observation::{Delivery, Misrouting};
 use crate::time::Time;
 
 /// All that the filters told, kept in memory: after a restart nothing is proved until it is reported again.
@@ -33,8 +33,8 @@ impl Reports {
         todo!()
     }
 
-    /// When misrouted or unrouted of this service last grew; `None` when never.
-    pub fn misrouted_at(&self, _id: &RolloutId) -> Option<Time> {
+    /// Whether misrouted or unrouted requests of this service grow.
+    pub fn misrouting(&self, _id: &RolloutId, _now: Time) -> Misrouting {
         todo!()
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 
 use crate::analysis::Verdict;
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// What the world looked like at one moment, as far as one Rollout is concerned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,8 +18,8 @@ pub struct Observation {
     /// Whether every proxy has this Rollout's clusters, endpoints and routes as last published, proved by a generation pushed
     /// after their acknowledgement. Always live with external routing.
     pub routes: Delivery,
-    /// When another version than the decided one last answered, as far as known; the start of observation when it never did.
-    pub misrouted_at: Time,
+    /// Whether other versions answer than were decided.
+    pub misrouting: Misrouting,
     /// Misrouted or unrouted requests so far, for people.
     pub misrouted: u64,
     /// By version; one that nobody ever named is absent and has no requests.
@@ -27,6 +27,24 @@ pub struct Observation {
     /// One per metric of the plan, in its order; empty while nothing is analysed.
     pub verdicts: Vec<Verdict>,
 }
+
+/// Whether requests are answered by another version than was decided, or by none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Misrouting {
+    /// Not within the last [`MISROUTED_QUIET`]; `since` is the last time it happened, or when observation began.
+    Quiet {
+        /// See above.
+        since: Time,
+    },
+    /// It happens, with pauses shorter than [`MISROUTED_QUIET`].
+    Growing {
+        /// When it began.
+        since: Time,
+    },
+}
+
+/// How long nothing may be misrouted before a step counts as proved (design §4, *Proof of a step*).
+pub const MISROUTED_QUIET: Span = Span::seconds(3);
 
 /// Requests of one version, summed over all proxies.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

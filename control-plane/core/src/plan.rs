@@ -49,6 +49,8 @@ pub struct Plan {
     pub health: Option<HealthCheck>,
     /// Longest time a request may take; none: Envoy's default of 15 s.
     pub timeout: Option<Span>,
+    /// True when the manifest is gone: the Rollout is on its way out. Set by the platform, not by compiling.
+    pub gone: bool,
     /// Where values came from that the Rollout does not set itself, for `explain`: field path -> source.
     pub sources: std::collections::BTreeMap<String, String>,
 }
