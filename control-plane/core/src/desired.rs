@@ -1,10 +1,13 @@
 //! (plan, state) -> what the world should be.
 
 use serde::{Deserialize, Serialize};
-use shunt_filter_core::{RolloutId, ServicePolicy, VersionName};
+use shunt_filter_core::names::{fallback_cluster, version_cluster};
+use shunt_filter_core::policy::{Mirror, Rule, Split, VersionPolicy};
+use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
 
-use crate::plan::{HealthCheck, Plan, Version};
-use crate::state::State;
+use crate::plan::{Backend, HealthCheck, Plan, PlannedRule, Routing, Step, Version};
+use crate::ranges::reshape;
+use crate::state::{DefaultRoute, Ending, Installation, Installed, Retiring, Run, Stage, State};
 use crate::time::Span;
 
 /// What one Rollout wants of the world.
@@ -38,6 +41,158 @@ pub struct Routes {
 }
 
 /// What the world should be.
-pub fn desired(_plan: &Plan, _state: &State) -> Desired {
-    todo!()
+pub fn desired(plan: &Plan, state: &State) -> Desired {
+    Desired { service: service(plan, state), routes: routes(plan, state) }
+}
+
+fn service(plan: &Plan, state: &State) -> Option<ServicePolicy> {
+    if !in_policy(plan, state) {
+        return None;
+    }
+    Some(ServicePolicy {
+        name: plan.id.clone(),
+        hosts: plan.hosts.clone(),
+        short_hosts: Vec::new(),
+        port: plan.port,
+        epoch: state.epoch,
+        stable: state.stable.clone(),
+        default_route: default_route(plan, state),
+        versions: state.installed.iter().map(|(name, installed)| version_policy(plan, state, name, installed)).collect(),
+        key: plan.key.clone(),
+        keyless: plan.keyless,
+        rules: rules(plan, state),
+        split: split(plan, state),
+        mirror: mirror(plan, state),
+        flags: Vec::new(),
+        analysis: state.run.is_some() || state.previous.is_some(),
+    })
+}
+
+/// Only services with something to decide are in the policy, so that its size follows active rollouts.
+fn in_policy(plan: &Plan, state: &State) -> bool {
+    let held_by_default = match &plan.routing {
+        Routing::Managed => matches!(state.default_route, DefaultRoute::Changing { .. }),
+        Routing::External { default_route } => *default_route != state.stable,
+    };
+    let leaving = matches!(state.retiring, Some(Retiring::LeavingPolicy | Retiring::LeavingRoutes | Retiring::Gone));
+    !leaving && (state.run.is_some() || state.previous.is_some() || held_by_default || !plan.rules.is_empty())
+}
+
+fn default_route(plan: &Plan, state: &State) -> Option<VersionName> {
+    match (&plan.routing, &state.default_route) {
+        (Routing::External { default_route }, _) => Some(default_route.clone()),
+        (Routing::Managed, DefaultRoute::Settled(version)) => Some(version.clone()),
+        (Routing::Managed, DefaultRoute::Changing { .. }) => None,
+    }
+}
+
+fn version_policy(plan: &Plan, state: &State, name: &VersionName, installed: &Installed) -> VersionPolicy {
+    let (clusters, aggregate) = match &installed.backend {
+        Backend::Cluster(cluster) => (vec![cluster.clone()], false),
+        Backend::Endpoints(_) => {
+            let own = version_cluster(&plan.id, name);
+            // The version that the default route names has nothing to fall back to, so its cluster's name is proof enough.
+            let plain = state.default_route == DefaultRoute::Settled(name.clone());
+            (vec![fallback_cluster(&plan.id, name), own], !plain)
+        }
+    };
+    VersionPolicy { name: name.clone(), serving: installed.stage == Installation::Serving, clusters, aggregate }
+}
+
+/// Overrides of the mesh, then long-lived rules, then the cohorts of the run's steps so far.
+fn rules(plan: &Plan, state: &State) -> Vec<Rule> {
+    let cohorts = state.run.iter().flat_map(|run| steps_so_far(plan, run)).filter_map(|step| match step {
+        Step::Rule(rule) => Some(rule),
+        _ => None,
+    });
+    plan.rules.iter().chain(cohorts).filter_map(|rule| rule_policy(plan, state, rule)).collect()
+}
+
+fn rule_policy(plan: &Plan, state: &State, rule: &PlannedRule) -> Option<Rule> {
+    let version = rule.version.as_ref().or_else(|| state.run.as_ref().filter(|run| exposed(run)).map(|run| &run.candidate))?;
+    if withheld(state, version).is_some() || !state.installed.contains_key(version) {
+        return None;
+    }
+    let ranges = reshape(&[], &[(version.clone(), rule.weight)]);
+    let salt = format!("{}/rule/{}", plan.id, rule.name);
+    Some(Rule { name: rule.name.clone(), matches: rule.matches.clone(), split: Split { salt, ranges, ..Split::default() } })
+}
+
+/// Why rules and mirrors that name this version fall through, if they do: it was refused and somebody must decide first.
+pub fn withheld<'s>(state: &'s State, version: &VersionName) -> Option<&'s str> {
+    let recorded = state.refused.as_ref().filter(|refused| refused.version == *version).map(|refused| refused.reason.as_str());
+    let ending = state.run.as_ref().filter(|run| run.candidate == *version).and_then(|run| match &run.stage {
+        Stage::Reverting(Ending::Refused { reason }) | Stage::Draining(Ending::Refused { reason }) => Some(reason.as_str()),
+        _ => None,
+    });
+    ending.or(recorded)
+}
+
+/// Whether the run may send anybody to its candidate.
+fn exposed(run: &Run) -> bool {
+    match run.stage {
+        Stage::Preparing | Stage::Reverting(_) | Stage::Draining(_) => false,
+        Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => true,
+    }
+}
+
+fn steps_so_far<'p>(plan: &'p Plan, run: &Run) -> &'p [Step] {
+    match run.stage {
+        Stage::Applying { step } | Stage::Holding { step } => plan.steps.get(..=step).unwrap_or(&plan.steps),
+        _ => &[],
+    }
+}
+
+fn split(plan: &Plan, state: &State) -> Split {
+    let ranges = state.run.as_ref().filter(|run| exposed(run)).map(|run| run.ranges.clone()).unwrap_or_default();
+    Split { salt: format!("{}/{}", plan.id, state.attempt), ranges, ..Split::default() }
+}
+
+fn mirror(plan: &Plan, state: &State) -> Option<Mirror> {
+    let run = state.run.as_ref()?;
+    let step = steps_so_far(plan, run).iter().rev().find_map(|step| match step {
+        Step::Mirror(mirror) => Some(mirror),
+        _ => None,
+    })?;
+    if step.weight == Weight::ZERO || withheld(state, &run.candidate).is_some() {
+        return None;
+    }
+    Some(Mirror {
+        split: Split {
+            salt: format!("{}/{}", plan.id, state.attempt),
+            ranges: reshape(&[], &[(run.candidate.clone(), step.weight)]),
+            ..Split::default()
+        },
+        matches: step.matches.clone(),
+        unsafe_methods: step.unsafe_methods,
+        max_body_bytes: step.max_body_bytes,
+    })
+}
+
+fn routes(plan: &Plan, state: &State) -> Option<Routes> {
+    let leaving = matches!(state.retiring, Some(Retiring::LeavingRoutes | Retiring::Gone));
+    if leaving || plan.routing != Routing::Managed {
+        return None;
+    }
+    let versions = state.installed.iter().map(|(name, installed)| Version { name: name.clone(), backend: installed.backend.clone() });
+    Some(Routes {
+        id: plan.id.clone(),
+        hosts: plan.hosts.clone(),
+        port: plan.port,
+        default: state.default_route.target().clone(),
+        versions: versions.collect(),
+        mirrors: mirrors(plan, state),
+        health: plan.health.clone(),
+        timeout: plan.timeout,
+    })
+}
+
+/// Routes with copies stand from the run's first moment to its last, so that a mirror step changes the policy only.
+fn mirrors(plan: &Plan, state: &State) -> Vec<(VersionName, VersionName)> {
+    let wanted = plan.steps.iter().any(|step| matches!(step, Step::Mirror(_)));
+    let Some(run) = state.run.as_ref().filter(|_| wanted) else {
+        return Vec::new();
+    };
+    let others = state.installed.keys().filter(|name| **name != run.candidate);
+    others.map(|name| (name.clone(), run.candidate.clone())).collect()
 }

@@ -178,6 +178,21 @@ impl FromStr for RouteHeader {
     }
 }
 
+/// The Envoy cluster of one version.
+pub fn version_cluster(rollout: &RolloutId, version: &VersionName) -> String {
+    format!("shunt/{rollout}/{version}")
+}
+
+/// The aggregate cluster of one version and the one that the default route names.
+pub fn fallback_cluster(rollout: &RolloutId, version: &VersionName) -> String {
+    format!("shunt/{rollout}/{version}/fallback")
+}
+
+/// The bounded cluster that gets copies.
+pub fn shadow_cluster(rollout: &RolloutId, version: &VersionName) -> String {
+    format!("shunt/{rollout}/{version}/shadow")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
