@@ -5,7 +5,7 @@ use shunt_filter_core::names::{fallback_cluster, version_cluster};
 use shunt_filter_core::policy::{Mirror, Rule, Split, VersionPolicy};
 use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
 
-use crate::plan::{Backend, HealthCheck, Plan, PlannedRule, Routing, Step, Version};
+use crate::plan::{Backend, HealthCheck, Plan, PlannedRule, Role, Routing, Step, Version};
 use crate::ranges::reshape;
 use crate::state::{DefaultRoute, Ending, Installation, Installed, Retiring, Run, Stage, State};
 use crate::time::Span;
@@ -109,7 +109,11 @@ fn rules(plan: &Plan, state: &State) -> Vec<Rule> {
 }
 
 fn rule_policy(plan: &Plan, state: &State, rule: &PlannedRule) -> Option<Rule> {
-    let version = rule.version.as_ref().or_else(|| state.run.as_ref().filter(|run| exposed(run)).map(|run| &run.candidate))?;
+    let version = match (&rule.version, rule.role) {
+        (Some(version), _) => version,
+        (None, Role::Stable) => &state.stable,
+        (None, Role::Candidate) => &state.run.as_ref().filter(|run| exposed(run))?.candidate,
+    };
     if withheld(state, version).is_some() || !state.installed.contains_key(version) {
         return None;
     }

@@ -99,10 +99,24 @@ pub struct PlannedRule {
     pub name: String,
     /// Any of these; empty: every request.
     pub matches: Vec<Match>,
-    /// Who answers; none: the candidate of the run (rules of steps).
+    /// Who answers; none: whoever has `role` (rules of steps, overrides of the mesh policy).
     pub version: Option<VersionName>,
+    /// Who answers when `version` is none.
+    #[serde(default)]
+    pub role: Role,
     /// Share of the matching keys.
     pub weight: Weight,
+}
+
+/// A version by what it is at the moment, for rules that do not name one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// The version being released; without a run the rule falls through.
+    #[default]
+    Candidate,
+    /// Stable, whatever the split says.
+    Stable,
 }
 
 /// One step of a release.
@@ -153,4 +167,19 @@ pub struct HealthCheck {
     pub unhealthy_threshold: u32,
     /// Successes until healthy.
     pub healthy_threshold: u32,
+}
+
+/// As written in the manifest, on one line.
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Step::SetWeight(weight) => write!(f, "setWeight {}", weight.as_percent()),
+            Step::Pause(Some(span)) => write!(f, "pause {span}"),
+            Step::Pause(None) => f.write_str("pause"),
+            Step::Rule(rule) if rule.weight == Weight::ALL => write!(f, "rule {}", rule.name),
+            Step::Rule(rule) => write!(f, "rule {} {}", rule.name, rule.weight.as_percent()),
+            Step::Mirror(mirror) => write!(f, "mirror {}", mirror.weight.as_percent()),
+            Step::Analysis(span) => write!(f, "analysis {span}"),
+        }
+    }
 }
