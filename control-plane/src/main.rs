@@ -1,3 +1,11 @@
 //! The `shunt` binary.
 
-fn main() {}
+mod cli;
+mod serve;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -1,0 +1,185 @@
+//! What the API needs from the process that it runs in: shared values to show, channels to ask. No state is changed here.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use shunt_core::journal::Entry;
+use shunt_core::manifest::ManifestError;
+use shunt_core::status::RolloutView;
+use shunt_core::{Plan, State, Time, Verb};
+use shunt_filter_core::report::Report;
+use shunt_filter_core::{RolloutId, RoutingPolicy, VersionName};
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::metrics::Metrics;
+
+/// Everything the API reads and whom it asks. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// All Rollouts, in order of id, replaced as a whole whenever one of them changes.
+    pub rollouts: watch::Receiver<Arc<Vec<Arc<RolloutNow>>>>,
+    /// The policy last published; format, generation 0 and no services before the first one.
+    pub policy: watch::Receiver<Arc<RoutingPolicy>>,
+    /// Proxies that are connected, expected or reporting, in order of node id.
+    pub proxies: watch::Receiver<Arc<Vec<ProxyView>>>,
+    /// What is wrong with the manifests as they are now; their last good versions keep running.
+    pub problems: watch::Receiver<Arc<Vec<ManifestError>>>,
+    /// Commands and questions; answered by the process.
+    pub asks: mpsc::Sender<Ask>,
+    /// Posts of the filters. Bounded: when it is full the post is answered 503; counters are cumulative, so nothing is lost.
+    pub reports: mpsc::Sender<Report>,
+    /// True once the state is read, all Rollouts have contributed and xDS is served: `/readyz`.
+    pub ready: watch::Receiver<bool>,
+    /// True once the process wants to end: open event streams end.
+    pub stopping: watch::Receiver<bool>,
+    /// What the process counts itself; `/metrics` adds what it computes from the values above.
+    pub metrics: Metrics,
+}
+
+/// One Rollout at one moment: how it is shown, and what that was made of (`explain` runs on it).
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolloutNow {
+    /// What people see.
+    pub view: RolloutView,
+    /// What it should do.
+    pub plan: Plan,
+    /// Where it is.
+    pub state: State,
+}
+
+/// One proxy as its connection and its reports show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProxyView {
+    /// Envoy's node id.
+    pub node: String,
+    /// Whether it has an xDS stream open now.
+    pub connected: bool,
+    /// Whether it is recorded as possibly holding a policy of ours: a version is destroyed only when it agrees or is gone.
+    pub expected: bool,
+    /// Generation of its slowest VM; none: never reported to this process.
+    pub generation: Option<u64>,
+    /// Filter VMs that live, as reported.
+    pub vms: u32,
+    /// Its last report.
+    pub last_report: Option<Time>,
+    /// True: no report for 30 s, or none at all.
+    pub silent: bool,
+    /// What it refused and has not accepted since.
+    pub rejected: Vec<Rejection>,
+}
+
+/// Something that a proxy refused (a NACK).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rejection {
+    /// Kind of resource: `clusters`, `endpoints`, `listeners`, `routes`, `extensions`.
+    pub kind: String,
+    /// The proxy's own words.
+    pub error: String,
+    /// When.
+    pub at: Time,
+}
+
+/// Something only the process can do or know. A dropped `reply` is answered 503.
+#[derive(Debug)]
+pub enum Ask {
+    /// Leave a command for a Rollout.
+    Command {
+        /// Which.
+        rollout: RolloutId,
+        /// What to do.
+        verb: Verb,
+        /// The revision the author saw; none: whatever it is now.
+        revision: Option<u64>,
+        /// Who asks.
+        by: String,
+        /// Why; may be empty.
+        reason: String,
+        /// Answered with what `advance` made of it: done, or refused ([`Refusal::Stale`], [`Refusal::NotNow`]).
+        reply: Reply<Accepted>,
+    },
+    /// Edit `spec.release` of the manifest.
+    Release {
+        /// Which.
+        rollout: RolloutId,
+        /// The version that should be stable.
+        version: VersionName,
+        /// Who asks.
+        by: String,
+        /// Answered once the file is written.
+        reply: Reply<Accepted>,
+    },
+    /// The journal of a Rollout (also of one whose manifest is gone).
+    History {
+        /// Which.
+        rollout: RolloutId,
+        /// At most so many of the newest entries.
+        limit: usize,
+        /// Oldest first.
+        reply: Reply<Vec<Entry>>,
+    },
+    /// A proxy is gone for good: it is expected no longer.
+    Forget {
+        /// Envoy's node id.
+        node: String,
+        /// Answered once that is recorded.
+        reply: Reply<()>,
+    },
+}
+
+/// Where an answer goes.
+pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
+
+/// A command or release that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Accepted {
+    /// The Rollout's revision after it.
+    pub revision: u64,
+    /// What happened, one sentence for people.
+    pub message: String,
+}
+
+/// Why something asked was not done. The text says what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// There is no such Rollout (404).
+    #[error("there is no Rollout {0}")]
+    UnknownRollout(RolloutId),
+    /// There is no such version in its manifest (404).
+    #[error("{rollout} has no version {version}: it has {}", names(.known))]
+    UnknownVersion {
+        /// Which Rollout.
+        rollout: RolloutId,
+        /// What was asked for.
+        version: VersionName,
+        /// What it has.
+        known: Vec<VersionName>,
+    },
+    /// There is no such proxy (404).
+    #[error("no proxy {0} is known: `shunt proxies` lists them")]
+    UnknownProxy(String),
+    /// The author saw an older revision (409).
+    #[error("the command names revision {seen}, but it is at {now} by now: look again, then decide")]
+    Stale {
+        /// What the author saw.
+        seen: u64,
+        /// What it is.
+        now: u64,
+    },
+    /// It makes no sense in this state (409); the text says why and what would.
+    #[error("{0}")]
+    NotNow(String),
+    /// The manifest cannot be edited (409); the text names file and line, and what to write there.
+    #[error("{0}")]
+    ReadOnly(String),
+    /// The store failed (503); the text says how.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+fn names(versions: &[VersionName]) -> String {
+    versions.iter().map(VersionName::as_str).collect::<Vec<_>>().join(", ")
+}

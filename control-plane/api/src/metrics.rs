@@ -1,0 +1,51 @@
+//! What the process counts itself, for `/metrics`.
+
+use std::sync::Arc;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Counters that the process raises; clones share them.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Time of one reconcile of one Rollout, seconds.
+    pub reconcile_seconds: Histogram,
+    /// Reconciles that failed (the store, a proxy's refusal is none).
+    pub reconcile_failures: Counter,
+    /// Policies published.
+    pub policies_published: Counter,
+    /// Reports of filters taken.
+    pub reports_taken: Counter,
+    /// Reports turned away because too many waited.
+    pub reports_refused: Counter,
+    registry: Arc<Registry>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            reconcile_seconds: Histogram::new([0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5]),
+            reconcile_failures: Counter::default(),
+            policies_published: Counter::default(),
+            reports_taken: Counter::default(),
+            reports_refused: Counter::default(),
+            registry: Arc::default(),
+        };
+        let mut registry = Registry::with_prefix("shunt");
+        registry.register("reconcile_seconds", "Time of one reconcile of one Rollout", metrics.reconcile_seconds.clone());
+        registry.register("reconcile_failures", "Reconciles that failed", metrics.reconcile_failures.clone());
+        registry.register("policies_published", "Policies published", metrics.policies_published.clone());
+        registry.register("reports_taken", "Reports of filters taken", metrics.reports_taken.clone());
+        registry.register("reports_refused", "Reports of filters turned away because too many waited", metrics.reports_refused.clone());
+        metrics.registry = Arc::new(registry);
+        metrics
+    }
+}
+
+impl Metrics {
+    /// For encoding.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+}

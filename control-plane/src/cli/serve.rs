@@ -1,0 +1,58 @@
+//! `shunt serve`: the control plane.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+/// What the control plane is started with.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServeArgs {
+    /// Folder with the manifests (*.yaml, *.yml): Rollouts and at most one MeshPolicy. It is watched.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) config: PathBuf,
+
+    /// Folder for state and journal; made when missing [default: the config folder's name with `.state` after it, beside it]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Where Envoys connect (xDS over gRPC). Loopback only, as long as there is no TLS.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:18000", value_parser = loopback)]
+    pub(crate) xds_listen: SocketAddr,
+
+    /// Where the API listens (HTTP: commands, reports of the filters, metrics). Loopback only, as long as there is no TLS.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:18080", value_parser = loopback)]
+    pub(crate) api_listen: SocketAddr,
+}
+
+impl ServeArgs {
+    /// The folder for state: as given, or beside the config folder (never in it: its files are watched and versioned).
+    pub(crate) fn data(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| beside(&std::path::absolute(&self.config).unwrap_or_else(|_| self.config.clone())))
+    }
+}
+
+fn beside(config: &Path) -> PathBuf {
+    let config: PathBuf = config.components().collect();
+    match config.file_name() {
+        Some(name) => {
+            let mut name = name.to_owned();
+            name.push(".state");
+            config.with_file_name(name)
+        }
+        None => config.join("shunt.state"),
+    }
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| format!("{text:?} is not an address: write for example 127.0.0.1:18000"))?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(format!(
+            "{address} can be reached from outside and there is no TLS yet: use 127.0.0.1:{port} or [::1]:{port}, \
+             and a tunnel or a proxy that authenticates for others",
+            port = address.port()
+        ))
+    }
+}
