@@ -1,12 +1,23 @@
-//! See the design.
+//! The state machine: (plan, state, observation, commands) -> next state. One transition at most, pure and total.
+//!
+//! The order of concerns is fixed: the manifest is gone; what somebody asked; versions that come and go; what ends a run early
+//! (a changed release, a failed analysis, a candidate that does not answer); and only then the run's own next stage.
+
+mod command;
+mod ending;
+mod idle;
+mod install;
+mod promote;
+mod step;
 
 use crate::command::Command;
 use crate::journal::Entry;
-use crate::observation::Observation;
+use crate::observation::{Delivery, MISROUTED_QUIET, Misrouting, Observation};
 use crate::plan::Plan;
-use crate::state::State;
+use crate::state::{Paused, Run, Stage, State};
+use crate::time::Time;
 
-/// The next state, and the journal's line when anything changed. Pure and total.
+/// The next state, and the journal's line when anything changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Next {
     /// What to record and act on.
@@ -14,10 +25,154 @@ pub struct Next {
     /// None: nothing changed, nothing to record.
     pub entry: Option<Entry>,
     /// Commands that were used up or refused, with what to tell their authors.
-    pub answered: Vec<(u64, String)>,
+    pub answered: Vec<Answer>,
 }
 
-/// One transition at most.
-pub fn advance(_plan: &Plan, _state: &State, _seen: &Observation, _commands: &[Command]) -> Next {
-    todo!()
+/// What became of one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The command's id.
+    pub command: u64,
+    /// What happened, or why nothing did and what to do instead.
+    pub result: Result<String, String>,
+}
+
+/// A transition: the state it makes, and its sentence for the journal.
+#[derive(Debug, Clone, PartialEq)]
+struct Transition {
+    state: State,
+    reason: String,
+}
+
+impl Transition {
+    fn new(state: State, reason: impl Into<String>) -> Self {
+        Self { state, reason: reason.into() }
+    }
+}
+
+/// One transition at most; called again at once while transitions happen.
+pub fn advance(plan: &Plan, state: &State, seen: &Observation, commands: &[Command]) -> Next {
+    if let Some((command, rest)) = commands.split_first() {
+        return answer(plan, state, seen, command, rest);
+    }
+    next(plan, state, seen, spontaneous(plan, state, seen), None, Vec::new())
+}
+
+fn answer(plan: &Plan, state: &State, seen: &Observation, command: &Command, rest: &[Command]) -> Next {
+    let refuse = |reason: String| Answer { command: command.id, result: Err(reason) };
+    if command.revision != state.revision {
+        let late = format!(
+            "the rollout moved on: it is at revision {}, this was meant for {}; look again and repeat it if it still fits",
+            state.revision, command.revision
+        );
+        let mut next = advance(plan, state, seen, rest);
+        next.answered.insert(0, refuse(late));
+        return next;
+    }
+    match command::obey(plan, state, seen, command) {
+        Ok(transition) => {
+            let done = Answer { command: command.id, result: Ok(transition.reason.clone()) };
+            next(plan, state, seen, Some(transition), Some(command.clone()), vec![done])
+        }
+        Err(reason) => {
+            let mut next = advance(plan, state, seen, rest);
+            next.answered.insert(0, refuse(reason));
+            next
+        }
+    }
+}
+
+fn next(plan: &Plan, old: &State, seen: &Observation, made: Option<Transition>, command: Option<Command>, answered: Vec<Answer>) -> Next {
+    let Some(Transition { mut state, reason }) = made else {
+        return Next { state: old.clone(), entry: None, answered };
+    };
+    state.revision = old.revision.saturating_add(1);
+    let entry = Entry {
+        rollout: plan.id.clone(),
+        revision: state.revision,
+        at: seen.now,
+        plan: plan.digest.clone(),
+        reason,
+        command,
+        observation: seen.clone(),
+        next: state.clone(),
+    };
+    Next { state, entry: Some(entry), answered }
+}
+
+fn spontaneous(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
+    if plan.gone || state.retiring.is_some() {
+        return ending::retire(plan, state, seen);
+    }
+    install::sync(plan, state, seen).or_else(|| match &state.run {
+        None => idle::react(plan, state, seen),
+        Some(run) => in_run(plan, state, run, seen),
+    })
+}
+
+fn in_run(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Transition> {
+    if let Some(ending) = ending::early(plan, state, run, seen) {
+        return Some(ending::revert(state, run, ending, seen.now));
+    }
+    match &run.stage {
+        Stage::Reverting(ending) => ending::reverted(state, run, ending, seen),
+        Stage::Draining(ending) => ending::drained(plan, state, run, ending, seen),
+        _ if run.paused.is_some() => None,
+        Stage::Preparing => step::prepared(plan, state, run, seen),
+        Stage::Applying { step } => step::applied(plan, state, run, *step, seen),
+        Stage::Holding { step } => step::held(plan, state, run, *step, seen),
+        Stage::Shifting => promote::shifted(plan, state, run, seen),
+        Stage::Switching => promote::switched(plan, state, run, seen),
+    }
+}
+
+/// Whether what was published last is proved: every proxy runs it, nothing has been misrouted under it for a while.
+/// `Err` says what is missing, for people.
+fn proved(seen: &Observation) -> Result<u32, String> {
+    let (routes_since, _) = live(&seen.routes, "clusters and routes")?;
+    let (policy_since, proxies) = live(&seen.policy, "the policy")?;
+    match seen.misrouting {
+        Misrouting::Growing { since } => {
+            Err(format!("{} requests were not answered by the version decided for them, for {} now", seen.misrouted, seen.now.since(since)))
+        }
+        Misrouting::Quiet { since } => {
+            let quiet = seen.now.since(since.max(policy_since).max(routes_since));
+            if quiet >= MISROUTED_QUIET { Ok(proxies) } else { Err(format!("watching the answers for {MISROUTED_QUIET}")) }
+        }
+    }
+}
+
+fn live(delivery: &Delivery, what: &str) -> Result<(Time, u32), String> {
+    match delivery {
+        Delivery::Live { since, proxies } => Ok((*since, *proxies)),
+        Delivery::Waiting { behind } => Err(format!("waiting for {} to report {what}", behind.join(", "))),
+        Delivery::Rejected { node, error } => Err(format!("{node} refuses {what}: {error}")),
+        Delivery::Unknown { .. } => Err(format!("no proxy reports, so nobody knows who has {what}")),
+    }
+}
+
+/// What the run waits for, or nothing when it does not wait for a proof.
+pub fn missing_proof(seen: &Observation) -> Option<String> {
+    proved(seen).err()
+}
+
+/// A copy of the state with its run changed.
+fn with_run(state: &State, run: Run) -> State {
+    State { run: Some(run), ..state.clone() }
+}
+
+/// The run at another stage from now on.
+fn at(run: &Run, stage: Stage, now: Time) -> Run {
+    Run { stage, since: now, paused: None, ..run.clone() }
+}
+
+/// Waits at most the progress deadline, then holds the run with the reason: a state with a way out.
+fn overdue(plan: &Plan, state: &State, run: &Run, since: Time, missing: &str, now: Time) -> Option<Transition> {
+    let waited = now.since(since);
+    if waited < plan.progress_deadline {
+        return None;
+    }
+    let reason = format!("no progress for {}: {missing}", plan.progress_deadline);
+    let paused = Run { paused: Some(Paused { at: now, reason: reason.clone() }), ..run.clone() };
+    Some(Transition::new(with_run(state, paused), reason))
 }

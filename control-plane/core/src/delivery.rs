@@ -1,71 +1,169 @@
 //! Reports and expected proxies -> how far a generation has come, and what was counted.
 
-use std::collections::BTreeSet;
+mod node;
+mod sums;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
 use shunt_filter_core::RolloutId;
 use shunt_filter_core::report::{EpochReport, Report, ServiceReport};
 
-use crate::observation::{Delivery, Misrouting};
-use crate::time::Time;
+use crate::observation::{Delivery, MISROUTED_QUIET, Misrouting};
+use crate::time::{Span, Time};
+use node::Node;
+
+/// A proxy that has not reported for this long is silent: it does not hold up a step, and is listed.
+pub const SILENT: Span = Span::seconds(30);
+
+/// A proxy whose connection is closed and that has been silent for this long is gone.
+pub const GONE: Span = Span::seconds(60);
+
+/// Most proxies that are kept apart; reports of further ones are refused. Bounds memory against made-up node ids.
+pub const NODES_MAX: usize = 10_000;
 
 /// All that the filters told, kept in memory: after a restart nothing is proved until it is reported again.
 #[derive(Debug, Default)]
-pub struct Reports {}
+pub struct Reports {
+    nodes: BTreeMap<String, Node>,
+    misrouting: BTreeMap<RolloutId, Streak>,
+    began: Option<Time>,
+    now: Time,
+}
+
+/// Growth of a counter without longer pauses than [`MISROUTED_QUIET`].
+#[derive(Debug, Clone, Copy)]
+struct Streak {
+    since: Time,
+    last: Time,
+}
 
 impl Reports {
     /// Takes one post. True when it brought something new to any service or generation.
-    pub fn take(&mut self, _report: Report, _now: Time) -> bool {
-        todo!()
+    pub fn take(&mut self, report: Report, now: Time) -> bool {
+        self.tick(now);
+        if !self.nodes.contains_key(&report.node) && self.nodes.len() >= NODES_MAX {
+            return false;
+        }
+        let node = self.nodes.entry(report.node.clone()).or_default();
+        let Some(taken) = node.take(report, now) else {
+            return false;
+        };
+        for id in taken.misrouted {
+            let streak = self.misrouting.entry(id).or_insert(Streak { since: now, last: now });
+            if now.since(streak.last) >= MISROUTED_QUIET {
+                streak.since = now;
+            }
+            streak.last = now;
+        }
+        taken.changed
     }
 
-    /// How far `generation` has come among `expected` proxies (node ids recorded as possibly holding a policy of ours).
-    pub fn delivery(&self, _generation: u64, _expected: &BTreeSet<String>, _now: Time) -> Delivery {
-        todo!()
+    fn tick(&mut self, now: Time) {
+        self.now = self.now.max(now);
+        self.began.get_or_insert(now);
     }
 
-    /// Counters of one service, summed over all VMs ever seen (those that ended without a final report: open requests are lost, not running).
-    pub fn service(&self, _id: &RolloutId) -> ServiceReport {
-        todo!()
+    /// How far `generation` has come among the `expected` proxies (node ids recorded as possibly holding a policy of ours) that
+    /// reported lately: what raising a weight and promoting ask for. Silent proxies do not hold it up.
+    pub fn delivery(&self, generation: u64, expected: &BTreeSet<String>, now: Time) -> Delivery {
+        let talking = expected.iter().filter(|name| self.nodes.get(*name).is_some_and(|node| !node.silent(now)));
+        self.judge(generation, talking, now)
+    }
+
+    /// The same among all expected proxies that are not gone, however long they have been silent: what destroying asks for.
+    pub fn everywhere(&self, generation: u64, expected: &BTreeSet<String>, now: Time) -> Delivery {
+        let there = expected.iter().filter(|name| !self.nodes.get(*name).is_some_and(|node| node.gone(now)));
+        self.judge(generation, there, now)
+    }
+
+    fn judge<'n>(&self, generation: u64, names: impl Iterator<Item = &'n String>, now: Time) -> Delivery {
+        let mut behind = Vec::new();
+        let mut since = Time::default();
+        let mut proxies = 0_u32;
+        for name in names {
+            match self.nodes.get(name).and_then(|node| node.reached(generation, now)) {
+                Some(at) => {
+                    since = since.max(at);
+                    proxies = proxies.saturating_add(1);
+                }
+                None => behind.push(name.clone()),
+            }
+        }
+        if !behind.is_empty() {
+            Delivery::Waiting { behind }
+        } else if proxies == 0 {
+            let last = self.nodes.values().map(Node::last).max();
+            Delivery::Unknown { since: last.or(self.began).unwrap_or(now) }
+        } else {
+            Delivery::Live { since, proxies }
+        }
+    }
+
+    /// Counters of one service, summed over all VMs ever seen. Those that ended without a final report have nothing in flight:
+    /// their open requests are lost, not running.
+    pub fn service(&self, id: &RolloutId) -> ServiceReport {
+        let mut sum = ServiceReport::default();
+        for node in self.nodes.values() {
+            node.add_service(id, self.now, &mut sum);
+        }
+        sum
     }
 
     /// The union of all VMs' reports of one epoch.
-    pub fn epoch(&self, _id: &RolloutId, _epoch: u64) -> EpochReport {
-        todo!()
+    pub fn epoch(&self, id: &RolloutId, epoch: u64) -> EpochReport {
+        let mut sum = EpochReport { epoch, ..EpochReport::default() };
+        for node in self.nodes.values() {
+            node.add_epoch(id, &mut sum);
+        }
+        sum
     }
 
     /// Whether misrouted or unrouted requests of this service grow.
-    pub fn misrouting(&self, _id: &RolloutId, _now: Time) -> Misrouting {
-        todo!()
+    pub fn misrouting(&self, id: &RolloutId, now: Time) -> Misrouting {
+        match self.misrouting.get(id) {
+            Some(streak) if now.since(streak.last) < MISROUTED_QUIET => Misrouting::Growing { since: streak.since },
+            Some(streak) => Misrouting::Quiet { since: streak.last },
+            None => Misrouting::Quiet { since: self.began.unwrap_or(now) },
+        }
     }
 
     /// The highest generation anybody reported.
     pub fn highest_generation(&self) -> u64 {
-        todo!()
+        self.nodes.values().map(Node::highest_generation).max().unwrap_or(0)
     }
 
-    /// Node, generation of its slowest VM, number of VMs, last report; for `shunt get` and `shunt proxies`.
-    pub fn proxies(&self, _now: Time) -> Vec<ProxySeen> {
-        todo!()
+    /// All proxies that ever reported and are not gone, for `shunt get` and `shunt proxies`.
+    pub fn proxies(&self, now: Time) -> Vec<ProxySeen> {
+        self.nodes.iter().filter(|(_, node)| !node.gone(now)).map(|(name, node)| node.seen(name, now)).collect()
     }
 
-    /// The platform saw the connection of this node close (or open again): after 60 s of silence it counts as gone.
-    pub fn connection(&mut self, _node: &str, _open: bool, _now: Time) {
-        todo!()
+    /// Proxies of which a VM went silent without a last word while others still report: its VM is dead and the next push heals it.
+    pub fn wounded(&self, now: Time) -> Vec<String> {
+        self.nodes.iter().filter(|(_, node)| node.wounded(now)).map(|(name, _)| name.clone()).collect()
     }
 
-    /// `shunt forget NODE`.
-    pub fn forget(&mut self, _node: &str) {
-        todo!()
+    /// The platform saw the connection of this node close or open again.
+    pub fn connection(&mut self, node: &str, open: bool, now: Time) {
+        self.tick(now);
+        if self.nodes.len() < NODES_MAX || self.nodes.contains_key(node) {
+            self.nodes.entry(node.to_owned()).or_default().connection(open, now);
+        }
+    }
+
+    /// `shunt forget NODE`: somebody says that it is gone for good.
+    pub fn forget(&mut self, node: &str) {
+        self.nodes.remove(node);
     }
 
     /// Expected proxies that are certainly gone and may be dropped from the record.
-    pub fn gone(&self, _expected: &BTreeSet<String>, _now: Time) -> Vec<String> {
-        todo!()
+    pub fn gone(&self, expected: &BTreeSet<String>, now: Time) -> Vec<String> {
+        expected.iter().filter(|name| self.nodes.get(*name).is_some_and(|node| node.gone(now))).cloned().collect()
     }
 }
 
 /// One proxy as its reports show it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProxySeen {
     /// Node id.
@@ -76,6 +174,6 @@ pub struct ProxySeen {
     pub vms: u32,
     /// Last report.
     pub last: Time,
-    /// True: no report for 30 s.
+    /// True: no report for [`SILENT`].
     pub silent: bool,
 }

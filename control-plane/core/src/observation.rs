@@ -13,8 +13,10 @@ use crate::time::{Span, Time};
 pub struct Observation {
     /// When.
     pub now: Time,
-    /// Whether every filter instance decides with this Rollout's traffic as last published.
+    /// Whether every filter instance that reported lately decides with this Rollout's traffic as last published.
     pub policy: Delivery,
+    /// The same, among all expected proxies that are not gone, however long they have been silent: what destroying asks for.
+    pub everywhere: Delivery,
     /// Whether every proxy has this Rollout's clusters, endpoints and routes as last published, proved by a generation pushed
     /// after their acknowledgement. Always live with external routing.
     pub routes: Delivery,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::{VersionName, Weight};
 
-use crate::plan::Backend;
+use crate::plan::{Backend, Plan, Routing, Step};
 use crate::time::Time;
 
 /// The recorded state of one Rollout.
@@ -32,6 +32,49 @@ pub struct State {
     pub refused: Option<Refused>,
     /// Set when the manifest is gone: the Rollout is on its way out.
     pub retiring: Option<Retiring>,
+}
+
+impl State {
+    /// Of a Rollout without recorded state: the version in `release:` is stable at once, without steps.
+    pub fn initial(plan: &Plan) -> Self {
+        let stage = match plan.routing {
+            Routing::Managed => Installation::Installing,
+            Routing::External { .. } => Installation::Serving,
+        };
+        let installed = plan.versions.iter().map(|v| (v.name.clone(), Installed { backend: v.backend.clone(), stage: stage.clone() }));
+        Self {
+            revision: 0,
+            stable: plan.release.clone(),
+            default_route: DefaultRoute::Settled(plan.release.clone()),
+            installed: installed.collect(),
+            attempt: 0,
+            epoch: 0,
+            run: None,
+            previous: None,
+            refused: None,
+            retiring: None,
+        }
+    }
+
+    /// Whether clusters and routes of this version are in place everywhere.
+    pub fn serving(&self, version: &VersionName) -> bool {
+        self.installed.get(version).is_some_and(|installed| installed.stage == Installation::Serving)
+    }
+
+    /// What a glance needs. A run that waits for somebody (a pause without end, or a hold) is Paused.
+    pub fn phase(&self, plan: &Plan) -> Phase {
+        match &self.run {
+            None if self.refused.as_ref().is_some_and(|refused| refused.version == plan.release) => Phase::Degraded,
+            None => Phase::Healthy,
+            Some(run) => match &run.stage {
+                Stage::Reverting(Ending::Refused { .. }) | Stage::Draining(Ending::Refused { .. }) => Phase::Degraded,
+                Stage::Reverting(_) | Stage::Draining(_) => Phase::Progressing,
+                _ if run.paused.is_some() => Phase::Paused,
+                Stage::Holding { step } if plan.steps.get(*step) == Some(&Step::Pause(None)) => Phase::Paused,
+                _ => Phase::Progressing,
+            },
+        }
+    }
 }
 
 /// What the default route names.

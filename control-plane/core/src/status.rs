@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
-use crate::analysis::Verdict;
+use crate::advance::missing_proof;
+use crate::analysis::{Outcome, Verdict};
+use crate::explain::notes;
 use crate::observation::{Delivery, Observation};
-use crate::plan::Plan;
-use crate::state::{Phase, State};
-use crate::time::Time;
+use crate::plan::{Plan, Step};
+use crate::state::{Phase, Run, Stage, State};
+use crate::time::{Span, Time};
 
 /// One Rollout, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +45,8 @@ pub struct RolloutView {
     pub misrouted: u64,
     /// What somebody should know: conflicts, refused manifests, silent proxies.
     pub warnings: Vec<String>,
+    /// What explains decisions beyond the policy: withheld rules, and where values came from that the Rollout does not set itself.
+    pub notes: Vec<String>,
     /// When the view was made.
     pub at: Time,
 }
@@ -82,6 +86,135 @@ pub struct VersionView {
 }
 
 /// The view of one Rollout at one moment.
-pub fn view(_plan: &Plan, _state: &State, _seen: &Observation) -> RolloutView {
-    todo!()
+pub fn view(plan: &Plan, state: &State, seen: &Observation) -> RolloutView {
+    RolloutView {
+        id: plan.id.clone(),
+        phase: state.phase(plan),
+        message: message(plan, state, seen),
+        revision: state.revision,
+        attempt: state.attempt,
+        stable: state.stable.clone(),
+        release: plan.release.clone(),
+        candidate: state.run.as_ref().map(|run| run.candidate.clone()),
+        step: state.run.as_ref().and_then(|run| step_view(plan, run)),
+        versions: versions(plan, state, seen),
+        verdicts: seen.verdicts.clone(),
+        policy: seen.policy.clone(),
+        routes: seen.routes.clone(),
+        misrouted: seen.misrouted,
+        warnings: Vec::new(),
+        notes: notes(plan, state),
+        at: seen.now,
+    }
+}
+
+fn step_view(plan: &Plan, run: &Run) -> Option<StepView> {
+    let (Stage::Applying { step } | Stage::Holding { step }) = run.stage else {
+        return None;
+    };
+    let text = plan.steps.get(step).map(ToString::to_string).unwrap_or_default();
+    Some(StepView { number: step.saturating_add(1), of: plan.steps.len(), text, since: run.since })
+}
+
+/// One sentence: what it does or waits for.
+fn message(plan: &Plan, state: &State, seen: &Observation) -> String {
+    if state.retiring.is_some() {
+        return "its manifest is gone; it is on its way out".to_owned();
+    }
+    match &state.run {
+        None => at_rest(plan, state, seen),
+        Some(run) => match &run.paused {
+            Some(paused) => format!("held: {}; `shunt promote` goes on, `shunt abort` goes back", paused.reason),
+            None => under_way(plan, state, run, seen),
+        },
+    }
+}
+
+fn at_rest(plan: &Plan, state: &State, seen: &Observation) -> String {
+    let missing: Vec<&str> = plan.versions.iter().filter(|v| !state.serving(&v.name)).map(|v| v.name.as_str()).collect();
+    let installing = if missing.is_empty() { String::new() } else { format!("; {} not in place at every proxy yet", missing.join(", ")) };
+    match (&state.refused, &state.previous) {
+        (Some(refused), _) if refused.version == plan.release => {
+            format!("{} was refused: {}; all on {}", refused.version, refused.reason, state.stable)
+        }
+        (_, Some(previous)) => {
+            format!("{} is stable; {} stays warm for {} more", state.stable, previous.version, previous.until.since(seen.now).rounded())
+        }
+        _ => format!("{} is stable{installing}", state.stable),
+    }
+}
+
+fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> String {
+    let proof = || missing_proof(seen).unwrap_or_else(|| "proved".to_owned());
+    let left = |span: Span| run.since.after(span).since(seen.now).rounded();
+    match &run.stage {
+        Stage::Preparing => format!("{} is being installed: {}", run.candidate, proof()),
+        Stage::Applying { .. } => proof(),
+        Stage::Holding { step } => match plan.steps.get(*step) {
+            Some(Step::Pause(None)) => "waits for `shunt promote`".to_owned(),
+            Some(Step::Pause(Some(span))) if left(*span) > Span::default() => format!("{} left of the pause", left(*span)),
+            Some(Step::Analysis(span)) if left(*span) > Span::default() => format!("{} left of the analysis", left(*span)),
+            _ => waiting_for_pass(seen),
+        },
+        Stage::Shifting => format!("all keys to {}: {}", run.candidate, proof()),
+        Stage::Switching => format!("the default route goes to {}: {}", run.candidate, proof()),
+        Stage::Reverting(_) => format!("all keys back to {}: {}", state.stable, proof()),
+        Stage::Draining(_) => {
+            let open = seen.versions.get(&run.candidate).map_or(0, |version| version.open);
+            format!("{open} requests to {} still in flight", run.candidate)
+        }
+    }
+}
+
+fn waiting_for_pass(seen: &Observation) -> String {
+    let short = seen.verdicts.iter().filter(|verdict| !matches!(verdict.outcome, Outcome::Pass | Outcome::NotApplicable));
+    let texts: Vec<&str> = short.map(|verdict| verdict.message.as_str()).collect();
+    if texts.is_empty() { "goes on".to_owned() } else { format!("waits for a pass: {}", texts.join("; ")) }
+}
+
+fn versions(plan: &Plan, state: &State, seen: &Observation) -> Vec<VersionView> {
+    let leaving = state.installed.keys().filter(|name| plan.version(name).is_none());
+    let names = plan.versions.iter().map(|version| &version.name).chain(leaving);
+    let requests: u64 = seen.versions.values().map(|version| version.in_epoch).fold(0, u64::saturating_add);
+    names.map(|name| version_view(plan, state, seen, name, requests)).collect()
+}
+
+fn version_view(plan: &Plan, state: &State, seen: &Observation, name: &VersionName, requests: u64) -> VersionView {
+    let seen = seen.versions.get(name).cloned().unwrap_or_default();
+    VersionView {
+        name: name.clone(),
+        role: role(plan, state, name).to_owned(),
+        weight: weight(state, name),
+        share: (requests > 0).then(|| seen.in_epoch as f64 * 100.0 / requests as f64),
+        requests: seen.total,
+        failed: seen.failed,
+        open: seen.open,
+    }
+}
+
+fn role(plan: &Plan, state: &State, name: &VersionName) -> &'static str {
+    if *name == state.stable {
+        "stable"
+    } else if state.run.as_ref().is_some_and(|run| run.candidate == *name) {
+        "candidate"
+    } else if state.previous.as_ref().is_some_and(|previous| previous.version == *name) {
+        "previous"
+    } else if state.refused.as_ref().is_some_and(|refused| refused.version == *name) {
+        "refused"
+    } else if plan.version(name).is_none() {
+        "leaving"
+    } else {
+        "idle"
+    }
+}
+
+fn weight(state: &State, name: &VersionName) -> Weight {
+    let candidate = state.run.as_ref().map_or(Weight::ZERO, |run| run.weight);
+    if state.run.as_ref().is_some_and(|run| run.candidate == *name) {
+        candidate
+    } else if *name == state.stable {
+        Weight::ppm(Weight::ALL.points().saturating_sub(candidate.points()))
+    } else {
+        Weight::ZERO
+    }
 }

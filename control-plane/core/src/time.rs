@@ -41,6 +41,11 @@ impl Span {
         Self(millis)
     }
 
+    /// To whole seconds from a second up, for people.
+    pub fn rounded(self) -> Self {
+        if self.0 < 1_000 { self } else { Self::seconds(self.0.saturating_add(500).checked_div(1_000).unwrap_or(0)) }
+    }
+
     /// From seconds.
     pub const fn seconds(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1_000))

@@ -1,0 +1,116 @@
+//! Ways out of a run without promotion, and the way out of a Rollout whose manifest is gone.
+
+use super::{Transition, at, live, with_run};
+use crate::analysis::Outcome;
+use crate::observation::{Delivery, Misrouting, Observation};
+use crate::plan::Plan;
+use crate::state::{DefaultRoute, Ending, Refused, Retiring, Run, Stage, State};
+use crate::time::Time;
+use shunt_filter_core::Weight;
+
+/// What ends a run before its time.
+pub(super) fn early(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Ending> {
+    match &run.stage {
+        Stage::Reverting(_) | Stage::Draining(_) => return None,
+        Stage::Preparing | Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => {}
+    }
+    // A return to the old version while the refused one is still in `release:` goes on: the refusal sent it there.
+    let returning = state.refused.as_ref().is_some_and(|refused| refused.version == plan.release);
+    if plan.gone {
+        Some(Ending::Deleted)
+    } else if plan.release == run.candidate || returning {
+        failure(plan, run, seen).map(|reason| Ending::Refused { reason })
+    } else if plan.release == state.stable {
+        Some(Ending::RolledBack)
+    } else {
+        Some(Ending::Superseded)
+    }
+}
+
+/// A failed analysis, or a candidate that the proxies cannot reach.
+fn failure(plan: &Plan, run: &Run, seen: &Observation) -> Option<String> {
+    let failed = seen.verdicts.iter().find(|verdict| verdict.outcome == Outcome::Fail);
+    failed.map(|verdict| verdict.message.clone()).or_else(|| match seen.misrouting {
+        Misrouting::Growing { since } if seen.now.since(since.max(run.since)) >= plan.fallback_deadline => Some(format!(
+            "{} did not answer for {}: {} requests were answered by another version or none; are its endpoints up?",
+            run.candidate, plan.fallback_deadline, seen.misrouted
+        )),
+        _ => None,
+    })
+}
+
+/// All keys back to stable at once; the default route too, if it had begun to move.
+pub(super) fn revert(state: &State, run: &Run, ending: Ending, now: Time) -> Transition {
+    let reason = match &ending {
+        Ending::Refused { reason } => format!("{reason}; all keys back to {}", state.stable),
+        Ending::RolledBack => format!("release names {} again; all keys back to it", state.stable),
+        Ending::Superseded => format!("another release replaces {}; its keys go back to {} first", run.candidate, state.stable),
+        Ending::Deleted => format!("the manifest is gone; all keys back to {}", state.stable),
+    };
+    let default_route = match &state.default_route {
+        DefaultRoute::Changing { .. } => DefaultRoute::Changing { to: state.stable.clone() },
+        settled @ DefaultRoute::Settled(_) => settled.clone(),
+    };
+    let reverting = Run { ranges: Vec::new(), weight: Weight::ZERO, ..at(run, Stage::Reverting(ending), now) };
+    let epoch = state.epoch.saturating_add(1);
+    Transition::new(State { default_route, epoch, ..with_run(state, reverting) }, reason)
+}
+
+/// Every proxy sends nobody there any more. No deadline: until then some proxy may still use the candidate, and it is named.
+pub(super) fn reverted(state: &State, run: &Run, ending: &Ending, seen: &Observation) -> Option<Transition> {
+    let nobody_there = matches!(seen.everywhere, Delivery::Unknown { .. });
+    let proxies = live(&seen.policy, "").map(|(_, proxies)| proxies).ok().or(nobody_there.then_some(0))?;
+    let default_route = match &state.default_route {
+        DefaultRoute::Changing { .. } if !nobody_there && live(&seen.routes, "").is_err() => return None,
+        DefaultRoute::Changing { to } => DefaultRoute::Settled(to.clone()),
+        settled @ DefaultRoute::Settled(_) => settled.clone(),
+    };
+    let reason = format!("nobody is sent to {} any more, proved by {}", run.candidate, super::install::proxies_text(proxies));
+    let draining = at(run, Stage::Draining(ending.clone()), seen.now);
+    Some(Transition::new(State { default_route, ..with_run(state, draining) }, reason))
+}
+
+/// Requests in flight have ended, or had their time.
+pub(super) fn drained(plan: &Plan, state: &State, run: &Run, ending: &Ending, seen: &Observation) -> Option<Transition> {
+    let open = seen.versions.get(&run.candidate).map_or(0, |version| version.open);
+    if open > 0 && seen.now.since(run.since) < plan.drain_deadline {
+        return None;
+    }
+    let refused = match ending {
+        Ending::Refused { reason } => Some(Refused { version: run.candidate.clone(), reason: reason.clone(), at: seen.now }),
+        Ending::RolledBack | Ending::Superseded | Ending::Deleted => state.refused.clone(),
+    };
+    let reason = match (ending, open) {
+        (Ending::Refused { .. }, 0) => format!("{} is refused until release changes or somebody retries", run.candidate),
+        (_, 0) => format!("{} has nothing in flight; its run is over", run.candidate),
+        (_, open) => format!("{} still has {open} requests in flight at the drain deadline; its run is over", run.candidate),
+    };
+    let epoch = state.epoch.saturating_add(1);
+    Some(Transition::new(State { run: None, refused, epoch, ..state.clone() }, reason))
+}
+
+/// The manifest is gone: end the run, leave the policy, take the routes away; each proved before the next.
+pub(super) fn retire(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
+    let to = |retiring: Retiring, reason: &str| Some(Transition::new(State { retiring: Some(retiring), ..state.clone() }, reason));
+    match (&state.retiring, &state.run) {
+        (Some(_), _) if !plan.gone => Some(Transition::new(State { retiring: None, ..state.clone() }, "the manifest is back")),
+        (None, _) => to(Retiring::EndingRun, "the manifest is gone"),
+        (Some(Retiring::EndingRun), Some(run)) => super::in_run(plan, state, run, seen),
+        (Some(Retiring::EndingRun), None) => to(Retiring::LeavingPolicy, "no run is left; the service leaves the policy"),
+        (Some(Retiring::LeavingPolicy), _) => {
+            super::install::nobody_uses_it(seen)?;
+            to(Retiring::LeavingRoutes, "no proxy decides for it any more; its routes go")
+        }
+        (Some(Retiring::LeavingRoutes), _) => {
+            super::install::nobody_uses_it(seen)?;
+            to(Retiring::Gone, "nothing of it is left")
+        }
+        (Some(Retiring::Gone), _) => None,
+    }
+}
+
+/// How an operator's abort reads.
+pub(super) fn aborted(by: &str, reason: &str, now: Time, state: &State, run: &Run) -> Transition {
+    let why = if reason.is_empty() { format!("aborted by {by}") } else { format!("aborted by {by}: {reason}") };
+    revert(state, run, Ending::Refused { reason: why }, now)
+}

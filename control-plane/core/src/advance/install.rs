@@ -1,0 +1,98 @@
+//! Versions come (cluster and route before anything names them) and go (the reverse).
+
+use shunt_filter_core::VersionName;
+
+use super::{Transition, live};
+use crate::observation::{Delivery, Observation};
+use crate::plan::{Plan, Routing};
+use crate::state::{Installation, Installed, State};
+
+/// Keeps the installed versions in step with the manifest and with what the proxies have.
+pub(super) fn sync(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
+    declare(plan, state, seen).or_else(|| serve(state, seen)).or_else(|| remove(plan, state, seen))
+}
+
+/// The manifest names new versions, other endpoints, or no longer names some.
+fn declare(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
+    let mut installed = state.installed.clone();
+    let mut said = Vec::new();
+    let arrival = match plan.routing {
+        Routing::Managed => Installation::Installing,
+        Routing::External { .. } => Installation::Serving,
+    };
+    for version in &plan.versions {
+        match installed.get_mut(&version.name) {
+            None => {
+                installed.insert(version.name.clone(), Installed { backend: version.backend.clone(), stage: arrival.clone() });
+                said.push(format!("{} is being installed", version.name));
+            }
+            Some(known) if known.backend != version.backend => {
+                known.backend = version.backend.clone();
+                said.push(format!("{} runs elsewhere now", version.name));
+            }
+            Some(known) if matches!(known.stage, Installation::Leaving { .. }) => {
+                known.stage = arrival.clone();
+                said.push(format!("{} is back in the manifest", version.name));
+            }
+            Some(_) => {}
+        }
+    }
+    for (name, known) in &mut installed {
+        let stays = plan.version(name).is_some() || needed(state, name) || matches!(known.stage, Installation::Leaving { .. });
+        if !stays {
+            known.stage = Installation::Leaving { since: seen.now };
+            said.push(format!("{name} is no longer in the manifest and goes when nothing uses it"));
+        }
+    }
+    (!said.is_empty()).then(|| Transition::new(State { installed, ..state.clone() }, said.join("; ")))
+}
+
+/// Versions that traffic may need stay, whatever the manifest says.
+fn needed(state: &State, name: &VersionName) -> bool {
+    *name == state.stable
+        || name == state.default_route.target()
+        || state.run.as_ref().is_some_and(|run| run.candidate == *name)
+        || state.previous.as_ref().is_some_and(|previous| previous.version == *name)
+}
+
+/// Clusters and routes as published are proved everywhere: what was installing may be named.
+fn serve(state: &State, seen: &Observation) -> Option<Transition> {
+    let (_, proxies) = live(&seen.routes, "").ok()?;
+    let mut installed = state.installed.clone();
+    let mut names = Vec::new();
+    for (name, known) in &mut installed {
+        if known.stage == Installation::Installing {
+            known.stage = Installation::Serving;
+            names.push(name.to_string());
+        }
+    }
+    let reason = format!("{} in place: cluster and route at {}", names.join(", "), proxies_text(proxies));
+    (!names.is_empty()).then(|| Transition::new(State { installed, ..state.clone() }, reason))
+}
+
+/// Nobody names it any more, at any proxy, and its requests have ended or had their time: cluster and route go.
+fn remove(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
+    nobody_uses_it(seen)?;
+    let (name, since) = state.installed.iter().find_map(|(name, known)| match known.stage {
+        Installation::Leaving { since } => Some((name, since)),
+        _ => None,
+    })?;
+    let open = seen.versions.get(name).map_or(0, |version| version.open);
+    if open > 0 && seen.now.since(since) < plan.drain_deadline {
+        return None;
+    }
+    let mut installed = state.installed.clone();
+    installed.remove(name);
+    let left = if open == 0 { "nothing in flight".to_owned() } else { format!("{open} requests cut at the drain deadline") };
+    Some(Transition::new(State { installed, ..state.clone() }, format!("{name} is gone: {left}")))
+}
+
+/// Destroying waits for every proxy that may still use it, with no time-out. Where no proxy is expected, nobody can.
+pub(super) fn nobody_uses_it(seen: &Observation) -> Option<()> {
+    matches!(seen.everywhere, Delivery::Live { .. } | Delivery::Unknown { .. }).then_some(())
+}
+
+/// `1 proxy`, `3 proxies`.
+pub(super) fn proxies_text(proxies: u32) -> String {
+    if proxies == 1 { "1 proxy".to_owned() } else { format!("{proxies} proxies") }
+}

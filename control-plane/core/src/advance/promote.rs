@@ -1,0 +1,53 @@
+//! Promotion: all keys by policy, proved -> the default route, proved -> the candidate is stable. The old version may go only then.
+
+use super::install::proxies_text;
+use super::step::reweigh;
+use super::{Transition, at, live, overdue, proved, with_run};
+use crate::observation::Observation;
+use crate::plan::{Plan, Routing};
+use crate::state::{DefaultRoute, Previous, Run, Stage, State};
+use crate::time::Time;
+use shunt_filter_core::Weight;
+
+/// All keys to the candidate, by policy; the default route still names stable, which keeps its capacity.
+pub(super) fn shift(state: &State, run: &Run, now: Time) -> Transition {
+    let reason = format!("promotion of {}: all keys by policy", run.candidate);
+    Transition::new(reweigh(state, &at(run, Stage::Shifting, now), Weight::ALL), reason)
+}
+
+/// Proved: the default route follows, where routes are ours.
+pub(super) fn shifted(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Transition> {
+    let proxies = match proved(seen) {
+        Ok(proxies) => proxies_text(proxies),
+        Err(missing) => return overdue(plan, state, run, run.since, &missing, seen.now),
+    };
+    Some(match plan.routing {
+        Routing::External { .. } => promoted(plan, state, run, &proxies, seen.now),
+        Routing::Managed => {
+            let default_route = DefaultRoute::Changing { to: run.candidate.clone() };
+            let reason = format!("all keys on {}, proved by {proxies}; the default route follows", run.candidate);
+            Transition::new(State { default_route, ..with_run(state, at(run, Stage::Switching, seen.now)) }, reason)
+        }
+    })
+}
+
+/// The default route is proved at every proxy: the candidate is stable.
+pub(super) fn switched(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Transition> {
+    match live(&seen.policy, "the policy").and_then(|_| live(&seen.routes, "the default route")) {
+        Ok((_, proxies)) => Some(promoted(plan, state, run, &proxies_text(proxies), seen.now)),
+        Err(missing) => overdue(plan, state, run, run.since, &missing, seen.now),
+    }
+}
+
+fn promoted(plan: &Plan, state: &State, run: &Run, proxies: &str, now: Time) -> Transition {
+    let default_route = match &plan.routing {
+        Routing::Managed => DefaultRoute::Settled(run.candidate.clone()),
+        Routing::External { default_route } => DefaultRoute::Settled(default_route.clone()),
+    };
+    let kept = plan.keep_old > crate::time::Span::default() && run.candidate != state.stable;
+    let previous = kept.then(|| Previous { version: state.stable.clone(), until: now.after(plan.keep_old) });
+    let reason = format!("{} is stable, proved by {proxies}, {} after it began", run.candidate, now.since(run.started).rounded());
+    let epoch = state.epoch.saturating_add(1);
+    let refused = state.refused.clone().filter(|refused| refused.version != run.candidate);
+    Transition::new(State { stable: run.candidate.clone(), default_route, run: None, previous, refused, epoch, ..state.clone() }, reason)
+}
