@@ -1,1 +1,188 @@
-//! See the design.
+//! The edge where users' YAML becomes a [`Plan`]: text in, documents, plans and errors out; no file is read here.
+//!
+//! [`parse`] reads a file's documents, [`compile`] makes a Rollout's plan under the mesh policy, [`duplicates`] and [`conflicts`]
+//! look at all of them together, and [`edit_release`] changes the one line that a command may change.
+
+mod compile;
+mod conflict;
+mod edit;
+mod error;
+mod origin;
+mod problems;
+mod read;
+mod scalar;
+mod suggest;
+mod tree;
+mod trial;
+
+use serde::Deserialize;
+use shunt_filter_core::RolloutId;
+
+pub use compile::compile;
+pub use conflict::{conflicts, duplicates};
+pub use edit::{EditError, edit_release};
+pub use error::ManifestError;
+pub use origin::Origin;
+pub(crate) use problems::Problems;
+
+use crate::mesh_policy::{MeshPolicy, MeshPolicySpec};
+use crate::rollout::{Rollout, RolloutSpec, later};
+use tree::Node;
+
+/// The only version of the schema so far.
+pub const API_VERSION: &str = "shunt.dev/v1alpha1";
+
+/// Longest manifest file that is read, bytes.
+pub const FILE_MAX: usize = 1024 * 1024;
+
+/// One resource of a manifest file, with where each of its fields stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// What it says.
+    pub manifest: Manifest,
+    /// Where it says it.
+    pub origin: Origin,
+}
+
+/// What a document can be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Manifest {
+    /// `kind: Rollout`.
+    Rollout(Rollout),
+    /// `kind: MeshPolicy`.
+    MeshPolicy(MeshPolicy),
+}
+
+impl Document {
+    /// The Rollout, if it is one.
+    pub fn rollout(&self) -> Option<&Rollout> {
+        match &self.manifest {
+            Manifest::Rollout(rollout) => Some(rollout),
+            Manifest::MeshPolicy(_) => None,
+        }
+    }
+
+    /// The mesh policy, if it is one.
+    pub fn mesh_policy(&self) -> Option<&MeshPolicy> {
+        match &self.manifest {
+            Manifest::Rollout(_) => None,
+            Manifest::MeshPolicy(policy) => Some(policy),
+        }
+    }
+
+    /// Which Rollout, if it is one.
+    pub fn id(&self) -> Option<&RolloutId> {
+        self.rollout().map(|rollout| &rollout.id)
+    }
+}
+
+/// All documents of one file; or all its errors, each with line, field path and remedy. `file` is used in messages only. A file
+/// with an error gives no documents at all, so that the caller keeps the last good ones of that file; an empty file gives none.
+pub fn parse(file: &str, text: &str) -> Result<Vec<Document>, Vec<ManifestError>> {
+    if text.len() > FILE_MAX {
+        let message = format!("is {} bytes long: a manifest may have at most {FILE_MAX}", text.len());
+        return Err(vec![Origin::start_of(file).error("", message)]);
+    }
+    let nodes = tree::documents(text).map_err(|e| vec![Origin::at(file, e.at).error("", e.message)])?;
+    let mut documents = Vec::new();
+    let mut errors = Vec::new();
+    for node in &nodes {
+        match document(file, node) {
+            Ok(document) => documents.push(document),
+            Err(found) => errors.extend(found),
+        }
+    }
+    if errors.is_empty() { Ok(documents) } else { Err(errors) }
+}
+
+/// What every resource starts with.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    api_version: Option<String>,
+    kind: Option<String>,
+}
+
+/// A whole resource, raw.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Resource<S> {
+    #[serde(rename = "apiVersion")]
+    _api_version: Option<String>,
+    #[serde(rename = "kind")]
+    _kind: Option<String>,
+    metadata: Option<Metadata>,
+    spec: Option<S>,
+}
+
+/// Who it is; labels and annotations are the user's own.
+#[derive(Debug, Default, Deserialize)]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    #[serde(rename = "labels")]
+    _labels: Option<std::collections::BTreeMap<String, String>>,
+    #[serde(rename = "annotations")]
+    _annotations: Option<std::collections::BTreeMap<String, String>>,
+}
+
+fn document(file: &str, node: &Node) -> Result<Document, Vec<ManifestError>> {
+    let origin = Origin::of(file, node);
+    let head: Head = read::leniently(node).unwrap_or_default();
+    let mut problems = Problems::new();
+    if head.api_version.as_deref() != Some(API_VERSION) {
+        problems.add("apiVersion", must_be(head.api_version.as_deref(), API_VERSION));
+    }
+    let result = match head.kind.as_deref() {
+        Some("Rollout") => rollout(node, &mut problems).map(Manifest::Rollout),
+        Some("MeshPolicy") => mesh_policy(node, &mut problems).map(Manifest::MeshPolicy),
+        other => {
+            problems.add("kind", must_be(other, "Rollout or MeshPolicy"));
+            None
+        }
+    };
+    match result {
+        Some(manifest) if problems.is_empty() => Ok(Document { manifest, origin }),
+        _ => Err(problems.locate(&origin)),
+    }
+}
+
+fn must_be(found: Option<&str>, wanted: &str) -> String {
+    match found {
+        Some(found) => format!("is {found:?}: write {wanted}"),
+        None => format!("is missing: write {wanted}"),
+    }
+}
+
+fn rollout(node: &Node, problems: &mut Problems) -> Option<Rollout> {
+    let raw: Resource<RolloutSpec> = read::read(node, &later::rollout, problems)?;
+    let metadata = raw.metadata.unwrap_or_default();
+    let namespace = metadata.namespace.as_deref().unwrap_or("default");
+    let id = name(metadata.name.as_deref(), namespace, problems);
+    if raw.spec.is_none() {
+        problems.add("spec", "is missing: it needs at least service, versions and release");
+    }
+    Some(Rollout { id: id?, spec: raw.spec? })
+}
+
+fn mesh_policy(node: &Node, problems: &mut Problems) -> Option<MeshPolicy> {
+    let raw: Resource<MeshPolicySpec> = read::read(node, &later::mesh_policy, problems)?;
+    let metadata = raw.metadata.unwrap_or_default();
+    let id = name(metadata.name.as_deref(), metadata.namespace.as_deref().unwrap_or("default"), problems);
+    let policy = MeshPolicy { name: id?.name().to_owned(), spec: raw.spec.unwrap_or_default() };
+    policy.check(problems);
+    Some(policy)
+}
+
+fn name(name: Option<&str>, namespace: &str, problems: &mut Problems) -> Option<RolloutId> {
+    let Some(name) = name else {
+        problems.add("metadata.name", "is missing: write a name, for example checkout");
+        return None;
+    };
+    match (RolloutId::new("default", name), RolloutId::new(namespace, "x")) {
+        (Err(error), _) => problems.add("metadata.name", error),
+        (_, Err(error)) => problems.add("metadata.namespace", error),
+        (Ok(_), Ok(_)) => {}
+    }
+    RolloutId::new(namespace, name).ok()
+}

@@ -1,1 +1,92 @@
-//! See the design.
+//! `kind: MeshPolicy`: mesh-wide defaults, overrides for testers, limits and prohibitions. A Rollout may be stricter, never looser.
+
+mod limits;
+mod overrides;
+mod settle;
+
+use serde::{Deserialize, Serialize};
+use shunt_filter_core::Weight;
+use shunt_filter_core::cookie::CookieAttributes;
+use shunt_filter_core::policy::{KeySource, Keyless};
+
+use crate::manifest::Problems;
+use crate::rollout::HealthSpec;
+use crate::time::Span;
+pub use limits::{Limits, Prohibition};
+pub use overrides::OverrideSpec;
+pub(crate) use settle::{Bound, Settle};
+
+/// The mesh policy: at most one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MeshPolicy {
+    /// `metadata.name`, for messages.
+    pub name: String,
+    /// What it says.
+    pub spec: MeshPolicySpec,
+}
+
+/// `spec` of a MeshPolicy; all of it optional.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MeshPolicySpec {
+    /// What a Rollout gets that does not say it itself.
+    pub defaults: Defaults,
+    /// Rules that come before every Rollout's own, for testers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<OverrideSpec>,
+    /// How loose a Rollout may be.
+    pub limits: Limits,
+    /// What no Rollout may do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prohibit: Vec<Prohibition>,
+}
+
+/// What a Rollout gets that does not say it itself. Units and meaning are those of the Rollout's fields.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Defaults {
+    /// Key chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Vec<KeySource>>,
+    /// What happens when nothing of the key chain is present.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyless: Option<Keyless>,
+    /// Attributes of generated cookies, each used where a Rollout's `generate` leaves it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<CookieAttributes>,
+    /// Percent of keys before the analysis has passed once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_exposed: Option<Weight>,
+    /// Requests of the candidate in a step before a pass is possible.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_samples: Option<u64>,
+    /// How long the old version stays warm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_old: Option<Span>,
+    /// How long a wait may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress_deadline: Option<Span>,
+    /// How long requests in flight may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_deadline: Option<Span>,
+    /// How long stable may answer for the candidate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_deadline: Option<Span>,
+    /// Health checks, where the routes are Shunt's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthSpec>,
+}
+
+impl MeshPolicy {
+    /// Notes what contradicts itself or could not be served.
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        overrides::check(&self.spec.overrides, problems);
+        self.spec.limits.check(problems);
+        self.spec.check_defaults(problems);
+    }
+
+    /// Whether no Rollout may do this; the reason names the field.
+    pub(crate) fn forbids(&self, what: Prohibition) -> Option<String> {
+        self.spec.prohibit.contains(&what).then(|| format!("MeshPolicy spec.prohibit ({})", what.as_str()))
+    }
+}

@@ -1,1 +1,85 @@
-//! See the design.
+//! What users write: a Rollout, raw, as it stands in the manifest. [`crate::manifest::compile`] checks it and makes the plan.
+//!
+//! Everything is optional here, so that all that is missing or wrong can be told at once. Matches, keys, weights and cookie
+//! attributes are the types of `shunt-filter-core`, unchanged.
+
+pub mod analysis;
+pub mod health;
+pub mod later;
+pub mod quantity;
+pub mod rule;
+pub mod service;
+pub mod strategy;
+pub mod version;
+
+use serde::{Deserialize, Serialize};
+use shunt_filter_core::policy::{KeySource, Keyless};
+use shunt_filter_core::{RolloutId, VersionName, Weight};
+
+use crate::time::Span;
+pub use analysis::AnalysisSpec;
+pub use health::HealthSpec;
+pub use rule::RuleSpec;
+pub use service::ServiceSpec;
+pub use strategy::StrategySpec;
+pub use version::VersionSpec;
+
+/// `kind: Rollout`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rollout {
+    /// Namespace (`default` when the manifest names none) and name.
+    pub id: RolloutId,
+    /// What it says.
+    pub spec: RolloutSpec,
+}
+
+/// `spec` of a Rollout.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutSpec {
+    /// What callers ask for. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceSpec>,
+    /// All versions. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub versions: Option<Vec<VersionSpec>>,
+    /// The version that should be stable. Required. Changing it runs the strategy; changing it back rolls back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<VersionName>,
+    /// Key chain. Default: the mesh policy's; without one, the request id (not sticky).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Vec<KeySource>>,
+    /// What happens when nothing of the key chain is present. Default: stable answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyless: Option<Keyless>,
+    /// Long-lived rules, independent of a release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Vec<RuleSpec>>,
+    /// How a new release is rolled out. Default: [`strategy::default_steps`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<StrategySpec>,
+    /// What guards a release. Default: errors no worse than stable's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<AnalysisSpec>,
+    /// Percent of keys that may go to the candidate before the analysis has passed once. Default: 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_exposed: Option<Weight>,
+    /// How long the old version stays warm after a promotion. Default: 30m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_old: Option<Span>,
+    /// How long a proof, a pass or readiness may take before the run is paused. Default: 10m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress_deadline: Option<Span>,
+    /// How long requests in flight may take to end before their version goes away. Default: 30s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_deadline: Option<Span>,
+    /// How long proxies may answer the candidate's requests from stable before the release aborts. Default: 1m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_deadline: Option<Span>,
+    /// Active health checks of endpoints. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthSpec>,
+    /// Longest time a request may take. Default: Envoy's 15s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+}

@@ -1,0 +1,297 @@
+//! A Rollout under the mesh policy -> [`Plan`]: defaults filled in, limits kept, everything checked.
+
+mod key;
+
+use sha2::{Digest, Sha256};
+
+use super::error::ManifestError;
+use super::problems::Problems;
+use super::{Document, Manifest, trial};
+use crate::mesh_policy::{Bound, Defaults, Limits, MeshPolicy, Prohibition, Settle};
+use crate::plan::{AnalysisPlan, Backend, HealthCheck, Plan, PlannedRule, Routing, Step, Version};
+use crate::rollout::analysis::{Samples, default_metrics};
+use crate::rollout::rule::{RuleNames, unknown_version};
+use crate::rollout::strategy::{Terms, default_steps};
+use crate::rollout::version::versions;
+use crate::rollout::{Rollout, RolloutSpec};
+use crate::time::Span;
+use shunt_filter_core::{VersionName, Weight};
+
+/// Requests of the candidate in a step before a pass is possible, when nobody says it.
+const MIN_SAMPLES: u64 = 100;
+
+/// Everything under way of one compilation.
+struct Compiler<'a> {
+    document: &'a Document,
+    spec: &'a RolloutSpec,
+    mesh: Option<&'a MeshPolicy>,
+    defaults: Defaults,
+    limits: Limits,
+    settle: Settle<'a>,
+    names: RuleNames,
+    problems: Problems,
+}
+
+/// The plan of a Rollout's document, or all that is wrong with it. The result is a policy that a filter accepts.
+pub fn compile(document: &Document, mesh: Option<&MeshPolicy>) -> Result<Plan, Vec<ManifestError>> {
+    let rollout = match &document.manifest {
+        Manifest::Rollout(rollout) => rollout,
+        Manifest::MeshPolicy(_) => return Err(vec![document.origin.error("kind", "is MeshPolicy: only a Rollout has a plan")]),
+    };
+    let (defaults, limits) = mesh.map(|mesh| (mesh.spec.defaults.clone(), mesh.spec.limits.clone())).unwrap_or_default();
+    let mut compiler = Compiler {
+        document,
+        spec: &rollout.spec,
+        mesh,
+        defaults,
+        limits,
+        settle: Settle::new(mesh),
+        names: RuleNames::new(),
+        problems: Problems::new(),
+    };
+    let plan = compiler.plan(rollout);
+    match plan {
+        Some(plan) if compiler.problems.is_empty() => Ok(plan),
+        _ => Err(compiler.problems.locate(&document.origin)),
+    }
+}
+
+impl Compiler<'_> {
+    fn plan(&mut self, rollout: &Rollout) -> Option<Plan> {
+        let versions = versions(self.spec.versions.as_deref(), &mut self.problems);
+        let hosts = self.hosts();
+        let routing = self.routing(&versions);
+        let release = self.release(&versions);
+        let rules = self.rules(&versions);
+        let steps = self.steps(&versions);
+        let max_exposed = self.max_exposed();
+        let keep_old = self.keep_old();
+        let deadlines = self.deadlines();
+        let mut plan = Plan {
+            id: rollout.id.clone(),
+            digest: String::new(),
+            hosts,
+            port: self.spec.service.as_ref().and_then(|service| service.port),
+            health: self.health(routing.as_ref()),
+            timeout: self.timeout(routing.as_ref()),
+            routing: routing?,
+            versions,
+            release: release?,
+            key: self.key(),
+            keyless: self.keyless(),
+            rules,
+            steps,
+            analysis: self.analysis(),
+            max_exposed,
+            keep_old,
+            progress_deadline: deadlines.progress,
+            drain_deadline: deadlines.drain,
+            fallback_deadline: deadlines.fallback,
+            gone: false,
+            sources: std::mem::take(&mut self.settle.sources),
+        };
+        if self.problems.is_empty() {
+            trial::check(&plan, self.spec, &mut self.problems);
+        }
+        plan.digest = digest(rollout, self.mesh, &plan);
+        Some(plan)
+    }
+
+    fn hosts(&mut self) -> Vec<String> {
+        match &self.spec.service {
+            Some(service) => service.hosts(&mut self.problems),
+            None => {
+                self.problems.add("spec.service", "is missing: write for example service: {hosts: [checkout], port: 80}");
+                Vec::new()
+            }
+        }
+    }
+
+    fn routing(&mut self, versions: &[Version]) -> Option<Routing> {
+        let path = "spec.service.defaultRoute";
+        let external = versions.iter().any(|version| matches!(version.backend, Backend::Cluster(_)));
+        let named = self.spec.service.as_ref().and_then(|service| service.default_route.clone());
+        match (external, named) {
+            (false, None) => Some(Routing::Managed),
+            (false, Some(_)) => {
+                self.problems.add(path, "is for versions with cluster: Shunt owns the default route of versions with endpoints; remove it");
+                None
+            }
+            (true, None) => {
+                self.problems.add(path, "is missing: versions are clusters of your own Envoy, so write the version that your default route names");
+                None
+            }
+            (true, Some(version)) if versions.iter().all(|known| known.name != version) => {
+                self.problems.add(path, unknown_version(&version, versions));
+                None
+            }
+            (true, Some(default_route)) => Some(Routing::External { default_route }),
+        }
+    }
+
+    fn release(&mut self, versions: &[Version]) -> Option<VersionName> {
+        match &self.spec.release {
+            None => {
+                self.problems.add("spec.release", "is missing: write the name of the version that should be stable");
+                None
+            }
+            // With a broken list of versions nothing can be said about what is in it.
+            Some(release) if !self.problems.within("spec.versions") && versions.iter().all(|known| known.name != *release) => {
+                self.problems.add("spec.release", unknown_version(release, versions));
+                None
+            }
+            Some(release) => Some(release.clone()),
+        }
+    }
+
+    /// Overrides of the mesh come first.
+    fn rules(&mut self, versions: &[Version]) -> Vec<PlannedRule> {
+        let mut rules = Vec::new();
+        for (index, rule) in self.mesh.iter().flat_map(|mesh| &mesh.spec.overrides).filter_map(|spec| spec.rule()).enumerate() {
+            let path = format!("MeshPolicy spec.overrides[{index}]");
+            self.settle.from_mesh(&format!("rules[{index}]"), &format!("spec.overrides[{index}]"));
+            self.names.insert(rule.name.clone(), path);
+            rules.push(rule);
+        }
+        for (index, spec) in self.spec.rules.iter().flatten().enumerate() {
+            let path = format!("spec.rules[{index}]");
+            rules.extend(spec.rule(&path, versions, &mut self.names, &mut self.problems));
+        }
+        rules
+    }
+
+    fn steps(&mut self, versions: &[Version]) -> Vec<Step> {
+        let forbids = |what| self.mesh.and_then(|mesh| mesh.forbids(what));
+        let terms = Terms {
+            external: versions.iter().any(|version| matches!(version.backend, Backend::Cluster(_))),
+            no_mirror: forbids(Prohibition::Mirror),
+            no_unsafe_methods: forbids(Prohibition::UnsafeMethods),
+            no_jump: forbids(Prohibition::JumpToAll),
+        };
+        match &self.spec.strategy {
+            Some(strategy) => {
+                if strategy.canary.as_ref().is_some_and(|canary| canary.steps.is_none()) {
+                    self.settle.built_in("spec.strategy.canary.steps");
+                }
+                strategy.steps("spec.strategy", &terms, &mut self.names, &mut self.problems)
+            }
+            None => {
+                self.settle.built_in("spec.strategy");
+                default_steps()
+            }
+        }
+    }
+
+    fn analysis(&mut self) -> AnalysisPlan {
+        let path = "spec.analysis";
+        let floor = self.limits.min_samples;
+        let default = self.defaults.min_samples.unwrap_or(MIN_SAMPLES);
+        let samples = Samples { default: floor.map_or(default, |floor| default.max(floor)), floor };
+        let metrics = match &self.spec.analysis {
+            Some(analysis) => analysis.metrics(path, &samples, &mut self.problems),
+            None => {
+                self.settle.built_in(path);
+                default_metrics(&samples)
+            }
+        };
+        let says_all = self.spec.analysis.iter().flat_map(|spec| spec.metrics.iter().flatten()).all(|metric| metric.min_samples.is_some());
+        if !says_all || self.spec.analysis.is_none() {
+            let path = "spec.analysis.metrics.minSamples";
+            match (floor.filter(|floor| *floor > default), self.defaults.min_samples) {
+                (Some(_), _) => self.settle.from_mesh(path, "spec.limits.minSamples"),
+                (None, Some(_)) => self.settle.from_mesh(path, "spec.defaults.minSamples"),
+                (None, None) => self.settle.built_in(path),
+            }
+        }
+        AnalysisPlan { metrics }
+    }
+
+    fn max_exposed(&mut self) -> Weight {
+        if self.spec.max_exposed == Some(Weight::ZERO) {
+            self.problems.add("spec.maxExposed", "0 lets nobody see the candidate, so no analysis could pass: write more than 0");
+        }
+        let bounds = [Bound::AtMost(self.limits.max_exposed, "spec.limits.maxExposed")];
+        let values = [self.spec.max_exposed, self.defaults.max_exposed];
+        self.settle.bounded("maxExposed", values, Weight::ALL, &bounds, &mut self.problems)
+    }
+
+    fn keep_old(&mut self) -> Span {
+        let (min, max) = (self.limits.min_keep_old, self.limits.max_keep_old);
+        let bounds = [Bound::AtLeast(min, "spec.limits.minKeepOld"), Bound::AtMost(max, "spec.limits.maxKeepOld")];
+        let values = [self.spec.keep_old, self.defaults.keep_old];
+        self.settle.bounded("keepOld", values, Span::seconds(1_800), &bounds, &mut self.problems)
+    }
+
+    fn deadlines(&mut self) -> Deadlines {
+        let (spec, defaults, limits) = (self.spec, &self.defaults, &self.limits);
+        let progress = [Bound::AtMost(limits.max_progress_deadline, "spec.limits.maxProgressDeadline")];
+        let drain = [Bound::AtLeast(limits.min_drain_deadline, "spec.limits.minDrainDeadline")];
+        let fallback = [Bound::AtMost(limits.max_fallback_deadline, "spec.limits.maxFallbackDeadline")];
+        let problems = &mut self.problems;
+        let deadlines = Deadlines {
+            progress: self.settle.bounded(
+                "progressDeadline",
+                [spec.progress_deadline, defaults.progress_deadline],
+                Span::seconds(600),
+                &progress,
+                problems,
+            ),
+            drain: self.settle.bounded("drainDeadline", [spec.drain_deadline, defaults.drain_deadline], Span::seconds(30), &drain, problems),
+            fallback: self.settle.bounded(
+                "fallbackDeadline",
+                [spec.fallback_deadline, defaults.fallback_deadline],
+                Span::seconds(60),
+                &fallback,
+                problems,
+            ),
+        };
+        for (name, value) in [("progressDeadline", deadlines.progress), ("fallbackDeadline", deadlines.fallback)] {
+            if value < Span::seconds(1) {
+                problems.add(format!("spec.{name}"), format!("{value} is over before proxies can report: write 1s or more"));
+            }
+        }
+        deadlines
+    }
+
+    fn health(&mut self, routing: Option<&Routing>) -> Option<HealthCheck> {
+        let external = matches!(routing, Some(Routing::External { .. }));
+        match (&self.spec.health, &self.defaults.health) {
+            (Some(_), _) if external => {
+                self.problems.add("spec.health", "needs clusters that Shunt owns: set health checks on your own Envoy's clusters, and remove it here");
+                None
+            }
+            (Some(health), _) => health.check("spec.health", &mut self.problems),
+            (None, Some(health)) if !external => {
+                self.settle.from_mesh("spec.health", "spec.defaults.health");
+                health.check("spec.health", &mut self.problems)
+            }
+            (None, _) => None,
+        }
+    }
+
+    fn timeout(&mut self, routing: Option<&Routing>) -> Option<Span> {
+        let timeout = self.spec.timeout?;
+        if matches!(routing, Some(Routing::External { .. })) {
+            self.problems.add("spec.timeout", "needs routes that Shunt owns: set the timeout on your own Envoy's routes, and remove it here");
+        }
+        if timeout == Span::millis(0) {
+            self.problems.add("spec.timeout", "0s is no time at all: write 1ms or more, or leave it out for 15s");
+        }
+        Some(timeout)
+    }
+}
+
+/// How long waits may take.
+struct Deadlines {
+    progress: Span,
+    drain: Span,
+    fallback: Span,
+}
+
+/// Over everything that the plan depends on. `serde_json` writes fields in the order of the types, so equal manifests give equal
+/// text whatever their own order, quotes and comments.
+fn digest(rollout: &Rollout, mesh: Option<&MeshPolicy>, plan: &Plan) -> String {
+    let canonical = serde_json::to_string(&(&rollout.id, &rollout.spec, mesh.map(|mesh| &mesh.spec), plan)).unwrap_or_default();
+    let hash = Sha256::digest(canonical.as_bytes());
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,66 @@
+//! What only shows when all manifests are looked at together.
+
+use std::collections::BTreeMap;
+
+use shunt_filter_core::RolloutId;
+
+use super::{Document, Manifest, ManifestError};
+use crate::plan::Plan;
+use crate::time::Time;
+
+/// Rollouts that must change nothing because an older one owns a host of theirs, each with a sentence for people. `plans` come with
+/// the time each was first seen; of two seen at once the smaller name is older. Hosts are compared with their port: no port means
+/// all of them. A wildcard and an exact host below it are no conflict: the exact one wins.
+pub fn conflicts(plans: &[(&Plan, Time)]) -> BTreeMap<RolloutId, String> {
+    let mut by_age: Vec<&(&Plan, Time)> = plans.iter().collect();
+    by_age.sort_by_key(|(plan, seen)| (*seen, plan.id.clone()));
+    let mut owners: BTreeMap<&str, Vec<&Plan>> = BTreeMap::new();
+    let mut refused = BTreeMap::new();
+    for (plan, _) in by_age {
+        let taken = plan.hosts.iter().find_map(|host| Some((host, *owners.get(host.as_str())?.iter().find(|owner| same_port(owner, plan))?)));
+        match taken {
+            Some((host, owner)) => {
+                refused.insert(plan.id.clone(), sentence(host, plan, owner));
+            }
+            None => {
+                for host in &plan.hosts {
+                    owners.entry(host).or_default().push(plan);
+                }
+            }
+        }
+    }
+    refused
+}
+
+fn same_port(a: &Plan, b: &Plan) -> bool {
+    a.port.is_none() || b.port.is_none() || a.port == b.port
+}
+
+fn sentence(host: &str, plan: &Plan, owner: &Plan) -> String {
+    let port = match plan.port.or(owner.port) {
+        Some(port) => format!(":{port}"),
+        None => String::new(),
+    };
+    format!("host {host}{port} belongs to the older Rollout {}: nothing is changed until one of the two gives it up", owner.id)
+}
+
+/// Resources that are written twice: of one Rollout all but the first in the order given, of mesh policies the same.
+pub fn duplicates(documents: &[Document]) -> Vec<ManifestError> {
+    let mut first: BTreeMap<Option<&RolloutId>, &Document> = BTreeMap::new();
+    let mut errors = Vec::new();
+    for document in documents {
+        match first.get(&document.id()) {
+            None => {
+                first.insert(document.id(), document);
+            }
+            Some(other) => {
+                let at = format!("{}:{}", other.origin.file(), other.origin.line());
+                errors.push(match &document.manifest {
+                    Manifest::Rollout(rollout) => document.origin.error("metadata.name", format!("{} is written at {at} too: remove one", rollout.id)),
+                    Manifest::MeshPolicy(_) => document.origin.error("kind", format!("there is a MeshPolicy at {at} already: a mesh has one")),
+                });
+            }
+        }
+    }
+    errors
+}

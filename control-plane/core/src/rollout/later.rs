@@ -1,0 +1,70 @@
+//! Fields that the design has and this version does not: said so by name, with what to write instead.
+
+/// What to say about a field of a Rollout, by its path with `[]` for every index; none when it is not one of these.
+pub(crate) fn rollout(path: &str) -> Option<String> {
+    let strategy = |name: &str| later(name, "write canary with steps");
+    let step = |name: &str| later(name, "use setWeight, pause, rule, mirror and analysis");
+    let message = match path {
+        "spec.versions[].deployment" => later("Deployments (Kubernetes)", "write endpoints: [\"host:port\"], or cluster with your own Envoy's cluster"),
+        "spec.versions[].value" => later("versions that are values (feature flags)", "write endpoints, or keep the flag in your service"),
+        "spec.versions[].command" => later("starting versions by command", "start the process yourself and write endpoints: [\"host:port\"]"),
+        "spec.versions[].replicas" | "spec.scale" => later("scaling", "start the instances yourself and list them in endpoints"),
+        "spec.workloadRef" => later("following a workload", "list versions with endpoints and change release"),
+        "spec.flag" | "spec.flags" => later("feature flags", "remove the field"),
+        "spec.onAbort" => later("giving keys back slowly", "remove the field: an abort moves everybody at once"),
+        "spec.strategy.recreate" | "spec.strategy.rollingUpdate" | "spec.strategy.blueGreen" | "spec.strategy.abTest" | "spec.strategy.shadow" => {
+            strategy(last(path))
+        }
+        "spec.strategy.canary.steps[].experiment"
+        | "spec.strategy.canary.steps[].ramp"
+        | "spec.strategy.canary.steps[].scale"
+        | "spec.strategy.canary.steps[].gate"
+        | "spec.strategy.canary.steps[].pointOfNoReturn" => step(last(path)),
+        "spec.analysis.metrics[].latency.noWorseThanStable" => {
+            later("comparing latency with stable", "write a fixed limit, for example {percentile: 99, max: 300ms}")
+        }
+        "spec.analysis.metrics[].successRate.noWorseThanStable.margin" => later("a margin", "write noWorseThanStable: {}"),
+        "spec.analysis.metrics[].prometheus" | "spec.analysis.metrics[].web" | "spec.analysis.metrics[].goal" => {
+            later(&format!("the metric source {}", last(path)), "use successRate or latency, which the proxies report themselves")
+        }
+        _ => return other(path),
+    };
+    Some(message)
+}
+
+/// Fields that stand somewhere else, or have another name than people expect.
+fn other(path: &str) -> Option<String> {
+    let message = match path {
+        "spec.strategy.canary.steps[].rule.version" => "is always the candidate in a step: remove it, or move the rule to spec.rules",
+        "spec.strategy.canary.steps[].weight" => "unknown field; did you mean setWeight?",
+        "spec.strategy.canary.steps[].mirror.percent" => "unknown field; write weight (percent of requests copied)",
+        "spec.strategy.canary.steps[].mirror.percentage" => "unknown field; write weight (percent of requests copied)",
+        "spec.strategy.canary.steps[].mirror.version" => "is always the candidate: remove it",
+        "spec.strategy.steps" => "unknown field; write strategy: {canary: {steps: [...]}}",
+        "spec.versions[].weight" => "unknown field; weights are steps: strategy: {canary: {steps: [{setWeight: 5}]}}",
+        "spec.host" | "spec.hosts" => "unknown field; write service: {hosts: [...]}",
+        "spec.service.host" | "spec.service.name" => "unknown field; write hosts: [...]",
+        "spec.metrics" => "unknown field; write analysis: {metrics: [...]}",
+        "spec.candidate" | "spec.stable" => "unknown field; roles are not written: release names the version that should be stable",
+        "status" => "is not written in a manifest: remove it",
+        _ => return None,
+    };
+    Some(message.to_owned())
+}
+
+/// What to say about a field of a MeshPolicy.
+pub(crate) fn mesh_policy(path: &str) -> Option<String> {
+    match path {
+        "spec.overrides[].version" => Some("unknown field; a mesh-wide override names a role: to: candidate, or to: stable".to_owned()),
+        "spec.namespaces" => Some(later("a policy per namespace", "remove the field: the policy holds for all")),
+        _ => None,
+    }
+}
+
+fn later(what: &str, instead: &str) -> String {
+    format!("this version of Shunt does not do it yet ({what}): {instead}")
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}

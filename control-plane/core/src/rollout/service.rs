@@ -1,0 +1,113 @@
+//! `service`: what callers ask for.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use shunt_filter_core::VersionName;
+
+use crate::manifest::Problems;
+
+/// Hosts with a port.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceSpec {
+    /// Host names as callers write them, without port; `*.shop.test` matches every name below `shop.test`. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<Vec<String>>,
+    /// Port in the `:authority`. Default: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The version that the user's own default route names. Required with `cluster:` versions, only there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_route: Option<VersionName>,
+}
+
+/// Most hosts of one Rollout.
+const HOSTS_MAX: usize = 64;
+/// Longest DNS name, bytes (RFC 1035).
+const HOST_MAX: usize = 253;
+
+impl ServiceSpec {
+    /// Hosts in lower case without trailing dot, every problem noted.
+    pub(crate) fn hosts(&self, problems: &mut Problems) -> Vec<String> {
+        let path = "spec.service.hosts";
+        let written = self.hosts.as_deref().unwrap_or_default();
+        match written.len() {
+            0 => problems.add(path, "is missing: write at least one host, for example [checkout]"),
+            n if n > HOSTS_MAX => problems.add(path, format!("has {n} hosts: at most {HOSTS_MAX} are allowed in one Rollout")),
+            _ => {}
+        }
+        let mut seen = BTreeSet::new();
+        let mut hosts = Vec::new();
+        for (index, text) in written.iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            let Some(host) = problems.take(&path, host(text)) else { continue };
+            if seen.insert(host.clone()) {
+                hosts.push(host);
+            } else {
+                problems.add(path, format!("{text:?} appears twice: remove one"));
+            }
+        }
+        if self.port == Some(0) {
+            problems.add("spec.service.port", "0 is not a port: write 1 to 65535, or leave it out for any");
+        }
+        hosts
+    }
+}
+
+/// The host as the filter compares it.
+fn host(text: &str) -> Result<String, String> {
+    let lower = text.to_ascii_lowercase();
+    let name = lower.strip_suffix('.').unwrap_or(&lower);
+    if let Some((host, scheme_rest)) = name.split_once("://") {
+        return Err(format!("{text:?} is a URL ({host}): write the host alone, for example {:?}", scheme_rest.split('/').next().unwrap_or_default()));
+    }
+    if name.starts_with('[') {
+        return match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(address) if address.parse::<std::net::Ipv6Addr>().is_ok() => Ok(name.to_owned()),
+            _ => Err(format!("{text:?} is not a host: write an IPv6 address as [::1], the port in service.port")),
+        };
+    }
+    if let Some((host, port)) = name.rsplit_once(':') {
+        return Err(match port.parse::<u16>() {
+            Ok(port) => format!("{text:?} has a port: write {host:?} here and {port} in service.port"),
+            Err(_) => format!("{text:?} is not a host: write letters, digits, '-' and '.'"),
+        });
+    }
+    let labels = name.strip_prefix("*.").unwrap_or(name);
+    if labels.contains('*') {
+        return Err(format!("{text:?} has a * in the wrong place: only a whole first part can be *, as in \"*.shop.test\""));
+    }
+    let label = |part: &str| !part.is_empty() && part.len() <= 63 && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if name.len() > HOST_MAX || !labels.split('.').all(label) {
+        return Err(format!("{text:?} is not a host: write letters, digits, '-' and '.' (international names as xn--...)"));
+    }
+    Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_case::test_case;
+
+    #[test_case("checkout", "checkout"; "short")]
+    #[test_case("Shop.Test.", "shop.test"; "case and dot")]
+    #[test_case("*.shop.test", "*.shop.test"; "wildcard")]
+    #[test_case("127.0.0.1", "127.0.0.1"; "IPv4")]
+    #[test_case("[::1]", "[::1]"; "IPv6")]
+    fn good(text: &str, expected: &str) {
+        assert_eq!(host(text).unwrap(), expected);
+    }
+
+    #[test_case("http://shop.test/x", "shop.test"; "URL")]
+    #[test_case("shop.test:80", "80 in service.port"; "port")]
+    #[test_case("a.*.test", "wrong place"; "inner wildcard")]
+    #[test_case("shöp", "xn--"; "not ASCII")]
+    #[test_case("a..b", "is not a host"; "empty part")]
+    #[test_case("", "is not a host"; "empty")]
+    #[test_case("[::1]:80", "service.port"; "IPv6 with port")]
+    fn bad(text: &str, says: &str) {
+        let error = host(text).unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
+}
