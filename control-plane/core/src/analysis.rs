@@ -1,7 +1,22 @@
 //! Is the candidate worse? Metrics, what they are judged by, and verdicts.
 
-use serde::{Deserialize, Serialize};
+mod arms;
+mod counters;
+mod latency;
+mod look;
+mod number;
+mod sequential;
 
+use serde::{Deserialize, Serialize};
+use shunt_filter_core::VersionName;
+use shunt_filter_core::policy::Range;
+use shunt_filter_core::report::{Counters, EpochReport, Slots};
+
+pub use self::arms::{Arms, Exposure};
+
+use self::arms::ArmSlots;
+use self::look::Look;
+use self::sequential::Comparison;
 use crate::time::Span;
 
 /// One metric that guards a release.
@@ -18,7 +33,7 @@ pub struct Metric {
 /// What is measured and how it is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Guard {
-    /// First failure per slot, candidate against stable, sequentially (`SPRT` of the log-rank kind; see `sequential`).
+    /// First failure per slot, candidate against stable, sequentially (`analysis/sequential.rs`).
     ErrorsNoWorseThanStable,
     /// Share of requests that succeed must be at least this, percent.
     SuccessRateMin(f64),
@@ -41,11 +56,11 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// The candidate's value, as people read it: `5/48 (10.4 %)`.
     pub value: String,
-    /// Stable's at the same time; empty when there is none.
+    /// Stable's at the same time, `0/912`; empty when there is none.
     pub baseline: String,
-    /// Requests of the candidate in this epoch.
+    /// Requests of the candidate in this epoch that ended well or badly.
     pub samples: u64,
-    /// What would fail: `E >= 400` or `<= 300ms`.
+    /// The limit: `E ≥ 400` fails, `success ≥ 99 %` and `p99 ≤ 300ms` are kept.
     pub threshold: String,
     /// One sentence with the numbers.
     pub message: String,
@@ -66,25 +81,110 @@ pub enum Outcome {
     NotApplicable,
 }
 
-/// Who is compared, and where the hash space belongs to whom.
-#[derive(Debug, Clone, Copy)]
-pub struct Arms<'a> {
-    /// The version being released.
-    pub candidate: &'a shunt_filter_core::VersionName,
-    /// What it is compared with; it owns every point that no range claims.
-    pub stable: &'a shunt_filter_core::VersionName,
-    /// The split of this epoch.
-    pub ranges: &'a [shunt_filter_core::policy::Range],
-}
+/// 1/α of one comparison with stable in one step, α = 1 %.
+const ONE_IN: f64 = 100.0;
 
 /// Judges one run; keeps what the sequential tests need between looks. A fresh one after a restart sees all failures of the
 /// epoch as one batch, which keeps the error bound.
 #[derive(Debug, Default)]
-pub struct Analyst {}
+pub struct Analyst {
+    trial: Option<Trial>,
+}
 
 impl Analyst {
-    /// One look. `looks_over` is steps in which both arms have weight (at least 1); a new epoch in `evidence` starts fresh tests.
-    pub fn look(&mut self, _metrics: &[Metric], _steps: u32, _arms: Arms<'_>, _evidence: &shunt_filter_core::report::EpochReport) -> Vec<Verdict> {
-        todo!()
+    /// One look: one verdict per metric, in their order.
+    ///
+    /// `steps` is how many steps of the run have weight on both arms (at least 1): the error of 1 % is divided over them and over the
+    /// metrics that compare with stable. A newer epoch in `evidence` starts fresh tests; an older one is ignored, what was last seen is
+    /// judged again. Other arms in the same epoch start fresh tests too, and slots that have failed before count in neither arm.
+    /// A comparison that has failed stays failed for its epoch.
+    pub fn look(&mut self, metrics: &[Metric], steps: u32, arms: Arms<'_>, evidence: &EpochReport) -> Vec<Verdict> {
+        let trial = match self.trial.take() {
+            Some(trial) if evidence.epoch < trial.epoch => trial,
+            Some(trial) if evidence.epoch == trial.epoch && trial.is_of(&arms) => trial.with(evidence),
+            Some(trial) if evidence.epoch == trial.epoch => Trial::new(&arms, evidence, evidence.failed.clone()),
+            Some(_) | None => Trial::new(&arms, evidence, Slots::default()),
+        };
+        self.trial.insert(trial).judge(metrics, steps)
+    }
+}
+
+/// One epoch with its arms.
+#[derive(Debug)]
+struct Trial {
+    epoch: u64,
+    candidate: VersionName,
+    stable: VersionName,
+    ranges: Vec<Range>,
+    slots: ArmSlots,
+    /// Failed slots that need no counting any more.
+    counted: Slots,
+    comparison: Comparison,
+    latest: EpochReport,
+}
+
+impl Trial {
+    /// Slots in `before` are in neither arm.
+    fn new(arms: &Arms<'_>, evidence: &EpochReport, before: Slots) -> Self {
+        let slots = ArmSlots::of(arms);
+        let at_risk = |arm: &Slots| arm.iter().filter(|slot| !before.contains(*slot)).count() as u64;
+        let comparison = Comparison::new(at_risk(&slots.candidate), at_risk(&slots.stable));
+        let trial = Self {
+            epoch: evidence.epoch,
+            candidate: arms.candidate.clone(),
+            stable: arms.stable.clone(),
+            ranges: arms.ranges.to_vec(),
+            slots,
+            counted: before,
+            comparison,
+            latest: EpochReport::default(),
+        };
+        trial.with(evidence)
+    }
+
+    fn is_of(&self, arms: &Arms<'_>) -> bool {
+        self.candidate == *arms.candidate && self.stable == *arms.stable && self.ranges == arms.ranges
+    }
+
+    /// Counts each slot that failed since the last look, once.
+    fn with(mut self, evidence: &EpochReport) -> Self {
+        let newly: Vec<u16> = evidence.failed.iter().filter(|slot| !self.counted.contains(*slot)).collect();
+        let of = |arm: &Slots| newly.iter().filter(|slot| arm.contains(**slot)).count() as u64;
+        self.comparison.take(of(&self.slots.candidate), of(&self.slots.stable));
+        for slot in newly {
+            self.counted.insert(slot);
+        }
+        self.latest = evidence.clone();
+        self
+    }
+
+    fn judge(&mut self, metrics: &[Metric], steps: u32) -> Vec<Verdict> {
+        let nothing = Counters::default();
+        let counters = |version| self.latest.versions.get(version).unwrap_or(&nothing);
+        let compared = metrics.iter().filter(|metric| metric.guard == Guard::ErrorsNoWorseThanStable).count().max(1);
+        let threshold = ONE_IN * f64::from(steps.max(1)) * compared as f64;
+        let arms = Arms { candidate: &self.candidate, stable: &self.stable, ranges: &self.ranges };
+        let active = self.slots.candidate.iter().filter(|slot| self.latest.seen.contains(*slot)).count() as u64;
+        let slots = self.slots.candidate.len() as u64;
+        let (candidate, stable) = (counters(&self.candidate), counters(&self.stable));
+        let looks = metrics.iter().map(|metric| Look { metric, arms, candidate, stable, slots, active });
+        looks.map(|look| judge(&look, &self.slots, &mut self.comparison, threshold)).collect()
+    }
+}
+
+fn judge(look: &Look<'_>, slots: &ArmSlots, comparison: &mut Comparison, threshold: f64) -> Verdict {
+    if slots.candidate_points == 0 {
+        return look.not_applicable(&format!("{} has no weight in this step", look.arms.candidate));
+    }
+    match look.metric.guard {
+        Guard::ErrorsNoWorseThanStable if slots.stable_points == 0 => {
+            look.not_applicable(&format!("{} has no weight in this step, there is nothing to compare with", look.arms.stable))
+        }
+        Guard::ErrorsNoWorseThanStable if slots.stable.iter().next().is_none() => {
+            look.not_applicable(&format!("{} has no whole slot of the hash space, there is nothing to compare with", look.arms.stable))
+        }
+        Guard::ErrorsNoWorseThanStable => comparison.judge(look, threshold),
+        Guard::SuccessRateMin(min) => counters::judge(look, min),
+        Guard::LatencyMax { percentile, max } => latency::judge(look, percentile, max),
     }
 }

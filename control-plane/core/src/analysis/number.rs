@@ -1,0 +1,58 @@
+//! How verdicts write numbers.
+
+use crate::time::Span;
+
+/// `5/48 (10.4 %)`; `0/0` when there is nothing to divide by. Small shares get the digits that keep them from looking like none.
+pub(super) fn share(part: u64, of: u64) -> String {
+    if of == 0 {
+        return format!("{part}/{of}");
+    }
+    format!("{part}/{of} ({})", percent(part as f64 / of as f64 * 100.0))
+}
+
+/// `10.4 %`, `0.04 %`.
+pub(super) fn percent(percent: f64) -> String {
+    if percent > 0.0 && percent < 0.095 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
+}
+
+/// E of its logarithm: `0.42`, `612`, `3·10^8`.
+pub(super) fn evidence(ln_e: f64) -> String {
+    let log = ln_e / std::f64::consts::LN_10;
+    if log < 1.0 {
+        format!("{:.2}", ln_e.exp())
+    } else if log < 6.0 {
+        // Rounded down, so that it never reads as a threshold that was not reached.
+        format!("{:.0}", ln_e.exp().floor())
+    } else {
+        format!("{:.0}·10^{:.0}", 10_f64.powf(log.fract()).floor(), log.floor())
+    }
+}
+
+/// Whole milliseconds as people write them: `340ms`, `1s`.
+pub(super) fn millis(millis: f64) -> String {
+    Span::millis(millis.round().max(0.0) as u64).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_case::test_case;
+
+    #[test_case(5, 48, "5/48 (10.4 %)")]
+    #[test_case(0, 912, "0/912 (0.0 %)")]
+    #[test_case(1, 2_500, "1/2500 (0.04 %)")]
+    #[test_case(0, 0, "0/0")]
+    fn shares(part: u64, of: u64, text: &str) {
+        assert_eq!(share(part, of), text);
+    }
+
+    #[test_case(0.0, "1.00")]
+    #[test_case(-100.0, "0.00")]
+    #[test_case(612.4_f64.ln(), "612")]
+    #[test_case(399.9_f64.ln(), "399"; "not yet 400")]
+    #[test_case(3.2e8_f64.ln(), "3·10^8")]
+    #[test_case(2_773.5, "3·10^1204"; "far beyond what a double holds")]
+    fn evidences(ln_e: f64, text: &str) {
+        assert_eq!(evidence(ln_e), text);
+    }
+}

@@ -1,0 +1,206 @@
+//! A sequential log-rank test on the first failure per slot of the hash space.
+//!
+//! Slots are dealt to the arms at random, so if the candidate is equal, which arm the next failing slot is in is like drawing from an
+//! urn with the slots of both arms that have not failed yet, whatever users do: clusters, bursts, heavy users, any base rate. A slot
+//! counts once. Against "equal" stand alternatives in which a slot of the candidate fails θ times as readily:
+//!
+//! X_θ += k·ln θ − m·ln(1 + π(θ − 1)), π = n_c / (n_c + n_s) before the look, m newly failed slots of which k are the candidate's.
+//!
+//! E = mean over θ of exp(X_θ) is a non-negative supermartingale that starts at 1 when the candidate is equal, so
+//! P(E ever reaches 1/α) <= α (Ville 1939): it may be looked at all the time. With one failure per look it is a martingale
+//! (safe log-rank test: ter Schure, Pérez-Ortiz, Ly, Grünwald, arXiv 2011.06931). With several, k is hypergeometric and
+//! E[θ^k] <= (1 + π(θ − 1))^m (Hoeffding 1963, theorem 4). A mean of e-values is one (Vovk and Wang, arXiv 1912.06116).
+
+use super::look::Look;
+use super::number;
+use super::{Outcome, Verdict};
+
+/// How much worse a candidate may be, as alternatives: from twice as bad to hopeless.
+const THETAS: [f64; 8] = [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// Failed slots of the candidate below which it never fails: one or two users are no release.
+const MIN_FAILED_SLOTS: u64 = 3;
+
+/// The test of one epoch.
+#[derive(Debug, Clone)]
+pub(super) struct LogRank {
+    /// Slots of the candidate that have not failed yet.
+    candidate: u64,
+    /// Slots of stable that have not failed yet.
+    stable: u64,
+    /// Slots of the candidate that failed.
+    failed: u64,
+    /// X_θ, by [`THETAS`].
+    logs: [f64; 8],
+}
+
+impl LogRank {
+    /// With this many slots in each arm.
+    pub(super) fn new(candidate: u64, stable: u64) -> Self {
+        Self { candidate, stable, failed: 0, logs: [0.0; 8] }
+    }
+
+    /// One look: slots that failed since the last, by arm.
+    pub(super) fn take(&mut self, candidate: u64, stable: u64) {
+        let candidate = candidate.min(self.candidate);
+        let stable = stable.min(self.stable);
+        let at_risk = self.candidate.saturating_add(self.stable) as f64;
+        let newly = candidate.saturating_add(stable) as f64;
+        if newly == 0.0 {
+            return;
+        }
+        let share = self.candidate as f64 / at_risk;
+        for (log, theta) in self.logs.iter_mut().zip(THETAS) {
+            *log += candidate as f64 * theta.ln() - newly * (share * (theta - 1.0)).ln_1p();
+        }
+        self.candidate = self.candidate.saturating_sub(candidate);
+        self.stable = self.stable.saturating_sub(stable);
+        self.failed = self.failed.saturating_add(candidate);
+    }
+
+    /// ln E, by log-sum-exp: exp(X_θ) itself overflows from about 130 failed slots on.
+    pub(super) fn ln_e(&self) -> f64 {
+        let highest = self.logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = self.logs.iter().map(|log| (log - highest).exp()).sum();
+        highest + (sum / THETAS.len() as f64).ln()
+    }
+}
+
+/// The test of one epoch with its stopping rule: what it said when it failed stands.
+#[derive(Debug, Clone)]
+pub(super) struct Comparison {
+    test: LogRank,
+    failed: bool,
+}
+
+impl Comparison {
+    /// With this many slots in each arm.
+    pub(super) fn new(candidate: u64, stable: u64) -> Self {
+        Self { test: LogRank::new(candidate, stable), failed: false }
+    }
+
+    /// One look; a test that has failed has stopped.
+    pub(super) fn take(&mut self, candidate: u64, stable: u64) {
+        if !self.failed {
+            self.test.take(candidate, stable);
+        }
+    }
+
+    /// The verdict. `threshold` is 1/α.
+    pub(super) fn judge(&mut self, look: &Look<'_>, threshold: f64) -> Verdict {
+        let ln_e = self.test.ln_e();
+        let reached = ln_e >= threshold.ln();
+        self.failed |= reached && self.test.failed >= MIN_FAILED_SLOTS;
+        let (bad, good) = (look.candidate.failed, look.candidate.succeeded);
+        let samples = bad.saturating_add(good);
+        let value = number::share(bad, samples);
+        let of_stable = look.stable.failed.saturating_add(look.stable.succeeded);
+        let baseline = number::share(look.stable.failed, of_stable);
+        let slots = match self.test.failed {
+            0 => String::new(),
+            1 => " in 1 slot".to_owned(),
+            n => format!(" in {n} slots"),
+        };
+        let (candidate, stable) = (look.arms.candidate, look.arms.stable);
+        let compared = format!("{candidate} failed {value}{slots}, {stable} {baseline}");
+        let e = number::evidence(ln_e);
+        let (outcome, rest) = if self.failed {
+            (Outcome::Fail, format!("E = {e} ≥ {threshold}: worse than stable"))
+        } else if reached {
+            (Outcome::NeedMoreData, format!("E = {e} ≥ {threshold}, but fewer than {MIN_FAILED_SLOTS} slots: no judgement yet"))
+        } else if let Some(missing) = look.missing(samples) {
+            (Outcome::NeedMoreData, missing)
+        } else {
+            (Outcome::Pass, format!("E = {e} < {threshold}: not worse than stable"))
+        };
+        Verdict {
+            baseline: format!("{}/{of_stable}", look.stable.failed),
+            ..look.verdict(outcome, value, samples, format!("E ≥ {threshold}"), &format!("{compared}; {rest}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All ways to deal `candidate` of `slots` slots to the candidate, as bit masks.
+    fn placements(slots: u32, candidate: u32) -> impl Iterator<Item = u32> {
+        (0..1_u32 << slots).filter(move |mask| mask.count_ones() == candidate)
+    }
+
+    /// Runs the test over slots 0, 1, 2, … failing in batches of these sizes: E after each look.
+    fn path(slots: u32, mask: u32, batches: &[u32]) -> Vec<f64> {
+        let candidate = mask.count_ones();
+        let mut test = LogRank::new(u64::from(candidate), u64::from(slots - candidate));
+        let mut next = 0;
+        batches
+            .iter()
+            .map(|size| {
+                let failing = next..next + size;
+                next += size;
+                let k = failing.filter(|slot| mask & (1 << slot) != 0).count() as u64;
+                test.take(k, u64::from(*size) - k);
+                test.ln_e().exp()
+            })
+            .collect()
+    }
+
+    const SINGLES: [u32; 12] = [1; 12];
+
+    /// If the candidate is equal, any placement of its slots is as likely as any other; which slots fail, and when, is fixed.
+    /// Enumerated, that is no sample: it is the error probability itself.
+    #[test]
+    fn equal_candidates_fail_as_rarely_as_promised() {
+        let sequences: [&[u32]; 7] = [&SINGLES, &[12], &[3, 3, 3, 3], &[1, 4, 1, 2], &[5, 1, 1, 1, 1], &[2, 0, 2, 0, 2], &[1, 1, 7]];
+        let mut tight = 0;
+        for candidate in 1..12 {
+            let all: Vec<u32> = placements(12, candidate).collect();
+            for batches in sequences {
+                let paths: Vec<Vec<f64>> = all.iter().map(|mask| path(12, *mask, batches)).collect();
+                for look in 0..batches.len() {
+                    let mean = paths.iter().map(|path| path[look]).sum::<f64>() / paths.len() as f64;
+                    assert!(mean <= 1.0 + 1e-9, "E[E] = {mean} after look {look} of {batches:?}, {candidate} slots");
+                    if batches == SINGLES {
+                        assert!((mean - 1.0).abs() < 1e-9, "one at a time it is a martingale, but E[E] = {mean}");
+                    }
+                }
+                for threshold in [1.25, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 40.0, 80.0, 200.0] {
+                    let reached = paths.iter().filter(|path| path.iter().any(|e| *e >= threshold)).count();
+                    let probability = reached as f64 / paths.len() as f64;
+                    assert!(
+                        probability <= 1.0 / threshold + 1e-12,
+                        "P(sup E >= {threshold}) = {probability}, {batches:?}, {candidate} slots"
+                    );
+                    tight += usize::from(probability > 0.5 / threshold);
+                }
+            }
+        }
+        assert!(tight > 20, "the bound was never nearly used up ({tight} times): the test above cannot fail");
+    }
+
+    #[test]
+    fn one_failure_by_hand() {
+        // 2 of 4 slots: π = 1/2, so E = mean of θ / (1 + (θ − 1)/2) = mean of 2θ / (θ + 1).
+        let mut test = LogRank::new(2, 2);
+        test.take(1, 0);
+        let expected = THETAS.iter().map(|theta| 2.0 * theta / (theta + 1.0)).sum::<f64>() / 8.0;
+        assert!((test.ln_e().exp() - expected).abs() < 1e-12);
+        // Then one of stable's 2 of the 3 left: π = 1/3.
+        test.take(0, 1);
+        let expected = THETAS.iter().map(|theta| 2.0 * theta / (theta + 1.0) * 3.0 / (theta + 2.0)).sum::<f64>() / 8.0;
+        assert!((test.ln_e().exp() - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn large_numbers_neither_overflow_nor_vanish() {
+        let mut worse = LogRank::new(500, 9_500);
+        worse.take(500, 0);
+        assert!(worse.ln_e() > 1_000.0 && worse.ln_e().is_finite(), "{}", worse.ln_e());
+        let mut better = LogRank::new(500, 9_500);
+        better.take(0, 9_500);
+        assert!(better.ln_e() < -100.0 && better.ln_e().is_finite(), "{}", better.ln_e());
+        better.take(1_000, 1);
+        assert!(better.ln_e().is_finite(), "more failures than slots at risk are cut to those");
+    }
+}
