@@ -1,0 +1,294 @@
+//! Open-loop load with users: requests leave at a fixed rate, whatever becomes of the earlier ones.
+
+mod pool;
+mod user;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response};
+
+use crate::tally::{Shot, Tally};
+use pool::Pool;
+pub use user::Users;
+
+/// What is sent, by whom, how fast. `Load::new(address).users(1000).rate(400.0).start()`.
+#[derive(Debug, Clone)]
+pub struct Load {
+    target: SocketAddr,
+    host: String,
+    method: Method,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+    users: Users,
+    rate: f64,
+    timeout: Duration,
+    in_flight: usize,
+}
+
+impl Load {
+    /// 100 GETs of `/` per second by 1,000 users with a cookie `shunt-id`; the Host is `shop.test`.
+    pub fn new(target: SocketAddr) -> Self {
+        Self {
+            target,
+            host: "shop.test".to_owned(),
+            method: Method::GET,
+            path: "/".to_owned(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            users: Users::cookies(1000),
+            rate: 100.0,
+            timeout: Duration::from_secs(10),
+            in_flight: 2000,
+        }
+    }
+
+    /// Another Host.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
+    }
+
+    /// Another method and path.
+    #[must_use]
+    pub fn ask(mut self, method: Method, path: &str) -> Self {
+        self.method = method;
+        path.clone_into(&mut self.path);
+        self
+    }
+
+    /// A header of every request.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The body of every request.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// So many users, each with its own `shunt-id=user-<number>`.
+    #[must_use]
+    pub fn users(self, count: usize) -> Self {
+        self.users_as(Users::cookies(count))
+    }
+
+    /// Other users.
+    #[must_use]
+    pub fn users_as(mut self, users: Users) -> Self {
+        self.users = users;
+        self
+    }
+
+    /// Requests per second.
+    #[must_use]
+    pub fn rate(mut self, rate: f64) -> Self {
+        self.rate = rate;
+        self
+    }
+
+    /// A request without a whole reply after this long has failed.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Starts; the load goes on until it is stopped or dropped. Needs a tokio runtime.
+    pub fn start(self) -> RunningLoad {
+        let shared = Arc::new(Shared {
+            rate: AtomicU64::new(self.rate.to_bits()),
+            pool: Pool::new(self.target),
+            jar: self.users.jar(),
+            load: self,
+            begin: Instant::now(),
+            stop: AtomicBool::new(false),
+            flying: AtomicUsize::new(0),
+            skipped: AtomicU64::new(0),
+            shots: Mutex::default(),
+        });
+        let pacer = tokio::spawn(pace(Arc::clone(&shared)));
+        RunningLoad { shared, pacer }
+    }
+
+    /// Sends exactly so many requests at the rate and waits for all replies.
+    pub async fn run(self, requests: usize) -> Tally {
+        let time = Duration::from_secs_f64(requests as f64 / self.rate);
+        let load = self.start();
+        tokio::time::sleep(time).await;
+        while load.sent() < requests {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        load.stop().await
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    load: Load,
+    /// Bits of an `f64`.
+    rate: AtomicU64,
+    pool: Pool,
+    jar: user::Jar,
+    begin: Instant,
+    stop: AtomicBool,
+    flying: AtomicUsize,
+    skipped: AtomicU64,
+    shots: Mutex<Vec<Shot>>,
+}
+
+impl Shared {
+    fn shots(&self) -> std::sync::MutexGuard<'_, Vec<Shot>> {
+        self.shots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A load in progress. Dropping it stops it.
+#[derive(Debug)]
+pub struct RunningLoad {
+    shared: Arc<Shared>,
+    pacer: tokio::task::JoinHandle<()>,
+}
+
+impl RunningLoad {
+    /// Another rate from now on, requests per second.
+    pub fn set_rate(&self, rate: f64) {
+        self.shared.rate.store(rate.to_bits(), Ordering::Relaxed);
+    }
+
+    /// What has ended so far.
+    pub fn tally(&self) -> Tally {
+        self.tally_since(0)
+    }
+
+    /// Number of requests that have ended; a bookmark for [`RunningLoad::tally_since`].
+    pub fn mark(&self) -> usize {
+        self.shared.shots().len()
+    }
+
+    /// What has ended since the bookmark.
+    pub fn tally_since(&self, mark: usize) -> Tally {
+        let shots = self.shared.shots();
+        Tally::of(shots.get(mark..).unwrap_or_default(), self.shared.skipped.load(Ordering::Relaxed))
+    }
+
+    /// Time since the start; [`Shot::at`] counts from there.
+    pub fn elapsed(&self) -> Duration {
+        self.shared.begin.elapsed()
+    }
+
+    /// Stops sending, waits for all replies, and adds up.
+    pub async fn stop(mut self) -> Tally {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        let _ = (&mut self.pacer).await;
+        // Each of them ends by its own time-out at the latest.
+        while self.shared.flying.load(Ordering::Acquire) > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.tally()
+    }
+
+    fn sent(&self) -> usize {
+        self.mark() + self.shared.flying.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for RunningLoad {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.pacer.abort();
+    }
+}
+
+/// Sends what is due, every millisecond.
+async fn pace(shared: Arc<Shared>) {
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let (mut due, mut last, mut number) = (0.0_f64, Instant::now(), 0);
+    while !shared.stop.load(Ordering::Relaxed) {
+        tick.tick().await;
+        let now = Instant::now();
+        due += f64::from_bits(shared.rate.load(Ordering::Relaxed)) * (now - last).as_secs_f64();
+        last = now;
+        while due >= 1.0 {
+            due -= 1.0;
+            fire(&shared, number);
+            number += 1;
+        }
+    }
+}
+
+fn fire(shared: &Arc<Shared>, number: usize) {
+    if shared.flying.fetch_add(1, Ordering::AcqRel) >= shared.load.in_flight {
+        shared.flying.fetch_sub(1, Ordering::AcqRel);
+        shared.skipped.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let user = shared.load.users.of(number);
+        let start = Instant::now();
+        let answer = tokio::time::timeout(shared.load.timeout, exchange(&shared, user)).await;
+        let mut shot = Shot { at: start - shared.begin, user, latency: start.elapsed(), ..Shot::default() };
+        match answer {
+            Ok(Ok(head)) => head.note(&mut shot),
+            Ok(Err(error)) => shot.error = Some(error.into()),
+            Err(_) => shot.error = Some("no whole reply in time".into()),
+        }
+        shared.shots().push(shot);
+        shared.flying.fetch_sub(1, Ordering::AcqRel);
+    });
+}
+
+/// What of a reply is kept.
+#[derive(Debug)]
+struct Head {
+    status: u16,
+    version: Option<Arc<str>>,
+    injected: bool,
+}
+
+impl Head {
+    fn of(response: &Response<Incoming>) -> Self {
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        Self { status: response.status().as_u16(), version: header("x-version").map(Arc::from), injected: header("x-injected").is_some() }
+    }
+
+    fn note(self, shot: &mut Shot) {
+        shot.status = self.status;
+        shot.version = self.version;
+        shot.injected = self.injected;
+    }
+}
+
+async fn exchange(shared: &Shared, user: usize) -> Result<Head, String> {
+    let load = &shared.load;
+    let mut request = Request::builder().method(&load.method).uri(load.path.as_str()).header("host", load.host.as_str());
+    for (name, value) in &load.headers {
+        request = request.header(name.as_str(), value.as_str());
+    }
+    if let Some((name, value)) = load.users.header(user, &shared.jar) {
+        request = request.header(name, value);
+    }
+    let request = request.body(Full::new(load.body.clone())).map_err(|error| error.to_string())?;
+    let (response, lane) = shared.pool.send(request).await?;
+    load.users.keep(user, response.headers(), &shared.jar);
+    let head = Head::of(&response);
+    let mut body = response.into_body();
+    while let Some(frame) = body.frame().await {
+        frame.map_err(|error| format!("in the body: {error}"))?;
+    }
+    shared.pool.give_back(lane);
+    Ok(head)
+}
