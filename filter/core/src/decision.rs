@@ -1,7 +1,10 @@
 //! What was decided, and why.
 
+use std::fmt;
+
 use crate::names::VersionName;
-use crate::policy::FlagValue;
+use crate::policy::{FlagValue, Range};
+use crate::split::slot;
 
 /// The outcome for one request.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,14 +17,29 @@ pub struct Decision<'r> {
     pub route: Option<&'r str>,
     /// Who gets a copy.
     pub mirror: Option<&'r VersionName>,
-    /// Set when the service's split assigned the request (also when its version was then not serving): slot of the hash space.
+    /// Set when the service's split was asked (also when no range claims the point, or its version was then not serving): slot of
+    /// the hash space.
     pub slot: Option<u16>,
     /// A generated id: set this cookie on the response and add it to the request.
     pub generated: Option<Generated<'r>>,
-    /// True when a key chain is configured and nothing of it was present.
+    /// True when a key chain without `generate` is configured and nothing of it was present.
     pub keyless: bool,
     /// Decided flags, in order of the policy.
     pub flags: Vec<FlagDecision<'r>>,
+    /// What becomes of `x-shunt-flags`.
+    pub flags_header: FlagsHeader,
+}
+
+/// What becomes of the request's `x-shunt-flags`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum FlagsHeader {
+    /// It stays as it came: no flag of this service.
+    #[default]
+    Keep,
+    /// It goes: every decided flag has its default, and nobody else's came in.
+    Remove,
+    /// It becomes this: flags of others that came in, then those decided here.
+    Set(String),
 }
 
 /// A generated key.
@@ -29,7 +47,7 @@ pub struct Decision<'r> {
 pub struct Generated<'r> {
     /// The cookie's name.
     pub cookie: &'r str,
-    /// Its value.
+    /// Its value: 32 lower-case hex digits.
     pub value: String,
     /// The whole `set-cookie` value.
     pub set_cookie: String,
@@ -51,24 +69,32 @@ pub struct FlagDecision<'r> {
 /// Why a request goes where it goes. Its `Display` is the sentence `shunt explain` prints.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reason<'r> {
-    /// A rule matched; `point` is set when its split is not everybody.
+    /// A rule matched and its split assigned the request; `point` and `key` are set when its split is not everybody.
     Rule {
         /// The rule's name.
         name: &'r str,
         /// Where the key fell.
         point: Option<u32>,
+        /// What the key was, for example `cookie shunt-id`.
+        key: Option<&'r str>,
+        /// The range that claims it.
+        range: &'r Range,
     },
     /// The service's split.
     Split {
         /// Where the key fell.
         point: u32,
         /// What the key was, for example `cookie shunt-id`.
-        key: String,
+        key: &'r str,
+        /// The range that claims the point.
+        range: &'r Range,
     },
     /// No range claims the point, or there is no split.
     Stable {
         /// Where the key fell, if it was hashed.
         point: Option<u32>,
+        /// What the key was, if it was hashed.
+        key: Option<&'r str>,
     },
     /// A key chain is configured, nothing of it was present.
     Keyless,
@@ -76,7 +102,96 @@ pub enum Reason<'r> {
     NotServing {
         /// The version that was decided first.
         wanted: &'r VersionName,
+        /// Why it was.
+        because: Box<Reason<'r>>,
     },
     /// A mirrored copy: goes on as it came, decides nothing.
     Shadow,
+}
+
+impl<'r> Reason<'r> {
+    /// The rule that assigned the request, also when its version was then not serving.
+    pub fn rule(&self) -> Option<&'r str> {
+        match self {
+            Self::Rule { name, .. } => Some(name),
+            Self::NotServing { because, .. } => because.rule(),
+            Self::Split { .. } | Self::Stable { .. } | Self::Keyless | Self::Shadow => None,
+        }
+    }
+}
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule { name, point: Some(point), key, range } => {
+                write!(f, "rule {name:?} matched; {}, which is {}'s ({})", fall(*point, *key), range.version, borders(range))
+            }
+            Self::Rule { name, point: None, range, .. } => write!(f, "rule {name:?} matched; 100 % to {}", range.version),
+            Self::Split { point, key, range } => {
+                write!(f, "{} of the split, which is {}'s ({})", fall(*point, Some(key)), range.version, borders(range))
+            }
+            Self::Stable { point: Some(point), key } => {
+                write!(f, "{} of the split, which no range claims; stable answers", fall(*point, *key))
+            }
+            Self::Stable { point: None, .. } => f.write_str("no rule matched and there is no split; stable answers"),
+            Self::Keyless => f.write_str("the request has none of the configured keys; stable answers"),
+            Self::NotServing { wanted, because } => write!(f, "{because}; but {wanted} is not serving, so stable answers"),
+            Self::Shadow => f.write_str("a mirrored copy goes on as it came"),
+        }
+    }
+}
+
+fn fall(point: u32, key: Option<&str>) -> String {
+    format!("{} falls on point {} (slot {})", key.unwrap_or("the key"), thousands(point), slot(point))
+}
+
+fn borders(range: &Range) -> String {
+    format!("{}–{}", thousands(range.from), thousands(range.to))
+}
+
+/// Points reach a million, so one comma at most twice.
+fn thousands(number: u32) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(9);
+    for (position, digit) in digits.chars().enumerate() {
+        let left = digits.len().saturating_sub(position);
+        if position > 0 && left.checked_rem(3) == Some(0) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_case::test_case;
+
+    #[test_case(0, "0")]
+    #[test_case(999, "999")]
+    #[test_case(1_000, "1,000")]
+    #[test_case(41_233, "41,233")]
+    #[test_case(1_000_000, "1,000,000")]
+    fn numbers_for_people(number: u32, text: &str) {
+        assert_eq!(thousands(number), text);
+    }
+
+    fn range(to: u32) -> Range {
+        Range { from: 0, to, version: "v2".parse().unwrap() }
+    }
+
+    #[test]
+    fn sentences() {
+        let (all, part) = (range(1_000_000), range(50_000));
+        let split = Reason::Split { point: 41_233, key: "cookie shunt-id", range: &part };
+        assert_eq!(split.to_string(), "cookie shunt-id falls on point 41,233 (slot 412) of the split, which is v2's (0–50,000)");
+        let rule = Reason::Rule { name: "testers", point: None, key: None, range: &all };
+        assert_eq!(rule.to_string(), "rule \"testers\" matched; 100 % to v2");
+        let some = Reason::Rule { name: "eu", point: Some(7), key: Some("header user"), range: &part };
+        assert_eq!(some.to_string(), "rule \"eu\" matched; header user falls on point 7 (slot 0), which is v2's (0–50,000)");
+        let not = Reason::NotServing { wanted: &part.version, because: Box::new(rule) };
+        assert_eq!(not.to_string(), "rule \"testers\" matched; 100 % to v2; but v2 is not serving, so stable answers");
+        assert_eq!(not.rule(), Some("testers"));
+    }
 }

@@ -1,1 +1,169 @@
-//! See the owner.
+//! Feature flags: decided like versions, handed on in one header, a structured-field dictionary (RFC 9651).
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::decision::{FlagDecision, FlagsHeader};
+use crate::names::{FLAGS_HEADER, VersionName};
+use crate::policy::FlagValue;
+use crate::request::Request;
+use crate::service::CompiledRule;
+use crate::split::Ranges;
+
+/// A compiled [`crate::policy::Flag`].
+#[derive(Debug, Clone)]
+pub(crate) struct CompiledFlag {
+    pub(crate) name: String,
+    pub(crate) rules: Vec<CompiledRule<Arc<Choice>>>,
+    pub(crate) split: Ranges<Arc<Choice>>,
+    pub(crate) default: Arc<Choice>,
+}
+
+/// A version of a flag with its value; none when it is the default's.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    pub(crate) version: VersionName,
+    pub(crate) value: Option<FlagValue>,
+}
+
+/// Integers of a structured field have at most 15 digits (RFC 9651 §3.3.1).
+const INTEGER_MAX: u64 = 999_999_999_999_999;
+
+/// A `key` of RFC 9651 §3.1.2.
+pub(crate) fn is_key(text: &str) -> bool {
+    let first = |byte: u8| byte.is_ascii_lowercase() || byte == b'*';
+    let later = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.*".contains(&byte);
+    text.bytes().next().is_some_and(first) && text.bytes().all(later)
+}
+
+/// Whether a value can stand in the header.
+pub(crate) fn is_item(value: &FlagValue) -> bool {
+    match value {
+        FlagValue::Boolean(_) => true,
+        FlagValue::Integer(number) => number.unsigned_abs() <= INTEGER_MAX,
+        FlagValue::String(text) => text.bytes().all(|byte| (0x20..0x7f).contains(&byte)),
+    }
+}
+
+/// What becomes of `x-shunt-flags`: members that this service decides go, those of others stay in front, as they came.
+pub(crate) fn header(flags: &[CompiledFlag], decided: &[FlagDecision<'_>], request: &Request) -> FlagsHeader {
+    if flags.is_empty() {
+        return FlagsHeader::Keep;
+    }
+    let mut text = String::new();
+    let lines = request.headers.iter().filter(|(name, _)| name == FLAGS_HEADER).filter_map(|(_, value)| std::str::from_utf8(value).ok());
+    for member in lines.flat_map(Members) {
+        let name = member.split(['=', ';']).next().unwrap_or_default().trim();
+        if is_key(name) && !flags.iter().any(|flag| flag.name == name) {
+            separate(&mut text);
+            text.push_str(member);
+        }
+    }
+    for FlagDecision { name, value, .. } in decided {
+        if let Some(value) = value {
+            separate(&mut text);
+            text.push_str(name);
+            item(&mut text, value);
+        }
+    }
+    if text.is_empty() { FlagsHeader::Remove } else { FlagsHeader::Set(text) }
+}
+
+fn separate(text: &mut String) {
+    if !text.is_empty() {
+        text.push_str(", ");
+    }
+}
+
+/// `=` and the value; `?1` is left out (RFC 9651 §4.1.2).
+fn item(text: &mut String, value: &FlagValue) {
+    match value {
+        FlagValue::Boolean(true) => {}
+        FlagValue::Boolean(false) => text.push_str("=?0"),
+        // Writing to a `String` cannot fail.
+        FlagValue::Integer(number) => write!(text, "={number}").unwrap_or_default(),
+        FlagValue::String(value) => {
+            text.push_str("=\"");
+            for character in value.chars() {
+                if matches!(character, '"' | '\\') {
+                    text.push('\\');
+                }
+                text.push(character);
+            }
+            text.push('"');
+        }
+    }
+}
+
+/// Members of a dictionary, trimmed: what stands between commas outside of strings.
+struct Members<'a>(&'a str);
+
+impl<'a> Iterator for Members<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        while !self.0.is_empty() {
+            let (mut quoted, mut escaped) = (false, false);
+            let end = self.0.bytes().position(|byte| {
+                match byte {
+                    _ if escaped => escaped = false,
+                    b'\\' if quoted => escaped = true,
+                    b'"' => quoted = !quoted,
+                    b',' => return !quoted,
+                    _ => {}
+                }
+                false
+            });
+            let (member, rest) = end.and_then(|end| Some((self.0.get(..end)?, self.0.get(end.checked_add(1)?..)?))).unwrap_or((self.0, ""));
+            self.0 = rest;
+            let member = member.trim();
+            if !member.is_empty() {
+                return Some(member);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_case::test_case;
+
+    #[test_case("a, b=2,c=\"x,y\"", &["a", "b=2", "c=\"x,y\""]; "comma in a string")]
+    #[test_case("a=\"\\\",\", b", &["a=\"\\\",\"", "b"]; "escaped quote")]
+    #[test_case(" , ,a", &["a"]; "empty members")]
+    #[test_case("a=\"x, b", &["a=\"x, b"]; "string without end")]
+    #[test_case("", &[]; "nothing")]
+    fn members(text: &str, expected: &[&str]) {
+        assert_eq!(Members(text).collect::<Vec<_>>(), expected);
+    }
+
+    #[test_case(FlagValue::Boolean(true), ""; "true")]
+    #[test_case(FlagValue::Boolean(false), "=?0"; "false")]
+    #[test_case(FlagValue::Integer(-42), "=-42"; "integer")]
+    #[test_case(FlagValue::String("say \"hi\" \\o/".into()), r#"="say \"hi\" \\o/""#; "string")]
+    #[test_case(FlagValue::String(String::new()), "=\"\""; "empty string")]
+    fn items(value: FlagValue, expected: &str) {
+        let mut text = String::new();
+        item(&mut text, &value);
+        assert_eq!(text, expected);
+    }
+
+    #[test_case("new-cart", true)]
+    #[test_case("*a.b_c-1", true)]
+    #[test_case("1a", false)]
+    #[test_case("New", false)]
+    #[test_case("", false)]
+    fn keys(text: &str, expected: bool) {
+        assert_eq!(is_key(text), expected);
+    }
+
+    #[test_case(999_999_999_999_999, true)]
+    #[test_case(-999_999_999_999_999, true)]
+    #[test_case(1_000_000_000_000_000, false)]
+    #[test_case(i64::MIN, false)]
+    fn integers(number: i64, expected: bool) {
+        assert_eq!(is_item(&FlagValue::Integer(number)), expected);
+    }
+}

@@ -6,19 +6,27 @@
 //! [`RoutingPolicy`] is what is pushed, [`compile`] turns it into a [`Router`], [`Router::lookup`] finds the [`Service`] of a
 //! request and [`Service::decide`] makes the [`Decision`].
 
+mod at;
 pub mod compile;
 pub mod cookie;
 pub mod decide;
 pub mod decision;
-pub mod flag;
-pub mod hosts;
-pub mod key;
+mod fields;
+mod flag;
+mod hosts;
+mod key;
+pub mod limits;
 pub mod matching;
+mod mirror;
+pub mod metric;
 pub mod names;
+pub mod outcome;
 pub mod policy;
 pub mod report;
 pub mod request;
 pub mod router;
+mod service;
+mod slots;
 pub mod split;
 pub mod weight;
 

@@ -170,11 +170,7 @@ impl FromStr for RouteHeader {
             None => (text, None),
         };
         let (rollout, version) = target.rsplit_once('/').ok_or_else(wrong)?;
-        Ok(Self {
-            rollout: rollout.parse().map_err(|_| wrong())?,
-            version: version.parse().map_err(|_| wrong())?,
-            mirror,
-        })
+        Ok(Self { rollout: rollout.parse().map_err(|_| wrong())?, version: version.parse().map_err(|_| wrong())?, mirror })
     }
 }
 

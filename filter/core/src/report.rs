@@ -3,10 +3,12 @@
 //! Counters are cumulative per VM, so a lost post loses nothing. Those under [`EpochReport`] are cumulative within the epoch.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::names::{RolloutId, VersionName};
+pub use crate::slots::{Slots, SlotsError};
 
 /// Upper bounds of the latency buckets, milliseconds; one more bucket counts what is slower.
 pub const LATENCY_BOUNDS_MS: [u32; 16] = [1, 2, 5, 10, 20, 35, 50, 75, 100, 200, 300, 500, 1_000, 2_000, 5_000, 10_000];
@@ -98,6 +100,36 @@ impl Counters {
     pub fn ended(&self) -> u64 {
         self.succeeded.saturating_add(self.failed).saturating_add(self.cancelled).saturating_add(self.uncounted)
     }
+
+    /// Adds another VM's, field by field.
+    pub fn add(&mut self, other: &Self) {
+        let Self { started, succeeded, failed, cancelled, uncounted, latency } = other;
+        for (mine, theirs) in [
+            (&mut self.started, started),
+            (&mut self.succeeded, succeeded),
+            (&mut self.failed, failed),
+            (&mut self.cancelled, cancelled),
+            (&mut self.uncounted, uncounted),
+        ] {
+            *mine = mine.saturating_add(*theirs);
+        }
+        if self.latency.len() < latency.len() {
+            self.latency.resize(latency.len(), 0);
+        }
+        for (mine, theirs) in self.latency.iter_mut().zip(latency) {
+            *mine = mine.saturating_add(*theirs);
+        }
+    }
+
+    /// Counts one time to response headers.
+    pub fn observe(&mut self, elapsed: Duration) {
+        if self.latency.len() < LATENCY_BUCKETS {
+            self.latency.resize(LATENCY_BUCKETS, 0);
+        }
+        if let Some(bucket) = self.latency.get_mut(latency_bucket(elapsed)) {
+            *bucket = bucket.saturating_add(1);
+        }
+    }
 }
 
 /// Requests assigned by the service's split, decided and answered under one epoch. A misrouted one is in neither arm.
@@ -114,9 +146,42 @@ pub struct EpochReport {
     pub failed: Slots,
 }
 
-/// A set of slots of the hash space. On the wire: lower-case hex of either a bitmap (first character `b`) or a list of
-/// four-digit slot numbers (`l`), whichever is shorter.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Slots {
-    words: Vec<u64>,
+/// The bucket of a latency: the first whose bound it does not exceed.
+pub fn latency_bucket(elapsed: Duration) -> usize {
+    LATENCY_BOUNDS_MS.partition_point(|bound| Duration::from_millis(u64::from(*bound)) < elapsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_case::test_case;
+
+    #[test_case(0, 0)]
+    #[test_case(1_000, 0; "a bound belongs to its bucket")]
+    #[test_case(1_001, 1)]
+    #[test_case(2_000, 1)]
+    #[test_case(34_000, 5)]
+    #[test_case(10_000_000, 15)]
+    #[test_case(10_000_001, 16; "slower than all bounds")]
+    fn buckets(microseconds: u64, bucket: usize) {
+        assert_eq!(latency_bucket(Duration::from_micros(microseconds)), bucket);
+    }
+
+    #[test]
+    fn counters_add_up() {
+        let mut sum = Counters { started: 3, succeeded: 1, ..Counters::default() };
+        let mut other = Counters { started: 5, failed: 1, cancelled: 1, uncounted: 1, ..Counters::default() };
+        other.observe(Duration::from_millis(3));
+        sum.add(&other);
+        sum.add(&other);
+        assert_eq!((sum.started, sum.succeeded, sum.failed, sum.cancelled, sum.uncounted, sum.ended()), (13, 1, 2, 2, 2, 7));
+        assert_eq!(sum.latency.get(2), Some(&2));
+        assert_eq!(sum.latency.len(), LATENCY_BUCKETS);
+    }
+
+    #[test]
+    fn an_older_report_parses() {
+        let counters: Counters = serde_json::from_str(r#"{"started":1,"succeeded":1,"failed":0,"cancelled":0,"new":1}"#).unwrap();
+        assert_eq!(counters, Counters { started: 1, succeeded: 1, ..Counters::default() });
+    }
 }

@@ -11,6 +11,8 @@ pub struct Request {
     pub headers: Vec<(String, Vec<u8>)>,
     /// `x-request-id`, empty when absent.
     pub request_id: String,
+    /// True when the headers are all there is. Otherwise a body follows, and only `content-length` tells how long it is.
+    pub end_of_stream: bool,
     /// Fresh randomness for a generated id or a missing request id; the caller's PRNG, tests pass what they like.
     pub entropy: [u64; 2],
 }
@@ -18,7 +20,8 @@ pub struct Request {
 /// What must be read of a request before a service can decide it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// Header names, lower case, `cookie` included when a cookie is read.
+    /// Header names, lower case, each once: `cookie` included when a cookie is read, `x-shunt-shadow` always, `content-length` and
+    /// `transfer-encoding` when bodies may be mirrored. All lines of each name are needed.
     pub headers: Vec<String>,
     /// `:method`.
     pub method: bool,

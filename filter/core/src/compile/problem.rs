@@ -1,0 +1,103 @@
+//! What can be wrong with a policy, with what would be right.
+
+use thiserror::Error;
+
+use crate::limits;
+
+/// Why a policy was refused. Printed as `services[2].rules[0].match[1].cookies.beta.regex: what is wrong; what would be right`.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("{field}: {problem}")]
+pub struct PolicyError {
+    /// Path of the field.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with a field.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Problem {
+    #[error("format {0} is not known here; use {known}", known = crate::policy::FORMAT)]
+    Format(u32),
+    #[error("{count} entries are too many; use at most {limit}")]
+    TooMany { count: usize, limit: usize },
+    #[error("{length} bytes are too long; use at most {limit}")]
+    TooLong { length: usize, limit: usize },
+    #[error("the service reads more than {limit} different names; use fewer", limit = limits::FIELDS)]
+    TooManyFields,
+    #[error("the service has more than {limit} regular expressions; use exact, prefix, suffix or contains", limit = limits::REGEXES)]
+    TooManyRegexes,
+    #[error("{0} milliseconds is no period; use {min} to {max}", min = limits::REPORT_MS.start(), max = limits::REPORT_MS.end())]
+    Period(u32),
+    #[error("{0:?} stands there twice; use each name once")]
+    Duplicate(String),
+    #[error("there is no host; name at least one, for example shop.test")]
+    NoHosts,
+    #[error("{0:?} is not a host; use a name such as shop.test or *.shop.test, or an address, without a port")]
+    Host(String),
+    #[error("{host:?} belongs to {by} at this port already; a host and port can belong to one service only")]
+    HostTaken { host: String, by: String },
+    #[error("0 is not a port; use 1 to 65535, or leave it out for any")]
+    PortZero,
+    #[error("there is no version; name at least one")]
+    NoVersions,
+    #[error("{name:?} is not a version here; use one of {known}")]
+    UnknownVersion { name: String, known: String },
+    #[error("{0:?} is not a name for it; use letters, digits, '-', '_' and '.'")]
+    RuleName(String),
+    #[error("{0:?} is not a flag's name; use lower-case letters, digits, '-', '_', '.' and '*', beginning with a letter or '*'")]
+    FlagName(String),
+    #[error("the value cannot stand in a header; use a boolean, an integer of at most 15 digits or printable ASCII")]
+    FlagItem,
+    #[error("the salt has characters other than printable ASCII; use letters, digits and punctuation")]
+    Salt,
+    #[error("there are both ranges and weights; use one of them")]
+    RangesAndWeights,
+    #[error("{from} to {to} is not a range; use from < to, at most 1,000,000")]
+    Range { from: u32, to: u32 },
+    #[error("it begins at {from}, before the range in front of it ends ({end}); use disjoint ranges in ascending order")]
+    Overlap { from: u32, end: u32 },
+    #[error("the weights sum up to more than 100 %; lower one of them")]
+    Weights,
+    #[error("there must be exactly one condition; use one of {0}")]
+    OneOf(&'static str),
+    #[error("an empty match would match every request; name a condition, or leave `match` out")]
+    EmptyMatch,
+    #[error("`not` inside `not` is hard to read; write the condition without either")]
+    NotInNot,
+    #[error("an empty text says nothing; use present or absent, or name some text")]
+    EmptyText,
+    #[error("`false` is ambiguous; use `present: true` or `absent: true`")]
+    Switch,
+    #[error("{0:?} is not a header's name; use letters, digits and '-'")]
+    HeaderName(String),
+    #[error("cookies are matched by name; use `cookies: {{name: ...}}`, or `cookie:` for a key")]
+    CookieHeader,
+    #[error("the host chooses the service and is not a condition; use the service's hosts")]
+    HostHeader,
+    #[error("{0:?} is a header of Shunt's own, and what comes in never counts; use another name")]
+    OwnHeader(String),
+    #[error("{0:?} is not a cookie's name; use letters, digits, '-' and '_'")]
+    CookieName(String),
+    #[error("a query parameter needs a name; name one")]
+    QueryName,
+    #[error("{0:?} is not a path; begin with '/', without '?' and '#'")]
+    Path(String),
+    #[error("{0:?} is not a method; use upper case, for example GET")]
+    Method(String),
+    #[error("not a regular expression that can be used: {0}; correct or shorten it, it must fit the whole value")]
+    Regex(String),
+    #[error("only a cookie can be generated; add `cookie:`")]
+    GenerateWithoutCookie,
+    #[error("a second generated key could never be used; keep one")]
+    SecondGenerate,
+    #[error("{0:?} is not a cookie's path; begin with '/', printable ASCII without ';'")]
+    CookiePath(String),
+    #[error("{0:?} is not a cookie's domain; use a name such as shop.test")]
+    CookieDomain(String),
+    #[error("browsers refuse {0} without Secure; add `secure: true`")]
+    NeedsSecure(&'static str),
+    #[error("browsers refuse a name that begins with __Host- unless it is secure, for path / and without domain; add or remove these")]
+    HostPrefix,
+}

@@ -1,0 +1,52 @@
+//! Every bound on a policy and on what is read of a request, in one place.
+//!
+//! What a policy may hold is bounded so that compiling takes milliseconds and a decision microseconds, whoever wrote it: the filter
+//! runs in the proxy's own threads, and nothing stops a loop there.
+
+/// Services in a policy.
+pub const SERVICES: usize = 10_000;
+/// Hosts of a service, and short hosts.
+pub const HOSTS: usize = 256;
+/// Versions of a service, and values of a flag.
+pub const VERSIONS: usize = 64;
+/// Clusters of a version.
+pub const CLUSTERS: usize = 16;
+/// Rules of a service or of a flag.
+pub const RULES: usize = 64;
+/// Flags of a service.
+pub const FLAGS: usize = 64;
+/// Matches of a rule or a mirror, `not` included.
+pub const MATCHES: usize = 64;
+/// Conditions of one match.
+pub const CONDITIONS: usize = 32;
+/// Ranges of a split.
+pub const RANGES: usize = 4_096;
+/// Entries of a key chain.
+pub const KEYS: usize = 8;
+/// Different headers that a service reads; and cookies; and query parameters.
+pub const FIELDS: usize = 64;
+
+/// Bytes of a rule's or flag's name.
+pub const NAME: usize = 63;
+/// Bytes of the name of a header, cookie, query parameter or cluster.
+pub const FIELD_NAME: usize = 256;
+/// Bytes of a salt.
+pub const SALT: usize = 256;
+/// Bytes of a text in a condition, of a cookie's attribute and of a flag's value.
+pub const TEXT: usize = 1_024;
+/// Bytes of a regular expression as written.
+pub const REGEX: usize = 512;
+/// Bytes of a compiled regular expression, measured where pointers have 64 bits: wasm needs less, so what the control plane
+/// accepts fits there.
+pub const REGEX_COMPILED: usize = 64 * 1_024;
+/// Regular expressions of a service.
+pub const REGEXES: usize = 32;
+
+/// Bytes of a header, cookie, query parameter or path that is compared or used as a key; a longer one is `present`, and nothing
+/// else is true of it, and as a key it counts as missing.
+pub const VALUE: usize = 8_192;
+/// Bytes of all `cookie` lines that are parsed, and of a query; what lies behind is not seen.
+pub const PARSED: usize = 65_536;
+
+/// Milliseconds between reports.
+pub const REPORT_MS: std::ops::RangeInclusive<u32> = 50..=3_600_000;

@@ -1,0 +1,121 @@
+//! One compiled service.
+
+use std::sync::Arc;
+
+use crate::fields::Fields;
+use crate::flag::CompiledFlag;
+use crate::key::Chain;
+use crate::matching::Condition;
+use crate::mirror::CompiledMirror;
+use crate::names::{RolloutId, VersionName};
+use crate::request::Needs;
+use crate::split::Ranges;
+
+/// One service: finds the version of each of its requests with [`Service::decide`].
+#[derive(Debug, Clone)]
+pub struct Service {
+    pub(crate) name: RolloutId,
+    pub(crate) needs: Needs,
+    pub(crate) epoch: u64,
+    pub(crate) analysis: bool,
+    pub(crate) stable: Arc<Version>,
+    pub(crate) default_route: Option<VersionName>,
+    pub(crate) versions: Vec<Arc<Version>>,
+    pub(crate) fields: Fields,
+    pub(crate) chain: Chain,
+    pub(crate) rules: Vec<CompiledRule<Arc<Version>>>,
+    pub(crate) split: Ranges<Arc<Version>>,
+    pub(crate) mirror: Option<CompiledMirror>,
+    pub(crate) flags: Vec<CompiledFlag>,
+}
+
+impl Service {
+    /// The Rollout.
+    pub fn name(&self) -> &RolloutId {
+        &self.name
+    }
+
+    /// What must be read of a request before [`Service::decide`].
+    pub fn needs(&self) -> &Needs {
+        &self.needs
+    }
+
+    /// Raised when the service's step changes; slot bitmaps belong to it.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// True while an analysis runs.
+    pub fn analysis(&self) -> bool {
+        self.analysis
+    }
+
+    /// Who answers what nothing else claims.
+    pub fn stable(&self) -> &Version {
+        &self.stable
+    }
+
+    /// The version that the default route names.
+    pub fn default_route(&self) -> Option<&VersionName> {
+        self.default_route.as_ref()
+    }
+
+    /// All versions, in order of the policy.
+    pub fn versions(&self) -> impl Iterator<Item = &Version> {
+        self.versions.iter().map(AsRef::as_ref)
+    }
+
+    /// The version of that name.
+    pub fn version(&self, name: &VersionName) -> Option<&Version> {
+        self.versions().find(|version| version.name == *name)
+    }
+
+    /// Names of the rules, in order.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.name.as_str())
+    }
+}
+
+/// One compiled version of a service.
+#[derive(Debug, Clone)]
+pub struct Version {
+    pub(crate) name: VersionName,
+    pub(crate) serving: bool,
+    pub(crate) clusters: Vec<String>,
+    pub(crate) aggregate: bool,
+    /// The route header; none when the default route gives the same.
+    pub(crate) route: Option<String>,
+    /// The route header with a copy, by whom gets it.
+    pub(crate) copies: Vec<(VersionName, String)>,
+}
+
+impl Version {
+    /// Its name.
+    pub fn name(&self) -> &VersionName {
+        &self.name
+    }
+
+    /// False: decisions that name it say stable instead.
+    pub fn serving(&self) -> bool {
+        self.serving
+    }
+
+    /// Envoy clusters whose answer counts as this version's. Empty: not checked.
+    pub fn clusters(&self) -> &[String] {
+        &self.clusters
+    }
+
+    /// True: its cluster is an aggregate, so what answered is read from the endpoint's metadata `shunt.version`.
+    pub fn aggregate(&self) -> bool {
+        self.aggregate
+    }
+}
+
+/// A compiled [`crate::policy::Rule`] whose split leads to `T`.
+#[derive(Debug, Clone)]
+pub(crate) struct CompiledRule<T> {
+    pub(crate) name: String,
+    /// Any of these; empty: every request.
+    pub(crate) matches: Vec<Condition>,
+    pub(crate) split: Ranges<T>,
+}
