@@ -12,7 +12,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use serde_json::Value;
+use shunt_filter_core::RolloutId;
+use shunt_filter_core::names::REPORT_PATH;
+use shunt_filter_core::report::{Report, ServiceReport};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -26,7 +28,7 @@ pub struct Receiver {
 
 #[derive(Debug, Default)]
 struct Book {
-    reports: Mutex<Vec<Value>>,
+    reports: Mutex<Vec<Report>>,
     refused: Mutex<Vec<String>>,
 }
 
@@ -51,8 +53,8 @@ impl Receiver {
         self.address
     }
 
-    /// All reports in the order they came, as JSON.
-    pub fn raw(&self) -> Vec<Value> {
+    /// All reports in the order they came.
+    pub fn reports(&self) -> Vec<Report> {
         self.book.reports.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -61,17 +63,26 @@ impl Receiver {
         self.book.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The report with the highest sequence of each VM, as JSON.
-    pub fn latest_raw(&self) -> BTreeMap<String, Value> {
-        let mut latest: BTreeMap<String, Value> = BTreeMap::new();
-        for report in self.raw() {
-            let vm = report["vm"].as_str().unwrap_or_default().to_owned();
-            let newer = latest.get(&vm).is_none_or(|old| old["sequence"].as_u64() <= report["sequence"].as_u64());
+    /// The report with the highest sequence of each VM, by VM.
+    pub fn latest(&self) -> BTreeMap<String, Report> {
+        let mut latest: BTreeMap<String, Report> = BTreeMap::new();
+        for report in self.reports() {
+            let newer = latest.get(&report.vm).is_none_or(|old| old.sequence <= report.sequence);
             if newer {
-                latest.insert(vm, report);
+                latest.insert(report.vm.clone(), report);
             }
         }
         latest
+    }
+
+    /// What each VM says of one service at last, by VM; VMs that do not know it are left out.
+    pub fn service(&self, id: &RolloutId) -> BTreeMap<String, ServiceReport> {
+        self.latest().into_iter().filter_map(|(vm, mut report)| Some((vm, report.services.remove(id)?))).collect()
+    }
+
+    /// The lowest generation among the VMs that have not said good-bye; `None` without any.
+    pub fn generation(&self) -> Option<u64> {
+        self.latest().values().filter(|report| !report.last).map(|report| report.generation).min()
     }
 }
 

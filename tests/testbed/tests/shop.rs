@@ -49,7 +49,7 @@ async fn grpc_status_comes_in_trailers() -> Result<()> {
     let ask = client.request(Method::POST, "/shop.Checkout/Status14").header("content-type", "application/grpc").header("te", "trailers");
     let reply = ask.body(vec![0_u8; 5]).send().await?;
     assert_eq!(reply.status, 200);
-    assert_eq!(reply.trailers.get("grpc-status").map(|value| value.as_bytes()), Some(&b"14"[..]));
+    assert_eq!(reply.trailers.get("grpc-status").map(hyper::header::HeaderValue::as_bytes), Some(&b"14"[..]));
     Ok(())
 }
 
