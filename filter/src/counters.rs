@@ -1,0 +1,82 @@
+//! VM-wide cumulative counters: those of the policy's services, and of some that left it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use shunt_filter_core::report::ServiceReport;
+use shunt_filter_core::{RolloutId, Service};
+
+use crate::lane::Lane;
+use crate::stats::Stats;
+use crate::tally::ServiceTally;
+
+/// How many services that left the policy are remembered, so that one which comes back goes on counting where it was.
+const KEPT_SERVICES: usize = 256;
+
+/// All counters of this VM.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    services: RefCell<BTreeMap<RolloutId, Rc<ServiceTally>>>,
+    /// Pushes installed so far.
+    push: Cell<u64>,
+    /// True when something was counted since [`Counters::take_changed`].
+    changed: Cell<bool>,
+    stats: RefCell<Stats>,
+}
+
+impl Counters {
+    /// Lanes for the services of a new policy, in its order.
+    pub(crate) fn install(&self, services: &[Service]) -> Vec<Vec<Rc<Lane>>> {
+        let push = self.push.get().saturating_add(1);
+        self.push.set(push);
+        let mut tallies = self.services.borrow_mut();
+        let lanes = services.iter().map(|service| Lane::of(service, tallies.entry(service.name().clone()).or_default(), push)).collect();
+        forget(&mut tallies, push);
+        for tally in tallies.values() {
+            tally.prune(push);
+        }
+        lanes
+    }
+
+    /// Something was counted: the next tick reports it.
+    pub(crate) fn touch(&self) {
+        self.changed.set(true);
+    }
+
+    /// True when something was counted since the last call.
+    pub(crate) fn take_changed(&self) -> bool {
+        self.changed.replace(false)
+    }
+
+    /// What a report says of services: those with something counted that are in the policy, still have open requests, or left so
+    /// lately that the control plane may not know their last counts yet.
+    pub(crate) fn report(&self) -> BTreeMap<RolloutId, ServiceReport> {
+        let push = self.push.get();
+        let tallies = self.services.borrow();
+        let told = tallies.iter().filter(|(_, tally)| tally.named() == push || tally.is_open() || tally.says_farewell());
+        told.filter_map(|(name, tally)| Some((name.clone(), tally.read()?))).collect()
+    }
+
+    /// Adds what was counted since the last call to Envoy's own stats.
+    pub(crate) fn flush(&self) {
+        let mut stats = self.stats.borrow_mut();
+        for (name, tally) in self.services.borrow().iter().filter(|(_, tally)| tally.take_changed()) {
+            stats.flush(name, tally);
+        }
+    }
+}
+
+/// Drops the services that left first, down to [`KEPT_SERVICES`] beside those of the policy.
+fn forget(tallies: &mut BTreeMap<RolloutId, Rc<ServiceTally>>, push: u64) {
+    let mut left: Vec<(u64, RolloutId)> = tallies
+        .iter()
+        .filter(|(_, tally)| tally.named() < push && !tally.is_open())
+        .map(|(name, tally)| (tally.named(), name.clone()))
+        .collect();
+    left.sort_unstable();
+    let surplus = left.len().saturating_sub(KEPT_SERVICES);
+    for (_, name) in left.into_iter().take(surplus) {
+        tallies.remove(&name);
+    }
+}

@@ -1,0 +1,137 @@
+//! One request: decided when its headers come, its cookie set on the response, counted when it has ended.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+use shunt_filter_core::decision::{FlagsHeader, Generated};
+use shunt_filter_core::names::{FLAGS_HEADER, ROUTE_HEADER};
+use shunt_filter_core::{Decision, Reason, Request};
+
+use crate::ending::Ending;
+use crate::gather::gather;
+use crate::host::{self, Map};
+use crate::lane::Lane;
+use crate::vm;
+
+/// The context of one request.
+#[derive(Debug)]
+pub(crate) struct Http {
+    ending: Ending,
+    trail: Option<Trail>,
+}
+
+/// What a decided request leaves behind until it is counted.
+#[derive(Debug)]
+struct Trail {
+    lane: Rc<Lane>,
+    /// Its slot in the epoch it was decided under.
+    slot: Option<u16>,
+    /// Nanoseconds since 1970.
+    started: u64,
+    /// To the response's headers.
+    latency: Option<Duration>,
+    set_cookie: Option<String>,
+}
+
+impl Http {
+    /// A context that ends with its root's expressions.
+    pub(crate) fn new(ending: Ending) -> Self {
+        Self { ending, trail: None }
+    }
+}
+
+impl Context for Http {}
+
+impl HttpContext for Http {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        #[cfg(feature = "panic-on-request-header")]
+        crate::fault::panic_if_asked();
+        // Looked for first: removing clears the route cache even when there is nothing to remove.
+        if host::header(Map::Request, ROUTE_HEADER).is_some() {
+            host::remove_header(Map::Request, ROUTE_HEADER);
+        }
+        self.trail = vm::with(|vm| decide(vm, end_of_stream));
+        Action::Continue
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        if let Some(trail) = &mut self.trail {
+            trail.latency = Some(Duration::from_nanos(host::now().saturating_sub(trail.started)));
+            if let Some(cookie) = trail.set_cookie.take()
+                && !is_public()
+            {
+                host::add_header(Map::Response, "set-cookie", cookie.as_bytes());
+            }
+        }
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        // Taken: a request is counted once, and one that was never decided not at all.
+        let Some(trail) = self.trail.take() else { return };
+        let (class, answered) = self.ending.read(&trail.lane);
+        trail.lane.end(trail.slot, class, answered, trail.latency);
+        vm::with(|vm| vm.counters.touch());
+    }
+}
+
+/// Decides one request and writes what follows from it; none when it is nobody's, or a copy.
+fn decide(vm: &vm::Vm, end_of_stream: bool) -> Option<Trail> {
+    let policy = vm.policy()?;
+    let authority = host::header(Map::Request, ":authority")?;
+    let (service, lanes) = policy.lookup(&authority)?;
+    let request = gather(service.needs(), end_of_stream, vm.random.next());
+    let decision = service.decide(&request);
+    if decision.reason == Reason::Shadow {
+        return None;
+    }
+    write(&request, &decision);
+    let lane = lanes.iter().find(|lane| lane.version() == decision.version)?;
+    let slot = lane.start(&decision);
+    vm.counters.touch();
+    let set_cookie = decision.generated.map(|generated| generated.set_cookie);
+    Some(Trail { lane: Rc::clone(lane), slot, started: host::now(), latency: None, set_cookie })
+}
+
+/// The only writes of the request phase; each clears the route cache, so none is made without need.
+fn write(request: &Request, decision: &Decision<'_>) {
+    if let Some(route) = decision.route {
+        host::set_header(Map::Request, ROUTE_HEADER, route.as_bytes());
+    }
+    match &decision.flags_header {
+        FlagsHeader::Keep => {}
+        FlagsHeader::Remove => {
+            host::remove_header(Map::Request, FLAGS_HEADER);
+        }
+        FlagsHeader::Set(flags) => {
+            host::remove_header(Map::Request, FLAGS_HEADER);
+            host::add_header(Map::Request, FLAGS_HEADER, flags.as_bytes());
+        }
+    }
+    if let Some(generated) = &decision.generated {
+        add_cookie(request, generated);
+    }
+}
+
+/// The service behind sees the generated id already in this request.
+fn add_cookie(request: &Request, generated: &Generated<'_>) {
+    let pair = format!("{}={}", generated.cookie, generated.value);
+    match request.headers.iter().find(|(name, _)| name == "cookie") {
+        Some((_, line)) if !line.is_empty() => {
+            let joined = [line.as_slice(), b"; ", pair.as_bytes()].concat();
+            host::set_header(Map::Request, "cookie", &joined);
+        }
+        _ => {
+            host::set_header(Map::Request, "cookie", pair.as_bytes());
+        }
+    }
+}
+
+/// True for `cache-control: public`: a shared cache would hand one user's id to others.
+fn is_public() -> bool {
+    let headers = host::headers(Map::Response).unwrap_or_default();
+    let mut lines = headers.iter().filter(|(name, _)| name == "cache-control");
+    lines.any(|(_, line)| line.split(|byte| *byte == b',').any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"public")))
+}

@@ -1,0 +1,216 @@
+//! Cumulative counters of one service in this VM. They outlive pushes: a policy refers to them, it does not own them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use shunt_filter_core::VersionName;
+use shunt_filter_core::outcome::Class;
+use shunt_filter_core::report::{Counters, EpochReport, ServiceReport, Slots};
+
+/// How many versions that left a policy a service remembers, so that one which comes back goes on counting where it was.
+const KEPT_VERSIONS: usize = 16;
+/// Same for names of rules, flags and mirrors, per map.
+const KEPT_NAMES: usize = 64;
+/// How many more reports name a service that left the policy and has no open requests, because each may get lost.
+const FAREWELLS: u8 = 20;
+
+/// Requests of one version, all or those of one epoch.
+#[derive(Debug, Default)]
+pub(crate) struct VersionTally {
+    counters: RefCell<Counters>,
+    /// The push that last named the version.
+    named: Cell<u64>,
+}
+
+impl VersionTally {
+    /// One more request was decided.
+    pub(crate) fn start(&self) {
+        add_one(&mut self.counters.borrow_mut().started);
+    }
+
+    /// One of them ended; `latency` when response headers came.
+    pub(crate) fn end(&self, class: Class, latency: Option<Duration>) {
+        let mut counters = self.counters.borrow_mut();
+        add_one(match class {
+            Class::Succeeded => &mut counters.succeeded,
+            Class::Failed => &mut counters.failed,
+            Class::Cancelled => &mut counters.cancelled,
+            Class::Uncounted => &mut counters.uncounted,
+        });
+        if let Some(latency) = latency.filter(|_| class != Class::Uncounted) {
+            counters.observe(latency);
+        }
+    }
+
+    /// The counters now.
+    pub(crate) fn read(&self) -> Counters {
+        self.counters.borrow().clone()
+    }
+
+    fn is_open(&self) -> bool {
+        let counters = self.counters.borrow();
+        counters.started > counters.ended()
+    }
+}
+
+/// Requests that the service's split assigned, decided under one epoch.
+#[derive(Debug, Default)]
+pub(crate) struct EpochTally {
+    number: u64,
+    versions: RefCell<BTreeMap<VersionName, Rc<VersionTally>>>,
+    seen: RefCell<Slots>,
+    failed: RefCell<Slots>,
+}
+
+impl EpochTally {
+    /// The counters of one version, made when it has none.
+    pub(crate) fn version(&self, name: &VersionName) -> Rc<VersionTally> {
+        Rc::clone(self.versions.borrow_mut().entry(name.clone()).or_default())
+    }
+
+    /// A request of this slot ended.
+    pub(crate) fn mark(&self, slot: u16, class: Class) {
+        match class {
+            Class::Uncounted => {}
+            Class::Failed => {
+                self.seen.borrow_mut().insert(slot);
+                self.failed.borrow_mut().insert(slot);
+            }
+            Class::Succeeded | Class::Cancelled => {
+                self.seen.borrow_mut().insert(slot);
+            }
+        }
+    }
+
+    fn read(&self) -> EpochReport {
+        EpochReport {
+            epoch: self.number,
+            versions: read_all(&self.versions.borrow()),
+            seen: self.seen.borrow().clone(),
+            failed: self.failed.borrow().clone(),
+        }
+    }
+}
+
+/// All counters of one service.
+#[derive(Debug, Default)]
+pub(crate) struct ServiceTally {
+    /// Everything but `versions` and `epoch`, which others hold too.
+    plain: RefCell<ServiceReport>,
+    versions: RefCell<BTreeMap<VersionName, Rc<VersionTally>>>,
+    epoch: RefCell<Option<Rc<EpochTally>>>,
+    /// True while the policy asks for the epoch's part.
+    analysis: Cell<bool>,
+    /// The push that last named the service.
+    named: Cell<u64>,
+    farewells: Cell<u8>,
+    /// True when something was counted that Envoy's stats do not know.
+    changed: Cell<bool>,
+}
+
+impl ServiceTally {
+    /// The service is in the policy of push number `push`.
+    pub(crate) fn name(&self, push: u64, analysis: bool) {
+        self.named.set(push);
+        self.farewells.set(FAREWELLS);
+        self.analysis.set(analysis);
+    }
+
+    /// True for some more calls after the service left the policy.
+    pub(crate) fn says_farewell(&self) -> bool {
+        let left = self.farewells.get();
+        self.farewells.set(left.saturating_sub(1));
+        left > 0
+    }
+
+    /// True when something was counted since the last call.
+    pub(crate) fn take_changed(&self) -> bool {
+        self.changed.replace(false)
+    }
+
+    /// Something was counted.
+    pub(crate) fn touch(&self) {
+        self.changed.set(true);
+    }
+
+    /// The push that last named the service.
+    pub(crate) fn named(&self) -> u64 {
+        self.named.get()
+    }
+
+    /// The counters of one version, made when it has none.
+    pub(crate) fn version(&self, name: &VersionName, push: u64) -> Rc<VersionTally> {
+        let mut versions = self.versions.borrow_mut();
+        let tally = versions.entry(name.clone()).or_default();
+        tally.named.set(push);
+        Rc::clone(tally)
+    }
+
+    /// The counters of an epoch: those there are when its number is the same, new ones otherwise.
+    pub(crate) fn epoch(&self, number: u64) -> Rc<EpochTally> {
+        let mut epoch = self.epoch.borrow_mut();
+        match epoch.as_ref() {
+            Some(tally) if tally.number == number => Rc::clone(tally),
+            _ => Rc::clone(epoch.insert(Rc::new(EpochTally { number, ..EpochTally::default() }))),
+        }
+    }
+
+    /// Changes the counters that have no version.
+    pub(crate) fn plain(&self, change: impl FnOnce(&mut ServiceReport)) {
+        change(&mut self.plain.borrow_mut());
+    }
+
+    /// Forgets what left the policy before push number `push`, as far as there is too much of it.
+    pub(crate) fn prune(&self, push: u64) {
+        let mut versions = self.versions.borrow_mut();
+        while versions.len() > KEPT_VERSIONS {
+            let idle = versions.iter().filter(|(_, tally)| tally.named.get() < push && !tally.is_open());
+            let Some(oldest) = idle.min_by_key(|(_, tally)| tally.named.get()).map(|(name, _)| name.clone()) else { break };
+            versions.remove(&oldest);
+        }
+        let mut plain = self.plain.borrow_mut();
+        shorten(&mut plain.rules);
+        shorten(&mut plain.flags);
+        shorten(&mut plain.mirrored);
+    }
+
+    /// True when a request of it has not ended.
+    pub(crate) fn is_open(&self) -> bool {
+        self.versions.borrow().values().any(|tally| tally.is_open())
+    }
+
+    /// Each version with its counters now.
+    pub(crate) fn versions(&self) -> BTreeMap<VersionName, Counters> {
+        read_all(&self.versions.borrow())
+    }
+
+    /// The service's part of a report; none when nothing was ever counted.
+    pub(crate) fn read(&self) -> Option<ServiceReport> {
+        let mut report = self.plain.borrow().clone();
+        report.versions = self.versions();
+        if report == ServiceReport::default() {
+            return None;
+        }
+        report.epoch = self.epoch.borrow().as_ref().filter(|_| self.analysis.get()).map(|epoch| epoch.read());
+        Some(report)
+    }
+}
+
+fn read_all(tallies: &BTreeMap<VersionName, Rc<VersionTally>>) -> BTreeMap<VersionName, Counters> {
+    let started = tallies.iter().map(|(name, tally)| (name.clone(), tally.read()));
+    started.filter(|(_, counters)| counters.started > 0).collect()
+}
+
+/// Counters whose names a policy no longer uses cannot be told from others, so a map that grew too long starts again.
+fn shorten<K: Ord, V>(map: &mut BTreeMap<K, V>) {
+    if map.len() > KEPT_NAMES {
+        map.clear();
+    }
+}
+
+/// One more; a counter that is full stays full.
+pub(crate) fn add_one(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
+}

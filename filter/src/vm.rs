@@ -1,0 +1,113 @@
+//! What all contexts of one VM share: the policy, the counters, who reports. It survives pushes; contexts do not.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use shunt_filter_core::report::Report;
+use shunt_filter_core::{Router, RoutingPolicy, Service, compile};
+
+use crate::counters::Counters;
+use crate::host;
+use crate::lane::Lane;
+use crate::random::Random;
+
+/// The policy in force.
+#[derive(Debug)]
+pub(crate) struct Installed {
+    /// Finds services.
+    pub(crate) router: Router,
+    /// By service, by version.
+    pub(crate) lanes: Vec<Vec<Rc<Lane>>>,
+}
+
+/// One VM: a worker's, or the main thread's.
+#[derive(Debug)]
+pub(crate) struct Vm {
+    policy: RefCell<Option<Rc<Installed>>>,
+    /// The root context configured last; only it reports.
+    root: Cell<u32>,
+    /// Counters of all services.
+    pub(crate) counters: Counters,
+    /// Randomness for ids.
+    pub(crate) random: Random,
+    node: RefCell<String>,
+    name: String,
+    sequence: Cell<u64>,
+}
+
+thread_local! {
+    static VM: Vm = Vm::new();
+}
+
+/// The VM of this thread.
+pub(crate) fn with<T>(use_it: impl FnOnce(&Vm) -> T) -> T {
+    VM.with(use_it)
+}
+
+impl Installed {
+    /// The service of an authority, and the lanes of its versions.
+    pub(crate) fn lookup(&self, authority: &[u8]) -> Option<(&Service, &[Rc<Lane>])> {
+        let position = self.router.position(authority)?;
+        Some((self.router.services().get(position)?, self.lanes.get(position)?))
+    }
+}
+
+impl Vm {
+    fn new() -> Self {
+        Self {
+            policy: RefCell::new(None),
+            root: Cell::new(0),
+            counters: Counters::default(),
+            random: Random::seeded(),
+            node: RefCell::default(),
+            name: format!("{:032x}", u128::from_le_bytes(host::random())),
+            sequence: Cell::new(0),
+        }
+    }
+
+    /// The policy in force; none: every request passes.
+    pub(crate) fn policy(&self) -> Option<Rc<Installed>> {
+        self.policy.borrow().clone()
+    }
+
+    /// Puts a configuration in force, or says why not and changes nothing. Empty: no policy.
+    pub(crate) fn install(&self, configuration: &[u8], root: u32) -> Result<(), String> {
+        let installed = if configuration.is_empty() {
+            None
+        } else {
+            let raw: RoutingPolicy = serde_json::from_slice(configuration).map_err(|error| error.to_string())?;
+            let namespace = text("node\0metadata\0NAMESPACE");
+            let router = compile(raw, namespace.as_deref()).map_err(|error| error.to_string())?;
+            let lanes = self.counters.install(router.services());
+            Some(Rc::new(Installed { router, lanes }))
+        };
+        if let Some(node) = text("node\0id") {
+            *self.node.borrow_mut() = node;
+        }
+        self.policy.replace(installed);
+        self.root.set(root);
+        Ok(())
+    }
+
+    /// True for the root context configured last.
+    pub(crate) fn is_reporting(&self, root: u32) -> bool {
+        self.root.get() == root
+    }
+
+    /// True when a report was made.
+    pub(crate) fn has_reported(&self) -> bool {
+        self.sequence.get() > 0
+    }
+
+    /// The next report.
+    pub(crate) fn report(&self, generation: u64, last: bool) -> Report {
+        let sequence = self.sequence.get().saturating_add(1);
+        self.sequence.set(sequence);
+        Report { node: self.node.borrow().clone(), vm: self.name.clone(), sequence, generation, last, services: self.counters.report() }
+    }
+}
+
+/// A property that is text.
+fn text(path: &str) -> Option<String> {
+    host::property(path).and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| !text.is_empty())
+}
