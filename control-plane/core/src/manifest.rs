@@ -13,7 +13,7 @@ mod read;
 mod scalar;
 mod suggest;
 mod tree;
-mod trial;
+pub(crate) mod trial;
 
 use serde::Deserialize;
 use shunt_filter_core::RolloutId;
@@ -27,7 +27,7 @@ pub(crate) use problems::Problems;
 
 use crate::mesh_policy::{MeshPolicy, MeshPolicySpec};
 use crate::rollout::{Rollout, RolloutSpec, later};
-use tree::Node;
+use tree::{Node, Value};
 
 /// The only version of the schema so far.
 pub const API_VERSION: &str = "shunt.dev/v1alpha1";
@@ -128,6 +128,9 @@ struct Metadata {
 
 fn document(file: &str, node: &Node) -> Result<Document, Vec<ManifestError>> {
     let origin = Origin::of(file, node);
+    if !matches!(node.value, Value::Map(_)) {
+        return Err(vec![origin.error("", "is not a mapping: a manifest has apiVersion, kind, metadata and spec")]);
+    }
     let head: Head = read::leniently(node).unwrap_or_default();
     let mut problems = Problems::new();
     if head.api_version.as_deref() != Some(API_VERSION) {

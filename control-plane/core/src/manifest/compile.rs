@@ -91,7 +91,7 @@ impl Compiler<'_> {
             sources: std::mem::take(&mut self.settle.sources),
         };
         if self.problems.is_empty() {
-            trial::check(&plan, self.spec, &mut self.problems);
+            trial::plan(&plan, self.mesh.map_or(0, |mesh| mesh.spec.overrides.len()), &mut self.problems);
         }
         plan.digest = digest(rollout, self.mesh, &plan);
         Some(plan)

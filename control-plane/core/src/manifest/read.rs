@@ -144,12 +144,12 @@ impl<'n> Reader<'n> {
         }
     }
 
-    fn read_unsigned<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, ReadError> {
+    fn read_unsigned<V: Visitor<'n>>(self, most: u64, visitor: V) -> Result<V::Value, ReadError> {
         let number = self.integer()?;
         match u64::try_from(number) {
-            Ok(number) => Self::located(&self.path, visitor.visit_u64(number)),
-            Err(_) if number < 0 => self.fail(format!("{number} is negative: write 0 or more")),
-            Err(_) => self.fail(format!("{number} is too large")),
+            Ok(number) if number <= most => Self::located(&self.path, visitor.visit_u64(number)),
+            _ if number < 0 => self.fail(format!("{number} is negative: write 0 or more")),
+            _ => self.fail(format!("{number} is too large: write {most} or less")),
         }
     }
 
@@ -163,7 +163,7 @@ impl<'n> Reader<'n> {
     }
 
     fn read_text<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        let scalar = self.scalar("text")?;
+        let scalar = self.scalar("a single value")?;
         if scalar.style == Style::Plain {
             match scalar::ambiguous(&scalar.text) {
                 Some("nothing") => return self.fail("is empty: write text, in quotes if it is meant to be empty"),
@@ -183,8 +183,8 @@ impl<'n> Reader<'n> {
             self.notes.add(&self.path, message);
             return;
         }
-        let key = self.path.rsplit('.').next().unwrap_or_default();
-        self.notes.add(&self.path, suggest::unknown_field(key, known));
+        let key = self.path.rsplit(['.', '[']).next().unwrap_or_default();
+        self.notes.add(&self.path, suggest::unknown_field(key.trim_matches(['"', ']']), known));
     }
 }
 
@@ -196,11 +196,19 @@ macro_rules! read_as {
     };
 }
 
+macro_rules! read_bounded {
+    ($($method:ident: $type:ty),*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+            self.read_unsigned(u64::from(<$type>::MAX), visitor)
+        })*
+    };
+}
+
 impl<'de> Deserializer<'de> for Reader<'de> {
     type Error = ReadError;
 
     read_as!(deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 => read_signed);
-    read_as!(deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 => read_unsigned);
+    read_bounded!(deserialize_u8: u8, deserialize_u16: u16, deserialize_u32: u32, deserialize_u64: u64);
     read_as!(deserialize_f32 deserialize_f64 => read_float);
     read_as!(deserialize_char deserialize_str deserialize_string deserialize_identifier => read_text);
 
@@ -213,7 +221,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             Value::Scalar(scalar) => match scalar::meaning(&scalar.text) {
                 Meaning::Null => Self::located(&path, visitor.visit_unit()),
                 Meaning::Boolean(value) => Self::located(&path, visitor.visit_bool(value)),
-                Meaning::Integer(number) if number >= 0 => self.read_unsigned(visitor),
+                Meaning::Integer(number) if number >= 0 => self.read_unsigned(u64::MAX, visitor),
                 Meaning::Integer(_) => self.read_signed(visitor),
                 Meaning::Float(_) => self.read_float(visitor),
                 Meaning::Text => self.read_text(visitor),

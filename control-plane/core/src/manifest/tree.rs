@@ -94,9 +94,14 @@ impl Node {
     }
 }
 
-/// Path of a field.
+/// Path of a field, as the filter's compiler writes it too: keys that are not plain stand in brackets.
 pub(crate) fn field(parent: &str, key: &str) -> String {
-    if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
+    let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    match (parent.is_empty(), plain) {
+        (true, _) => key.to_owned(),
+        (false, true) => format!("{parent}.{key}"),
+        (false, false) => format!("{parent}[{key:?}]"),
+    }
 }
 
 /// Path of an item of a list.

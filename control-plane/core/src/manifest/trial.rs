@@ -1,7 +1,162 @@
 //! Compiles what the filter would get, so that a proxy never sees a policy that it would refuse.
+//!
+//! The filter's compiler stops at the first error; every part is tried alone first, so that all of them are told.
+
+use shunt_filter_core::policy::{FORMAT, KeySource, Mirror, Rule, RoutingPolicy, ServicePolicy, Split, VersionPolicy};
+use shunt_filter_core::{RolloutId, VersionName};
 
 use super::problems::Problems;
-use crate::plan::Plan;
-use crate::rollout::RolloutSpec;
+use crate::mesh_policy::MeshPolicySpec;
+use crate::plan::{Backend, MirrorStep, Plan, PlannedRule, Step};
 
-pub(super) fn check(_plan: &Plan, _spec: &RolloutSpec, _problems: &mut Problems) {}
+/// What a part of the trial is called in the manifest.
+#[derive(Debug, Default)]
+struct Paths {
+    key: String,
+    rules: Vec<String>,
+    mirror: String,
+}
+
+/// Notes everything of a plan that a filter would refuse, at the field it comes from.
+pub(super) fn plan(plan: &Plan, overrides: usize, problems: &mut Problems) {
+    let empty = service(plan);
+    let key = Paths { key: "spec.key".to_owned(), ..Paths::default() };
+    attempt(ServicePolicy { key: plan.key.clone(), ..empty.clone() }, &key, problems);
+    let rules = all_rules(plan, overrides);
+    for (path, rule) in &rules {
+        let paths = Paths { rules: vec![path.clone()], ..Paths::default() };
+        attempt(ServicePolicy { rules: vec![filter_rule(rule, &plan.release)], ..empty.clone() }, &paths, problems);
+    }
+    for (index, step) in plan.steps.iter().enumerate() {
+        let Step::Mirror(mirror) = step else { continue };
+        let paths = Paths { mirror: format!("spec.strategy.canary.steps[{index}].mirror"), ..Paths::default() };
+        attempt(ServicePolicy { mirror: Some(filter_mirror(mirror, &plan.release)), ..empty.clone() }, &paths, problems);
+    }
+    if problems.is_empty() {
+        let compiled = rules.iter().map(|(_, rule)| filter_rule(rule, &plan.release)).collect();
+        let paths = Paths { rules: rules.into_iter().map(|(path, _)| path).collect(), ..key };
+        attempt(ServicePolicy { key: plan.key.clone(), rules: compiled, ..empty }, &paths, problems);
+    }
+}
+
+/// Notes everything of a mesh policy that a filter would refuse.
+pub(crate) fn mesh(spec: &MeshPolicySpec, problems: &mut Problems) {
+    let (Ok(id), Ok(version)) = (RolloutId::new("default", "trial"), "v1".parse::<VersionName>()) else {
+        return;
+    };
+    let versions = vec![VersionPolicy { name: version.clone(), serving: true, clusters: Vec::new(), aggregate: false }];
+    let empty = bare(id, vec!["trial.test".to_owned()], versions, version.clone());
+    let key = Paths { key: "spec.defaults.key".to_owned(), ..Paths::default() };
+    attempt(ServicePolicy { key: spec.defaults.key.clone().unwrap_or_default(), ..empty.clone() }, &key, problems);
+    if let Some(attributes) = spec.defaults.cookie.clone() {
+        let source = KeySource { cookie: Some("shunt-id".to_owned()), generate: Some(attributes), ..KeySource::default() };
+        let paths = Paths { key: "spec.defaults.cookie".to_owned(), ..Paths::default() };
+        attempt(ServicePolicy { key: vec![source], ..empty.clone() }, &paths, problems);
+    }
+    for (index, spec) in spec.overrides.iter().enumerate() {
+        let Some(rule) = spec.rule() else { continue };
+        let paths = Paths { rules: vec![format!("spec.overrides[{index}]")], ..Paths::default() };
+        attempt(ServicePolicy { rules: vec![filter_rule(&rule, &version)], ..empty.clone() }, &paths, problems);
+    }
+}
+
+fn attempt(service: ServicePolicy, paths: &Paths, problems: &mut Problems) {
+    let policy = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: vec![service] };
+    if let Err(error) = shunt_filter_core::compile(policy, None) {
+        problems.add(paths.of(&error.field), error.problem);
+    }
+}
+
+impl Paths {
+    /// The manifest's path of a field of the policy.
+    fn of(&self, field: &str) -> String {
+        let field = field.strip_prefix("services[0].").unwrap_or(field);
+        let mut parts = self.rules.iter().enumerate().map(|(index, path)| (format!("rules[{index}]"), path.as_str()));
+        if let Some((rest, path)) = parts.find_map(|(part, path)| Some((below(field, &part)?, path))) {
+            return format!("{path}{rest}");
+        }
+        if let Some(rest) = below(field, "mirror") {
+            return format!("{}{rest}", self.mirror);
+        }
+        if let Some(rest) = below(field, "key") {
+            // Attributes of the mesh policy stand alone there, not in a chain.
+            let rest = if self.key.ends_with(".cookie") { rest.strip_prefix("[0].generate").unwrap_or(rest) } else { rest };
+            return format!("{}{rest}", self.key);
+        }
+        match field.strip_suffix(".clusters[0]") {
+            Some(version) => format!("spec.{version}.cluster"),
+            None if below(field, "hosts").is_some() || field == "port" => format!("spec.service.{field}"),
+            None => "spec".to_owned(),
+        }
+    }
+}
+
+/// What follows `part` in a path that starts with it.
+fn below<'f>(field: &'f str, part: &str) -> Option<&'f str> {
+    field.strip_prefix(part).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Long-lived rules and those of steps, each with its path; the first `overrides` are the mesh policy's.
+fn all_rules(plan: &Plan, overrides: usize) -> Vec<(String, &PlannedRule)> {
+    let lasting = plan.rules.iter().enumerate().map(|(index, rule)| match index.checked_sub(overrides) {
+        Some(own) => (format!("spec.rules[{own}]"), rule),
+        None => ("spec.rules".to_owned(), rule),
+    });
+    let steps = plan.steps.iter().enumerate().filter_map(|(index, step)| match step {
+        Step::Rule(rule) => Some((format!("spec.strategy.canary.steps[{index}].rule"), rule)),
+        Step::SetWeight(_) | Step::Pause(_) | Step::Mirror(_) | Step::Analysis(_) => None,
+    });
+    lasting.chain(steps).collect()
+}
+
+fn filter_rule(rule: &PlannedRule, stable: &VersionName) -> Rule {
+    let version = rule.version.clone().unwrap_or_else(|| stable.clone());
+    Rule { name: rule.name.clone(), matches: rule.matches.clone(), split: Split::all(version) }
+}
+
+fn filter_mirror(mirror: &MirrorStep, version: &VersionName) -> Mirror {
+    Mirror {
+        split: Split::all(version.clone()),
+        matches: mirror.matches.clone(),
+        unsafe_methods: mirror.unsafe_methods,
+        max_body_bytes: mirror.max_body_bytes,
+    }
+}
+
+/// The plan's service with nothing to decide.
+fn service(plan: &Plan) -> ServicePolicy {
+    let clusters = |backend: &Backend| match backend {
+        Backend::Cluster(cluster) => vec![cluster.clone()],
+        Backend::Endpoints(_) => Vec::new(),
+    };
+    let version = |version: &crate::plan::Version| VersionPolicy {
+        name: version.name.clone(),
+        serving: true,
+        clusters: clusters(&version.backend),
+        aggregate: false,
+    };
+    let mut service = bare(plan.id.clone(), plan.hosts.clone(), plan.versions.iter().map(version).collect(), plan.release.clone());
+    service.port = plan.port;
+    service.keyless = plan.keyless;
+    service
+}
+
+fn bare(name: RolloutId, hosts: Vec<String>, versions: Vec<VersionPolicy>, stable: VersionName) -> ServicePolicy {
+    ServicePolicy {
+        name,
+        hosts,
+        short_hosts: Vec::new(),
+        port: None,
+        epoch: 0,
+        stable,
+        default_route: None,
+        versions,
+        key: Vec::new(),
+        keyless: shunt_filter_core::policy::Keyless::default(),
+        rules: Vec::new(),
+        split: Split::default(),
+        mirror: None,
+        flags: Vec::new(),
+        analysis: false,
+    }
+}

@@ -1,11 +1,10 @@
 //! Limits and prohibitions of the mesh policy.
 
-use std::fmt::Display;
-
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 
 use super::MeshPolicySpec;
+use super::settle::AsWritten;
 use crate::manifest::Problems;
 use crate::time::Span;
 
@@ -104,18 +103,20 @@ impl MeshPolicySpec {
     }
 }
 
-fn at_most<T: PartialOrd + Display>(name: &str, value: Option<T>, limit_name: &str, limit: Option<T>, problems: &mut Problems) {
+fn at_most<T: PartialOrd + AsWritten>(name: &str, value: Option<T>, limit_name: &str, limit: Option<T>, problems: &mut Problems) {
     if let (Some(value), Some(limit)) = (value, limit)
         && value > limit
     {
+        let (value, limit) = (value.as_written(), limit.as_written());
         problems.add(format!("spec.defaults.{name}"), format!("{value} is more than spec.limits.{limit_name} ({limit}): write {limit} or less"));
     }
 }
 
-fn at_least<T: PartialOrd + Display>(name: &str, value: Option<T>, limit_name: &str, limit: Option<T>, problems: &mut Problems) {
+fn at_least<T: PartialOrd + AsWritten>(name: &str, value: Option<T>, limit_name: &str, limit: Option<T>, problems: &mut Problems) {
     if let (Some(value), Some(limit)) = (value, limit)
         && value < limit
     {
+        let (value, limit) = (value.as_written(), limit.as_written());
         problems.add(format!("spec.defaults.{name}"), format!("{value} is less than spec.limits.{limit_name} ({limit}): write {limit} or more"));
     }
 }

@@ -1,10 +1,36 @@
 //! Settles a value: the Rollout's own, else the mesh policy's default, else the built-in one; never looser than the limit.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
+
+use shunt_filter_core::Weight;
 
 use super::MeshPolicy;
 use crate::manifest::Problems;
+use crate::time::Span;
+
+/// A value as people write it in a manifest.
+pub(crate) trait AsWritten {
+    /// The text in YAML.
+    fn as_written(&self) -> String;
+}
+
+impl AsWritten for Weight {
+    fn as_written(&self) -> String {
+        self.as_percent().to_string()
+    }
+}
+
+impl AsWritten for Span {
+    fn as_written(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl AsWritten for u64 {
+    fn as_written(&self) -> String {
+        self.to_string()
+    }
+}
 
 /// How far a value may go, and which field of the mesh policy says so.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +41,7 @@ pub(crate) enum Bound<T> {
     AtLeast(Option<T>, &'static str),
 }
 
-impl<T: PartialOrd + Copy + Display> Bound<T> {
+impl<T: PartialOrd + Copy> Bound<T> {
     fn broken_by(&self, value: T) -> Option<(T, &'static str, &'static str)> {
         match self {
             Bound::AtMost(Some(limit), field) if value > *limit => Some((*limit, field, "less")),
@@ -65,7 +91,7 @@ impl<'a> Settle<'a> {
     }
 
     /// The value of `spec.<field>` that holds: the Rollout's own is refused when looser than a bound, a default is brought to it.
-    pub(crate) fn bounded<T: PartialOrd + Copy + Display>(
+    pub(crate) fn bounded<T: PartialOrd + Copy + AsWritten>(
         &mut self,
         field: &str,
         [own, mesh]: [Option<T>; 2],
@@ -78,6 +104,7 @@ impl<'a> Settle<'a> {
         for bound in bounds {
             let Some((limit, limit_field, direction)) = bound.broken_by(value) else { continue };
             if own.is_some() {
+                let (value, limit) = (value.as_written(), limit.as_written());
                 problems.add(&path, format!("{value} is looser than MeshPolicy {limit_field} ({limit}): write {limit} or {direction}"));
             } else {
                 self.from_mesh(&path, limit_field);

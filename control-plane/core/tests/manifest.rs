@@ -1,0 +1,118 @@
+//! Manifests as users write them: bad ones with the exact text of their errors, good ones with their plans, odd ones with their
+//! warnings. Adding a case is adding a file; `UPDATE=1` writes what is expected anew, to be read in the diff.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use shunt_core::Plan;
+use shunt_core::lint::lint;
+use shunt_core::manifest::{Document, ManifestError, compile, conflicts, duplicates, parse};
+use shunt_core::time::Time;
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifest").join(name)
+}
+
+/// Every `*.yaml` of a folder: (path, name, text).
+fn cases(name: &str) -> Vec<(PathBuf, String, String)> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    paths.sort();
+    let read = |path: PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        (path, name, text)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// All documents of a file compiled under the mesh policy that stands among them, if any.
+fn plans(documents: &[Document]) -> Result<Vec<(&Document, Plan)>, Vec<ManifestError>> {
+    let twice = duplicates(documents);
+    if !twice.is_empty() {
+        return Err(twice);
+    }
+    let mesh = documents.iter().find_map(Document::mesh_policy);
+    let mut plans = Vec::new();
+    let mut errors = Vec::new();
+    for document in documents.iter().filter(|document| document.rollout().is_some()) {
+        match compile(document, mesh) {
+            Ok(plan) => plans.push((document, plan)),
+            Err(found) => errors.extend(found),
+        }
+    }
+    if errors.is_empty() { Ok(plans) } else { Err(errors) }
+}
+
+fn lines(errors: &[ManifestError]) -> String {
+    errors.iter().map(|error| format!("{error}\n")).collect()
+}
+
+/// Differences to the golden file beside the case; with UPDATE=1 the file is written instead.
+fn compare(case: &Path, extension: &str, found: &str, differences: &mut Vec<String>) {
+    let golden = case.with_extension(extension);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&golden, found).unwrap();
+        return;
+    }
+    let expected = fs::read_to_string(&golden).unwrap_or_default();
+    if expected != found {
+        differences.push(format!("{}\n--- expected\n{expected}--- found\n{found}", case.display()));
+    }
+}
+
+#[test]
+fn bad_manifests_say_what_is_wrong_where_and_what_would_be_right() {
+    let cases = cases("bad");
+    assert!(cases.len() >= 40, "{} cases", cases.len());
+    let mut differences = Vec::new();
+    for (path, name, text) in cases {
+        let errors = match parse(&name, &text) {
+            Err(errors) => errors,
+            Ok(documents) => match plans(&documents) {
+                Err(errors) => errors,
+                Ok(plans) => {
+                    let seen: Vec<(&Plan, Time)> = plans.iter().enumerate().map(|(age, (_, plan))| (plan, Time(age as u64))).collect();
+                    let conflicts = conflicts(&seen);
+                    if conflicts.is_empty() {
+                        differences.push(format!("{name} is not bad"));
+                    }
+                    let of = |document: &Document| conflicts.get(document.id()?).map(|why| document.origin.error("spec.service.hosts", why));
+                    plans.iter().filter_map(|(document, _)| of(document)).collect()
+                }
+            },
+        };
+        compare(&path, "txt", &lines(&errors), &mut differences);
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn good_manifests_become_plans_without_warnings() {
+    let mut differences = Vec::new();
+    for (path, name, text) in cases("good") {
+        let documents = parse(&name, &text).unwrap_or_else(|errors| panic!("{}", lines(&errors)));
+        let plans = plans(&documents).unwrap_or_else(|errors| panic!("{}", lines(&errors)));
+        let warnings: Vec<ManifestError> = plans.iter().flat_map(|(document, plan)| lint(document, plan)).collect();
+        assert!(warnings.is_empty(), "{}", lines(&warnings));
+        let plans: Vec<&Plan> = plans.iter().map(|(_, plan)| plan).collect();
+        let text = serde_json::to_string_pretty(&plans).unwrap() + "\n";
+        let back: Vec<Plan> = serde_json::from_str(&text).unwrap();
+        assert_eq!(back.iter().collect::<Vec<_>>(), plans, "{name}: a plan reads back as it was written");
+        compare(&path, "json", &text, &mut differences);
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn odd_manifests_compile_with_warnings() {
+    let mut differences = Vec::new();
+    for (path, name, text) in cases("lint") {
+        let documents = parse(&name, &text).unwrap_or_else(|errors| panic!("{}", lines(&errors)));
+        let plans = plans(&documents).unwrap_or_else(|errors| panic!("{}", lines(&errors)));
+        let warnings: Vec<ManifestError> = plans.iter().flat_map(|(document, plan)| lint(document, plan)).collect();
+        assert!(!warnings.is_empty(), "{name} has no warning");
+        compare(&path, "txt", &lines(&warnings), &mut differences);
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
