@@ -1,7 +1,7 @@
 //! What explains decisions beyond the policy itself.
 
 use crate::desired::withheld;
-use crate::plan::Plan;
+use crate::plan::{Plan, Role};
 use crate::state::State;
 
 /// Rules that fall through for now, and where values came from that the Rollout does not set itself.
@@ -11,6 +11,8 @@ pub fn notes(plan: &Plan, state: &State) -> Vec<String> {
         let reason = withheld(state, version)?;
         Some(format!("rule {rule:?} falls through: {version} was refused: {reason}"))
     });
+    let idle = plan.rules.iter().filter(|rule| state.run.is_none() && rule.version.is_none() && rule.role == Role::Candidate);
+    let idle = idle.map(|rule| format!("rule {:?} falls through: it names the candidate, and nothing is being released", rule.name));
     let sources = plan.sources.iter().map(|(field, source)| format!("{field} comes from {source}"));
-    falling.chain(sources).collect()
+    falling.chain(idle).chain(sources).collect()
 }

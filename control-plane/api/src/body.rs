@@ -1,0 +1,62 @@
+//! Reads bodies, queries and path parameters so that what is wrong with them is told as a [`Problem`].
+
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Json, Query, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::problem::Problem;
+
+/// Longest body that is read where nothing else is said, bytes.
+pub(crate) const BODY_MAX: usize = 64 * 1024;
+
+/// Longest name or reason that a person may give, characters.
+const TEXT_MAX: usize = 500;
+
+/// A JSON body. Its content type must say so: a form of another site cannot be that without asking first.
+#[derive(Debug)]
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Json::from_request(request, state).await {
+            Ok(Json(value)) => Ok(Self(value)),
+            Err(JsonRejection::BytesRejection(e)) if e.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Problem::TooLarge(BODY_MAX)),
+            Err(rejection) => Err(Problem::Unreadable(rejection.body_text())),
+        }
+    }
+}
+
+/// The query.
+#[derive(Debug)]
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(value)) => Ok(Self(value)),
+            Err(rejection @ QueryRejection::FailedToDeserializeQueryString(_)) => Err(Problem::Unreadable(rejection.body_text())),
+            Err(rejection) => Err(Problem::Unreadable(rejection.body_text())),
+        }
+    }
+}
+
+/// A text of a person for journal and terminals: one line, no control characters, bounded.
+pub(crate) fn one_line(text: &str) -> String {
+    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_MAX).collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_cannot_draw_on_the_terminal() {
+        assert_eq!(one_line(" too \u{1b}[31m many\r\n errors "), "too [31m many errors");
+        assert_eq!(one_line(&"x".repeat(1_000)).len(), TEXT_MAX);
+    }
+}

@@ -1,0 +1,31 @@
+//! Proxies: who they are, how far they have come, and how to say that one is gone.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::app::{App, Ask, ProxyView};
+use crate::ask::ask;
+use crate::problem::Problem;
+
+/// `GET /v1/proxies`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyList {
+    /// Of the policy last published.
+    pub generation: u64,
+    /// In order of node id.
+    pub proxies: Vec<ProxyView>,
+}
+
+/// `GET /v1/proxies`
+pub(crate) async fn list(State(app): State<App>) -> Json<ProxyList> {
+    let generation = app.policy.borrow().generation;
+    Json(ProxyList { generation, proxies: app.proxies.borrow().to_vec() })
+}
+
+/// `DELETE /v1/proxies/{node}`
+pub(crate) async fn forget(State(app): State<App>, Path(node): Path<String>) -> Result<StatusCode, Problem> {
+    ask(&app, |reply| Ask::Forget { node, reply }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

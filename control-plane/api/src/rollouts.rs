@@ -1,0 +1,91 @@
+//! Rollouts as people and pipelines see them, and what they did.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use shunt_core::journal::Entry;
+use shunt_core::manifest::ManifestError;
+use shunt_core::status::RolloutView;
+use shunt_filter_core::{RolloutId, RoutingPolicy};
+
+use crate::app::{App, Ask, RolloutNow};
+use crate::ask::ask;
+use crate::body::Asked;
+use crate::problem::Problem;
+
+/// Entries of a history when nothing is said.
+const HISTORY_DEFAULT: usize = 50;
+/// Most entries of a history in one answer.
+const HISTORY_MAX: usize = 1_000;
+
+/// `GET /v1/rollouts`, and each event of `GET /v1/watch`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RolloutList {
+    /// In order of id.
+    pub rollouts: Vec<RolloutView>,
+    /// What is wrong with the manifests as they are now; their last good versions keep running.
+    pub problems: Vec<ManifestError>,
+}
+
+/// `GET /v1/rollouts/{namespace}/{name}/history`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// Oldest first.
+    pub entries: Vec<Entry>,
+}
+
+/// `?limit=`
+#[derive(Debug, Deserialize)]
+pub(crate) struct HistoryQuery {
+    limit: Option<usize>,
+}
+
+/// All that can be shown at this moment; of one Rollout only, when `only` names it.
+pub(crate) fn list_now(app: &App, only: Option<&RolloutId>) -> RolloutList {
+    let wanted = |id: &RolloutId| only.is_none_or(|only| only == id);
+    let rollouts = app.rollouts.borrow().iter().filter(|now| wanted(&now.view.id)).map(|now| now.view.clone()).collect();
+    let about = |problem: &&ManifestError| only.is_none() || problem.rollout.as_ref() == only;
+    RolloutList { rollouts, problems: app.problems.borrow().iter().filter(about).cloned().collect() }
+}
+
+/// The Rollout of these path parameters.
+pub(crate) fn find(app: &App, namespace: &str, name: &str) -> Result<Arc<RolloutNow>, Problem> {
+    let all = app.rollouts.borrow();
+    let found = all.iter().find(|now| now.view.id.namespace() == namespace && now.view.id.name() == name);
+    found.cloned().ok_or_else(|| Problem::UnknownRollout {
+        id: format!("{namespace}/{name}"),
+        known: all.iter().map(|now| now.view.id.clone()).collect(),
+    })
+}
+
+/// `GET /v1/rollouts`
+pub(crate) async fn list(State(app): State<App>) -> Json<RolloutList> {
+    Json(list_now(&app, None))
+}
+
+/// `GET /v1/rollouts/{namespace}/{name}`
+pub(crate) async fn get(State(app): State<App>, Path((namespace, name)): Path<(String, String)>) -> Result<Json<RolloutView>, Problem> {
+    Ok(Json(find(&app, &namespace, &name)?.view.clone()))
+}
+
+/// `GET /v1/rollouts/{namespace}/{name}/history?limit=`. Also of a Rollout that is gone: its journal outlives it.
+pub(crate) async fn history(
+    State(app): State<App>,
+    Path((namespace, name)): Path<(String, String)>,
+    Asked(query): Asked<HistoryQuery>,
+) -> Result<Json<History>, Problem> {
+    let rollout = RolloutId::new(&namespace, &name).map_err(|error| Problem::Unreadable(error.to_string()))?;
+    let limit = query.limit.unwrap_or(HISTORY_DEFAULT).min(HISTORY_MAX);
+    let entries = ask(&app, |reply| Ask::History { rollout, limit, reply }).await?;
+    if entries.is_empty() {
+        find(&app, &namespace, &name)?;
+    }
+    Ok(Json(History { entries }))
+}
+
+/// `GET /v1/policy`: as last published.
+pub(crate) async fn policy(State(app): State<App>) -> Json<RoutingPolicy> {
+    Json(RoutingPolicy::clone(&app.policy.borrow()))
+}
