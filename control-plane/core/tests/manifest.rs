@@ -77,7 +77,8 @@ fn bad_manifests_say_what_is_wrong_where_and_what_would_be_right() {
                     if conflicts.is_empty() {
                         differences.push(format!("{name} is not bad"));
                     }
-                    let of = |document: &Document| conflicts.get(document.id()?).map(|why| document.origin.error("spec.service.hosts", why));
+                    let of =
+                        |document: &Document| conflicts.get(document.id()?).map(|why| document.origin.error("spec.service.hosts", why));
                     plans.iter().filter_map(|(document, _)| of(document)).collect()
                 }
             },

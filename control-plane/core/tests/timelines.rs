@@ -26,15 +26,16 @@ fn step(text: &str) -> Step {
         ["pause"] => Step::Pause(None),
         ["pause", span] => Step::Pause(Some(span.parse().expect("a span"))),
         ["analysis", span] => Step::Analysis(span.parse().expect("a span")),
-        ["rule", rule] => {
-            Step::Rule(PlannedRule { name: (*rule).to_owned(), matches: Vec::new(), version: None, role: Role::Candidate, weight: Weight::ALL })
-        }
-        ["mirror", percent] => Step::Mirror(MirrorStep {
-            weight: weight(percent),
+        ["rule", rule] => Step::Rule(PlannedRule {
+            name: (*rule).to_owned(),
             matches: Vec::new(),
-            unsafe_methods: false,
-            max_body_bytes: 1024,
+            version: None,
+            role: Role::Candidate,
+            weight: Weight::ALL,
         }),
+        ["mirror", percent] => {
+            Step::Mirror(MirrorStep { weight: weight(percent), matches: Vec::new(), unsafe_methods: false, max_body_bytes: 1024 })
+        }
         _ => panic!("not a step: {text}"),
     }
 }

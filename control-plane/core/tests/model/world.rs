@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// How the analysis answers while both arms have weight.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Judge {
+pub(crate) enum Judge {
     /// Passes.
     Pass,
     /// Says that the candidate is worse.
@@ -24,35 +24,35 @@ pub enum Judge {
     More,
 }
 
-pub struct World {
-    pub plan: Plan,
-    pub state: State,
-    pub now: Time,
-    pub judge: Judge,
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) state: State,
+    pub(crate) now: Time,
+    pub(crate) judge: Judge,
     /// False: proxies do not take what is published.
-    pub reporting: bool,
+    pub(crate) reporting: bool,
     /// False: no proxy is known.
-    pub proxies: bool,
-    pub misrouting_since: Option<Time>,
-    pub open: u64,
-    pub policy_live: Option<Time>,
-    pub routes_live: Option<Time>,
-    pub taken: Option<Desired>,
-    pub pending: Vec<Command>,
-    pub journal: Vec<Entry>,
-    pub answers: Vec<Result<String, String>>,
+    pub(crate) proxies: bool,
+    pub(crate) misrouting_since: Option<Time>,
+    pub(crate) open: u64,
+    pub(crate) policy_live: Option<Time>,
+    pub(crate) routes_live: Option<Time>,
+    pub(crate) taken: Option<Desired>,
+    pub(crate) pending: Vec<Command>,
+    pub(crate) journal: Vec<Entry>,
+    pub(crate) answers: Vec<Result<String, String>>,
     commands: u64,
 }
 
-pub fn name(text: &str) -> VersionName {
+pub(crate) fn name(text: &str) -> VersionName {
     text.parse().expect("a version's name")
 }
 
-pub fn version(text: &str) -> Version {
+pub(crate) fn version(text: &str) -> Version {
     Version { name: name(text), backend: Backend::Endpoints(vec![format!("127.0.0.1:9{}", &text[1..])]) }
 }
 
-pub fn plan(steps: Vec<Step>) -> Plan {
+pub(crate) fn plan(steps: Vec<Step>) -> Plan {
     Plan {
         id: RolloutId::new("shop", "checkout").expect("names"),
         digest: "digest".to_owned(),
@@ -81,7 +81,7 @@ pub fn plan(steps: Vec<Step>) -> Plan {
 }
 
 impl World {
-    pub fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: Plan) -> Self {
         let state = State::initial(&plan);
         Self {
             plan,
@@ -102,7 +102,7 @@ impl World {
         }
     }
 
-    pub fn command(&mut self, verb: Verb, revision: u64) {
+    pub(crate) fn command(&mut self, verb: Verb, revision: u64) {
         self.commands += 1;
         self.pending.push(Command { id: self.commands, verb, revision, by: "ops".to_owned(), reason: String::new() });
     }
@@ -133,7 +133,7 @@ impl World {
         }
     }
 
-    pub fn observe(&self, wanted: &Desired) -> Observation {
+    pub(crate) fn observe(&self, wanted: &Desired) -> Observation {
         let same_service = self.taken.as_ref().is_some_and(|taken| taken.service == wanted.service);
         let same_routes = self.taken.as_ref().is_some_and(|taken| taken.routes == wanted.routes);
         let policy = self.delivery(same_service, self.policy_live);
@@ -177,7 +177,7 @@ impl World {
     }
 
     /// One reconcile: publish, deliver, observe, advance, record; again while something happens. Returns the new entries.
-    pub fn settle(&mut self) -> Vec<Entry> {
+    pub(crate) fn settle(&mut self) -> Vec<Entry> {
         let mut made = Vec::new();
         for _ in 0..50 {
             let wanted = desired(&self.plan, &self.state);
@@ -188,7 +188,11 @@ impl World {
             self.answers.extend(next.answered.into_iter().map(|answer| answer.result));
             self.state = next.state;
             let Some(entry) = next.entry else {
-                if self.pending.is_empty() { return made } else { continue };
+                if self.pending.is_empty() {
+                    return made;
+                } else {
+                    continue;
+                };
             };
             made.push(entry.clone());
             self.journal.push(entry);
@@ -197,7 +201,7 @@ impl World {
     }
 
     /// Lets time pass second by second.
-    pub fn pass(&mut self, span: Span) -> Vec<Entry> {
+    pub(crate) fn pass(&mut self, span: Span) -> Vec<Entry> {
         let mut made = Vec::new();
         let until = self.now.after(span);
         while self.now < until {
