@@ -5,7 +5,7 @@ use shunt_filter_core::names::{fallback_cluster, version_cluster};
 use shunt_filter_core::policy::{Mirror, Rule, Split, VersionPolicy};
 use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
 
-use crate::plan::{Backend, HealthCheck, Plan, PlannedRule, Role, Routing, Step, Version};
+use crate::plan::{Backend, HealthCheck, Plan, PlannedRule, Protocol, Role, Routing, Step, Version};
 use crate::ranges::reshape;
 use crate::state::{DefaultRoute, Ending, Installation, Installed, Retiring, Run, Stage, State};
 use crate::time::Span;
@@ -34,6 +34,8 @@ pub struct Routes {
     pub versions: Vec<Version>,
     /// Which version may get copies of which version's requests: (answering, copy).
     pub mirrors: Vec<(VersionName, VersionName)>,
+    /// What upstreams speak.
+    pub protocol: Protocol,
     /// Active health checks.
     pub health: Option<HealthCheck>,
     /// Longest time a request may take.
@@ -186,6 +188,7 @@ fn routes(plan: &Plan, state: &State) -> Option<Routes> {
         default: state.default_route.target().clone(),
         versions: versions.collect(),
         mirrors: mirrors(plan, state),
+        protocol: plan.protocol,
         health: plan.health.clone(),
         timeout: plan.timeout,
     })

@@ -49,6 +49,9 @@ pub struct Plan {
     pub health: Option<HealthCheck>,
     /// Longest time a request may take; none: Envoy's default of 15 s.
     pub timeout: Option<Span>,
+    /// What upstreams speak.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// True when the manifest is gone: the Rollout is on its way out. Set by the platform, not by compiling.
     pub gone: bool,
     /// Where values came from that the Rollout does not set itself, for `explain`: field path -> source.
@@ -60,6 +63,17 @@ impl Plan {
     pub fn version(&self, name: &VersionName) -> Option<&Version> {
         self.versions.iter().find(|v| v.name == *name)
     }
+}
+
+/// What upstreams speak. Callers may use HTTP/1.1 or HTTP/2 either way; gRPC needs HTTP/2.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 with prior knowledge, in clear text.
+    Http2,
 }
 
 /// Whether routes, clusters and endpoints are ours to change.

@@ -1,1 +1,20 @@
-//! Speaks Envoy protobufs.
+//! Everything that speaks Envoy's protobufs: what a proxy should have ([`World`]) becomes resources ([`render`]), and a server hands
+//! them out and learns what was acknowledged ([`serve`], [`Fleet`]).
+
+pub mod bootstrap;
+pub mod fleet;
+pub mod publisher;
+pub mod render;
+pub mod resource;
+pub mod server;
+mod session;
+pub mod snapshot;
+pub mod world;
+
+pub use bootstrap::{Bootstrap, bootstrap};
+pub use fleet::{Fleet, Nack, NodeStatus};
+pub use publisher::Publisher;
+pub use render::render;
+pub use server::{Server, serve};
+pub use snapshot::{Inconsistent, Snapshot};
+pub use world::{NodeInfo, World};

@@ -55,7 +55,8 @@ impl Node {
             return None;
         }
         self.last = now;
-        let grew = |id: &RolloutId, new: &ServiceReport| misrouted(new) > old.and_then(|vm| vm.report.services.get(id)).map_or(0, misrouted);
+        let grew =
+            |id: &RolloutId, new: &ServiceReport| misrouted(new) > old.and_then(|vm| vm.report.services.get(id)).map_or(0, misrouted);
         let taken = Taken {
             changed: report.last || old.is_none_or(|vm| vm.report.generation != report.generation || vm.report.services != report.services),
             misrouted: report.services.iter().filter(|(id, new)| grew(id, new)).map(|(id, _)| id.clone()).collect(),
@@ -98,7 +99,8 @@ impl Node {
         let living = self.vms.values().filter(|vm| self.lives(vm, now)).count();
         let all_new = self.vms.values().filter(|vm| self.lives(vm, now)).all(|vm| vm.first >= self.opened);
         let restarted = self.opened > Time::default() && all_new;
-        self.peak = if restarted { living.max(self.vms.values().filter(|vm| vm.first >= self.opened).count()) } else { self.peak.max(living) };
+        self.peak =
+            if restarted { living.max(self.vms.values().filter(|vm| vm.first >= self.opened).count()) } else { self.peak.max(living) };
     }
 
     fn lives(&self, vm: &Vm, now: Time) -> bool {

@@ -8,7 +8,7 @@ use super::error::ManifestError;
 use super::problems::Problems;
 use super::{Document, Manifest, trial};
 use crate::mesh_policy::{Bound, Defaults, Limits, MeshPolicy, Prohibition, Settle};
-use crate::plan::{AnalysisPlan, Backend, HealthCheck, Plan, PlannedRule, Routing, Step, Version};
+use crate::plan::{AnalysisPlan, Backend, HealthCheck, Plan, PlannedRule, Protocol, Routing, Step, Version};
 use crate::rollout::analysis::{Samples, default_metrics};
 use crate::rollout::rule::{RuleNames, unknown_version};
 use crate::rollout::strategy::{Terms, default_steps};
@@ -63,17 +63,19 @@ impl Compiler<'_> {
         let routing = self.routing(&versions);
         let release = self.release(&versions);
         let rules = self.rules(&versions);
-        let steps = self.steps(&versions);
         let max_exposed = self.max_exposed();
+        let steps = self.steps(&versions, max_exposed);
         let keep_old = self.keep_old();
         let deadlines = self.deadlines();
+        let external = matches!(routing, Some(Routing::External { .. }));
+        let (health, timeout, protocol) = (self.health(external), self.timeout(external), self.protocol(external));
         let mut plan = Plan {
             id: rollout.id.clone(),
             digest: String::new(),
             hosts,
             port: self.spec.service.as_ref().and_then(|service| service.port),
-            health: self.health(routing.as_ref()),
-            timeout: self.timeout(routing.as_ref()),
+            health,
+            timeout,
             routing: routing?,
             versions,
             release: release?,
@@ -88,6 +90,7 @@ impl Compiler<'_> {
             drain_deadline: deadlines.drain,
             fallback_deadline: deadlines.fallback,
             gone: false,
+            protocol,
             sources: std::mem::take(&mut self.settle.sources),
         };
         if self.problems.is_empty() {
@@ -118,7 +121,8 @@ impl Compiler<'_> {
                 None
             }
             (true, None) => {
-                self.problems.add(path, "is missing: versions are clusters of your own Envoy, so write the version that your default route names");
+                self.problems
+                    .add(path, "is missing: versions are clusters of your own Envoy, so write the version that your default route names");
                 None
             }
             (true, Some(version)) if versions.iter().all(|known| known.name != version) => {
@@ -160,9 +164,10 @@ impl Compiler<'_> {
         rules
     }
 
-    fn steps(&mut self, versions: &[Version]) -> Vec<Step> {
+    fn steps(&mut self, versions: &[Version], max_exposed: Weight) -> Vec<Step> {
         let forbids = |what| self.mesh.and_then(|mesh| mesh.forbids(what));
         let terms = Terms {
+            max_exposed,
             external: versions.iter().any(|version| matches!(version.backend, Backend::Cluster(_))),
             no_mirror: forbids(Prohibition::Mirror),
             no_unsafe_methods: forbids(Prohibition::UnsafeMethods),
@@ -177,7 +182,7 @@ impl Compiler<'_> {
             }
             None => {
                 self.settle.built_in("spec.strategy");
-                default_steps()
+                default_steps(max_exposed)
             }
         }
     }
@@ -236,7 +241,13 @@ impl Compiler<'_> {
                 &progress,
                 problems,
             ),
-            drain: self.settle.bounded("drainDeadline", [spec.drain_deadline, defaults.drain_deadline], Span::seconds(30), &drain, problems),
+            drain: self.settle.bounded(
+                "drainDeadline",
+                [spec.drain_deadline, defaults.drain_deadline],
+                Span::seconds(30),
+                &drain,
+                problems,
+            ),
             fallback: self.settle.bounded(
                 "fallbackDeadline",
                 [spec.fallback_deadline, defaults.fallback_deadline],
@@ -253,11 +264,13 @@ impl Compiler<'_> {
         deadlines
     }
 
-    fn health(&mut self, routing: Option<&Routing>) -> Option<HealthCheck> {
-        let external = matches!(routing, Some(Routing::External { .. }));
+    fn health(&mut self, external: bool) -> Option<HealthCheck> {
         match (&self.spec.health, &self.defaults.health) {
             (Some(_), _) if external => {
-                self.problems.add("spec.health", "needs clusters that Shunt owns: set health checks on your own Envoy's clusters, and remove it here");
+                self.problems.add(
+                    "spec.health",
+                    "needs clusters that Shunt owns: set health checks on your own Envoy's clusters, and remove it here",
+                );
                 None
             }
             (Some(health), _) => health.check("spec.health", &mut self.problems),
@@ -269,10 +282,20 @@ impl Compiler<'_> {
         }
     }
 
-    fn timeout(&mut self, routing: Option<&Routing>) -> Option<Span> {
+    fn protocol(&mut self, external: bool) -> Protocol {
+        let protocol = self.spec.service.as_ref().and_then(|service| service.protocol);
+        if external && protocol.is_some() {
+            let message = "needs clusters that Shunt owns: set the protocol on your own Envoy's clusters, and remove it here";
+            self.problems.add("spec.service.protocol", message);
+        }
+        protocol.unwrap_or_default()
+    }
+
+    fn timeout(&mut self, external: bool) -> Option<Span> {
         let timeout = self.spec.timeout?;
-        if matches!(routing, Some(Routing::External { .. })) {
-            self.problems.add("spec.timeout", "needs routes that Shunt owns: set the timeout on your own Envoy's routes, and remove it here");
+        if external {
+            self.problems
+                .add("spec.timeout", "needs routes that Shunt owns: set the timeout on your own Envoy's routes, and remove it here");
         }
         if timeout == Span::millis(0) {
             self.problems.add("spec.timeout", "0s is no time at all: write 1ms or more, or leave it out for 15s");

@@ -76,6 +76,7 @@ pub(crate) fn plan(steps: Vec<Step>) -> Plan {
         health: None,
         timeout: None,
         gone: false,
+        protocol: shunt_core::plan::Protocol::Http1,
         sources: BTreeMap::new(),
     }
 }

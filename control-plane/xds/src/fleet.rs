@@ -1,0 +1,125 @@
+//! Which proxies are connected, what they acknowledged and what they refused.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use shunt_core::Time;
+use tokio::sync::watch;
+
+/// Most node ids that are remembered; the longest disconnected one is forgotten first.
+pub const NODES_MAX: usize = 10_000;
+
+/// One proxy as its stream shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeStatus {
+    /// Node id.
+    pub node: String,
+    /// Whether its stream is open.
+    pub connected: bool,
+    /// Since when it is, or is not.
+    pub since: Time,
+    /// The highest world of which it acknowledged everything it subscribes to; 0 before the first.
+    pub acked_world: u64,
+    /// What it refuses at the moment.
+    pub nack: Option<Nack>,
+}
+
+/// A refused configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Nack {
+    /// Envoy's type URL.
+    pub type_url: String,
+    /// The proxy's own words.
+    pub error: String,
+    /// The world that was refused.
+    pub world: u64,
+}
+
+/// The proxies seen by this process; a cheap handle to shared state.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    nodes: Arc<Mutex<BTreeMap<String, Entry>>>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Of two streams with one node id the newer one counts.
+    stream: u64,
+    status: NodeStatus,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self { nodes: Arc::default(), changed: watch::channel(0).0 }
+    }
+}
+
+impl Fleet {
+    /// All proxies, by node id.
+    pub fn nodes(&self) -> Vec<NodeStatus> {
+        self.lock().values().map(|entry| entry.status.clone()).collect()
+    }
+
+    /// Wakes whenever anything changes.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    pub(crate) fn connected(&self, node: &str, stream: u64, now: Time) {
+        let mut nodes = self.lock();
+        let acked_world = nodes.get(node).map_or(0, |entry| entry.status.acked_world);
+        let status = NodeStatus { node: node.to_owned(), connected: true, since: now, acked_world, nack: None };
+        nodes.insert(node.to_owned(), Entry { stream, status });
+        forget_oldest(&mut nodes);
+        drop(nodes);
+        self.wake();
+    }
+
+    pub(crate) fn progress(&self, node: &str, stream: u64, acked_world: u64, nack: Option<Nack>) {
+        let mut nodes = self.lock();
+        let Some(entry) = nodes.get_mut(node).filter(|entry| entry.stream == stream) else {
+            return;
+        };
+        if entry.status.acked_world == acked_world && entry.status.nack == nack {
+            return;
+        }
+        entry.status.acked_world = acked_world;
+        entry.status.nack = nack;
+        drop(nodes);
+        self.wake();
+    }
+
+    pub(crate) fn disconnected(&self, node: &str, stream: u64, now: Time) {
+        let mut nodes = self.lock();
+        let Some(entry) = nodes.get_mut(node).filter(|entry| entry.stream == stream) else {
+            return;
+        };
+        entry.status.connected = false;
+        entry.status.since = now;
+        drop(nodes);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Entry>> {
+        // Every change is a plain assignment, so a panic elsewhere leaves nothing half done.
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn forget_oldest(nodes: &mut BTreeMap<String, Entry>) {
+    if nodes.len() <= NODES_MAX {
+        return;
+    }
+    let gone = nodes.values().filter(|entry| !entry.status.connected).min_by_key(|entry| entry.status.since);
+    if let Some(node) = gone.map(|entry| entry.status.node.clone()) {
+        nodes.remove(&node);
+    }
+}

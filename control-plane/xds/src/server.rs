@@ -1,0 +1,246 @@
+//! The ADS server: one task per stream, which speaks what its session says.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use envoy_types::pb::envoy::config::core::v3::Node;
+use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_server::{
+    AggregatedDiscoveryService, AggregatedDiscoveryServiceServer,
+};
+use envoy_types::pb::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+};
+use envoy_types::pb::google::protobuf::value::Kind as ValueKind;
+use futures::{Stream, StreamExt};
+use shunt_core::Time;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{Request, Response, Status, Streaming};
+use tracing::{info, warn};
+
+use crate::fleet::Fleet;
+use crate::publisher::{Published, Publisher};
+use crate::render::render;
+use crate::session::{Ask, Push, Session, Variant, delta, sotw};
+use crate::world::NodeInfo;
+
+/// Longest request of a proxy, bytes. A proxy of 5,000 services names some 20,000 clusters.
+const REQUEST_MAX: usize = 16 * 1024 * 1024;
+
+/// What the server needs.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Where worlds come from.
+    pub publisher: Publisher,
+    /// Where the state of proxies goes.
+    pub fleet: Fleet,
+    /// The clock.
+    pub now: fn() -> Time,
+}
+
+/// Serves until `shutdown` ends, then closes all streams. Errors when the transport fails.
+pub async fn serve(server: Server, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), tonic::transport::Error> {
+    let (closing, closed) = watch::channel(false);
+    let ads = Ads { server, streams: Arc::default(), closed };
+    let service = AggregatedDiscoveryServiceServer::new(ads).max_decoding_message_size(REQUEST_MAX).max_encoding_message_size(usize::MAX);
+    let shutdown = async move {
+        shutdown.await;
+        closing.send_replace(true);
+    };
+    tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
+        .http2_keepalive_timeout(Some(std::time::Duration::from_secs(5)))
+        .add_service(service)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown)
+        .await
+}
+
+struct Ads {
+    server: Server,
+    streams: Arc<AtomicU64>,
+    closed: watch::Receiver<bool>,
+}
+
+type Responses<R> = Pin<Box<dyn Stream<Item = Result<R, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl AggregatedDiscoveryService for Ads {
+    type StreamAggregatedResourcesStream = Responses<DiscoveryResponse>;
+    type DeltaAggregatedResourcesStream = Responses<DeltaDiscoveryResponse>;
+
+    async fn stream_aggregated_resources(
+        &self,
+        request: Request<Streaming<DiscoveryRequest>>,
+    ) -> Result<Response<Self::StreamAggregatedResourcesStream>, Status> {
+        Ok(Response::new(self.open::<StateOfTheWorld>(request.into_inner())))
+    }
+
+    async fn delta_aggregated_resources(
+        &self,
+        request: Request<Streaming<DeltaDiscoveryRequest>>,
+    ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
+        Ok(Response::new(self.open::<Delta>(request.into_inner())))
+    }
+}
+
+/// What the two variants differ in.
+trait Speech: 'static {
+    type Ask: Send + 'static;
+    type Answer: Send + 'static;
+    const VARIANT: Variant;
+    fn node(ask: &Self::Ask) -> Option<&Node>;
+    fn ask(ask: &Self::Ask) -> Option<Ask>;
+    fn answer(push: &Push) -> Self::Answer;
+}
+
+struct StateOfTheWorld;
+
+impl Speech for StateOfTheWorld {
+    type Ask = DiscoveryRequest;
+    type Answer = DiscoveryResponse;
+    const VARIANT: Variant = Variant::StateOfTheWorld;
+    fn node(ask: &DiscoveryRequest) -> Option<&Node> {
+        ask.node.as_ref()
+    }
+    fn ask(ask: &DiscoveryRequest) -> Option<Ask> {
+        sotw::ask(ask)
+    }
+    fn answer(push: &Push) -> DiscoveryResponse {
+        sotw::response(push)
+    }
+}
+
+struct Delta;
+
+impl Speech for Delta {
+    type Ask = DeltaDiscoveryRequest;
+    type Answer = DeltaDiscoveryResponse;
+    const VARIANT: Variant = Variant::Delta;
+    fn node(ask: &DeltaDiscoveryRequest) -> Option<&Node> {
+        ask.node.as_ref()
+    }
+    fn ask(ask: &DeltaDiscoveryRequest) -> Option<Ask> {
+        delta::ask(ask)
+    }
+    fn answer(push: &Push) -> DeltaDiscoveryResponse {
+        delta::response(push)
+    }
+}
+
+impl Ads {
+    fn open<S: Speech>(&self, asks: Streaming<S::Ask>) -> Responses<S::Answer> {
+        // One response is enough of a buffer: the session never has more than one unanswered per kind.
+        let (answers, stream) = mpsc::channel(1);
+        let mut closed = self.closed.clone();
+        let conversation =
+            Conversation::<S> { server: self.server.clone(), stream: self.streams.fetch_add(1, Ordering::Relaxed), answers, node: None };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = conversation.run(asks) => {}
+                _ = closed.wait_for(|closed| *closed) => {}
+            }
+        });
+        Box::pin(ReceiverStream::new(stream))
+    }
+}
+
+struct Conversation<S: Speech> {
+    server: Server,
+    stream: u64,
+    answers: mpsc::Sender<Result<S::Answer, Status>>,
+    node: Option<NodeInfo>,
+}
+
+impl<S: Speech> Drop for Conversation<S> {
+    fn drop(&mut self) {
+        if let Some(node) = &self.node {
+            info!(node = node.id, "a proxy disconnected");
+            self.server.fleet.disconnected(&node.id, self.stream, (self.server.now)());
+        }
+    }
+}
+
+impl<S: Speech> Conversation<S> {
+    async fn run(mut self, mut asks: Streaming<S::Ask>) {
+        let mut session = Session::new(S::VARIANT);
+        let mut worlds = self.server.publisher.subscribe();
+        loop {
+            let pushes = tokio::select! {
+                ask = asks.next() => match ask {
+                    Some(Ok(ask)) => match self.hear(&mut session, &ask, &mut worlds) {
+                        Ok(pushes) => pushes,
+                        Err(status) => {
+                            warn!(%status, "a proxy is refused");
+                            // The stream ends either way; a proxy that is gone already needs no answer.
+                            let _gone = self.answers.send(Err(status)).await;
+                            return;
+                        }
+                    },
+                    Some(Err(_)) | None => return,
+                },
+                changed = worlds.changed(), if self.node.is_some() => match changed {
+                    Ok(()) => self.aim(&mut session, &mut worlds),
+                    Err(_) => return,
+                },
+            };
+            if let Some(node) = &self.node {
+                self.server.fleet.progress(&node.id, self.stream, session.acked_world(), session.nack());
+            }
+            for push in pushes {
+                if self.answers.send(Ok(S::answer(&push))).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, session: &mut Session, ask: &S::Ask, worlds: &mut watch::Receiver<Option<Published>>) -> Result<Vec<Push>, Status> {
+        let mut pushes = Vec::new();
+        if self.node.is_none() {
+            let node = info_of(S::node(ask)).map_err(Status::invalid_argument)?;
+            info!(node = node.id, variant = ?S::VARIANT, "a proxy connected");
+            self.server.fleet.connected(&node.id, self.stream, (self.server.now)());
+            self.node = Some(node);
+            pushes.extend(self.aim(session, worlds));
+        }
+        if let Some(ask) = S::ask(ask) {
+            if let (Some(error), Some(node)) = (&ask.error, &self.node) {
+                warn!(node = node.id, kind = ?ask.kind, error, "a proxy refuses its configuration");
+            }
+            pushes.extend(session.hear(&ask));
+        }
+        Ok(pushes)
+    }
+
+    fn aim(&self, session: &mut Session, worlds: &mut watch::Receiver<Option<Published>>) -> Vec<Push> {
+        let newest = worlds.borrow_and_update().clone();
+        let (Some(published), Some(node)) = (newest, &self.node) else {
+            return Vec::new();
+        };
+        match render(&published.world, node) {
+            Ok(snapshot) => session.aim(published.sequence, snapshot),
+            Err(error) => {
+                // The proxy keeps what it has; the world is never acknowledged, so no step completes on it.
+                warn!(node = node.id, %error, "not published: it would break requests");
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// What the bootstrap says in `node`.
+fn info_of(node: Option<&Node>) -> Result<NodeInfo, String> {
+    let node = node.filter(|node| !node.id.is_empty()).ok_or("the bootstrap must name the proxy: node.id is empty")?;
+    let ours = node.metadata.as_ref().and_then(|metadata| metadata.fields.get("shunt")).and_then(|value| value.kind.as_ref());
+    let text = |name: &str| match ours {
+        Some(ValueKind::StructValue(ours)) => match ours.fields.get(name).and_then(|value| value.kind.as_ref()) {
+            Some(ValueKind::StringValue(text)) => Some(text.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let listen = text("listen").map(|text| text.parse().map_err(|_| format!("node.metadata.shunt.listen: {text:?} is not IP:port")));
+    Ok(NodeInfo { id: node.id.clone(), listen: listen.transpose()?, module: text("module") })
+}
