@@ -36,6 +36,11 @@ impl Router {
         self.services.get(self.hosts.find(authority)?)
     }
 
+    /// Where the service of [`Router::lookup`] stands in [`Router::services`]; for callers that keep something per service.
+    pub fn position(&self, authority: &[u8]) -> Option<usize> {
+        self.hosts.find(std::str::from_utf8(authority).ok()?)
+    }
+
     /// As [`Router::lookup`]; bytes that are not UTF-8 are no host.
     pub fn lookup_bytes(&self, authority: &[u8]) -> Option<&Service> {
         self.lookup(std::str::from_utf8(authority).ok()?)
