@@ -33,10 +33,10 @@ pub struct Decision<'r> {
 /// What becomes of the request's `x-shunt-flags`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum FlagsHeader {
-    /// It stays as it came: no flag of this service.
+    /// It stays as it came, or absent: the service has no flag, or what came says the same already.
     #[default]
     Keep,
-    /// It goes: every decided flag has its default, and nobody else's came in.
+    /// It goes: every decided flag has its default, and nobody else's came in beside them.
     Remove,
     /// It becomes this: flags of others that came in, then those decided here.
     Set(String),
@@ -122,6 +122,19 @@ impl<'r> Reason<'r> {
 
 impl fmt::Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.sentence(f, &"stable")
+    }
+}
+
+impl fmt::Display for FlagDecision<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.sentence(f, &format_args!("the default {}", self.version))
+    }
+}
+
+impl Reason<'_> {
+    /// `fallback` is who gets what nobody claims.
+    fn sentence(&self, f: &mut fmt::Formatter<'_>, fallback: &dyn fmt::Display) -> fmt::Result {
         match self {
             Self::Rule { name, point: Some(point), key, range } => {
                 write!(f, "rule {name:?} matched; {}, which is {}'s ({})", fall(*point, *key), range.version, borders(range))
@@ -131,11 +144,14 @@ impl fmt::Display for Reason<'_> {
                 write!(f, "{} of the split, which is {}'s ({})", fall(*point, Some(key)), range.version, borders(range))
             }
             Self::Stable { point: Some(point), key } => {
-                write!(f, "{} of the split, which no range claims; stable answers", fall(*point, *key))
+                write!(f, "{} of the split, which no range claims; {fallback} answers", fall(*point, *key))
             }
-            Self::Stable { point: None, .. } => f.write_str("no rule matched and there is no split; stable answers"),
-            Self::Keyless => f.write_str("the request has none of the configured keys; stable answers"),
-            Self::NotServing { wanted, because } => write!(f, "{because}; but {wanted} is not serving, so stable answers"),
+            Self::Stable { point: None, .. } => write!(f, "no rule matched and there is no split; {fallback} answers"),
+            Self::Keyless => write!(f, "the request has none of the configured keys; {fallback} answers"),
+            Self::NotServing { wanted, because } => {
+                because.sentence(f, fallback)?;
+                write!(f, "; but {wanted} is not serving, so {fallback} answers")
+            }
             Self::Shadow => f.write_str("a mirrored copy goes on as it came"),
         }
     }

@@ -66,7 +66,14 @@ pub(crate) fn header(flags: &[CompiledFlag], decided: &[FlagDecision<'_>], reque
             item(&mut text, value);
         }
     }
-    if text.is_empty() { FlagsHeader::Remove } else { FlagsHeader::Set(text) }
+    // A write costs: it makes the proxy choose the route again.
+    let mut lines = request.headers.iter().filter(|(name, _)| name == FLAGS_HEADER).map(|(_, value)| value.as_slice());
+    match (lines.next(), lines.next()) {
+        (None, _) if text.is_empty() => FlagsHeader::Keep,
+        (Some(only), None) if only == text.as_bytes() && !text.is_empty() => FlagsHeader::Keep,
+        _ if text.is_empty() => FlagsHeader::Remove,
+        _ => FlagsHeader::Set(text),
+    }
 }
 
 fn separate(text: &mut String) {

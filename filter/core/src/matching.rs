@@ -170,7 +170,7 @@ impl Condition {
     /// Whether every part holds; the cheap ones are asked first.
     pub(crate) fn holds(&self, values: &Values<'_>) -> bool {
         let request = values.request;
-        (self.methods.is_empty() || self.methods.iter().any(|method| *method == request.method))
+        (self.methods.is_empty() || self.methods.contains(&request.method))
             && self.path.as_ref().is_none_or(|path| path.holds(&request.path))
             && self.headers.iter().all(|(header, text)| text.holds(values.header(*header)))
             && self.cookies.iter().all(|(cookie, text)| text.holds(values.cookie(*cookie)))

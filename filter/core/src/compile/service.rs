@@ -81,7 +81,7 @@ fn lay_out(service: &ServicePolicy, version: &VersionPolicy) -> Version {
         RouteHeader { rollout: service.name.clone(), version: version.name.clone(), mirror: mirror.cloned() }.to_string()
     };
     let is_default = service.default_route.as_ref() == Some(&version.name);
-    let mirrored: BTreeSet<_> = service.mirror.iter().flat_map(|mirror| mirrored(mirror)).collect();
+    let mirrored: BTreeSet<_> = service.mirror.iter().flat_map(mirrored).collect();
     let copies = service
         .versions
         .iter()
