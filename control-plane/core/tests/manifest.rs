@@ -1,6 +1,8 @@
 //! Manifests as users write them: bad ones with the exact text of their errors, good ones with their plans, odd ones with their
 //! warnings. Adding a case is adding a file; `UPDATE=1` writes what is expected anew, to be read in the diff.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -153,7 +153,7 @@ impl Compiler<'_> {
         let mut rules = Vec::new();
         for (index, rule) in self.mesh.iter().flat_map(|mesh| &mesh.spec.overrides).filter_map(|spec| spec.rule()).enumerate() {
             let path = format!("MeshPolicy spec.overrides[{index}]");
-            self.settle.from_mesh(&format!("rules[{index}]"), &format!("spec.overrides[{index}]"));
+            self.settle.mesh_says(&format!("rules[{index}]"), &format!("spec.overrides[{index}]"));
             self.names.insert(rule.name.clone(), path);
             rules.push(rule);
         }
@@ -203,8 +203,8 @@ impl Compiler<'_> {
         if !says_all || self.spec.analysis.is_none() {
             let path = "spec.analysis.metrics.minSamples";
             match (floor.filter(|floor| *floor > default), self.defaults.min_samples) {
-                (Some(_), _) => self.settle.from_mesh(path, "spec.limits.minSamples"),
-                (None, Some(_)) => self.settle.from_mesh(path, "spec.defaults.minSamples"),
+                (Some(_), _) => self.settle.mesh_says(path, "spec.limits.minSamples"),
+                (None, Some(_)) => self.settle.mesh_says(path, "spec.defaults.minSamples"),
                 (None, None) => self.settle.built_in(path),
             }
         }
@@ -275,7 +275,7 @@ impl Compiler<'_> {
             }
             (Some(health), _) => health.check("spec.health", &mut self.problems),
             (None, Some(health)) if !external => {
-                self.settle.from_mesh("spec.health", "spec.defaults.health");
+                self.settle.mesh_says("spec.health", "spec.defaults.health");
                 health.check("spec.health", &mut self.problems)
             }
             (None, _) => None,

@@ -10,14 +10,15 @@ use crate::time::Time;
 
 /// Rollouts that must change nothing because an older one owns a host of theirs, each with a sentence for people. `plans` come with
 /// the time each was first seen; of two seen at once the smaller name is older. Hosts are compared with their port: no port means
-/// all of them. A wildcard and an exact host below it are no conflict: the exact one wins.
+/// all of them, and 80 and 443 are one, because requests that name no port may mean either. A wildcard and an exact host below it are no conflict: the exact one wins.
 pub fn conflicts(plans: &[(&Plan, Time)]) -> BTreeMap<RolloutId, String> {
     let mut by_age: Vec<&(&Plan, Time)> = plans.iter().collect();
     by_age.sort_by_key(|(plan, seen)| (*seen, plan.id.clone()));
     let mut owners: BTreeMap<&str, Vec<&Plan>> = BTreeMap::new();
     let mut refused = BTreeMap::new();
     for (plan, _) in by_age {
-        let taken = plan.hosts.iter().find_map(|host| Some((host, *owners.get(host.as_str())?.iter().find(|owner| same_port(owner, plan))?)));
+        let taken =
+            plan.hosts.iter().find_map(|host| Some((host, *owners.get(host.as_str())?.iter().find(|owner| same_port(owner, plan))?)));
         match taken {
             Some((host, owner)) => {
                 refused.insert(plan.id.clone(), sentence(host, plan, owner));
@@ -32,8 +33,12 @@ pub fn conflicts(plans: &[(&Plan, Time)]) -> BTreeMap<RolloutId, String> {
     refused
 }
 
+/// Requests that name no port may mean either of the default ones.
 fn same_port(a: &Plan, b: &Plan) -> bool {
-    a.port.is_none() || b.port.is_none() || a.port == b.port
+    match (a.port, b.port) {
+        (None, _) | (_, None) | (Some(80 | 443), Some(80 | 443)) => true,
+        (Some(a), Some(b)) => a == b,
+    }
 }
 
 fn sentence(host: &str, plan: &Plan, owner: &Plan) -> String {
@@ -56,8 +61,12 @@ pub fn duplicates(documents: &[Document]) -> Vec<ManifestError> {
             Some(other) => {
                 let at = format!("{}:{}", other.origin.file(), other.origin.line());
                 errors.push(match &document.manifest {
-                    Manifest::Rollout(rollout) => document.origin.error("metadata.name", format!("{} is written at {at} too: remove one", rollout.id)),
-                    Manifest::MeshPolicy(_) => document.origin.error("kind", format!("there is a MeshPolicy at {at} already: a mesh has one")),
+                    Manifest::Rollout(rollout) => {
+                        document.origin.error("metadata.name", format!("{} is written at {at} too: remove one", rollout.id))
+                    }
+                    Manifest::MeshPolicy(_) => {
+                        document.origin.error("kind", format!("there is a MeshPolicy at {at} already: a mesh has one"))
+                    }
                 });
             }
         }

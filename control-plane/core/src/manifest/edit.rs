@@ -70,10 +70,11 @@ pub fn edit_release(text: &str, id: &RolloutId, version: &VersionName) -> Result
     listed(document, id, version)?;
     let spec = document.get("spec");
     let line = spec.map_or(document.at.line, |spec| spec.at.line);
-    let Some(release) = spec.and_then(|spec| spec.get("release")) else {
+    let Some(entry) = spec.and_then(|spec| spec.entry("release")) else {
         return Err(EditError::Missing { id: id.clone(), line, version: version.clone() });
     };
-    let by_hand = || EditError::ByHand { line: release.at.line, version: version.clone() };
+    let release = &entry.value;
+    let by_hand = || EditError::ByHand { line: entry.at.line, version: version.clone() };
     if release.text() == Some(version.as_str()) {
         return Ok(text.to_owned());
     }
@@ -84,7 +85,8 @@ pub fn edit_release(text: &str, id: &RolloutId, version: &VersionName) -> Result
     let (before, after) = (text.get(..bytes.start).ok_or_else(by_hand)?, text.get(bytes.end..).ok_or_else(by_hand)?);
     let edited = format!("{before}{new}{after}");
     // What was edited must read as intended, whatever the text around it looks like.
-    let reads = read(&edited).ok().and_then(|documents| Some(find(&documents, id).ok()?.get("spec")?.get("release")?.text()? == version.as_str()));
+    let reads =
+        read(&edited).ok().and_then(|documents| Some(find(&documents, id).ok()?.get("spec")?.get("release")?.text()? == version.as_str()));
     if reads == Some(true) { Ok(edited) } else { Err(by_hand()) }
 }
 

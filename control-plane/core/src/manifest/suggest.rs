@@ -90,7 +90,8 @@ mod tests {
 
     #[test_case("setWeigth", Some("setWeight"); "letters swapped")]
     #[test_case("set_weight", Some("setWeight"); "another case")]
-    #[test_case("weight", None; "too far")]
+    #[test_case("weight", Some("setWeight"); "a part")]
+    #[test_case("frobnicate", None; "too far")]
     #[test_case("durations", Some("duration"); "plural")]
     fn nearest_of_some(word: &str, expected: Option<&str>) {
         assert_eq!(nearest(word, &["setWeight", "pause", "duration"]), expected);

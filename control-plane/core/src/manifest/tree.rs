@@ -74,8 +74,13 @@ pub(crate) struct SyntaxError {
 impl Node {
     /// The field of that name, if this is a mapping that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// As [`Node::get`], with where the key stands.
+    pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.value {
-            Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
             Value::Scalar(_) | Value::List(_) => None,
         }
     }
@@ -158,7 +163,9 @@ impl<'t> Builder<'t> {
                 let style = match tag {
                     None => self::style(style),
                     Some(tag) if tag.is_yaml_core_schema_tag("str") => Style::Double,
-                    Some(tag) => return Err(SyntaxError { at, message: format!("has the tag {}: tags are not used here", tag.original()) }),
+                    Some(tag) => {
+                        return Err(SyntaxError { at, message: format!("has the tag {}: tags are not used here", tag.original()) });
+                    }
                 };
                 (anchor, Value::Scalar(Scalar { text: text.into_owned(), style, bytes: span.byte_range() }))
             }

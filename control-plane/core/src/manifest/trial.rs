@@ -2,7 +2,7 @@
 //!
 //! The filter's compiler stops at the first error; every part is tried alone first, so that all of them are told.
 
-use shunt_filter_core::policy::{FORMAT, KeySource, Mirror, Rule, RoutingPolicy, ServicePolicy, Split, VersionPolicy};
+use shunt_filter_core::policy::{FORMAT, KeySource, Mirror, RoutingPolicy, Rule, ServicePolicy, Split, VersionPolicy};
 use shunt_filter_core::{RolloutId, VersionName};
 
 use super::problems::Problems;
@@ -86,6 +86,7 @@ impl Paths {
         match field.strip_suffix(".clusters[0]") {
             Some(version) => format!("spec.{version}.cluster"),
             None if below(field, "hosts").is_some() || field == "port" => format!("spec.service.{field}"),
+            None if field == "rules" => "spec.rules".to_owned(),
             None => "spec".to_owned(),
         }
     }

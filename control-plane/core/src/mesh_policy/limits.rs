@@ -108,7 +108,10 @@ fn at_most<T: PartialOrd + AsWritten>(name: &str, value: Option<T>, limit_name: 
         && value > limit
     {
         let (value, limit) = (value.as_written(), limit.as_written());
-        problems.add(format!("spec.defaults.{name}"), format!("{value} is more than spec.limits.{limit_name} ({limit}): write {limit} or less"));
+        problems.add(
+            format!("spec.defaults.{name}"),
+            format!("{value} is more than spec.limits.{limit_name} ({limit}): write {limit} or less"),
+        );
     }
 }
 
@@ -117,6 +120,9 @@ fn at_least<T: PartialOrd + AsWritten>(name: &str, value: Option<T>, limit_name:
         && value < limit
     {
         let (value, limit) = (value.as_written(), limit.as_written());
-        problems.add(format!("spec.defaults.{name}"), format!("{value} is less than spec.limits.{limit_name} ({limit}): write {limit} or more"));
+        problems.add(
+            format!("spec.defaults.{name}"),
+            format!("{value} is less than spec.limits.{limit_name} ({limit}): write {limit} or more"),
+        );
     }
 }

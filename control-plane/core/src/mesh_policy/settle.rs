@@ -64,7 +64,7 @@ impl<'a> Settle<'a> {
     }
 
     /// The source is the mesh policy's field of that path.
-    pub(crate) fn from_mesh(&mut self, path: &str, field: &str) {
+    pub(crate) fn mesh_says(&mut self, path: &str, field: &str) {
         let name = self.mesh.map_or("", |mesh| &mesh.name);
         self.sources.insert(path.to_owned(), format!("MeshPolicy {name} {field}"));
     }
@@ -80,7 +80,7 @@ impl<'a> Settle<'a> {
         match (own, mesh) {
             (Some(value), _) => value,
             (None, Some(value)) => {
-                self.from_mesh(&path, &format!("spec.defaults.{field}"));
+                self.mesh_says(&path, &format!("spec.defaults.{field}"));
                 value
             }
             (None, None) => {
@@ -107,7 +107,7 @@ impl<'a> Settle<'a> {
                 let (value, limit) = (value.as_written(), limit.as_written());
                 problems.add(&path, format!("{value} is looser than MeshPolicy {limit_field} ({limit}): write {limit} or {direction}"));
             } else {
-                self.from_mesh(&path, limit_field);
+                self.mesh_says(&path, limit_field);
                 value = limit;
             }
         }

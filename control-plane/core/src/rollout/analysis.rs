@@ -184,7 +184,10 @@ impl LatencySpec {
     fn guard(&self, path: &str, problems: &mut Problems) -> Option<Guard> {
         let percentile = self.percentile.unwrap_or(99.0);
         if !(percentile > 0.0 && percentile < 100.0) {
-            problems.add(format!("{path}.percentile"), format!("{percentile} is not possible: write a number above 0 and below 100, for example 99"));
+            problems.add(
+                format!("{path}.percentile"),
+                format!("{percentile} is not possible: write a number above 0 and below 100, for example 99"),
+            );
         }
         match self.max {
             None => {

@@ -5,16 +5,22 @@ pub(crate) fn rollout(path: &str) -> Option<String> {
     let strategy = |name: &str| later(name, "write canary with steps");
     let step = |name: &str| later(name, "use setWeight, pause, rule, mirror and analysis");
     let message = match path {
-        "spec.versions[].deployment" => later("Deployments (Kubernetes)", "write endpoints: [\"host:port\"], or cluster with your own Envoy's cluster"),
+        "spec.versions[].deployment" => {
+            later("Deployments (Kubernetes)", "write endpoints: [\"host:port\"], or cluster with your own Envoy's cluster")
+        }
         "spec.versions[].value" => later("versions that are values (feature flags)", "write endpoints, or keep the flag in your service"),
-        "spec.versions[].command" => later("starting versions by command", "start the process yourself and write endpoints: [\"host:port\"]"),
+        "spec.versions[].command" => {
+            later("starting versions by command", "start the process yourself and write endpoints: [\"host:port\"]")
+        }
         "spec.versions[].replicas" | "spec.scale" => later("scaling", "start the instances yourself and list them in endpoints"),
         "spec.workloadRef" => later("following a workload", "list versions with endpoints and change release"),
         "spec.flag" | "spec.flags" => later("feature flags", "remove the field"),
         "spec.onAbort" => later("giving keys back slowly", "remove the field: an abort moves everybody at once"),
-        "spec.strategy.recreate" | "spec.strategy.rollingUpdate" | "spec.strategy.blueGreen" | "spec.strategy.abTest" | "spec.strategy.shadow" => {
-            strategy(last(path))
-        }
+        "spec.strategy.recreate"
+        | "spec.strategy.rollingUpdate"
+        | "spec.strategy.blueGreen"
+        | "spec.strategy.abTest"
+        | "spec.strategy.shadow" => strategy(last(path)),
         "spec.strategy.canary.steps[].experiment"
         | "spec.strategy.canary.steps[].ramp"
         | "spec.strategy.canary.steps[].scale"

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 
 use crate::manifest::Problems;
+use crate::plan::Protocol;
 
 /// Hosts with a port.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct ServiceSpec {
     /// Port in the `:authority`. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+    /// What instances speak; `http2` for gRPC. Default: `http1`. With endpoints only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
     /// The version that the user's own default route names. Required with `cluster:` versions, only there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_route: Option<VersionName>,
@@ -60,7 +64,10 @@ fn host(text: &str) -> Result<String, String> {
     let lower = text.to_ascii_lowercase();
     let name = lower.strip_suffix('.').unwrap_or(&lower);
     if let Some((host, scheme_rest)) = name.split_once("://") {
-        return Err(format!("{text:?} is a URL ({host}): write the host alone, for example {:?}", scheme_rest.split('/').next().unwrap_or_default()));
+        return Err(format!(
+            "{text:?} is a URL ({host}): write the host alone, for example {:?}",
+            scheme_rest.split('/').next().unwrap_or_default()
+        ));
     }
     if name.starts_with('[') {
         return match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -78,7 +85,8 @@ fn host(text: &str) -> Result<String, String> {
     if labels.contains('*') {
         return Err(format!("{text:?} has a * in the wrong place: only a whole first part can be *, as in \"*.shop.test\""));
     }
-    let label = |part: &str| !part.is_empty() && part.len() <= 63 && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let label =
+        |part: &str| !part.is_empty() && part.len() <= 63 && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     if name.len() > HOST_MAX || !labels.split('.').all(label) {
         return Err(format!("{text:?} is not a host: write letters, digits, '-' and '.' (international names as xn--...)"));
     }

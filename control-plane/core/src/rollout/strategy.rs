@@ -31,8 +31,10 @@ pub struct CanarySpec {
 const STEPS_MAX: usize = 100;
 
 /// Who owns the routes, and what the mesh policy allows steps to do.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Terms {
+    /// Largest share of keys before the analysis has passed once.
+    pub(crate) max_exposed: Weight,
     /// The user's own Envoy configuration routes: no copies.
     pub(crate) external: bool,
     /// Why copies are forbidden, if they are.
@@ -43,10 +45,17 @@ pub(crate) struct Terms {
     pub(crate) no_jump: Option<String>,
 }
 
-/// Without a strategy: 5, 25, 50 %, five minutes each, then promotion; the analysis guards every step.
-pub fn default_steps() -> Vec<Step> {
-    let pause = Step::Pause(Some(Span::seconds(300)));
-    [5, 25, 50].into_iter().flat_map(|percent: u32| [Step::SetWeight(Weight::ppm(percent.saturating_mul(10_000))), pause.clone()]).collect()
+/// Weights without a strategy, in points.
+const DEFAULT_WEIGHTS: [Weight; 3] = [Weight::ppm(50_000), Weight::ppm(250_000), Weight::ppm(500_000)];
+/// How long each of them lasts.
+const DEFAULT_PAUSE: Span = Span::seconds(300);
+
+/// Without a strategy: 5, 25, 50 %, five minutes each, then promotion; the analysis guards every step. Starts at `max_exposed` where
+/// that is less than 5 %, because nobody can be judged before.
+pub fn default_steps(max_exposed: Weight) -> Vec<Step> {
+    let first = DEFAULT_WEIGHTS.first().filter(|first| max_exposed < **first).map(|_| max_exposed);
+    let weights = first.into_iter().chain(DEFAULT_WEIGHTS);
+    weights.flat_map(|weight| [Step::SetWeight(weight), Step::Pause(Some(DEFAULT_PAUSE))]).collect()
 }
 
 impl StrategySpec {
@@ -57,7 +66,7 @@ impl StrategySpec {
             return Vec::new();
         };
         let Some(written) = &canary.steps else {
-            return default_steps();
+            return default_steps(terms.max_exposed);
         };
         let path = format!("{path}.canary.steps");
         match written.len() {
@@ -70,6 +79,7 @@ impl StrategySpec {
             steps.push(spec.step(&format!("{path}[{index}]"), terms, names, problems));
         }
         weights(&steps, &path, terms, problems);
+        exposed(&steps, &path, terms.max_exposed, problems);
         steps.into_iter().flatten().collect()
     }
 }
@@ -82,11 +92,34 @@ fn weights(steps: &[Option<Step>], path: &str, terms: &Terms, problems: &mut Pro
         let at = format!("{path}[{index}].setWeight");
         let last = before.map_or(Weight::ZERO, |(_, last)| last);
         if let Some((earlier, last)) = before.filter(|(_, last)| weight < last) {
-            problems.add(&at, format!("{} is less than {} in steps[{earlier}]: weights of a release must not go down; write {} or more", weight.as_percent(), last.as_percent(), last.as_percent()));
+            problems.add(
+                &at,
+                format!(
+                    "{} is less than {} in steps[{earlier}]: weights of a release must not go down; write {} or more",
+                    weight.as_percent(),
+                    last.as_percent(),
+                    last.as_percent()
+                ),
+            );
         }
         if let Some(why) = terms.no_jump.as_ref().filter(|_| *weight == Weight::ALL && last.points() < Weight::ALL.points().div_euclid(2)) {
             problems.add(&at, format!("100 after {} is forbidden by {why}: add a step of 50 or more before it", last.as_percent()));
         }
         before = Some((index, *weight));
+    }
+}
+
+/// A weight above `maxExposed` needs a pass, and nothing can be judged before the first weight.
+fn exposed(steps: &[Option<Step>], path: &str, most: Weight, problems: &mut Problems) {
+    let first = steps.iter().enumerate().find_map(|(index, step)| match step {
+        Some(Step::SetWeight(weight)) if *weight > Weight::ZERO => Some((index, *weight)),
+        _ => None,
+    });
+    if let Some((index, weight)) = first.filter(|(_, weight)| *weight > most) {
+        let (weight, most) = (weight.as_percent(), most.as_percent());
+        let message = format!(
+            "{weight} comes first and is above maxExposed ({most}), so nothing could pass before it: add a step of {most} or less before it"
+        );
+        problems.add(format!("{path}[{index}].setWeight"), message);
     }
 }

@@ -60,7 +60,10 @@ pub(crate) fn versions(written: Option<&[VersionSpec]>, problems: &mut Problems)
 fn backend(spec: &VersionSpec, path: &str, problems: &mut Problems) -> Option<Backend> {
     match (&spec.endpoints, &spec.cluster) {
         (Some(_), Some(_)) => {
-            problems.add(path, "has both endpoints and cluster: keep endpoints if Shunt owns the routes, cluster if your own Envoy configuration does");
+            problems.add(
+                path,
+                "has both endpoints and cluster: keep endpoints if Shunt owns the routes, cluster if your own Envoy configuration does",
+            );
             None
         }
         (None, None) => {
@@ -103,7 +106,12 @@ fn is_endpoint(text: &str) -> bool {
     let port_ok = port.parse::<u16>().is_ok_and(|port| port > 0) && port.bytes().all(|b| b.is_ascii_digit());
     let host_ok = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => host.len() <= 253 && host.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))),
+        None => {
+            host.len() <= 253
+                && host
+                    .split('.')
+                    .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')))
+        }
     };
     port_ok && host_ok
 }

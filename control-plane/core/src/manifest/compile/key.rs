@@ -14,7 +14,10 @@ impl Compiler<'_> {
         if chain.is_empty()
             && let Some(why) = self.mesh.and_then(|mesh| mesh.forbids(Prohibition::NoKey))
         {
-            self.problems.add("spec.key", format!("is missing, which is forbidden by {why}: write for example [{{cookie: shunt-id, generate: {{}}}}]"));
+            self.problems.add(
+                "spec.key",
+                format!("is missing, which is forbidden by {why}: write for example [{{cookie: shunt-id, generate: {{}}}}]"),
+            );
         }
         for (index, source) in chain.iter_mut().enumerate() {
             if let (Some(attributes), false) = (&mut source.generate, inherited) {
@@ -68,7 +71,7 @@ impl Compiler<'_> {
             own.partitioned = mesh.partitioned;
         }
         for field in inherited {
-            self.settle.from_mesh(&format!("{path}.{field}"), &format!("spec.defaults.cookie.{field}"));
+            self.settle.mesh_says(&format!("{path}.{field}"), &format!("spec.defaults.cookie.{field}"));
         }
     }
 }

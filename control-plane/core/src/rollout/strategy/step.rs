@@ -93,7 +93,10 @@ impl StepSpec {
             (None, None, None, Some(mirror), None) => mirror.step(&format!("{path}.mirror"), terms, problems),
             (None, None, None, None, Some(analysis)) => Some(Step::Analysis(analysis.duration.unwrap_or_default())),
             (None, None, None, None, None) => {
-                problems.add(path, "does nothing: write one of setWeight, pause, rule, mirror, analysis (a pause without duration is pause: {})");
+                problems.add(
+                    path,
+                    "does nothing: write one of setWeight, pause, rule, mirror, analysis (a pause without duration is pause: {})",
+                );
                 None
             }
             _ => {
@@ -118,7 +121,10 @@ impl StepSpec {
 impl PauseSpec {
     fn step(&self, path: &str, problems: &mut Problems) -> Option<Step> {
         if self.duration == Some(Span::millis(0)) {
-            problems.add(format!("{path}.pause.duration"), "0s does not wait: remove the step, or write pause: {} to wait until somebody promotes");
+            problems.add(
+                format!("{path}.pause.duration"),
+                "0s does not wait: remove the step, or write pause: {} to wait until somebody promotes",
+            );
         }
         Some(Step::Pause(self.duration))
     }
@@ -152,7 +158,10 @@ impl MirrorSpec {
             problems.add(format!("{path}.unsafeMethods"), format!("is forbidden by {why}: remove it"));
         }
         if let Some(size) = self.max_body.filter(|size| *size > MAX_BODY) {
-            problems.add(format!("{path}.maxBody"), format!("{size} is too large, a stalled copy could hang the original: write {MAX_BODY} or less"));
+            problems.add(
+                format!("{path}.maxBody"),
+                format!("{size} is too large, a stalled copy could hang the original: write {MAX_BODY} or less"),
+            );
         }
         Some(Step::Mirror(step))
     }
