@@ -15,6 +15,6 @@ pub use bootstrap::{Bootstrap, bootstrap};
 pub use fleet::{Fleet, Nack, NodeStatus};
 pub use publisher::Publisher;
 pub use render::render;
-pub use server::{Server, serve};
+pub use server::serve;
 pub use snapshot::{Inconsistent, Snapshot};
 pub use world::{NodeInfo, World};

@@ -29,19 +29,24 @@ use crate::world::NodeInfo;
 /// Longest request of a proxy, bytes. A proxy of 5,000 services names some 20,000 clusters.
 const REQUEST_MAX: usize = 16 * 1024 * 1024;
 
-/// What the server needs.
+/// What a stream needs.
 #[derive(Debug, Clone)]
-pub struct Server {
-    /// Where worlds come from.
-    pub publisher: Publisher,
-    /// Where the state of proxies goes.
-    pub fleet: Fleet,
-    /// The clock.
-    pub now: fn() -> Time,
+struct Server {
+    publisher: Publisher,
+    fleet: Fleet,
+    now: fn() -> Time,
 }
 
-/// Serves until `shutdown` ends, then closes all streams. Errors when the transport fails.
-pub async fn serve(server: Server, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), tonic::transport::Error> {
+/// Hands out what `publisher` publishes and tells `fleet` what became of it, until `shutdown` ends; then closes all streams.
+/// `now` is the clock. Errors when the transport fails.
+pub async fn serve(
+    listener: TcpListener,
+    publisher: Publisher,
+    fleet: Fleet,
+    now: fn() -> Time,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error> {
+    let server = Server { publisher, fleet, now };
     let (closing, closed) = watch::channel(false);
     let ads = Ads { server, streams: Arc::default(), closed };
     let service = AggregatedDiscoveryServiceServer::new(ads).max_decoding_message_size(REQUEST_MAX).max_encoding_message_size(usize::MAX);

@@ -207,3 +207,6 @@ fn version_of<'r>(resources: impl Iterator<Item = (&'r str, &'r str)>) -> String
     let lines: BTreeSet<String> = resources.map(|(name, version)| format!("{name}={version}\n")).collect();
     crate::resource::digest(lines.into_iter().collect::<String>().as_bytes())
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,7 +113,6 @@ fn base(name: String, backend: &Backend) -> Cluster {
     if endpoint::by_dns(backend) {
         cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(DiscoveryType::StrictDns.into()));
         cluster.load_assignment = Some(endpoint::assignment(&cluster.name, backend));
-        cluster.respect_dns_ttl = true;
     } else {
         cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into()));
         cluster.eds_cluster_config = Some(EdsClusterConfig { eds_config: Some(ads()), service_name: String::new() });
