@@ -1,0 +1,24 @@
+//! A proxy-wasm filter that does nothing: what running any module costs, which the benchmark measures the filter against.
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+struct Nothing;
+
+impl Context for Nothing {}
+
+impl HttpContext for Nothing {}
+
+impl RootContext for Nothing {
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Nothing))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+proxy_wasm::main! {{
+    proxy_wasm::set_root_context(|_| Box::new(Nothing));
+}}

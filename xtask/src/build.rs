@@ -1,0 +1,144 @@
+//! Builds the modules and the programs, and says by environment variables where they are.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::place;
+use crate::run::{Run, say};
+use crate::setup::{self, Tools};
+
+/// Packages that exist only as modules.
+pub(crate) const MODULES: [&str; 2] = ["shunt-filter", "shunt-noop"];
+/// The features of WebAssembly that Rust's compiler uses by default; wasm-opt wants them named.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-multivalue",
+    "--enable-reference-types",
+];
+
+/// How programs are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Quick to build.
+    Debug,
+    /// Quick to run.
+    Release,
+}
+
+impl Profile {
+    fn folder(self) -> PathBuf {
+        place::target().join(match self {
+            Self::Debug => "debug",
+            Self::Release => "release",
+        })
+    }
+
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Debug => &[],
+            Self::Release => &["--release"],
+        }
+    }
+}
+
+/// `cargo xtask build [--release]`
+pub(crate) fn build(args: &[String]) -> Result<()> {
+    let profile = match args {
+        [] => Profile::Debug,
+        [flag] if flag == "--release" => Profile::Release,
+        _ => bail!("build takes only --release"),
+    };
+    let tools = setup::tools()?;
+    let module = filter(&tools)?;
+    Run::cargo().args(["build", "--package", "shunt"]).args(profile.flags()).env("SHUNT_FILTER_WASM", &module).show()?;
+    say(format_args!("{}", module.display()));
+    say(format_args!("{}", profile.folder().join("shunt").display()));
+    Ok(())
+}
+
+/// Modules and programs for tests, demo and benchmark, with the variables that name them.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// For the environment of what runs next.
+    pub(crate) env: Vec<(String, OsString)>,
+    folder: PathBuf,
+}
+
+impl Built {
+    /// The path of a built program.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// Builds the modules, `shunt` and the testbed's programs.
+pub(crate) fn everything(tools: &Tools, profile: Profile) -> Result<Built> {
+    let mut env = modules(tools)?;
+    programs(&env, profile)?;
+    let folder = profile.folder();
+    for (variable, name) in [("SHUNT_BIN", "shunt"), ("SHUNT_SHOP", "shunt-shop"), ("SHUNT_LEASH", "shunt-leash")] {
+        env.push((variable.to_owned(), folder.join(name).into()));
+    }
+    if let Ok(envoy) = &tools.envoy {
+        env.push(("SHUNT_ENVOY".to_owned(), envoy.into()));
+    }
+    Ok(Built { env, folder })
+}
+
+fn programs(env: &[(String, OsString)], profile: Profile) -> Result<()> {
+    // The same selection of packages as `cargo test` has: another one would compile the dependencies again with other features.
+    let run = natives(Run::cargo().arg("build")).args(profile.flags()).envs(env.iter().cloned());
+    match profile {
+        Profile::Debug => run.args(["--bins", "--tests"]).show(),
+        Profile::Release => run.arg("--bins").show(),
+    }
+}
+
+/// All packages but those that exist only as modules.
+pub(crate) fn natives(run: Run) -> Run {
+    MODULES.iter().fold(run.arg("--workspace"), |run, package| run.args(["--exclude", package]))
+}
+
+fn modules(tools: &Tools) -> Result<Vec<(String, OsString)>> {
+    let filter = filter(tools)?;
+    let faulty = module(tools, "shunt-filter", &["--features", "panic-on-request-header"], "shunt_filter_faulty.wasm")?;
+    let noop = module(tools, "shunt-noop", &[], "shunt_noop.wasm")?;
+    let named = [("SHUNT_FILTER_WASM", filter), ("SHUNT_FAULTY_WASM", faulty), ("SHUNT_NOOP_WASM", noop)];
+    Ok(named.into_iter().map(|(name, path)| (name.to_owned(), path.into())).collect())
+}
+
+/// Builds the filter's module.
+pub(crate) fn filter(tools: &Tools) -> Result<PathBuf> {
+    module(tools, "shunt-filter", &[], "shunt_filter.wasm")
+}
+
+fn module(tools: &Tools, package: &str, flags: &[&str], name: &str) -> Result<PathBuf> {
+    let (cargo, folder) = tools.wasm.cargo("build", "wasm");
+    cargo.args(["--package", package]).args(flags).show()?;
+    let built = folder.join(format!("{}.wasm", package.replace('-', "_")));
+    let plain = std::fs::read(&built).with_context(|| built.display().to_string())?;
+    std::fs::create_dir_all(place::modules())?;
+    let path = place::modules().join(name);
+    let source = path.with_extension("plain");
+    // Unchanged bytes keep their optimised module and its time stamp, so that nothing that embeds it is built again.
+    if path.is_file() && std::fs::read(&source).is_ok_and(|old| old == plain) {
+        return Ok(path);
+    }
+    let size = optimised(tools.optimizer.as_deref(), &built, &path)?;
+    std::fs::write(&source, &plain)?;
+    say(format_args!("{name}: {} KB", size / 1024));
+    Ok(path)
+}
+
+fn optimised(optimizer: Option<&Path>, built: &Path, path: &Path) -> Result<u64> {
+    match optimizer {
+        Some(wasm_opt) => drop(Run::new(wasm_opt).args(FEATURES).arg("-O3").arg(built).arg("-o").arg(path).quiet()?),
+        None => drop(std::fs::copy(built, path)?),
+    }
+    Ok(path.metadata()?.len())
+}
