@@ -1,16 +1,63 @@
-//! The command line: one file per verb in `cli/`.
+//! The command line: one file per verb in `cli/`, what they share beside them.
 
+mod client;
+mod completion;
+mod console;
+mod envoy_bootstrap;
+mod events;
+mod exit;
+mod explain;
+mod forget;
+mod get;
+mod history;
+mod lint;
+mod paint;
+mod proxies;
+mod release;
 mod serve;
+mod show;
+mod status;
+mod table;
+mod target;
+mod text;
+mod verbs;
+mod version;
+mod watch;
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use jiff::tz::TimeZone;
+use shunt_core::Verb;
 
+use client::Client;
+use console::{Console, Format};
+use exit::Exit;
+use paint::Paint;
 pub(crate) use serve::ServeArgs;
 
+const EXAMPLES: &str = "Examples:
+  shunt serve --config ./rollouts                    run the control plane
+  shunt get                                          all Rollouts at a glance
+  shunt release shop/checkout v2                     start a release
+  shunt status shop/checkout --wait --timeout 30m    wait for its end, with an exit code
+  shunt explain --host shop.test --header 'cookie: shunt-id=u1'
+
+`shunt <command> --help` shows more of each.";
+
+/// Progressive delivery for Envoy and Istio.
 #[derive(Debug, Parser)]
-#[command(name = "shunt", version, about = "Progressive delivery for Envoy and Istio")]
+#[command(name = "shunt", bin_name = "shunt", version, about, after_help = EXAMPLES, max_term_width = 120)]
 struct Cli {
+    /// The control plane's API
+    #[arg(long, global = true, value_name = "URL", env = "SHUNT_SERVER", default_value = "http://127.0.0.1:18080", hide_env_values = true)]
+    server: String,
+
+    /// How to print: for people, or for programs
+    #[arg(long, short, global = true, value_name = "text|json|yaml", value_enum, default_value_t = Format::Text, hide_possible_values = true)]
+    output: Format,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -19,16 +66,69 @@ struct Cli {
 enum Command {
     /// Run the control plane
     Serve(ServeArgs),
+    /// Show all Rollouts, or one with versions, analysis, delivery and proxies
+    Get(get::GetArgs),
+    /// Follow what happens, as it happens
+    Watch(watch::WatchArgs),
+    /// One line and an exit code, for pipelines; can wait for the end of a run
+    Status(status::StatusArgs),
+    /// Name the version that should be stable: edits `release:` in the manifest
+    Release(release::ReleaseArgs),
+    /// End the wait of the current step: a pause, or a pass of the analysis that does not come
+    Promote(verbs::VerbArgs),
+    /// Hold a run where it is
+    Pause(verbs::VerbArgs),
+    /// End a hold
+    Resume(verbs::VerbArgs),
+    /// End a run: all keys back to stable, the release is refused
+    Abort(verbs::VerbArgs),
+    /// Start a refused release again
+    Retry(verbs::VerbArgs),
+    /// What a Rollout did, when, and why
+    History(history::HistoryArgs),
+    /// Where would this request go, and why?
+    Explain(explain::ExplainArgs),
+    /// Check manifests without a control plane
+    Lint(lint::LintArgs),
+    /// Proxies, and how far each has come
+    Proxies(proxies::ProxiesArgs),
+    /// Stop waiting for a proxy that will never come back
+    Forget(forget::ForgetArgs),
+    /// Print a bootstrap for an Envoy that gets everything from the control plane
+    EnvoyBootstrap(envoy_bootstrap::EnvoyBootstrapArgs),
+    /// What this binary is, and which filter it brings along
+    Version(version::VersionArgs),
+    /// Print what a shell needs to complete commands
+    Completion(completion::CompletionArgs),
 }
 
 /// Reads the arguments and does what they say.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
-    let result = match cli.command {
-        Command::Serve(args) => serve(args),
+    let mut out = io::stdout().lock();
+    let mut console = Console {
+        out: &mut out,
+        format: cli.output,
+        paint: Paint::of_stdout(),
+        live: io::stdout().is_terminal(),
+        zone: TimeZone::system(),
+        clock: console::clock,
     };
+    let result = match cli.command {
+        Command::Serve(args) => {
+            drop(out);
+            return report(serve(args).map(|()| Exit::Done));
+        }
+        command => runtime(tokio::runtime::Builder::new_current_thread()).and_then(|runtime| runtime.block_on(execute(command, &cli.server, &mut console))),
+    };
+    report(result)
+}
+
+fn report(result: anyhow::Result<Exit>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(exit) => exit.into(),
+        // `shunt get | head` is no error.
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -36,7 +136,36 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
+fn runtime(mut builder: tokio::runtime::Builder) -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(builder.enable_all().build()?)
+}
+
 fn serve(args: ServeArgs) -> anyhow::Result<()> {
     crate::telemetry::start();
-    tokio::runtime::Runtime::new()?.block_on(crate::serve::run(args))
+    runtime(tokio::runtime::Builder::new_multi_thread())?.block_on(crate::serve::run(args))
+}
+
+/// Everything but `serve`.
+async fn execute(command: Command, server: &str, console: &mut Console<'_>) -> anyhow::Result<Exit> {
+    let client = || Client::new(server);
+    match &command {
+        Command::Serve(_) => anyhow::bail!("serve does not run here"),
+        Command::Get(args) => get::run(args, &client()?, console).await,
+        Command::Watch(args) => watch::run(args, &client()?, console).await,
+        Command::Status(args) => status::run(args, &client()?, console).await,
+        Command::Release(args) => release::run(args, &client()?, console).await,
+        Command::Promote(args) => verbs::run(Verb::Promote, args, &client()?, console).await,
+        Command::Pause(args) => verbs::run(Verb::Pause, args, &client()?, console).await,
+        Command::Resume(args) => verbs::run(Verb::Resume, args, &client()?, console).await,
+        Command::Abort(args) => verbs::run(Verb::Abort, args, &client()?, console).await,
+        Command::Retry(args) => verbs::run(Verb::Retry, args, &client()?, console).await,
+        Command::History(args) => history::run(args, &client()?, console).await,
+        Command::Explain(args) => explain::run(args, &client()?, console).await,
+        Command::Lint(args) => lint::run(args, console),
+        Command::Proxies(_) => proxies::run(&client()?, console).await,
+        Command::Forget(args) => forget::run(args, &client()?, console).await,
+        Command::EnvoyBootstrap(args) => envoy_bootstrap::run(args, console),
+        Command::Version(_) => version::run(crate::module::SHUNT_MODULE, console),
+        Command::Completion(args) => completion::run(args, console),
+    }
 }

@@ -23,6 +23,10 @@ pub(crate) struct ServeArgs {
     /// Where the API listens (HTTP: commands, reports of the filters, metrics). Loopback only, as long as there is no TLS.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:18080", value_parser = loopback)]
     pub(crate) api_listen: SocketAddr,
+
+    /// Push this module instead of the built-in one, for whoever works on the filter
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub(crate) filter: Option<PathBuf>,
 }
 
 impl ServeArgs {

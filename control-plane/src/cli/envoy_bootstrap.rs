@@ -1,0 +1,77 @@
+//! `shunt envoy-bootstrap`: what an Envoy needs to know to get everything else from the control plane.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use shunt_xds::{Bootstrap, bootstrap};
+
+use super::console::Console;
+use super::exit::Exit;
+
+const EXAMPLES: &str = "Examples:
+  shunt envoy-bootstrap --node edge-1 --listen 127.0.0.1:10000 > edge.yaml && envoy -c edge.yaml
+  shunt envoy-bootstrap --node edge-2 --admin 127.0.0.1:9901 --module /opt/shunt/filter.wasm
+
+An Envoy with routes of its own takes only the filter from the control plane: see the folder envoy/own-routes.";
+
+/// About the proxy.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct EnvoyBootstrapArgs {
+    /// The proxy's node id: its name in `shunt proxies`; every proxy needs its own
+    #[arg(long, value_name = "NODE", value_parser = node)]
+    node: String,
+
+    /// Where the proxy listens for requests
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:10000")]
+    listen: SocketAddr,
+
+    /// Where the control plane serves xDS (`shunt serve --xds-listen`)
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:18000", value_parser = endpoint)]
+    xds: String,
+
+    /// Where the control plane takes reports (`shunt serve --api-listen`)
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:18080", value_parser = endpoint)]
+    api: String,
+
+    /// Where Envoy's own admin interface listens; port 0: a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    admin: SocketAddr,
+
+    /// The filter's module as a file on the proxy's machine [default: the control plane sends it]
+    #[arg(long, value_name = "FILE")]
+    module: Option<String>,
+
+    /// Subscribe with the state-of-the-world variant of xDS instead of delta
+    #[arg(long)]
+    state_of_the_world: bool,
+}
+
+fn node(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 512 || text.chars().any(char::is_control) {
+        return Err("a node id has 1 to 512 printable bytes".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn endpoint(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) => Ok(text.to_owned()),
+        _ => Err(format!("{text:?} is not host:port")),
+    }
+}
+
+/// `shunt envoy-bootstrap`
+pub(crate) fn run(args: &EnvoyBootstrapArgs, console: &mut Console<'_>) -> anyhow::Result<Exit> {
+    let text = bootstrap(&Bootstrap {
+        node: args.node.clone(),
+        listen: args.listen,
+        admin: args.admin,
+        xds: args.xds.clone(),
+        api: args.api.clone(),
+        module: args.module.clone(),
+        state_of_the_world: args.state_of_the_world,
+    });
+    console.line(&text)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,43 @@
+//! Exit codes, for pipelines.
+
+use std::process::ExitCode;
+
+/// How a command ended, when it ended without an error (those are 1, or 2 for wrong usage).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0: done; for `status`: what `release:` names is stable.
+    Done,
+    /// 1: something is wrong with what was looked at (`lint`).
+    Wrong,
+    /// 3: the release was refused.
+    Degraded,
+    /// 4: `--timeout` passed first.
+    TimedOut,
+    /// 5: somebody must decide.
+    Paused,
+    /// 6: still on its way (without `--wait`).
+    Progressing,
+}
+
+/// The table for `--help`.
+pub(crate) const TABLE: &str = "Exit codes:
+  0  what `release:` names is stable (Healthy)
+  1  error, for example the server cannot be reached
+  2  wrong usage
+  3  the release was refused: aborted by the analysis or by somebody (Degraded)
+  4  --timeout passed first
+  5  the run waits for somebody (Paused)
+  6  still on its way (Progressing, only without --wait)";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Wrong => 1,
+            Exit::Degraded => 3,
+            Exit::TimedOut => 4,
+            Exit::Paused => 5,
+            Exit::Progressing => 6,
+        })
+    }
+}

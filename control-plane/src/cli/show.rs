@@ -1,0 +1,7 @@
+//! Values of the API as lines for people.
+
+pub(crate) mod all;
+pub(crate) mod explanation;
+pub(crate) mod one;
+pub(crate) mod proxies;
+pub(crate) mod transitions;

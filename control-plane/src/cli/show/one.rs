@@ -1,0 +1,135 @@
+//! One Rollout as a tree: versions, analysis, delivery, proxies.
+
+use shunt_api::ProxyView;
+use shunt_api::proxies::ProxyList;
+use shunt_core::Time;
+use shunt_core::analysis::Verdict;
+use shunt_core::observation::Delivery;
+use shunt_core::status::{RolloutView, VersionView};
+
+use super::all::share;
+use super::proxies;
+use crate::cli::paint::{Paint, tame};
+use crate::cli::table::{Table, branches};
+use crate::cli::text::{count, part, span, weight};
+
+/// The whole tree.
+pub(crate) fn tree(view: &RolloutView, all: &ProxyList, paint: Paint, now: Time) -> Vec<String> {
+    let mut lines = head(view, paint, now);
+    section(&mut lines, paint.bold("Versions"), versions(view, paint));
+    if !view.verdicts.is_empty() {
+        section(&mut lines, paint.bold("Analysis"), verdicts(&view.verdicts, paint));
+    }
+    section(&mut lines, paint.bold("Delivery"), delivery(view, paint, now));
+    let concerned: Vec<&ProxyView> = all.proxies.iter().filter(|proxy| proxy.expected || proxy.connected).collect();
+    let heading = format!("{} {}", paint.bold("Proxies"), paint.dim(&format!("policy generation {}", all.generation)));
+    section(&mut lines, heading, proxies::rows(&concerned, all.generation, paint, now));
+    for warning in &view.warnings {
+        lines.push(format!("{} {}", paint.attention("warning"), tame(warning)));
+    }
+    lines
+}
+
+fn section(lines: &mut Vec<String>, heading: String, leaves: Vec<String>) {
+    if !leaves.is_empty() {
+        lines.push(heading);
+        lines.extend(branches(&leaves));
+    }
+}
+
+fn head(view: &RolloutView, paint: Paint, now: Time) -> Vec<String> {
+    let mut title = format!("{}  {}", paint.bold(&view.id.to_string()), paint.phase(view.phase));
+    if let Some(step) = &view.step {
+        let since = span(now.since(step.since));
+        title.push_str(&format!("  step {}/{} {} {}", step.number, step.of, paint.bold(&step.text), paint.dim(&format!("for {since}"))));
+    }
+    let mut facts = vec![format!("release {}", view.release), format!("stable {}", view.stable)];
+    facts.extend(view.candidate.as_ref().map(|candidate| format!("candidate {candidate}")));
+    facts.push(format!("attempt {}", view.attempt));
+    facts.push(format!("revision {}", view.revision));
+    vec![title, format!("  {}", tame(&view.message)), format!("  {}", paint.dim(&facts.join(" · ")))]
+}
+
+fn versions(view: &RolloutView, paint: Paint) -> Vec<String> {
+    let mut table = Table::bare(&[2, 4, 6]);
+    for version in &view.versions {
+        table.row(version_row(version, paint));
+    }
+    table.lines()
+}
+
+fn version_row(version: &VersionView, paint: Paint) -> Vec<String> {
+    let failed = part(version.failed, version.requests);
+    vec![
+        version.name.to_string(),
+        role(&version.role, paint),
+        weight(version.weight),
+        paint.dim("asked"),
+        share(version).unwrap_or_else(|| "-".to_owned()),
+        paint.dim("measured"),
+        count(version.requests),
+        paint.dim("requests"),
+        format!("{} failed", if version.failed > 0 { paint.attention(&failed) } else { failed }),
+        format!("{} in flight", count(version.open)),
+    ]
+}
+
+fn role(role: &str, paint: Paint) -> String {
+    match role {
+        "stable" => paint.good(role),
+        "candidate" => paint.busy(role),
+        "refused" => paint.bad(role),
+        _ => paint.dim(role),
+    }
+}
+
+/// One line per metric: what was measured, beside what, and what would fail it.
+fn verdicts(verdicts: &[Verdict], paint: Paint) -> Vec<String> {
+    let mut table = Table::bare(&[]);
+    for verdict in verdicts {
+        let baseline = if verdict.baseline.is_empty() { String::new() } else { format!("stable {}", verdict.baseline) };
+        table.row([
+            verdict.metric.clone(),
+            paint.outcome(verdict.outcome),
+            verdict.value.clone(),
+            baseline,
+            format!("{} samples", count(verdict.samples)),
+            if verdict.threshold.is_empty() { String::new() } else { format!("limit {}", verdict.threshold) },
+            paint.dim(&tame(&verdict.message)),
+        ]);
+    }
+    table.lines()
+}
+
+fn delivery(view: &RolloutView, paint: Paint, now: Time) -> Vec<String> {
+    let mut lines = vec![format!("policy  {}", come(&view.policy, paint, now)), format!("routes  {}", come(&view.routes, paint, now))];
+    if view.misrouted > 0 {
+        let text = format!("{} misrouted", count(view.misrouted));
+        lines.push(format!("{}: requests that another version answered than was decided, or none", paint.attention(&text)));
+    }
+    lines
+}
+
+fn come(delivery: &Delivery, paint: Paint, now: Time) -> String {
+    match delivery {
+        Delivery::Live { since, proxies } => {
+            let (number, verb) = (count(u64::from(*proxies)), if *proxies == 1 { "proxy runs" } else { "proxies run" });
+            format!("{} {number} {verb} it for {}", paint.good("live"), span(now.since(*since)))
+        }
+        Delivery::Waiting { behind } => format!("{} for {}", paint.busy("waiting"), nodes(behind)),
+        Delivery::Rejected { node, error } => format!("{} by {}: {}", paint.bad("rejected"), tame(node), tame(error)),
+        Delivery::Unknown { since } => {
+            format!("{} for {}: no proxy has reported, so nothing can be proved", paint.attention("unknown"), span(now.since(*since)))
+        }
+    }
+}
+
+/// The first few, and how many more.
+fn nodes(nodes: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let named = nodes.iter().take(SHOWN).map(|node| tame(node)).collect::<Vec<_>>().join(", ");
+    match nodes.len().checked_sub(SHOWN) {
+        Some(more) if more > 0 => format!("{named} and {more} more"),
+        _ => named,
+    }
+}

@@ -1,0 +1,54 @@
+//! Proxies: one row each.
+
+use shunt_api::ProxyView;
+use shunt_api::proxies::ProxyList;
+use shunt_core::Time;
+
+use crate::cli::paint::{Paint, tame};
+use crate::cli::table::Table;
+use crate::cli::text::span;
+
+/// The table of `shunt proxies`.
+pub(crate) fn table(list: &ProxyList, paint: Paint, now: Time) -> Vec<String> {
+    if list.proxies.is_empty() {
+        return vec!["No proxies: `shunt envoy-bootstrap --help` shows how to connect one.".to_owned()];
+    }
+    let mut table = Table::new(paint, &["PROXY", "GENERATION", "VMS", "REPORT", "STATE"], &[1, 2]);
+    list.proxies.iter().for_each(|proxy| table.row(cells(proxy, list.generation, paint, now)));
+    let mut lines = table.lines();
+    lines.push(paint.dim(&format!("policy generation {}", list.generation)));
+    lines
+}
+
+/// Rows without a heading.
+pub(crate) fn rows(proxies: &[&ProxyView], published: u64, paint: Paint, now: Time) -> Vec<String> {
+    let mut table = Table::bare(&[2]);
+    for proxy in proxies {
+        let [node, generation, vms, report, state] = cells(proxy, published, paint, now);
+        table.row([node, paint.dim("generation"), generation, format!("{vms} VMs"), report, state]);
+    }
+    table.lines()
+}
+
+fn cells(proxy: &ProxyView, published: u64, paint: Paint, now: Time) -> [String; 5] {
+    let generation = match proxy.generation {
+        Some(generation) if generation >= published => paint.good(&generation.to_string()),
+        Some(generation) => paint.attention(&generation.to_string()),
+        None => "-".to_owned(),
+    };
+    let report = proxy.last_report.map_or_else(|| "never reported".to_owned(), |last| format!("{} ago", span(now.since(last))));
+    [tame(&proxy.node), generation, proxy.vms.to_string(), report, state(proxy, paint)]
+}
+
+fn state(proxy: &ProxyView, paint: Paint) -> String {
+    let mut parts = Vec::new();
+    parts.push(if proxy.connected { paint.good("connected") } else { paint.attention("not connected") });
+    if proxy.silent {
+        parts.push(paint.attention("silent"));
+    }
+    if !proxy.expected {
+        parts.push(paint.dim("holds no policy"));
+    }
+    parts.extend(proxy.rejected.iter().map(|rejection| format!("{} {}: {}", paint.bad("refused"), rejection.kind, tame(&rejection.error))));
+    parts.join(", ")
+}

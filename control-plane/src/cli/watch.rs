@@ -1,0 +1,95 @@
+//! `shunt watch`: what happens, as it happens.
+
+use std::time::Duration;
+
+use clap::Args;
+use shunt_api::proxies::ProxyList;
+use shunt_api::rollouts::RolloutList;
+use tokio::time::sleep;
+
+use super::client::Client;
+use super::console::{Console, Format};
+use super::events::Events;
+use super::exit::Exit;
+use super::show::{all, one};
+use super::target::Target;
+
+/// Before a server that went away is asked again.
+const RECONNECT: Duration = Duration::from_secs(1);
+
+/// Cursor home; clear to the end of each line and of the screen.
+const HOME: &str = "\u{1b}[H";
+const CLEAR_LINE: &str = "\u{1b}[K";
+const CLEAR_BELOW: &str = "\u{1b}[J";
+const CLEAR_ALL: &str = "\u{1b}[2J";
+
+const EXAMPLES: &str = "On a terminal the picture is redrawn in place; elsewhere each change is printed, with -o json one line each.
+
+Examples:
+  shunt watch
+  shunt watch shop/checkout
+  shunt watch shop/checkout -o json | jq -r '.rollouts[].message'";
+
+/// What to follow.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct WatchArgs {
+    /// One Rollout: NAMESPACE/NAME, or NAME when only one namespace has it
+    #[arg(value_name = "NAME")]
+    target: Option<Target>,
+}
+
+/// `shunt watch`: until it is interrupted. A server that goes away is waited for.
+pub(crate) async fn run(args: &WatchArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
+    let id = match &args.target {
+        Some(target) => Some(target.view(client).await?.id.to_string()),
+        None => None,
+    };
+    // The first connection may fail for good; later ones are tried again.
+    let mut events = Events::open(client, id.as_deref()).await?;
+    if console.live && console.format == Format::Text {
+        write!(console.out, "{CLEAR_ALL}")?;
+    }
+    loop {
+        while let Ok(Some(list)) = events.next().await {
+            if id.is_some() && list.rollouts.is_empty() {
+                console.line("its manifest is gone")?;
+                return Ok(Exit::Done);
+            }
+            show(&list, id.is_some(), client, console).await?;
+        }
+        eprintln!("{} went away; waiting for it", client.server());
+        events = reopen(client, id.as_deref()).await;
+    }
+}
+
+async fn reopen(client: &Client, id: Option<&str>) -> Events {
+    loop {
+        sleep(RECONNECT).await;
+        if let Ok(events) = Events::open(client, id).await {
+            return events;
+        }
+    }
+}
+
+async fn show(list: &RolloutList, single: bool, client: &Client, console: &mut Console<'_>) -> anyhow::Result<()> {
+    if console.format != Format::Text {
+        return console.show_next(list, |_| Vec::new());
+    }
+    let lines = match list.rollouts.first() {
+        Some(view) if single => {
+            let proxies = client.get::<ProxyList>(&["proxies"]).await.unwrap_or(ProxyList { generation: 0, proxies: Vec::new() });
+            one::tree(view, &proxies, console.paint, console.now())
+        }
+        _ => all::table(list, console.paint),
+    };
+    if console.live {
+        write!(console.out, "{HOME}")?;
+        lines.iter().try_for_each(|line| writeln!(console.out, "{line}{CLEAR_LINE}"))?;
+        write!(console.out, "{CLEAR_BELOW}")?;
+    } else {
+        lines.iter().try_for_each(|line| console.line(line))?;
+        console.line("")?;
+    }
+    Ok(console.out.flush()?)
+}
