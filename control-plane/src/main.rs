@@ -1,7 +1,16 @@
 //! The `shunt` binary.
 
+mod asks;
+mod board;
+mod cadence;
 mod cli;
+mod module;
+mod observe;
+mod proxies;
+mod reconcile;
 mod serve;
+mod show;
+mod standalone;
 mod telemetry;
 
 use std::process::ExitCode;

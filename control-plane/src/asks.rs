@@ -1,0 +1,153 @@
+//! What people and pipelines ask through the API, and who still waits for an answer.
+
+use std::collections::BTreeMap;
+
+use shunt_api::{Accepted, Ask, Refusal, Reply};
+use shunt_core::advance::Next;
+use shunt_core::manifest::EditError;
+use shunt_core::{Span, Time, Verb};
+use shunt_filter_core::{RolloutId, VersionName};
+
+use crate::reconcile::Reconciler;
+use crate::standalone::{NewCommand, ReleaseError, Standalone, StoreError, Written};
+
+/// How long a release waits for its manifest to be read before it is answered all the same.
+const PATIENCE: Span = Span::seconds(3);
+
+/// Who waits for what.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    commands: BTreeMap<u64, Reply<Accepted>>,
+    releases: Vec<Release>,
+}
+
+/// A manifest that was edited and not yet read again.
+#[derive(Debug)]
+struct Release {
+    rollout: RolloutId,
+    version: VersionName,
+    message: String,
+    until: Time,
+    reply: Reply<Accepted>,
+}
+
+impl Waiting {
+    /// Answers the authors of the commands that a transition used up.
+    pub(crate) fn answer(&mut self, next: &Next) {
+        for answer in &next.answered {
+            let Some(reply) = self.commands.remove(&answer.command) else { continue };
+            let result = answer.result.clone().map(|message| Accepted { revision: next.state.revision, message });
+            drop(reply.send(result.map_err(Refusal::NotNow)));
+        }
+    }
+
+    /// Answers those whose edited manifest is in force by now, was refused, or takes too long to be read.
+    pub(crate) fn look(&mut self, on: &Standalone, now: Time) {
+        for release in std::mem::take(&mut self.releases) {
+            match release.outcome(on, now) {
+                Some(result) => drop(release.reply.send(result)),
+                None => self.releases.push(release),
+            }
+        }
+    }
+}
+
+impl Release {
+    fn outcome(&self, on: &Standalone, now: Time) -> Option<Result<Accepted, Refusal>> {
+        let (stored, message) = (on.read(&self.rollout), &self.message);
+        let revision = stored.map_or(0, |stored| stored.state.revision);
+        if stored.is_some_and(|stored| stored.plan.release == self.version) {
+            return Some(Ok(Accepted { revision, message: message.clone() }));
+        }
+        if let Some(conflicted) = on.conflicted().get(&self.rollout).filter(|conflicted| conflicted.plan.release == self.version) {
+            return Some(Err(Refusal::NotNow(format!("{message}, but it is conflicted: {}", conflicted.reason))));
+        }
+        if now < self.until {
+            return None;
+        }
+        let problem = on.problems().iter().find(|problem| problem.rollout.as_ref() == Some(&self.rollout));
+        Some(match problem {
+            Some(problem) => Err(Refusal::NotNow(format!("{message}, but the manifest is refused: {problem}"))),
+            None => Ok(Accepted { revision, message: format!("{message}; it is not read yet") }),
+        })
+    }
+}
+
+impl Reconciler {
+    /// Does what is asked, or leaves it for the next pass.
+    pub(crate) async fn ask(&mut self, ask: Ask) {
+        match ask {
+            Ask::Command { rollout, verb, revision, by, reason, reply } => {
+                self.command(&rollout, verb, revision, by, reason, reply).await;
+            }
+            Ask::Release { rollout, version, by, reply } => self.release(rollout, version, &by, reply),
+            Ask::History { rollout, limit, reply } => {
+                let entries = self.on.history(&rollout, limit).await.map_err(unavailable);
+                let known = self.on.read(&rollout).is_some() || self.on.conflicted().contains_key(&rollout);
+                drop(reply.send(match entries {
+                    Ok(entries) if entries.is_empty() && !known => Err(Refusal::UnknownRollout(rollout)),
+                    entries => entries,
+                }));
+            }
+            Ask::Forget { node, reply } => {
+                let forgotten = self.proxies.forget(&node, self.on.database()).await.map_err(unavailable);
+                drop(reply.send(match forgotten {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(Refusal::UnknownProxy(node)),
+                    Err(refusal) => Err(refusal),
+                }));
+            }
+        }
+    }
+
+    async fn command(&mut self, id: &RolloutId, verb: Verb, seen: Option<u64>, by: String, reason: String, reply: Reply<Accepted>) {
+        let revision = match self.revision(id, seen) {
+            Ok(revision) => revision,
+            Err(refusal) => return drop(reply.send(Err(refusal))),
+        };
+        match self.on.command(id, NewCommand { verb, revision, by, reason }).await {
+            Ok(command) => drop(self.waiting.commands.insert(command.id, reply)),
+            Err(error) => drop(reply.send(Err(unavailable(error)))),
+        }
+    }
+
+    /// The revision that a command is meant for.
+    fn revision(&self, id: &RolloutId, seen: Option<u64>) -> Result<u64, Refusal> {
+        let Some(stored) = self.on.read(id) else {
+            return Err(match self.on.conflicted().get(id) {
+                Some(conflicted) => Refusal::NotNow(format!("it is conflicted: {}", conflicted.reason)),
+                None => Refusal::UnknownRollout(id.clone()),
+            });
+        };
+        let now = stored.state.revision;
+        match seen {
+            Some(seen) if seen != now => Err(Refusal::Stale { seen, now }),
+            _ => Ok(now),
+        }
+    }
+
+    fn release(&mut self, rollout: RolloutId, version: VersionName, by: &str, reply: Reply<Accepted>) {
+        let known = self.on.read(&rollout).map(|stored| stored.plan.clone());
+        let known = known.or_else(|| self.on.conflicted().get(&rollout).map(|conflicted| conflicted.plan.clone()));
+        let Some(plan) = known else {
+            return drop(reply.send(Err(Refusal::UnknownRollout(rollout))));
+        };
+        let message = match self.on.release(&rollout, &version) {
+            Ok(Written::Changed { file, line }) => format!("release: {version} written to {file}, line {line}"),
+            Ok(Written::Already) => format!("release is {version} already"),
+            Err(ReleaseError::Edit { error: EditError::UnknownVersion { .. }, .. }) => {
+                let known = plan.versions.iter().map(|version| version.name.clone()).collect();
+                return drop(reply.send(Err(Refusal::UnknownVersion { rollout, version, known })));
+            }
+            Err(error @ ReleaseError::ReadOnly { .. }) => return drop(reply.send(Err(Refusal::ReadOnly(error.to_string())))),
+            Err(error) => return drop(reply.send(Err(Refusal::NotNow(error.to_string())))),
+        };
+        tracing::info!(%rollout, by, "{message}");
+        let until = (self.clock)().after(PATIENCE);
+        self.waiting.releases.push(Release { rollout, version, message, until, reply });
+    }
+}
+
+fn unavailable(error: StoreError) -> Refusal {
+    Refusal::Unavailable(error.to_string())
+}

@@ -1,0 +1,240 @@
+//! The board: the only writer of the merged policy and of the routes that proxies get.
+//!
+//! Every Rollout puts its contribution here; [`Board::next`] says what to publish, if anything. It publishes nothing until every
+//! stored Rollout has contributed once, and a generation is recorded before anybody sees it. Pure: whoever calls it does the I/O.
+//!
+//! Two proofs come from generations. A service is in force at a proxy that reports the generation that first carried it, or a later
+//! one. Routes are in force at a proxy that acknowledged them and then reports a generation that was pushed after everybody had
+//! acknowledged them; when none is due, the board pushes one that changes nothing else.
+
+mod contribution;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+use shunt_core::Desired;
+use shunt_core::desired::Routes;
+use shunt_core::merge::merge;
+use shunt_filter_core::policy::ReportPolicy;
+use shunt_filter_core::{PolicyError, RolloutId, RoutingPolicy};
+use thiserror::Error;
+
+use crate::standalone::{ContributionRecord, PolicyRecord};
+use contribution::{Contribution, hash};
+pub(crate) use contribution::{Proofs, RoutesProof};
+
+/// Number of a publication, as the proxies' server counts them; anew in each process.
+pub(crate) type Sequence = u64;
+
+/// What the world around the board is like when it decides what to publish.
+#[derive(Debug, Clone)]
+pub(crate) struct Circumstances<'a> {
+    /// How filters should report.
+    pub(crate) report: ReportPolicy,
+    /// Everything published up to this sequence is acknowledged by every connected proxy; none: no proxy is connected.
+    pub(crate) acknowledged: Option<Sequence>,
+    /// The highest generation that any proxy reported; above ours after a restore.
+    pub(crate) highest: u64,
+    /// Why a push is wanted although nothing changed; none: it is not.
+    pub(crate) heal: Option<&'a str>,
+}
+
+/// What to publish; to be recorded first.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Publication {
+    /// The merged policy.
+    pub(crate) policy: RoutingPolicy,
+    /// Routes of all Rollouts that have any, in order of id.
+    pub(crate) routes: Vec<Routes>,
+    /// Why, for the log.
+    pub(crate) why: String,
+    /// What to record of the policy.
+    pub(crate) record: PolicyRecord,
+    /// What to record of contributions.
+    pub(crate) changed: Vec<(RolloutId, ContributionRecord)>,
+}
+
+/// The merged policy is one that filters would refuse. Nothing is published until contributions change.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("the merged policy would be refused by every proxy, so it is not published: {0}")]
+pub(crate) struct BoardError(#[from] PolicyError);
+
+/// All contributions, and what of them was published.
+#[derive(Debug)]
+pub(crate) struct Board {
+    missing: BTreeSet<RolloutId>,
+    contributions: BTreeMap<RolloutId, Contribution>,
+    recorded: BTreeMap<RolloutId, ContributionRecord>,
+    published: PolicyRecord,
+    /// Hash of the routes that this process published; none: nothing yet.
+    routes: Option<String>,
+    /// What the contributions come to, until one of them changes.
+    sum: Option<Sum>,
+}
+
+/// What the contributions come to, under one way of reporting.
+#[derive(Debug, Clone)]
+struct Sum {
+    policy: RoutingPolicy,
+    content: String,
+    routes: Vec<Routes>,
+    routes_content: String,
+}
+
+impl Board {
+    /// With what was recorded; `stored` are the Rollouts that must contribute before anything is published.
+    pub(crate) fn new(published: PolicyRecord, recorded: BTreeMap<RolloutId, ContributionRecord>, stored: BTreeSet<RolloutId>) -> Self {
+        Self { missing: stored, contributions: BTreeMap::new(), recorded, published, routes: None, sum: None }
+    }
+
+    /// What this Rollout wants now.
+    pub(crate) fn contribute(&mut self, id: &RolloutId, desired: Desired) {
+        self.missing.remove(id);
+        let recorded = self.recorded.remove(id);
+        let changed = match self.contributions.get_mut(id) {
+            Some(contribution) => contribution.want(desired),
+            None => self.contributions.insert(id.clone(), Contribution::new(desired, recorded)).is_none(),
+        };
+        if changed {
+            self.sum = None;
+        }
+    }
+
+    /// This Rollout is forgotten.
+    pub(crate) fn withdraw(&mut self, id: &RolloutId) {
+        self.missing.remove(id);
+        self.recorded.remove(id);
+        self.contributions.remove(id);
+        self.sum = None;
+    }
+
+    /// Whether every stored Rollout has contributed and what they want was published.
+    pub(crate) fn is_live(&self) -> bool {
+        self.routes.is_some()
+    }
+
+    /// What proves this Rollout's contribution as published; none before it was.
+    pub(crate) fn proofs(&self, id: &RolloutId) -> Option<Proofs> {
+        self.contributions.get(id).filter(|_| self.is_live()).and_then(Contribution::proofs)
+    }
+
+    /// What to publish now; none when proxies have it already, or somebody has not contributed yet.
+    pub(crate) fn next(&mut self, around: &Circumstances<'_>) -> Result<Option<Publication>, BoardError> {
+        if !self.missing.is_empty() {
+            return Ok(None);
+        }
+        let sum = self.sum(&around.report);
+        let Some(why) = self.reason(&sum, around) else {
+            self.sum = Some(sum);
+            return Ok(None);
+        };
+        let pushed = why.pushes().then(|| self.published.generation.max(around.highest).saturating_add(1));
+        let generation = pushed.unwrap_or(self.published.generation);
+        let policy = RoutingPolicy { generation, ..sum.policy.clone() };
+        let rebase = matches!(why, Why::Restored { .. });
+        let records =
+            self.contributions.iter().map(|(id, own)| (id, own, own.record(generation, pushed.is_some(), around.acknowledged, rebase)));
+        let changed =
+            records.filter(|(_, own, record)| own.recorded.as_ref() != Some(record)).map(|(id, _, record)| (id.clone(), record)).collect();
+        let record = PolicyRecord { generation, hash: sum.content.clone() };
+        let routes = sum.routes.clone();
+        self.sum = Some(sum);
+        shunt_filter_core::compile(policy.clone(), None)?;
+        Ok(Some(Publication { policy, routes, why: why.to_string(), record, changed }))
+    }
+
+    /// It was recorded and handed to the proxies' server, which gave it this sequence.
+    pub(crate) fn published(&mut self, publication: &Publication, sequence: Sequence) {
+        self.published = publication.record.clone();
+        self.routes = Some(hash(&publication.routes));
+        for (id, record) in &publication.changed {
+            if let Some(contribution) = self.contributions.get_mut(id) {
+                contribution.recorded = Some(record.clone());
+            }
+        }
+        for contribution in self.contributions.values_mut() {
+            contribution.published(sequence);
+        }
+    }
+
+    fn sum(&mut self, report: &ReportPolicy) -> Sum {
+        if let Some(sum) = self.sum.take().filter(|sum| sum.policy.report.as_ref() == Some(report)) {
+            return sum;
+        }
+        let services = self.contributions.values().filter_map(|contribution| contribution.desired.service.clone()).collect();
+        let policy = merge(0, Some(report.clone()), services);
+        let routes: Vec<Routes> = self.contributions.values().filter_map(|contribution| contribution.desired.routes.clone()).collect();
+        Sum { content: hash(&policy), routes_content: hash(&routes), policy, routes }
+    }
+
+    fn reason(&self, sum: &Sum, around: &Circumstances<'_>) -> Option<Why> {
+        if around.highest > self.published.generation {
+            return Some(Why::Restored { reported: around.highest, recorded: self.published.generation });
+        }
+        if sum.content != self.published.hash {
+            return Some(Why::Policy);
+        }
+        if let Some(reason) = around.heal {
+            return Some(Why::Heal(reason.to_owned()));
+        }
+        if self.routes.is_none() {
+            return Some(Why::Restarted);
+        }
+        if self.routes.as_ref() != Some(&sum.routes_content) {
+            return Some(Why::Routes);
+        }
+        if self.contributions.values().any(|contribution| contribution.awaits_push(around.acknowledged)) {
+            return Some(Why::Proof);
+        }
+        self.contributions.values().any(|contribution| contribution.recorded.is_none()).then_some(Why::Recorded)
+    }
+}
+
+/// Why something is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Why {
+    Policy,
+    Routes,
+    Restarted,
+    /// Somebody contributes nothing new; only that is recorded.
+    Recorded,
+    Proof,
+    Restored {
+        reported: u64,
+        recorded: u64,
+    },
+    Heal(String),
+}
+
+impl Why {
+    /// Whether the policy gets a new generation; without one its bytes are those that proxies have.
+    fn pushes(&self) -> bool {
+        match self {
+            Why::Policy | Why::Proof | Why::Restored { .. } | Why::Heal(_) => true,
+            Why::Routes | Why::Restarted | Why::Recorded => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Why::Policy => f.write_str("the policy changed"),
+            Why::Routes => f.write_str("routes changed"),
+            Why::Restarted => f.write_str("as before the restart"),
+            Why::Recorded => f.write_str("as before"),
+            Why::Proof => f.write_str("routes are acknowledged; the reports on this generation prove them"),
+            Why::Restored { reported, recorded } => {
+                write!(f, "a proxy reports generation {reported}, recorded was {recorded}: the store is older than the proxies")
+            }
+            Why::Heal(reason) => f.write_str(reason),
+        }
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests;

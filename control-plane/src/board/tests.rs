@@ -1,0 +1,292 @@
+//! What the board must never do, whatever happens around it.
+
+use proptest::prelude::*;
+use shunt_core::plan::{Backend, Version};
+use shunt_filter_core::policy::{Split, VersionPolicy};
+use shunt_filter_core::{ServicePolicy, VersionName};
+
+use super::*;
+use crate::standalone::ContributionRecord;
+
+fn id(number: u8) -> RolloutId {
+    RolloutId::new("shop", &format!("r{number}")).unwrap()
+}
+
+/// A contribution whose content depends on these numbers only.
+fn desired(number: u8, epoch: Option<u8>, endpoint: Option<u8>) -> Desired {
+    let id = id(number);
+    let version: VersionName = "v1".parse().unwrap();
+    let hosts = vec![format!("{}.test", id.name())];
+    let service = epoch.map(|epoch| ServicePolicy {
+        name: id.clone(),
+        hosts: hosts.clone(),
+        short_hosts: Vec::new(),
+        port: None,
+        epoch: epoch.into(),
+        stable: version.clone(),
+        default_route: Some(version.clone()),
+        versions: vec![VersionPolicy { name: version.clone(), serving: true, clusters: Vec::new(), aggregate: false }],
+        key: Vec::new(),
+        keyless: shunt_filter_core::policy::Keyless::Stable,
+        rules: Vec::new(),
+        split: Split::default(),
+        mirror: None,
+        flags: Vec::new(),
+        analysis: false,
+    });
+    let routes = endpoint.map(|endpoint| Routes {
+        id: id.clone(),
+        hosts,
+        port: None,
+        protocol: shunt_core::plan::Protocol::default(),
+        default: version.clone(),
+        versions: vec![Version { name: version, backend: Backend::Endpoints(vec![format!("127.0.0.1:{endpoint}")]) }],
+        mirrors: Vec::new(),
+        health: None,
+        timeout: None,
+    });
+    Desired { service, routes }
+}
+
+fn report(interval_ms: u32) -> ReportPolicy {
+    ReportPolicy { cluster: "shunt-api".to_owned(), authority: "shunt-api".to_owned(), interval_ms, heartbeat_ms: 5_000 }
+}
+
+fn around(acknowledged: Option<Sequence>) -> Circumstances<'static> {
+    Circumstances { report: report(250), acknowledged, highest: 0, heal: None }
+}
+
+fn empty() -> Board {
+    Board::new(PolicyRecord::default(), BTreeMap::new(), BTreeSet::new())
+}
+
+/// The store and the proxies' server, as far as the board sees them.
+#[derive(Debug, Default)]
+struct Outside {
+    policy: PolicyRecord,
+    contributions: BTreeMap<RolloutId, ContributionRecord>,
+    sequence: Sequence,
+    /// Content by generation, over all restarts.
+    pushed: BTreeMap<u64, String>,
+}
+
+impl Outside {
+    fn step(&mut self, board: &mut Board, around: &Circumstances<'_>) -> Option<Publication> {
+        let publication = board.next(around).unwrap()?;
+        self.policy = publication.record.clone();
+        self.contributions.extend(publication.changed.iter().cloned());
+        self.sequence += 1;
+        board.published(&publication, self.sequence);
+        let bytes = serde_json::to_string(&publication.policy).unwrap();
+        let before = self.pushed.insert(publication.policy.generation, bytes.clone());
+        assert!(before.is_none_or(|before| before == bytes), "one generation, two contents");
+        Some(publication)
+    }
+
+    fn restart(&mut self, stored: impl IntoIterator<Item = RolloutId>) -> Board {
+        self.sequence = 0;
+        Board::new(self.policy.clone(), self.contributions.clone(), stored.into_iter().collect())
+    }
+}
+
+#[test]
+fn nothing_is_published_before_everybody_has_contributed() {
+    let mut board = Board::new(PolicyRecord::default(), BTreeMap::new(), BTreeSet::from([id(1), id(2)]));
+    let mut outside = Outside::default();
+    board.contribute(&id(1), desired(1, Some(1), Some(1)));
+    assert_eq!(outside.step(&mut board, &around(Some(9))), None);
+    assert!(!board.is_live());
+    assert_eq!(board.proofs(&id(1)), None);
+    board.contribute(&id(2), desired(2, None, None));
+    let publication = outside.step(&mut board, &around(Some(0))).unwrap();
+    assert_eq!((publication.policy.generation, publication.policy.services.len()), (1, 1));
+    assert!(board.is_live());
+}
+
+#[test]
+fn equal_content_is_not_pushed_again() {
+    let (mut board, mut outside) = (empty(), Outside::default());
+    board.contribute(&id(1), desired(1, Some(1), None));
+    assert!(outside.step(&mut board, &around(None)).is_some());
+    for _ in 0..3 {
+        board.contribute(&id(1), desired(1, Some(1), None));
+        assert_eq!(outside.step(&mut board, &around(None)), None);
+    }
+}
+
+#[test]
+fn a_restart_publishes_the_same_bytes_and_keeps_proofs() {
+    let (mut board, mut outside) = (empty(), Outside::default());
+    board.contribute(&id(1), desired(1, Some(1), Some(1)));
+    outside.step(&mut board, &around(Some(0)));
+    outside.step(&mut board, &around(Some(1)));
+    let before = board.proofs(&id(1)).unwrap();
+    assert_eq!(before, Proofs { policy: 1, routes: RoutesProof::Report(1, 2) });
+
+    let mut board = outside.restart([id(1)]);
+    board.contribute(&id(1), desired(1, Some(1), Some(1)));
+    let publication = outside.step(&mut board, &around(None)).unwrap();
+    assert_eq!(publication.policy.generation, 2);
+    assert_eq!(publication.changed, []);
+    assert_eq!(board.proofs(&id(1)), Some(before));
+    assert_eq!(outside.step(&mut board, &around(Some(1))), None, "nothing is left to prove");
+}
+
+#[test]
+fn routes_are_proved_by_a_generation_pushed_after_their_acknowledgement() {
+    let (mut board, mut outside) = (empty(), Outside::default());
+    board.contribute(&id(1), desired(1, None, Some(1)));
+    outside.step(&mut board, &around(Some(0)));
+    assert_eq!(board.proofs(&id(1)).unwrap().routes, RoutesProof::Acknowledge(1));
+    assert_eq!(outside.step(&mut board, &around(Some(0))), None, "not acknowledged");
+    assert_eq!(outside.step(&mut board, &around(None)), None, "nobody connected acknowledges nothing");
+    let push = outside.step(&mut board, &around(Some(1))).unwrap();
+    assert_eq!(board.proofs(&id(1)).unwrap().routes, RoutesProof::Report(1, push.policy.generation));
+    assert_eq!(outside.step(&mut board, &around(Some(2))), None, "one push is enough");
+}
+
+#[test]
+fn a_push_before_the_acknowledgement_proves_no_routes() {
+    let (mut board, mut outside) = (empty(), Outside::default());
+    board.contribute(&id(1), desired(1, None, Some(1)));
+    outside.step(&mut board, &around(Some(0)));
+    board.contribute(&id(2), desired(2, Some(1), None));
+    assert!(outside.step(&mut board, &around(Some(0))).is_some());
+    assert_eq!(board.proofs(&id(1)).unwrap().routes, RoutesProof::Acknowledge(1));
+}
+
+#[test]
+fn routes_there_and_back_are_proved_anew_once_they_were_published() {
+    let (mut board, mut outside) = (empty(), Outside::default());
+    board.contribute(&id(1), desired(1, None, Some(1)));
+    outside.step(&mut board, &around(Some(0)));
+    outside.step(&mut board, &around(Some(1)));
+    let proved = board.proofs(&id(1));
+    board.contribute(&id(1), desired(1, None, Some(2)));
+    board.contribute(&id(1), desired(1, None, Some(1)));
+    assert_eq!(board.proofs(&id(1)), proved, "never published, so nothing changed");
+    board.contribute(&id(1), desired(1, None, Some(2)));
+    outside.step(&mut board, &around(Some(2)));
+    board.contribute(&id(1), desired(1, None, Some(1)));
+    outside.step(&mut board, &around(Some(3)));
+    assert_eq!(board.proofs(&id(1)).unwrap().routes, RoutesProof::Acknowledge(4));
+}
+
+#[test]
+fn a_store_older_than_the_proxies_goes_on_above_them() {
+    let (mut board, mut outside) = (empty(), Outside::default());
+    board.contribute(&id(1), desired(1, Some(1), Some(1)));
+    outside.step(&mut board, &around(Some(0)));
+    let late = Circumstances { highest: 900, ..around(Some(1)) };
+    let publication = outside.step(&mut board, &late).unwrap();
+    assert_eq!(publication.policy.generation, 901);
+    assert_eq!(board.proofs(&id(1)), Some(Proofs { policy: 901, routes: RoutesProof::Report(1, 901) }), "old reports prove nothing");
+}
+
+#[test]
+fn a_dead_worker_gets_one_push() {
+    let (mut board, mut outside) = (empty(), Outside::default());
+    board.contribute(&id(1), desired(1, Some(1), None));
+    outside.step(&mut board, &around(None));
+    let publication = outside.step(&mut board, &Circumstances { heal: Some("a worker went silent"), ..around(None) }).unwrap();
+    assert_eq!((publication.policy.generation, publication.why.as_str()), (2, "a worker went silent"));
+    assert_eq!(board.proofs(&id(1)).unwrap().policy, 1, "what was proved stays proved");
+}
+
+#[test]
+fn a_policy_that_filters_would_refuse_is_not_published() {
+    let (mut board, mut outside) = (empty(), Outside::default());
+    let mut wrong = desired(1, Some(1), None);
+    wrong.service.as_mut().unwrap().hosts = vec!["not a host".to_owned()];
+    board.contribute(&id(1), wrong);
+    assert!(board.next(&around(None)).is_err());
+    board.contribute(&id(1), desired(1, Some(1), None));
+    assert_eq!(outside.step(&mut board, &around(None)).unwrap().policy.generation, 1);
+}
+
+/// Something that happens.
+#[derive(Debug, Clone)]
+enum Event {
+    Contribute(u8, Option<u8>, Option<u8>),
+    Withdraw(u8),
+    Acknowledge,
+    Interval(u32),
+    Heal,
+    Reported(u64),
+    Restart,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        6 => (0..3_u8, proptest::option::of(0..3_u8), proptest::option::of(0..3_u8)).prop_map(|(n, e, r)| Event::Contribute(n, e, r)),
+        1 => (0..3_u8).prop_map(Event::Withdraw),
+        3 => Just(Event::Acknowledge),
+        1 => prop_oneof![Just(250), Just(5_000)].prop_map(Event::Interval),
+        1 => Just(Event::Heal),
+        1 => (0..60_u64).prop_map(Event::Reported),
+        2 => Just(Event::Restart),
+    ];
+    proptest::collection::vec(event, 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Generations only grow; one generation has one content; without a change, a proof or a reason nothing is pushed; what is
+    /// proved was carried by that generation.
+    #[test]
+    fn generations_are_worth_believing(events in events()) {
+        let (mut board, mut outside) = (empty(), Outside::default());
+        let mut wanted: BTreeMap<RolloutId, Desired> = BTreeMap::new();
+        let mut now = around(None);
+        for event in events {
+            now.heal = None;
+            match event {
+                Event::Contribute(number, epoch, endpoint) => {
+                    let desired = desired(number, epoch, endpoint);
+                    wanted.insert(id(number), desired.clone());
+                    board.contribute(&id(number), desired);
+                }
+                Event::Withdraw(number) => {
+                    wanted.remove(&id(number));
+                    outside.contributions.remove(&id(number));
+                    board.withdraw(&id(number));
+                }
+                Event::Acknowledge => now.acknowledged = Some(outside.sequence),
+                Event::Interval(interval) => now.report = report(interval),
+                Event::Heal => now.heal = Some("heal"),
+                Event::Reported(generation) => now.highest = now.highest.max(generation),
+                Event::Restart => {
+                    board = outside.restart(wanted.keys().cloned());
+                    now.acknowledged = None;
+                    for (index, (id, desired)) in wanted.iter().enumerate() {
+                        prop_assert!(index == 0 || board.next(&now).unwrap().is_none(), "published before {id} contributed");
+                        board.contribute(id, desired.clone());
+                    }
+                }
+            }
+            let before = outside.policy.clone();
+            let published = outside.step(&mut board, &now);
+            if let Some(publication) = &published {
+                prop_assert!(publication.record.generation >= before.generation);
+                prop_assert!(publication.record.generation > before.generation || publication.record.hash == before.hash);
+                prop_assert!(publication.record.generation >= now.highest);
+            }
+            now.heal = None;
+            prop_assert!(outside.step(&mut board, &now).is_none(), "pushed twice for one reason");
+            let newest: RoutingPolicy = serde_json::from_str(&outside.pushed[&outside.policy.generation]).unwrap();
+            for (id, desired) in &wanted {
+                let proofs = board.proofs(id).expect("published");
+                prop_assert!(proofs.policy <= outside.policy.generation);
+                let carries = |policy: &RoutingPolicy| policy.services.iter().find(|service| service.name == *id) == desired.service.as_ref();
+                prop_assert!(carries(&newest));
+                for bytes in outside.pushed.range(proofs.policy.max(1)..).map(|(_, bytes)| bytes) {
+                    prop_assert!(carries(&serde_json::from_str(bytes).unwrap()), "a generation above the proof has another service");
+                }
+                if let RoutesProof::Report(sequence, generation) = proofs.routes {
+                    prop_assert!(sequence <= outside.sequence && generation <= outside.policy.generation);
+                }
+            }
+        }
+    }
+}

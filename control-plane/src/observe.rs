@@ -1,0 +1,93 @@
+//! All that a decision about one Rollout may look at, read at once.
+
+use std::collections::BTreeMap;
+
+use shunt_core::analysis::{Analyst, Arms, Verdict};
+use shunt_core::observation::{Delivery, Observation, VersionSeen};
+use shunt_core::plan::Step;
+use shunt_core::state::{Run, Stage};
+use shunt_core::{Plan, State, Time};
+use shunt_filter_core::policy::Range;
+use shunt_filter_core::report::{Counters, EpochReport};
+use shunt_filter_core::weight::POINTS;
+use shunt_filter_core::{RolloutId, Weight};
+
+use crate::board::Board;
+use crate::proxies::Proxies;
+use crate::standalone::Stored;
+
+/// The analysts of all runs, in memory: a fresh one judges the epoch so far as one batch.
+#[derive(Debug, Default)]
+pub(crate) struct Analysts {
+    by_rollout: BTreeMap<RolloutId, (u64, Analyst)>,
+}
+
+impl Analysts {
+    /// Its Rollout is forgotten.
+    pub(crate) fn dismiss(&mut self, id: &RolloutId) {
+        self.by_rollout.remove(id);
+    }
+
+    /// One look at the run, or at the version just promoted while the old one is kept; none when nothing is exposed.
+    fn look(&mut self, plan: &Plan, state: &State, evidence: &EpochReport) -> Vec<Verdict> {
+        let everybody = [Range { from: 0, to: POINTS, version: state.stable.clone() }];
+        let arms = match (&state.run, &state.previous) {
+            (Some(run), _) if exposes(run) => Arms { candidate: &run.candidate, stable: &state.stable, ranges: &run.ranges },
+            (None, Some(previous)) => Arms { candidate: &state.stable, stable: &previous.version, ranges: &everybody },
+            _ => return Vec::new(),
+        };
+        let (attempt, analyst) = self.by_rollout.entry(plan.id.clone()).or_default();
+        if *attempt != state.attempt {
+            (*attempt, *analyst) = (state.attempt, Analyst::default());
+        }
+        analyst.look(&plan.analysis.metrics, compared_steps(plan), arms, evidence)
+    }
+}
+
+/// Whether somebody may be sent to the candidate.
+fn exposes(run: &Run) -> bool {
+    match run.stage {
+        Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => true,
+        Stage::Preparing | Stage::Reverting(_) | Stage::Draining(_) => false,
+    }
+}
+
+/// Steps in which both arms have weight: the error of the comparison is divided over them.
+fn compared_steps(plan: &Plan) -> u32 {
+    let both = plan.steps.iter().filter(|step| matches!(step, Step::SetWeight(weight) if *weight > Weight::ZERO && *weight < Weight::ALL));
+    u32::try_from(both.count()).unwrap_or(u32::MAX).max(1)
+}
+
+/// Everything about one Rollout, now.
+pub(crate) fn observe(board: &Board, proxies: &Proxies, analysts: &mut Analysts, stored: &Stored, now: Time) -> Observation {
+    let (plan, state) = (&stored.plan, &stored.state);
+    let reports = proxies.reports();
+    let service = reports.service(&plan.id);
+    let epoch = reports.epoch(&plan.id, state.epoch);
+    // Not `Unknown`: that would mean that no proxy is there to have anything.
+    let unpublished = || Delivery::Waiting { behind: vec!["the control plane (not published yet)".to_owned()] };
+    let (policy, everywhere, routes) = match board.proofs(&plan.id) {
+        Some(proofs) => (proxies.policy(proofs.policy, now), proxies.everywhere(proofs.policy, now), proxies.routes(proofs.routes, now)),
+        None => (unpublished(), unpublished(), unpublished()),
+    };
+    let in_epoch = |counters: &Counters| counters.ended().saturating_sub(counters.uncounted);
+    let seen = |(name, counters): (&shunt_filter_core::VersionName, &Counters)| {
+        let seen = VersionSeen {
+            open: counters.started.saturating_sub(counters.ended()),
+            in_epoch: epoch.versions.get(name).map_or(0, in_epoch),
+            total: in_epoch(counters),
+            failed: counters.failed,
+        };
+        (name.clone(), seen)
+    };
+    Observation {
+        now,
+        policy,
+        everywhere,
+        routes,
+        misrouting: reports.misrouting(&plan.id, now),
+        misrouted: service.misrouted.saturating_add(service.unrouted),
+        versions: service.versions.iter().map(seen).collect(),
+        verdicts: analysts.look(plan, state, &epoch),
+    }
+}

@@ -1,0 +1,214 @@
+//! All proxies: what their reports and their connections tell, and which of them are expected.
+//!
+//! An expected proxy is one that may hold a policy of ours. It is recorded as soon as it connects or reports, and dropped only when
+//! it is certainly gone or somebody says so, because a version is destroyed only when all of them agree.
+
+mod heal;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shunt_api::{ProxyView, Rejection};
+use shunt_core::Time;
+use shunt_core::delivery::Reports;
+use shunt_core::observation::Delivery;
+use shunt_filter_core::report::Report;
+use shunt_xds::resource::Kind;
+use shunt_xds::{Fleet, NodeStatus};
+
+use crate::board::{RoutesProof, Sequence};
+use crate::standalone::{Database, StoreError};
+use heal::Healer;
+
+/// A generation above this was never made by us; it would leave no room to count on.
+const GENERATION_MAX: u64 = 1 << 53;
+
+/// What is known of all proxies.
+#[derive(Debug)]
+pub(crate) struct Proxies {
+    reports: Reports,
+    fleet: Fleet,
+    nodes: BTreeMap<String, NodeStatus>,
+    expected: BTreeSet<String>,
+    healer: Healer,
+}
+
+impl Proxies {
+    /// With the recorded ones, which have not connected to this process yet.
+    pub(crate) fn new(fleet: Fleet, expected: BTreeSet<String>, now: Time) -> Self {
+        let mut reports = Reports::default();
+        for node in &expected {
+            reports.connection(node, false, now);
+        }
+        Self { reports, fleet, nodes: BTreeMap::new(), expected, healer: Healer::default() }
+    }
+
+    /// What was counted.
+    pub(crate) fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
+    /// Takes one post.
+    pub(crate) fn take(&mut self, report: Report, now: Time) {
+        if report.generation > GENERATION_MAX {
+            tracing::warn!(node = report.node, generation = report.generation, "a report names an impossible generation; ignored");
+            return;
+        }
+        self.reports.take(report, now);
+    }
+
+    /// Takes over what changed in the connections.
+    pub(crate) fn sync(&mut self, now: Time) {
+        let nodes: BTreeMap<String, NodeStatus> = self.fleet.nodes().into_iter().map(|status| (status.node.clone(), status)).collect();
+        for (node, status) in &nodes {
+            let old = self.nodes.get(node);
+            if old.is_none_or(|old| (old.connected, old.since) != (status.connected, status.since)) {
+                tracing::info!(node, "{}", if status.connected { "connected" } else { "its connection closed" });
+                self.reports.connection(node, status.connected, now);
+            }
+            if let Some(nack) = status.nack.as_ref().filter(|nack| old.is_none_or(|old| old.nack.as_ref() != Some(*nack))) {
+                tracing::warn!(node, kind = kind(&nack.type_url), "refused: {}", nack.error);
+            }
+        }
+        self.nodes = nodes;
+    }
+
+    /// Records who is expected from now on, and who no longer is.
+    pub(crate) async fn keep(&mut self, database: &Database, now: Time) -> Result<(), StoreError> {
+        let seen = self.reports.proxies(now).into_iter().map(|proxy| proxy.node);
+        let there = seen.chain(self.connected().map(|status| status.node.clone()));
+        let new: BTreeSet<String> = there.filter(|node| !self.expected.contains(node)).collect();
+        let gone: Vec<String> = self.reports.gone(&self.expected, now).into_iter().filter(|node| !self.is_connected(node)).collect();
+        if !new.is_empty() {
+            database.expect(new.iter().cloned().collect(), now).await?;
+            self.expected.extend(new);
+        }
+        if !gone.is_empty() {
+            database.dismiss(gone.clone()).await?;
+            for node in gone {
+                tracing::info!(node, "is gone; it is expected no longer");
+                self.expected.remove(&node);
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody says that a proxy is gone for good. False: nobody knows it.
+    pub(crate) async fn forget(&mut self, node: &str, database: &Database) -> Result<bool, StoreError> {
+        if !self.expected.contains(node) && !self.nodes.contains_key(node) {
+            return Ok(false);
+        }
+        database.dismiss(vec![node.to_owned()]).await?;
+        self.expected.remove(node);
+        self.reports.forget(node);
+        Ok(true)
+    }
+
+    /// Everything published up to this sequence is acknowledged by every connected proxy; none: none is connected.
+    pub(crate) fn acknowledged(&self) -> Option<Sequence> {
+        self.connected().map(|status| status.acked_world).min()
+    }
+
+    /// How far a generation has come among proxies that reported lately.
+    pub(crate) fn policy(&self, generation: u64, now: Time) -> Delivery {
+        self.or_rejected(self.reports.delivery(generation, &self.expected, now), |kind| kind == Kind::Extension)
+    }
+
+    /// How far a generation has come among all that are not gone.
+    pub(crate) fn everywhere(&self, generation: u64, now: Time) -> Delivery {
+        self.or_rejected(self.reports.everywhere(generation, &self.expected, now), |kind| kind == Kind::Extension)
+    }
+
+    /// How far routes have come.
+    pub(crate) fn routes(&self, proof: RoutesProof, now: Time) -> Delivery {
+        let delivery = match proof {
+            RoutesProof::None => {
+                return Delivery::Live { since: Time::default(), proxies: u32::try_from(self.expected.len()).unwrap_or(u32::MAX) };
+            }
+            // Nobody can have reported a generation that is yet to be pushed.
+            RoutesProof::Acknowledge(sequence) => {
+                self.unacknowledged(sequence).unwrap_or_else(|| self.reports.delivery(u64::MAX, &self.expected, now))
+            }
+            RoutesProof::Report(sequence, generation) => {
+                self.unacknowledged(sequence).unwrap_or_else(|| self.reports.delivery(generation, &self.expected, now))
+            }
+        };
+        self.or_rejected(delivery, |kind| kind != Kind::Extension)
+    }
+
+    fn connected(&self) -> impl Iterator<Item = &NodeStatus> {
+        self.nodes.values().filter(|status| status.connected)
+    }
+
+    fn is_connected(&self, node: &str) -> bool {
+        self.nodes.get(node).is_some_and(|status| status.connected)
+    }
+
+    fn unacknowledged(&self, sequence: Sequence) -> Option<Delivery> {
+        let behind = self.connected().filter(|status| status.acked_world < sequence);
+        let behind: Vec<String> = behind.map(|status| status.node.clone()).collect();
+        (!behind.is_empty()).then_some(Delivery::Waiting { behind })
+    }
+
+    /// What is not there yet is rejected, when a proxy says so.
+    fn or_rejected(&self, delivery: Delivery, about: impl Fn(Kind) -> bool) -> Delivery {
+        if matches!(delivery, Delivery::Live { .. }) {
+            return delivery;
+        }
+        let refused = self.connected().filter_map(|status| Some((&status.node, status.nack.as_ref()?)));
+        let mut refused = refused.filter(|(_, nack)| Kind::of(&nack.type_url).is_none_or(&about));
+        match refused.next() {
+            Some((node, nack)) => Delivery::Rejected { node: node.clone(), error: nack.error.clone() },
+            None => delivery,
+        }
+    }
+
+    /// Why a push is wanted that changes nothing: a VM of some connected proxy is dead, and any push replaces it.
+    pub(crate) fn heal(&mut self, now: Time) -> Option<String> {
+        let wounded: Vec<String> = self.reports.wounded(now).into_iter().filter(|node| self.is_connected(node)).collect();
+        self.healer.due(&wounded, now).then(|| format!("a worker of {} went silent; a push replaces its VM", wounded.join(", ")))
+    }
+
+    /// Proxies that are expected and have not reported lately, for a warning.
+    pub(crate) fn silent(&self, now: Time) -> Vec<String> {
+        let talking: BTreeSet<String> = self.reports.proxies(now).into_iter().filter(|seen| !seen.silent).map(|seen| seen.node).collect();
+        self.expected.iter().filter(|node| !talking.contains(*node)).cloned().collect()
+    }
+
+    /// For people, in order of node id.
+    pub(crate) fn views(&self, now: Time) -> Vec<ProxyView> {
+        let seen: BTreeMap<String, _> = self.reports.proxies(now).into_iter().map(|seen| (seen.node.clone(), seen)).collect();
+        let names: BTreeSet<&String> = self.expected.iter().chain(seen.keys()).chain(self.connected().map(|status| &status.node)).collect();
+        let view = |node: &String| {
+            let status = self.nodes.get(node).filter(|status| status.connected);
+            let seen = seen.get(node).filter(|seen| seen.last > Time::default());
+            ProxyView {
+                node: node.clone(),
+                connected: status.is_some(),
+                expected: self.expected.contains(node),
+                generation: seen.map(|seen| seen.generation),
+                vms: seen.map_or(0, |seen| seen.vms),
+                last_report: seen.map(|seen| seen.last),
+                silent: seen.is_none_or(|seen| seen.silent),
+                rejected: status.and_then(rejection).into_iter().collect(),
+            }
+        };
+        names.into_iter().map(view).collect()
+    }
+}
+
+fn rejection(status: &NodeStatus) -> Option<Rejection> {
+    let nack = status.nack.as_ref()?;
+    Some(Rejection { kind: kind(&nack.type_url).to_owned(), error: nack.error.clone() })
+}
+
+/// How a type of resource is called for people.
+fn kind(type_url: &str) -> &str {
+    match Kind::of(type_url) {
+        Some(Kind::Cluster) => "clusters",
+        Some(Kind::Endpoints) => "endpoints",
+        Some(Kind::Listener) => "listeners",
+        Some(Kind::Routes) => "routes",
+        Some(Kind::Extension) => "extensions",
+        None => type_url,
+    }
+}

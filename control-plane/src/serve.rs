@@ -1,0 +1,138 @@
+//! `shunt serve`: puts everything together, and runs it until somebody says stop.
+
+use std::collections::BTreeSet;
+use std::future::IntoFuture;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use shunt_api::{App, Ask, Metrics};
+use shunt_core::Time;
+use shunt_filter_core::report::Report;
+use shunt_xds::{Fleet, Publisher};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::board::Board;
+use crate::cli::ServeArgs;
+use crate::module;
+use crate::proxies::Proxies;
+use crate::reconcile::{Clock, Reconciler};
+use crate::show::{Show, Shown};
+use crate::standalone::{Files, Standalone};
+
+/// Questions that may wait; more are answered "busy" by the API after its own patience.
+const ASKS: usize = 256;
+
+/// Reports that may wait; the API answers 503 to further ones, and nothing is lost by that.
+const REPORTS: usize = 4_096;
+
+/// Time between two passes while something is under way, and otherwise. Events make further ones.
+const BUSY_TICK: Duration = Duration::from_millis(250);
+const IDLE_TICK: Duration = Duration::from_secs(1);
+
+/// How long connections may take to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs the control plane until SIGTERM or SIGINT. Prints one JSON line with its addresses on stdout once it listens.
+///
+/// Errors when it cannot start: a folder or address that cannot be used, a store that is in use or unreadable, no filter built in.
+pub(crate) async fn run(args: ServeArgs) -> Result<()> {
+    let filter = module::load(args.filter.as_deref())?;
+    let clock: Clock = system_time;
+    let on = Standalone::open(&args.config, &args.data()).await?;
+    let (xds, api) = (listen(args.xds_listen, "xDS").await?, listen(args.api_listen, "API").await?);
+    announce(xds.local_addr()?, api.local_addr()?)?;
+
+    let (publisher, fleet) = (Publisher::default(), Fleet::default());
+    let (stopping, stopped) = watch::channel(false);
+    let (app, inbox, show) = wire(&on, &fleet, stopped.clone());
+    let (policy, recorded) = on.database().policy().await?;
+    let board = Board::new(policy, recorded, on.ids().into_iter().collect::<BTreeSet<_>>());
+    let proxies = Proxies::new(fleet.clone(), on.database().expected().await?, clock());
+    let metrics = app.metrics.clone();
+
+    let xds = tokio::spawn(shunt_xds::serve(xds, publisher.clone(), fleet, clock, until(stopped.clone())));
+    let api = axum::serve(api, shunt_api::router(app)).with_graceful_shutdown(until(stopped.clone()));
+    let api = tokio::spawn(api.into_future());
+    let mut reconciler = Reconciler::new(clock, on, board, proxies, publisher, filter, show, metrics);
+    let ended = work(&mut reconciler, inbox, stopping).await;
+    let servers = async { (xds.await, api.await) };
+    if tokio::time::timeout(GRACE, servers).await.is_err() {
+        tracing::warn!("connections were cut after {GRACE:?}");
+    }
+    reconciler.on.close();
+    tracing::info!("stopped; proxies keep what they have");
+    ended
+}
+
+/// What comes in.
+struct Inbox {
+    asks: mpsc::Receiver<Ask>,
+    reports: mpsc::Receiver<Report>,
+    files: watch::Receiver<Files>,
+    fleet: watch::Receiver<u64>,
+}
+
+fn wire(on: &Standalone, fleet: &Fleet, stopping: watch::Receiver<bool>) -> (App, Inbox, Show) {
+    let (asks, asked) = mpsc::channel(ASKS);
+    let (reports, reported) = mpsc::channel(REPORTS);
+    let (show, Shown { rollouts, policy, proxies, problems, ready }) = Show::new();
+    let metrics = Metrics::default();
+    let app = App { rollouts, policy, proxies, problems, asks, reports, ready, stopping, metrics };
+    (app, Inbox { asks: asked, reports: reported, files: on.files(), fleet: fleet.changed() }, show)
+}
+
+/// Takes what comes in, one thing after the other, and lets the reconciler settle after each.
+async fn work(reconciler: &mut Reconciler, mut inbox: Inbox, stopping: watch::Sender<bool>) -> Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut posts = Vec::new();
+    loop {
+        let tick = if reconciler.settle().await { BUSY_TICK } else { IDLE_TICK };
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            Some(ask) = inbox.asks.recv() => reconciler.ask(ask).await,
+            Ok(()) = inbox.files.changed() => reconciler.manifests_changed(),
+            1.. = inbox.reports.recv_many(&mut posts, REPORTS) => reconciler.take(&mut posts),
+            Ok(()) = inbox.fleet.changed() => {}
+            () = tokio::time::sleep(tick) => {}
+        }
+    }
+    tracing::info!("stopping");
+    stopping.send_replace(true);
+    // What was asked before the end is answered, and recorded.
+    inbox.asks.close();
+    while let Some(ask) = inbox.asks.recv().await {
+        reconciler.ask(ask).await;
+    }
+    reconciler.settle().await;
+    Ok(())
+}
+
+async fn listen(address: SocketAddr, what: &str) -> Result<TcpListener> {
+    if !address.ip().is_loopback() {
+        bail!("{what} at {address}: without TLS only loopback addresses are served");
+    }
+    TcpListener::bind(address).await.with_context(|| format!("{what} at {address}"))
+}
+
+fn announce(xds: SocketAddr, api: SocketAddr) -> Result<()> {
+    tracing::info!(%xds, %api, "listening");
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", serde_json::json!({ "xds": xds, "api": api }))?;
+    Ok(out.flush()?)
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    drop(stopped.wait_for(|stopped| *stopped).await);
+}
+
+/// The wall clock, so that a restart knows how long something has lasted. A clock before 1970 reads as 1970.
+fn system_time() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

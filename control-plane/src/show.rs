@@ -1,0 +1,152 @@
+//! What the API shows: views of Rollouts, proxies, problems, the policy; each replaced only when it changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use shunt_api::{ProxyView, RolloutNow};
+use shunt_core::manifest::ManifestError;
+use shunt_core::observation::{Delivery, Misrouting, Observation};
+use shunt_core::status::{RolloutView, view};
+use shunt_core::{Phase, State, Time};
+use shunt_filter_core::policy::FORMAT;
+use shunt_filter_core::{RolloutId, RoutingPolicy};
+use tokio::sync::watch;
+
+use crate::standalone::Conflicted;
+
+/// The sending ends; the API has the others.
+#[derive(Debug)]
+pub(crate) struct Show {
+    views: BTreeMap<RolloutId, Arc<RolloutNow>>,
+    rollouts: watch::Sender<Arc<Vec<Arc<RolloutNow>>>>,
+    policy: watch::Sender<Arc<RoutingPolicy>>,
+    proxies: watch::Sender<Arc<Vec<ProxyView>>>,
+    problems: watch::Sender<Arc<Vec<ManifestError>>>,
+    ready: watch::Sender<bool>,
+}
+
+/// The receiving ends.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// All Rollouts, in order of id.
+    pub(crate) rollouts: watch::Receiver<Arc<Vec<Arc<RolloutNow>>>>,
+    /// The policy published last.
+    pub(crate) policy: watch::Receiver<Arc<RoutingPolicy>>,
+    /// All proxies.
+    pub(crate) proxies: watch::Receiver<Arc<Vec<ProxyView>>>,
+    /// What is wrong with the manifests.
+    pub(crate) problems: watch::Receiver<Arc<Vec<ManifestError>>>,
+    /// Whether everything has contributed and is served.
+    pub(crate) ready: watch::Receiver<bool>,
+}
+
+impl Show {
+    /// Nothing is shown yet.
+    pub(crate) fn new() -> (Self, Shown) {
+        let empty = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: Vec::new() };
+        let (rollouts, rollouts_seen) = watch::channel(Arc::default());
+        let (policy, policy_seen) = watch::channel(Arc::new(empty));
+        let (proxies, proxies_seen) = watch::channel(Arc::default());
+        let (problems, problems_seen) = watch::channel(Arc::default());
+        let (ready, ready_seen) = watch::channel(false);
+        let show = Self { views: BTreeMap::new(), rollouts, policy, proxies, problems, ready };
+        let shown =
+            Shown { rollouts: rollouts_seen, policy: policy_seen, proxies: proxies_seen, problems: problems_seen, ready: ready_seen };
+        (show, shown)
+    }
+
+    /// One Rollout as it is now.
+    pub(crate) fn rollout(&mut self, now: RolloutNow) {
+        let same = |old: &Arc<RolloutNow>| {
+            let at = now.view.at;
+            old.plan == now.plan && old.state == now.state && RolloutView { at, ..old.view.clone() } == now.view
+        };
+        if !self.views.get(&now.plan.id).is_some_and(same) {
+            self.views.insert(now.plan.id.clone(), Arc::new(now));
+        }
+    }
+
+    /// This Rollout is forgotten.
+    pub(crate) fn forget(&mut self, id: &RolloutId) {
+        self.views.remove(id);
+    }
+
+    /// Hands on what changed since the last time.
+    pub(crate) fn rollouts(&self, conflicted: &BTreeMap<RolloutId, Conflicted>, problems: &[ManifestError], now: Time) {
+        let refused = conflicted.iter().filter(|(id, _)| !self.views.contains_key(*id));
+        let refused = refused.map(|(id, conflicted)| (id.clone(), Arc::new(conflict_view(conflicted, problems, now))));
+        let all: BTreeMap<RolloutId, Arc<RolloutNow>> =
+            self.views.iter().map(|(id, now)| (id.clone(), now.clone())).chain(refused).collect();
+        self.rollouts.send_if_modified(|shown| {
+            let same = shown.len() == all.len() && shown.iter().zip(all.values()).all(|(old, new)| is_same(old, new));
+            if !same {
+                *shown = Arc::new(all.into_values().collect());
+            }
+            !same
+        });
+    }
+
+    /// The policy published last.
+    pub(crate) fn policy(&self, policy: RoutingPolicy) {
+        self.policy.send_replace(Arc::new(policy));
+    }
+
+    /// All proxies.
+    pub(crate) fn proxies(&self, views: Vec<ProxyView>) {
+        replace(&self.proxies, views);
+    }
+
+    /// What is wrong with the manifests.
+    pub(crate) fn problems(&self, problems: &[ManifestError]) {
+        if self.problems.borrow().as_slice() != problems {
+            self.problems.send_replace(Arc::new(problems.to_vec()));
+        }
+    }
+
+    /// Whether everything has contributed and is served.
+    pub(crate) fn ready(&self, ready: bool) {
+        self.ready.send_if_modified(|shown| std::mem::replace(shown, ready) != ready);
+    }
+}
+
+fn replace<T: PartialEq>(sender: &watch::Sender<Arc<T>>, value: T) {
+    sender.send_if_modified(|shown| {
+        let changed = **shown != value;
+        if changed {
+            *shown = Arc::new(value);
+        }
+        changed
+    });
+}
+
+/// Views of Rollouts that are not recorded are made anew each time.
+fn is_same(old: &Arc<RolloutNow>, new: &Arc<RolloutNow>) -> bool {
+    let at = new.view.at;
+    Arc::ptr_eq(old, new) || (old.plan == new.plan && old.state == new.state && RolloutView { at, ..old.view.clone() } == new.view)
+}
+
+/// What is wrong with this Rollout's manifest, for its view.
+pub(crate) fn warnings(id: &RolloutId, problems: &[ManifestError]) -> Vec<String> {
+    let own = problems.iter().filter(|problem| problem.rollout.as_ref() == Some(id));
+    own.map(|problem| format!("manifest refused, the last good version stays in force: {problem}")).collect()
+}
+
+/// A Rollout that was never admitted, because an older one owns a host of it.
+fn conflict_view(conflicted: &Conflicted, problems: &[ManifestError], now: Time) -> RolloutNow {
+    let plan = (*conflicted.plan).clone();
+    let state = State::initial(&plan);
+    let nothing = || Delivery::Unknown { since: now };
+    let seen = Observation {
+        now,
+        policy: nothing(),
+        everywhere: nothing(),
+        routes: nothing(),
+        misrouting: Misrouting::Quiet { since: now },
+        misrouted: 0,
+        versions: BTreeMap::new(),
+        verdicts: Vec::new(),
+    };
+    let message = format!("Conflicted: {}", conflicted.reason);
+    let view = RolloutView { phase: Phase::Degraded, message, warnings: warnings(&plan.id, problems), ..view(&plan, &state, &seen) };
+    RolloutNow { view, plan, state }
+}

@@ -1,0 +1,248 @@
+//! The standalone platform: manifests are files, state and journal are SQLite, routes are ours through xDS.
+//!
+//! What is recorded is also kept in memory, because only this process writes it (the store is locked while it runs).
+
+mod database;
+mod files;
+mod manifests;
+mod release;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use shunt_core::advance::Next;
+use shunt_core::journal::Entry;
+use shunt_core::manifest::{ManifestError, conflicts};
+use shunt_core::{Command, Plan, State, Time};
+use shunt_filter_core::RolloutId;
+use tokio::sync::watch;
+
+pub(crate) use database::{ContributionRecord, Database, NewCommand, PolicyRecord, StoreError, Stored};
+pub(crate) use files::Files;
+use manifests::Manifests;
+pub(crate) use release::{ReleaseError, Written};
+
+/// Manifests and store.
+#[derive(Debug)]
+pub(crate) struct Standalone {
+    database: Database,
+    folder: PathBuf,
+    files: watch::Receiver<Files>,
+    texts: BTreeMap<String, String>,
+    rollouts: BTreeMap<RolloutId, Stored>,
+    sources: BTreeMap<RolloutId, String>,
+    problems: Vec<ManifestError>,
+    conflicted: BTreeMap<RolloutId, Conflicted>,
+}
+
+/// A Rollout that changes nothing, because an older one owns a host of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Conflicted {
+    /// What its manifest says.
+    pub(crate) plan: Arc<Plan>,
+    /// One sentence.
+    pub(crate) reason: String,
+}
+
+impl Standalone {
+    /// Opens the store and reads the manifests once. Errors when one of the folders cannot be used, or what is recorded cannot
+    /// be read.
+    pub(crate) async fn open(config: &Path, data: &Path) -> anyhow::Result<Self> {
+        let files = files::watch(config.to_owned()).with_context(|| format!("config folder {}", config.display()))?;
+        let database = Database::open(data)?;
+        let texts = database.files().await?;
+        let rollouts: BTreeMap<_, _> = database.rollouts().await?.into_iter().map(|stored| (stored.plan.id.clone(), stored)).collect();
+        let running: Vec<&str> = rollouts.values().filter(|stored| !stored.plan.gone).map(|stored| stored.plan.id.name()).collect();
+        if files.borrow().texts.is_empty() && !running.is_empty() {
+            // Taken for deleted manifests, a folder that is not mounted would take all routes away.
+            anyhow::bail!(
+                "config folder {} has no manifest, but these Rollouts are recorded in {}: {}. Is it the right folder? To end them, \
+                 start with their manifests and delete those while it serves",
+                config.display(),
+                data.display(),
+                running.join(", ")
+            );
+        }
+        Ok(Self {
+            database,
+            folder: config.to_owned(),
+            files,
+            texts,
+            rollouts,
+            sources: BTreeMap::new(),
+            problems: Vec::new(),
+            conflicted: BTreeMap::new(),
+        })
+    }
+
+    /// The store.
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Ends the store after all that was asked of it.
+    pub(crate) fn close(self) {
+        self.database.close();
+    }
+
+    /// Snapshots of the config folder; pass each change to [`Standalone::refresh`].
+    pub(crate) fn files(&self) -> watch::Receiver<Files> {
+        self.files.clone()
+    }
+
+    /// All recorded Rollouts, in order of id.
+    pub(crate) fn ids(&self) -> Vec<RolloutId> {
+        self.rollouts.keys().cloned().collect()
+    }
+
+    /// All that is recorded.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Stored> {
+        self.rollouts.values()
+    }
+
+    /// What is recorded of one.
+    pub(crate) fn read(&self, id: &RolloutId) -> Option<&Stored> {
+        self.rollouts.get(id)
+    }
+
+    /// Rollouts that change nothing, because an older one owns a host of theirs.
+    pub(crate) fn conflicted(&self) -> &BTreeMap<RolloutId, Conflicted> {
+        &self.conflicted
+    }
+
+    /// What is wrong with the manifests now.
+    pub(crate) fn problems(&self) -> &[ManifestError] {
+        &self.problems
+    }
+
+    /// Brings what is recorded in step with the manifests: new Rollouts, changed ones, deleted ones. Says each change in the log.
+    pub(crate) async fn refresh(&mut self, now: Time) -> Result<(), StoreError> {
+        let files = self.files.borrow_and_update().clone();
+        let mut manifests = manifests::read(&files, &self.texts);
+        if manifests.texts != self.texts {
+            self.database.keep_files(manifests.texts.clone()).await?;
+            self.texts = std::mem::take(&mut manifests.texts);
+        }
+        self.report(&manifests.problems);
+        self.retire(&manifests).await?;
+        self.accept(manifests, now).await
+    }
+
+    /// Each problem once, when it appears.
+    fn report(&mut self, problems: &[ManifestError]) {
+        for problem in problems.iter().filter(|problem| !self.problems.contains(problem)) {
+            tracing::warn!("{problem}");
+        }
+        if problems.is_empty() && !self.problems.is_empty() {
+            tracing::info!("all manifests are right again");
+        }
+        self.problems = problems.to_vec();
+    }
+
+    async fn retire(&mut self, manifests: &Manifests) -> Result<(), StoreError> {
+        for (id, stored) in &mut self.rollouts {
+            if !stored.plan.gone && !manifests.named.contains_key(id) {
+                tracing::info!(rollout = %id, "its manifest is gone");
+                let plan = Arc::new(Plan { gone: true, ..Plan::clone(&stored.plan) });
+                self.database.replan(plan.clone()).await?;
+                stored.plan = plan;
+            }
+        }
+        Ok(())
+    }
+
+    async fn accept(&mut self, manifests: Manifests, now: Time) -> Result<(), StoreError> {
+        self.conflicted.clear();
+        self.sources = manifests.named;
+        let (known, new): (Vec<Plan>, Vec<Plan>) = manifests.plans.into_values().partition(|plan| self.rollouts.contains_key(&plan.id));
+        for plan in known {
+            self.update(Arc::new(plan)).await?;
+        }
+        let held = self.rollouts.values().map(|stored| (&*stored.plan, Time(0)));
+        let refused = conflicts(&held.chain(new.iter().map(|plan| (plan, Time(1)))).collect::<Vec<_>>());
+        for plan in new {
+            let plan = Arc::new(plan);
+            match refused.get(&plan.id) {
+                Some(reason) => self.refuse(plan, reason.clone()),
+                None => self.admit(plan, now).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A known Rollout's manifest as it is now: in force, unless it claims a host that another one has.
+    async fn update(&mut self, plan: Arc<Plan>) -> Result<(), StoreError> {
+        let Some(stored) = self.rollouts.get(&plan.id).filter(|stored| stored.plan != plan) else {
+            return Ok(());
+        };
+        if (&stored.plan.hosts, stored.plan.port) != (&plan.hosts, plan.port) {
+            let others = self.rollouts.values().filter(|other| other.plan.id != plan.id).map(|other| (&*other.plan, Time(0)));
+            if let Some(reason) = conflicts(&others.chain([(&*plan, Time(1))]).collect::<Vec<_>>()).remove(&plan.id) {
+                self.refuse(plan, reason);
+                return Ok(());
+            }
+        }
+        self.database.replan(plan.clone()).await?;
+        if let Some(stored) = self.rollouts.get_mut(&plan.id) {
+            tracing::info!(rollout = %plan.id, release = %plan.release, plan = plan.digest, "manifest accepted");
+            stored.plan = plan;
+        }
+        Ok(())
+    }
+
+    async fn admit(&mut self, plan: Arc<Plan>, now: Time) -> Result<(), StoreError> {
+        let state = State::initial(&plan);
+        let stored = Stored { plan: plan.clone(), first_seen: now, state, commands: Vec::new() };
+        self.database.admit(stored.clone()).await?;
+        tracing::info!(rollout = %plan.id, release = %plan.release, plan = plan.digest, "new; the version in release is stable at once");
+        self.rollouts.insert(plan.id.clone(), stored);
+        Ok(())
+    }
+
+    fn refuse(&mut self, plan: Arc<Plan>, reason: String) {
+        tracing::warn!(rollout = %plan.id, "conflicted: {reason}");
+        self.conflicted.insert(plan.id.clone(), Conflicted { plan, reason });
+    }
+
+    /// Records a transition; see [`Database::record`].
+    pub(crate) async fn record(&mut self, id: &RolloutId, revision: u64, next: &Next) -> Result<(), StoreError> {
+        if next.entry.is_none() && next.answered.is_empty() {
+            return Ok(());
+        }
+        self.database.record(id, revision, next.clone()).await?;
+        if let Some(stored) = self.rollouts.get_mut(id) {
+            stored.state = next.state.clone();
+            stored.commands.retain(|command| next.answered.iter().all(|answer| answer.command != command.id));
+        }
+        Ok(())
+    }
+
+    /// Leaves a command for a Rollout that is recorded.
+    pub(crate) async fn command(&mut self, id: &RolloutId, new: NewCommand) -> Result<Command, StoreError> {
+        let command = self.database.command(id, new).await?;
+        if let Some(stored) = self.rollouts.get_mut(id) {
+            stored.commands.push(command.clone());
+        }
+        Ok(command)
+    }
+
+    /// Forgets a Rollout of which nothing is left. Whoever waited for its hosts is looked at with the next [`Standalone::refresh`].
+    pub(crate) async fn forget(&mut self, id: &RolloutId) -> Result<(), StoreError> {
+        self.database.forget(id).await?;
+        self.rollouts.remove(id);
+        Ok(())
+    }
+
+    /// The newest entries of a journal, oldest first.
+    pub(crate) async fn history(&self, id: &RolloutId, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.database.history(id, limit).await
+    }
+
+    /// Edits `spec.release` in the manifest's file; see [`release::write`].
+    pub(crate) fn release(&self, id: &RolloutId, version: &shunt_filter_core::VersionName) -> Result<Written, ReleaseError> {
+        let file = self.sources.get(id).ok_or_else(|| ReleaseError::NoManifest(id.clone()))?;
+        release::write(&self.folder, file, id, version)
+    }
+}

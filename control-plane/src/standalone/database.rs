@@ -1,0 +1,149 @@
+//! State, journal, commands and everything else that must survive a crash, in one SQLite file.
+//!
+//! One thread owns the connection and does one transaction after the other; callers wait without blocking the runtime. A
+//! transition is one transaction: the state (compare-and-swap on its revision), its journal entry, and the commands it used up.
+
+mod files;
+mod journal;
+mod policy;
+mod proxies;
+mod rollouts;
+mod schema;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use shunt_filter_core::RolloutId;
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+pub(crate) use policy::{ContributionRecord, PolicyRecord};
+pub(crate) use rollouts::{NewCommand, Stored};
+
+/// The file's name in the data folder.
+const FILE: &str = "shunt.db";
+
+/// Held while a process uses the folder; two would publish against each other.
+const LOCK: &str = "lock";
+
+/// Why the store did not do what was asked. Nothing of it was done then.
+#[derive(Debug, Error)]
+pub(crate) enum StoreError {
+    /// Another process serves from the same folder.
+    #[error("{} is in use by another `shunt serve`: stop that one, or use another --data folder", .0.display())]
+    InUse(PathBuf),
+    /// The folder cannot be made or written.
+    #[error("data folder {}: {error}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Made by a newer program.
+    #[error("the store has schema {found}, this program knows {known}: it was made by a newer shunt, use that one")]
+    Newer {
+        /// In the file.
+        found: u32,
+        /// In this program.
+        known: u32,
+    },
+    /// Somebody else recorded a transition of this Rollout meanwhile.
+    #[error("{0} was recorded by somebody else meanwhile; nothing was written")]
+    Moved(RolloutId),
+    /// What is recorded cannot be read by this program.
+    #[error("what is recorded as {what} cannot be read: {error}")]
+    Unreadable {
+        /// For example `state of shop/checkout`.
+        what: String,
+        /// Why.
+        error: String,
+    },
+    /// SQLite's own words.
+    #[error("store: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The thread that owns the connection has ended.
+    #[error("the store is closed")]
+    Closed,
+}
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The store. Dropping it, or [`Database::close`], ends its thread after what was asked before.
+#[derive(Debug)]
+pub(crate) struct Database {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    _lock: File,
+}
+
+impl Database {
+    /// Opens or makes the store in this folder. Errors: see [`StoreError`]; blocks while it brings the schema up to date.
+    pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::Folder { path: folder.to_owned(), error };
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let lock = File::create(folder.join(LOCK)).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(folder.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let mut connection = Connection::open(folder.join(FILE))?;
+        schema::prepare(&mut connection)?;
+        let (jobs, todo) = mpsc::channel::<Job>();
+        let work = move || {
+            while let Ok(job) = todo.recv() {
+                job(&mut connection);
+            }
+        };
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(work).map_err(failed)?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), _lock: lock })
+    }
+
+    /// Does one thing on the store's thread, whole or not at all.
+    async fn with<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
+        let job: Job = Box::new(move |connection| drop(reply.send(job(connection))));
+        jobs.send(job).map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Ends the store's thread after all that was asked before, and closes the file.
+    pub(crate) fn close(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Reads a JSON column.
+fn from_json<T: serde::de::DeserializeOwned>(text: &str, what: impl FnOnce() -> String) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Unreadable { what: what(), error: error.to_string() })
+}
+
+/// Makes a JSON column. What is recorded consists of our own types with string keys, so this fails only by a defect of ours.
+fn to_json<T: serde::Serialize>(value: &T, what: impl FnOnce() -> String) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Unreadable { what: what(), error: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,31 @@
+//! The journal of all Rollouts, also of those that are forgotten.
+
+use rusqlite::{Transaction, params};
+use shunt_core::journal::Entry;
+use shunt_filter_core::RolloutId;
+
+use super::{Database, StoreError, from_json, to_json};
+
+impl Database {
+    /// At most `limit` of a Rollout's newest entries, oldest first.
+    pub(crate) async fn history(&self, id: &RolloutId, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let id = id.to_string();
+        self.with(move |connection| {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut query = connection.prepare_cached("SELECT entry FROM journal WHERE rollout = ? ORDER BY number DESC LIMIT ?")?;
+            let texts: Vec<String> = query.query_map(params![id, limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            texts.iter().rev().map(|text| from_json(text, || format!("journal of {id}"))).collect()
+        })
+        .await
+    }
+}
+
+/// Appends one entry to the transaction that records its state.
+pub(super) fn write(transaction: &Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
+    let text = to_json(entry, || format!("journal of {}", entry.rollout))?;
+    transaction.execute(
+        "INSERT INTO journal (rollout, revision, at, entry) VALUES (?, ?, ?, ?)",
+        params![entry.rollout.to_string(), entry.revision, entry.at.0, text],
+    )?;
+    Ok(())
+}

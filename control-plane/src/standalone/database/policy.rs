@@ -1,0 +1,73 @@
+//! What was published last, so that a restart publishes the same and a generation is never used twice.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension, params};
+use shunt_filter_core::RolloutId;
+
+use super::{Database, StoreError, from_json};
+
+/// The policy published last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct PolicyRecord {
+    /// Its generation; 0: nothing was ever published.
+    pub(crate) generation: u64,
+    /// Of its content without the generation.
+    pub(crate) hash: String,
+}
+
+/// What one Rollout contributed last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ContributionRecord {
+    /// Hash of its service.
+    pub(crate) service: String,
+    /// The first generation that carried this service.
+    pub(crate) generation: u64,
+    /// Hash of its routes.
+    pub(crate) routes: String,
+    /// The first generation pushed after every proxy had acknowledged these routes.
+    pub(crate) proof: Option<u64>,
+}
+
+impl Database {
+    /// The policy published last, and what it was made of.
+    pub(crate) async fn policy(&self) -> Result<(PolicyRecord, BTreeMap<RolloutId, ContributionRecord>), StoreError> {
+        self.with(|connection| {
+            let policy = connection
+                .query_row("SELECT generation, hash FROM policy", [], |row| Ok(PolicyRecord { generation: row.get(0)?, hash: row.get(1)? }))
+                .optional()?;
+            let mut query = connection.prepare("SELECT rollout, service, generation, routes, proof FROM contributions")?;
+            let mut rows = query.query([])?;
+            let mut all = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let id: String = row.get(0)?;
+                let id: RolloutId = from_json(&format!("{id:?}"), || "contribution".to_owned())?;
+                let record = ContributionRecord { service: row.get(1)?, generation: row.get(2)?, routes: row.get(3)?, proof: row.get(4)? };
+                all.insert(id, record);
+            }
+            Ok((policy.unwrap_or_default(), all))
+        })
+        .await
+    }
+
+    /// Records what is about to be published. Afterwards, and only then, it may be.
+    pub(crate) async fn publishing(&self, policy: PolicyRecord, changed: Vec<(RolloutId, ContributionRecord)>) -> Result<(), StoreError> {
+        self.with(move |connection| {
+            let transaction = connection.transaction()?;
+            transaction.execute(
+                "INSERT INTO policy (one, generation, hash) VALUES (1, ?1, ?2)
+                 ON CONFLICT (one) DO UPDATE SET generation = ?1, hash = ?2",
+                params![policy.generation, policy.hash],
+            )?;
+            for (id, record) in changed {
+                transaction.execute(
+                    "INSERT INTO contributions (rollout, service, generation, routes, proof) VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT (rollout) DO UPDATE SET service = ?2, generation = ?3, routes = ?4, proof = ?5",
+                    params![id.to_string(), record.service, record.generation, record.routes, record.proof],
+                )?;
+            }
+            Ok(transaction.commit()?)
+        })
+        .await
+    }
+}

@@ -1,0 +1,96 @@
+//! The store's tables, and how an older file becomes a newer one.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::StoreError;
+
+/// One entry per schema version: what leads to it from the one before. Never edited, only added to.
+const STEPS: [&str; 1] = [FIRST];
+
+const FIRST: &str = "
+-- Rollouts that are not yet forgotten. The plan is kept so that the last good version runs on when its manifest cannot be read.
+CREATE TABLE rollouts (
+    id         TEXT PRIMARY KEY,
+    first_seen INTEGER NOT NULL,          -- ms since the epoch
+    digest     TEXT NOT NULL,             -- of the plan in force
+    gone       INTEGER NOT NULL,          -- 1: the manifest was deleted
+    revision   INTEGER NOT NULL,
+    state      TEXT NOT NULL,             -- JSON
+    FOREIGN KEY (id, digest) REFERENCES plans (rollout, digest)
+) STRICT, WITHOUT ROWID;
+
+-- Manifest files as they were when they last could be read: while one cannot, this stays in force.
+CREATE TABLE files (
+    name TEXT PRIMARY KEY,
+    text TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Every plan that ever ran: journal entries name it by its digest, and replay needs it. Outlives its Rollout.
+CREATE TABLE plans (
+    rollout TEXT NOT NULL,
+    digest  TEXT NOT NULL,
+    plan    TEXT NOT NULL,                -- JSON
+    PRIMARY KEY (rollout, digest)
+) STRICT, WITHOUT ROWID;
+
+-- Outlives its Rollout.
+CREATE TABLE journal (
+    number   INTEGER PRIMARY KEY AUTOINCREMENT,
+    rollout  TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    at       INTEGER NOT NULL,
+    entry    TEXT NOT NULL                -- JSON
+) STRICT;
+CREATE INDEX journal_of_rollout ON journal (rollout, number);
+
+-- Left by people and pipelines, not yet answered.
+CREATE TABLE commands (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    rollout  TEXT NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,
+    command  TEXT NOT NULL                -- JSON, without the id
+) STRICT;
+
+-- What was published last; one row.
+CREATE TABLE policy (
+    one        INTEGER PRIMARY KEY CHECK (one = 1),
+    generation INTEGER NOT NULL,
+    hash       TEXT NOT NULL              -- of the policy without its generation
+) STRICT;
+
+-- What each Rollout contributed last, and the generations that prove it.
+CREATE TABLE contributions (
+    rollout    TEXT PRIMARY KEY REFERENCES rollouts (id) ON DELETE CASCADE,
+    service    TEXT NOT NULL,             -- hash
+    generation INTEGER NOT NULL,          -- the first one with this service
+    routes     TEXT NOT NULL,             -- hash
+    proof      INTEGER                    -- first generation pushed after every proxy had acknowledged these routes
+) STRICT, WITHOUT ROWID;
+
+-- Proxies that may hold a policy of ours.
+CREATE TABLE proxies (
+    node       TEXT PRIMARY KEY,
+    first_seen INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// Sets the connection up and brings the file to the newest schema.
+///
+/// `synchronous = FULL`: a commit is on the disk before it is believed. Transitions and generations are rare (a few per step),
+/// and a generation that a power failure forgot would be used twice with different bytes, which the filter must never see.
+pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    for step in STEPS.iter().skip(found as usize) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    transaction.commit()?;
+    Ok(())
+}

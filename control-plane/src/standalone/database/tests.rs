@@ -1,0 +1,192 @@
+//! What must survive, and what must not happen twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use shunt_core::advance::{Answer, Next};
+use shunt_core::journal::Entry;
+use shunt_core::manifest::{compile, parse};
+use shunt_core::observation::{Delivery, Misrouting, Observation};
+use shunt_core::{Plan, State, Time, Verb};
+use tempfile::TempDir;
+
+use super::*;
+
+const MANIFEST: &str = "apiVersion: shunt.dev/v1alpha1
+kind: Rollout
+metadata: {name: checkout, namespace: shop}
+spec:
+  service: {hosts: [shop.test]}
+  versions:
+    - {name: v1, endpoints: ['127.0.0.1:9001']}
+    - {name: v2, endpoints: ['127.0.0.1:9002']}
+  release: v1
+";
+
+fn plan(text: &str) -> Arc<Plan> {
+    Arc::new(compile(&parse("a.yaml", text).unwrap()[0], None).unwrap())
+}
+
+fn stored() -> Stored {
+    let plan = plan(MANIFEST);
+    Stored { state: State::initial(&plan), plan, first_seen: Time(7), commands: Vec::new() }
+}
+
+fn next(stored: &Stored, answered: Vec<Answer>) -> Next {
+    let state = State { revision: stored.state.revision + 1, epoch: stored.state.epoch + 1, ..stored.state.clone() };
+    let nothing = || Delivery::Unknown { since: Time(0) };
+    let observation = Observation {
+        now: Time(8),
+        policy: nothing(),
+        everywhere: nothing(),
+        routes: nothing(),
+        misrouting: Misrouting::Quiet { since: Time(0) },
+        misrouted: 0,
+        versions: BTreeMap::new(),
+        verdicts: Vec::new(),
+    };
+    let entry = Entry {
+        rollout: stored.plan.id.clone(),
+        revision: state.revision,
+        at: Time(8),
+        plan: stored.plan.digest.clone(),
+        reason: format!("to {}", state.revision),
+        command: None,
+        observation,
+        next: state.clone(),
+    };
+    Next { state, entry: Some(entry), answered }
+}
+
+fn new_command(revision: u64) -> NewCommand {
+    NewCommand { verb: Verb::Promote, revision, by: "ann".to_owned(), reason: "why not".to_owned() }
+}
+
+fn open() -> (TempDir, Database) {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::open(dir.path()).unwrap();
+    (dir, database)
+}
+
+#[tokio::test]
+async fn everything_is_there_after_a_restart() {
+    let (dir, database) = open();
+    let mut expected = stored();
+    let id = expected.plan.id.clone();
+    database.admit(expected.clone()).await.unwrap();
+    let next = next(&expected, Vec::new());
+    database.record(&id, 0, next.clone()).await.unwrap();
+    expected.commands.push(database.command(&id, new_command(1)).await.unwrap());
+    expected.state = next.state.clone();
+    let record = ContributionRecord { service: "s".to_owned(), generation: 3, routes: "r".to_owned(), proof: Some(4) };
+    let policy = PolicyRecord { generation: 4, hash: "h".to_owned() };
+    database.publishing(policy.clone(), vec![(id.clone(), record.clone())]).await.unwrap();
+    database.expect(vec!["edge".to_owned(), "other".to_owned()], Time(1)).await.unwrap();
+    database.dismiss(vec!["other".to_owned()]).await.unwrap();
+    let files = BTreeMap::from([("a.yaml".to_owned(), MANIFEST.to_owned())]);
+    database.keep_files(files.clone()).await.unwrap();
+    database.close();
+
+    let database = Database::open(dir.path()).unwrap();
+    assert_eq!(database.rollouts().await.unwrap(), [expected]);
+    assert_eq!(database.history(&id, 10).await.unwrap(), [next.entry.unwrap()]);
+    assert_eq!(database.policy().await.unwrap(), (policy, BTreeMap::from([(id, record)])));
+    assert_eq!(database.expected().await.unwrap(), BTreeSet::from(["edge".to_owned()]));
+    assert_eq!(database.files().await.unwrap(), files);
+}
+
+#[tokio::test]
+async fn a_transition_is_recorded_once_and_whole() {
+    let (_dir, database) = open();
+    let stored = stored();
+    let id = stored.plan.id.clone();
+    database.admit(stored.clone()).await.unwrap();
+    let command = database.command(&id, new_command(0)).await.unwrap();
+    let answered = vec![Answer { command: command.id, result: Ok("done".to_owned()) }];
+    let next = next(&stored, answered);
+    database.record(&id, 0, next.clone()).await.unwrap();
+    let after = database.rollouts().await.unwrap();
+    assert_eq!((after[0].state.revision, after[0].commands.len()), (1, 0));
+
+    let late = database.command(&id, new_command(1)).await.unwrap();
+    let twice = Next { answered: vec![Answer { command: late.id, result: Ok("done".to_owned()) }], ..next };
+    assert!(matches!(database.record(&id, 0, twice).await, Err(StoreError::Moved(_))));
+    assert_eq!(database.history(&id, 10).await.unwrap().len(), 1, "no entry of a refused transition");
+    assert_eq!(database.rollouts().await.unwrap()[0].commands, [late], "its command still waits");
+}
+
+#[tokio::test]
+async fn commands_keep_their_order_and_never_share_an_id() {
+    let (_dir, database) = open();
+    let stored = stored();
+    let id = stored.plan.id.clone();
+    database.admit(stored.clone()).await.unwrap();
+    let first = database.command(&id, new_command(0)).await.unwrap();
+    let refused = Next { state: stored.state, entry: None, answered: vec![Answer { command: first.id, result: Err("no".to_owned()) }] };
+    database.record(&id, 0, refused).await.unwrap();
+    let second = database.command(&id, new_command(0)).await.unwrap();
+    let third = database.command(&id, new_command(0)).await.unwrap();
+    assert!(first.id < second.id && second.id < third.id);
+    assert_eq!(database.rollouts().await.unwrap()[0].commands, [second, third]);
+}
+
+#[tokio::test]
+async fn a_forgotten_rollout_leaves_its_history() {
+    let (_dir, database) = open();
+    let stored = stored();
+    let id = stored.plan.id.clone();
+    database.admit(stored.clone()).await.unwrap();
+    database.record(&id, 0, next(&stored, Vec::new())).await.unwrap();
+    database.command(&id, new_command(1)).await.unwrap();
+    database.forget(&id).await.unwrap();
+    assert_eq!(database.rollouts().await.unwrap(), []);
+    assert_eq!(database.history(&id, 10).await.unwrap().len(), 1);
+    database.admit(stored).await.unwrap();
+    assert_eq!(database.rollouts().await.unwrap()[0].commands, [], "its commands went with it");
+}
+
+#[tokio::test]
+async fn another_manifest_replaces_the_plan_and_keeps_the_state() {
+    let (_dir, database) = open();
+    let before = stored();
+    database.admit(before.clone()).await.unwrap();
+    let changed = plan(&MANIFEST.replace("release: v1", "release: v2"));
+    database.replan(changed.clone()).await.unwrap();
+    let gone = Arc::new(Plan { gone: true, ..Plan::clone(&changed) });
+    assert_eq!(database.rollouts().await.unwrap(), [Stored { plan: changed, ..before.clone() }]);
+    database.replan(gone.clone()).await.unwrap();
+    assert_eq!(database.rollouts().await.unwrap(), [Stored { plan: gone, ..before }]);
+}
+
+#[tokio::test]
+async fn history_gives_the_newest_oldest_first() {
+    let (_dir, database) = open();
+    let mut stored = stored();
+    let id = stored.plan.id.clone();
+    database.admit(stored.clone()).await.unwrap();
+    for revision in 0..5 {
+        let next = next(&stored, Vec::new());
+        database.record(&id, revision, next.clone()).await.unwrap();
+        stored.state = next.state;
+    }
+    let revisions: Vec<u64> = database.history(&id, 3).await.unwrap().iter().map(|entry| entry.revision).collect();
+    assert_eq!(revisions, [3, 4, 5]);
+}
+
+#[test]
+fn two_processes_do_not_share_a_folder() {
+    let (dir, database) = open();
+    assert!(matches!(Database::open(dir.path()), Err(StoreError::InUse(_))));
+    database.close();
+    assert!(Database::open(dir.path()).is_ok());
+}
+
+#[test]
+fn a_newer_store_is_refused() {
+    let (dir, database) = open();
+    database.close();
+    let raw = Connection::open(dir.path().join(FILE)).unwrap();
+    raw.pragma_update(None, "user_version", 99).unwrap();
+    drop(raw);
+    assert!(matches!(Database::open(dir.path()), Err(StoreError::Newer { found: 99, .. })));
+}
