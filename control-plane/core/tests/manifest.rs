@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use shunt_core::Plan;
 use shunt_core::lint::lint;
-use shunt_core::manifest::{Document, ManifestError, compile, conflicts, duplicates, parse};
+use shunt_core::manifest::{API_VERSION, Document, Manifest, ManifestError, compile, conflicts, duplicates, parse};
 use shunt_core::time::Time;
 
 fn folder(name: &str) -> PathBuf {
@@ -108,6 +108,22 @@ fn good_manifests_become_plans_without_warnings() {
 }
 
 #[test]
+fn a_specification_written_out_reads_back_the_same() {
+    for (_, name, text) in cases("good") {
+        for document in parse(&name, &text).unwrap() {
+            let (kind, id, spec) = match &document.manifest {
+                Manifest::Rollout(rollout) => ("Rollout", rollout.id.name(), serde_json::to_value(&rollout.spec).unwrap()),
+                Manifest::MeshPolicy(policy) => ("MeshPolicy", policy.name.as_str(), serde_json::to_value(&policy.spec).unwrap()),
+            };
+            let metadata = serde_json::json!({"name": id, "namespace": document.id().map_or("default", |id| id.namespace())});
+            let json = serde_json::json!({"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec});
+            let back = parse(&name, &json.to_string()).unwrap_or_else(|errors| panic!("{json}\n{}", lines(&errors)));
+            assert_eq!(back[0].manifest, document.manifest, "{name}");
+        }
+    }
+}
+
+#[test]
 fn odd_manifests_compile_with_warnings() {
     let mut differences = Vec::new();
     for (path, name, text) in cases("lint") {
@@ -118,4 +134,46 @@ fn odd_manifests_compile_with_warnings() {
         compare(&path, "txt", &lines(&warnings), &mut differences);
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// Everything between ```yaml and ``` of the reference.
+fn examples() -> Vec<String> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_example_of_the_reference_compiles_without_warnings_even_under_its_mesh_policy() {
+    let documents: Vec<Document> =
+        examples().iter().flat_map(|text| parse("README.md", text).unwrap_or_else(|errors| panic!("{}", lines(&errors)))).collect();
+    let mesh = documents.iter().find_map(Document::mesh_policy);
+    assert!(mesh.is_some() && documents.len() >= 3);
+    for document in documents.iter().filter(|document| document.rollout().is_some()) {
+        for mesh in [None, mesh] {
+            let plan = compile(document, mesh).unwrap_or_else(|errors| panic!("{}", lines(&errors)));
+            let warnings = lint(document, &plan);
+            assert!(warnings.is_empty(), "{}", lines(&warnings));
+        }
+    }
+}
+
+/// The names that a reader of that path knows, from its own message about one that it does not.
+fn known(kind: &str, path: &[&str]) -> Vec<String> {
+    let open: String = path.iter().map(|field| format!("{field}: {{")).collect();
+    let text =
+        format!("{{apiVersion: shunt.dev/v1alpha1, kind: {kind}, metadata: {{name: a}}, {open}zzzzzz: 1{}}}", "}".repeat(path.len()));
+    let errors = parse("known.yaml", &text).unwrap_err();
+    let message = errors.iter().find_map(|error| error.message.split_once("known here: ")).unwrap().1.to_owned();
+    message.split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_reference_shows_every_field() {
+    let examples = examples().concat();
+    let rollout: [&[&str]; 4] = [&["spec"], &["spec", "service"], &["spec", "health"], &["spec", "analysis"]];
+    let policy: [&[&str]; 3] = [&["spec"], &["spec", "defaults"], &["spec", "limits"]];
+    let fields = rollout.iter().flat_map(|path| known("Rollout", path)).chain(policy.iter().flat_map(|path| known("MeshPolicy", path)));
+    for field in fields {
+        assert!(examples.contains(&format!("{field}: ")) || examples.contains(&format!("{field}:\n")), "{field} is in no example");
+    }
 }

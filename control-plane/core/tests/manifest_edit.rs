@@ -52,6 +52,13 @@ fn the_right_one_of_several_documents_changes() {
 }
 
 #[test]
+fn letters_of_several_bytes_and_a_byte_order_mark_stay() {
+    let text = format!("\u{feff}# Käse 🧀\n{}", manifest("  release: v1 # Käse 🧀"));
+    let edited = edit_release(&text, &id("shop/checkout"), &version("v2")).unwrap();
+    assert_eq!(edited, format!("\u{feff}# Käse 🧀\n{}", manifest("  release: v2 # Käse 🧀")));
+}
+
+#[test]
 fn flow_style_and_default_namespace() {
     let text =
         "{apiVersion: shunt.dev/v1alpha1, kind: Rollout, metadata: {name: a}, spec: {release: v1, versions: [{name: v1}, {name: v2}]}}";

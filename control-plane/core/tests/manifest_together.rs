@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
 
-use shunt_core::Plan;
 use shunt_core::manifest::{Document, compile, conflicts, parse};
+use shunt_core::state::{Installation, Run, Stage};
 use shunt_core::time::Time;
+use shunt_core::{Plan, State, desired};
+use shunt_filter_core::Weight;
 use test_case::test_case;
 
 fn document(text: &str) -> Document {
@@ -112,4 +114,47 @@ fn errors_name_their_rollout_even_when_its_spec_cannot_be_read() {
     let text = "apiVersion: shunt.dev/v1alpha1\nkind: Rollout\nmetadata: {name: a, namespace: shop}\nspec: 5\n";
     let errors = parse("test.yaml", text).unwrap_err();
     assert_eq!(errors[0].rollout.as_ref().map(ToString::to_string).as_deref(), Some("shop/a"));
+}
+
+const OVERRIDES: &str = "  overrides:
+    - {name: try-candidate, match: [{headers: {x-version: {exact: candidate}}}], to: candidate}
+    - {name: stay-stable, match: [{headers: {x-version: {exact: stable}}}], to: stable}
+";
+
+/// (rule, version) of the policy that this state gives.
+fn rules(plan: &Plan, state: &State) -> Vec<(String, String)> {
+    let service = desired(plan, state).service.unwrap();
+    service.rules.iter().map(|rule| (rule.name.clone(), rule.split.ranges[0].version.to_string())).collect()
+}
+
+#[test]
+fn overrides_come_first_and_follow_the_roles_of_the_moment() {
+    let policy = mesh(OVERRIDES);
+    let own = "  rules: [{name: old, match: [{methods: [GET]}], version: v1}]\n";
+    let plan = compile(&rollout("a", "{hosts: [x]}", own), policy.mesh_policy()).unwrap();
+    let pair = |rule: &str, version: &str| (rule.to_owned(), version.to_owned());
+    let mut state = State::initial(&plan);
+    for installed in state.installed.values_mut() {
+        installed.stage = Installation::Serving;
+    }
+    assert_eq!(rules(&plan, &state), [pair("stay-stable", "v1"), pair("old", "v1")], "without a run nobody is the candidate");
+
+    state.run = Some(Run {
+        candidate: plan.versions[1].name.clone(),
+        started: Time(0),
+        ranges: Vec::new(),
+        weight: Weight::ZERO,
+        stage: Stage::Holding { step: 0 },
+        since: Time(0),
+        paused: None,
+        passed: None,
+    });
+    assert_eq!(rules(&plan, &state), [pair("try-candidate", "v2"), pair("stay-stable", "v1"), pair("old", "v1")]);
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_lines_are_read() {
+    let text = "\u{feff}apiVersion: shunt.dev/v1alpha1\r\nkind: MeshPolicy\r\nmetadata: {name: mesh}\r\nspec: {prohibit: [noKy]}\r\n";
+    let errors = parse("test.yaml", text).unwrap_err();
+    assert_eq!(errors[0].to_string(), "test.yaml:4:19: spec.prohibit[0]: \"noKy\" is not known here; did you mean noKey?");
 }
