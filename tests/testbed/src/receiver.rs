@@ -104,8 +104,8 @@ async fn serve(listener: TcpListener, book: Arc<Book>) {
 async fn receive(book: Arc<Book>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let what = format!("{} {}", request.method(), request.uri().path());
     let body = request.into_body().collect().await?.to_bytes();
-    let report =
-        if what == "POST /v1/reports" { serde_json::from_slice::<Value>(&body).map_err(|error| error.to_string()) } else { Err(what) };
+    let expected = what == format!("POST {REPORT_PATH}");
+    let report = if expected { serde_json::from_slice::<Report>(&body).map_err(|error| error.to_string()) } else { Err(what) };
     let mut response = Response::new(Full::default());
     match report {
         Ok(report) => {
