@@ -127,7 +127,7 @@ impl Trial {
     /// Slots in `before` are in neither arm.
     fn new(arms: &Arms<'_>, evidence: &EpochReport, before: Slots) -> Self {
         let slots = ArmSlots::of(arms);
-        let at_risk = |arm: &Slots| arm.iter().filter(|slot| !before.contains(*slot)).count() as u64;
+        let at_risk = |arm: &Slots| arm.minus(&before).len() as u64;
         let comparison = Comparison::new(at_risk(&slots.candidate), at_risk(&slots.stable));
         let trial = Self {
             epoch: evidence.epoch,
@@ -148,12 +148,9 @@ impl Trial {
 
     /// Counts each slot that failed since the last look, once.
     fn with(mut self, evidence: &EpochReport) -> Self {
-        let newly: Vec<u16> = evidence.failed.iter().filter(|slot| !self.counted.contains(*slot)).collect();
-        let of = |arm: &Slots| newly.iter().filter(|slot| arm.contains(**slot)).count() as u64;
-        self.comparison.take(of(&self.slots.candidate), of(&self.slots.stable));
-        for slot in newly {
-            self.counted.insert(slot);
-        }
+        let newly = evidence.failed.minus(&self.counted);
+        self.comparison.take(common(&newly, &self.slots.candidate), common(&newly, &self.slots.stable));
+        self.counted.union_with(&newly);
         self.latest = evidence.clone();
         self
     }
@@ -164,12 +161,17 @@ impl Trial {
         let compared = metrics.iter().filter(|metric| metric.guard == Guard::ErrorsNoWorseThanStable).count().max(1);
         let threshold = ONE_IN * f64::from(steps.max(1)) * compared as f64;
         let arms = Arms { candidate: &self.candidate, stable: &self.stable, ranges: &self.ranges };
-        let active = self.slots.candidate.iter().filter(|slot| self.latest.seen.contains(*slot)).count() as u64;
+        let active = common(&self.slots.candidate, &self.latest.seen);
         let slots = self.slots.candidate.len() as u64;
         let (candidate, stable) = (counters(&self.candidate), counters(&self.stable));
         let looks = metrics.iter().map(|metric| Look { metric, arms, candidate, stable, slots, active });
         looks.map(|look| judge(&look, &self.slots, &mut self.comparison, threshold)).collect()
     }
+}
+
+/// How many slots are in both.
+fn common(a: &Slots, b: &Slots) -> u64 {
+    a.len().saturating_sub(a.minus(b).len()) as u64
 }
 
 fn judge(look: &Look<'_>, slots: &ArmSlots, comparison: &mut Comparison, threshold: f64) -> Verdict {
@@ -180,7 +182,7 @@ fn judge(look: &Look<'_>, slots: &ArmSlots, comparison: &mut Comparison, thresho
         Guard::ErrorsNoWorseThanStable if slots.stable_points == 0 => {
             look.not_applicable(&format!("{} has no weight in this step, there is nothing to compare with", look.arms.stable))
         }
-        Guard::ErrorsNoWorseThanStable if slots.stable.iter().next().is_none() => {
+        Guard::ErrorsNoWorseThanStable if slots.stable.is_empty() => {
             look.not_applicable(&format!("{} has no whole slot of the hash space, there is nothing to compare with", look.arms.stable))
         }
         Guard::ErrorsNoWorseThanStable => comparison.judge(look, threshold),

@@ -5,15 +5,16 @@
 //! what moves is the sum of what the getters gain: no assignment with these weights moves less. This is Random Slicing (Miranda et
 //! al., ACM Transactions on Storage 10(3), 2014) with a choice of gaps that keeps users monotone and segments few:
 //!
-//! 1. Where a giver and a getter touch, the border between them shifts. Which border does not depend on the direction, so that lowering
-//!    a weight takes the last ones in and raising it again brings the same ones back; a version with free space on its right grows there.
+//! 1. Where a giver and a getter touch, the border between them shifts. Which border does not depend on the direction (the lowest), so
+//!    that lowering a weight again takes the last ones in, and raising it brings the same ones back.
 //! 2. Where none touch, a segment of the giver becomes the getter's, whole if it fits, otherwise cut at one end: the end after which
 //!    there are fewest segments and most pairs of owners touch (they can shift a border next time), and then most versions touch free space.
 //! 3. From one segment per pair of owners on, borders of small segments shift first, so that fragments vanish again.
 //!
 //! With one version beside stable (a canary) the version's range is always `0..weight`: its users are a function of the weight alone.
-//! With two there are at most four segments, with N at most (N + 1)² (the tests hold it to both). All borders fall on borders of slots
-//! if all weights are whole slots (multiples of 0.01 %).
+//! With two there are at most four segments: a fifth would need a pair that does not touch, and then there are at most three to begin
+//! with. With N versions the tests, thousands of changes long, hold it to (N + 1)². All borders fall on borders of slots if all weights
+//! are whole slots (multiples of 0.01 %).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -193,7 +194,7 @@ impl<'a> Line<'a> {
             let points = wanted.min(giver.len());
             // In a line of many fragments those that vanish go first, then those that come nearest to it.
             let remains = if fragmented { giver.len().saturating_sub(points) } else { 0 };
-            let rank = (remains, b.owner.is_some(), left);
+            let rank = (remains, left);
             (points > 0).then_some((rank, Border { left, giver: giver.owner, getter: getter.owner, points, side }))
         });
         open.min_by_key(|(rank, _)| *rank).map(|(_, border)| border)

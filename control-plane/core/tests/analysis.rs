@@ -1,5 +1,7 @@
 //! What people read of an analysis, and when it says what.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
+
 use shunt_core::Span;
 use shunt_core::analysis::{Analyst, Arms, Guard, Metric, Outcome, Verdict};
 use shunt_filter_core::VersionName;
@@ -70,16 +72,12 @@ impl Evidence {
     }
 
     fn seen(mut self, slots: impl IntoIterator<Item = u16>) -> Self {
-        slots.into_iter().for_each(|slot| {
-            self.0.seen.insert(slot);
-        });
+        self.0.seen.union_with(&slots.into_iter().collect());
         self
     }
 
     fn failed(mut self, slots: impl IntoIterator<Item = u16>) -> Self {
-        slots.into_iter().for_each(|slot| {
-            self.0.failed.insert(slot);
-        });
+        self.0.failed.union_with(&slots.into_iter().collect());
         self
     }
 }

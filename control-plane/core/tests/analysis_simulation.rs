@@ -3,6 +3,8 @@
 //! Users make requests at Zipf rates and stay on their version. Only the first failure of a slot matters, so a user is one draw: the
 //! time to their first failure, exponential with their rate of failing requests. Deterministic: the seed is fixed.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
+
 use shunt_core::analysis::{Analyst, Arms, Guard, Metric, Outcome};
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{EpochReport, SLOTS};

@@ -30,7 +30,7 @@ impl Arms<'_> {
     /// How many users the candidate has answered in the epoch of `evidence`, for one line like `31 users saw v2`.
     pub fn exposure(&self, evidence: &EpochReport) -> Exposure {
         let arm = ArmSlots::of(self).candidate;
-        let slots = arm.iter().filter(|slot| evidence.seen.contains(*slot)).count() as u32;
+        let slots = arm.len().saturating_sub(arm.minus(&evidence.seen).len()) as u32;
         Exposure { slots, users: users(slots, arm.len() as u32) }
     }
 }

@@ -101,6 +101,7 @@ fn percentile_text(counters: &Counters, percentile: f64) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
 mod tests {
     use super::*;
     use test_case::test_case;

@@ -121,6 +121,7 @@ impl Comparison {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
 mod tests {
     use super::*;
 
