@@ -122,6 +122,7 @@ impl Reads {
             return Err(at.wrong(Problem::EmptyMatch));
         }
         at.bound(count, limits::CONDITIONS)?;
+        self.budget.conditions(count, at)?;
         let not = at.field("not");
         if depth == Depth::Inner && !raw.not.is_empty() {
             return Err(not.wrong(Problem::NotInNot));

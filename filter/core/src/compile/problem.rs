@@ -26,6 +26,8 @@ pub enum Problem {
     TooLong { length: usize, limit: usize },
     #[error("the service reads more than {limit} different names; use fewer", limit = limits::FIELDS)]
     TooManyFields,
+    #[error("the service has more than {limit} conditions; use fewer", limit = limits::CONDITIONS_OF_SERVICE)]
+    TooManyConditions,
     #[error("the service has more than {limit} regular expressions; use exact, prefix, suffix or contains", limit = limits::REGEXES)]
     TooManyRegexes,
     #[error("{0} milliseconds is no period; use {min} to {max}", min = limits::REPORT_MS.start(), max = limits::REPORT_MS.end())]

@@ -19,15 +19,28 @@ pub(crate) enum Text {
     Absent,
 }
 
-/// How many regular expressions a service may still have.
+/// What a service may still have.
 #[derive(Debug)]
 pub(crate) struct Budget {
     regexes: usize,
+    conditions: usize,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { regexes: limits::REGEXES }
+        Self { regexes: limits::REGEXES, conditions: limits::CONDITIONS_OF_SERVICE }
+    }
+}
+
+impl Budget {
+    pub(crate) fn regex(&mut self, at: &At<'_>) -> Result<(), PolicyError> {
+        self.regexes = self.regexes.checked_sub(1).ok_or_else(|| at.wrong(Problem::TooManyRegexes))?;
+        Ok(())
+    }
+
+    pub(crate) fn conditions(&mut self, count: usize, at: &At<'_>) -> Result<(), PolicyError> {
+        self.conditions = self.conditions.checked_sub(count).ok_or_else(|| at.wrong(Problem::TooManyConditions))?;
+        Ok(())
     }
 }
 
@@ -87,7 +100,7 @@ fn contains(value: &[u8], text: &[u8]) -> bool {
     value.windows(text.len()).any(|window| window == text)
 }
 
-/// A regular expression over a whole value. Time grows with its size times the value's length, never faster: there is no
+/// A regular expression over a whole value (regex-lite: its code is a third of regex-automata's, and there are no Unicode tables). Time grows with its size times the value's length, never faster: there is no
 /// backtracking.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern(Regex);
@@ -95,7 +108,7 @@ pub(crate) struct Pattern(Regex);
 impl Pattern {
     pub(crate) fn compile(text: &str, budget: &mut Budget, at: &At<'_>) -> Result<Self, PolicyError> {
         at.length(text, limits::REGEX)?;
-        budget.regexes = budget.regexes.checked_sub(1).ok_or_else(|| at.wrong(Problem::TooManyRegexes))?;
+        budget.regex(at)?;
         let build = |text: &str| {
             let built = RegexBuilder::new(text).size_limit(limits::REGEX_COMPILED).build();
             built.map_err(|error| at.wrong(Problem::Regex(error.to_string())))
@@ -105,8 +118,8 @@ impl Pattern {
         build(&format!("^(?:{text})$")).map(Self)
     }
 
-    /// A value that is not UTF-8 matches no expression.
+    /// A value that is not UTF-8, or very long, matches no expression.
     pub(crate) fn matches(&self, value: &[u8]) -> bool {
-        std::str::from_utf8(value).is_ok_and(|value| self.0.is_match(value))
+        value.len() <= limits::REGEX_VALUE && std::str::from_utf8(value).is_ok_and(|value| self.0.is_match(value))
     }
 }
