@@ -33,14 +33,19 @@ pub fn leash() -> Result<PathBuf> {
     built("SHUNT_LEASH", "shunt-leash")
 }
 
-/// The filter's module: `SHUNT_FILTER_WASM`, else what `cargo xtask build` made.
+/// The filter's module: `SHUNT_FILTER_WASM`, else what `cargo xtask build` or cargo made last.
 pub fn filter() -> Result<PathBuf> {
-    module("SHUNT_FILTER_WASM", &["wasm32-unknown-unknown/wasm/shunt_filter.opt.wasm", "wasm32-unknown-unknown/wasm/shunt_filter.wasm"])
+    module("SHUNT_FILTER_WASM", &["module/shunt_filter.wasm", "wasm32-unknown-unknown/wasm/shunt_filter.wasm"])
 }
 
-/// The module that does nothing, for the benchmark: `SHUNT_NOOP_WASM`, else what `cargo xtask build` made.
+/// The filter's module that panics when asked by a request header: `SHUNT_FAULTY_WASM`, else what `cargo xtask test` made.
+pub fn faulty_filter() -> Result<PathBuf> {
+    module("SHUNT_FAULTY_WASM", &["module/shunt_filter_faulty.wasm"])
+}
+
+/// The module that does nothing, for the benchmark: `SHUNT_NOOP_WASM`, else what `cargo xtask bench` made.
 pub fn noop() -> Result<PathBuf> {
-    module("SHUNT_NOOP_WASM", &["wasm32-unknown-unknown/wasm/shunt_noop.wasm"])
+    module("SHUNT_NOOP_WASM", &["module/shunt_noop.wasm", "wasm32-unknown-unknown/wasm/shunt_noop.wasm"])
 }
 
 /// The folder of downloaded and built tools: `SHUNT_CACHE`, else `~/.cache/shunt`.
