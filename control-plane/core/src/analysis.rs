@@ -84,8 +84,8 @@ pub enum Outcome {
 /// 1/α of one comparison with stable in one step, α = 1 %.
 const ONE_IN: f64 = 100.0;
 
-/// Judges one run; keeps what the sequential tests need between looks. A fresh one after a restart sees all failures of the
-/// epoch as one batch, which keeps the error bound.
+/// Judges one attempt, whose epochs only grow; keeps what the sequential tests need between looks. A fresh one after a restart sees all
+/// failures of the epoch as one batch, which keeps the error bound.
 #[derive(Debug, Default)]
 pub struct Analyst {
     trial: Option<Trial>,
