@@ -106,9 +106,9 @@ pub(crate) fn natives(run: Run) -> Run {
 
 fn modules(tools: &Tools) -> Result<Vec<(String, OsString)>> {
     let filter = filter(tools)?;
-    let faulty = module(tools, "shunt-filter", &["--features", "panic-on-request-header"], "shunt_filter_faulty.wasm")?;
+    let panicking = module(tools, "shunt-filter", &["--features", "panic-on-request-header"], "shunt_filter_panic.wasm")?;
     let noop = module(tools, "shunt-noop", &[], "shunt_noop.wasm")?;
-    let named = [("SHUNT_FILTER_WASM", filter), ("SHUNT_FAULTY_WASM", faulty), ("SHUNT_NOOP_WASM", noop)];
+    let named = [("SHUNT_FILTER_WASM", filter), ("SHUNT_FILTER_PANIC_WASM", panicking), ("SHUNT_NOOP_WASM", noop)];
     Ok(named.into_iter().map(|(name, path)| (name.to_owned(), path.into())).collect())
 }
 

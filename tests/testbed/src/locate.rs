@@ -38,9 +38,9 @@ pub fn filter() -> Result<PathBuf> {
     module("SHUNT_FILTER_WASM", &["module/shunt_filter.wasm", "wasm32-unknown-unknown/wasm/shunt_filter.wasm"])
 }
 
-/// The filter's module that panics when asked by a request header: `SHUNT_FAULTY_WASM`, else what `cargo xtask test` made.
-pub fn faulty_filter() -> Result<PathBuf> {
-    module("SHUNT_FAULTY_WASM", &["module/shunt_filter_faulty.wasm"])
+/// The filter's module that panics when asked by a request header: `SHUNT_FILTER_PANIC_WASM`, else what `cargo xtask test` made.
+pub fn panicking_filter() -> Result<PathBuf> {
+    module("SHUNT_FILTER_PANIC_WASM", &["module/shunt_filter_panic.wasm"])
 }
 
 /// The module that does nothing, for the benchmark: `SHUNT_NOOP_WASM`, else what `cargo xtask bench` made.
