@@ -73,14 +73,13 @@ fn cluster(name: &str, endpoint: &str, http2: bool) -> Value {
         },
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": address(host, port.parse().unwrap_or(0))}]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(host, port.parse().unwrap_or(0))}}]}],
         },
     })
 }
 
 fn address(host: &str, port: u16) -> Value {
-    let socket = json!({"socket_address": {"address": host, "port_value": port}});
-    json!({"address": socket})["address"].clone()
+    json!({"socket_address": {"address": host, "port_value": port}})
 }
 
 /// The filter's stats are named `<tag>=.=<value>;.;…<metric>` (Istio's own convention), which become labels here.
