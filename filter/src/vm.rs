@@ -76,7 +76,8 @@ impl Vm {
             None
         } else {
             let raw: RoutingPolicy = serde_json::from_slice(configuration).map_err(|error| error.to_string())?;
-            let namespace = text("node\0metadata\0NAMESPACE");
+            // By way of `xds`: below `node` the metadata is not found (Envoy 1.40).
+            let namespace = text("xds\0node\0metadata\0NAMESPACE");
             let router = compile(raw, namespace.as_deref()).map_err(|error| error.to_string())?;
             let lanes = self.counters.install(router.services());
             Some(Rc::new(Installed { router, lanes }))
