@@ -78,8 +78,6 @@ pub struct Rejection {
     pub kind: String,
     /// The proxy's own words.
     pub error: String,
-    /// When.
-    pub at: Time,
 }
 
 /// Something only the process can do or know. A dropped `reply` is answered 503.

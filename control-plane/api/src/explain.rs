@@ -221,3 +221,59 @@ fn with_host<'n>(rollouts: &'n [Arc<RolloutNow>], question: &Question) -> Result
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn policy(service: &Value) -> RoutingPolicy {
+        let mut whole = json!({
+            "name": "shop/checkout", "hosts": ["shop.test"], "stable": "v1",
+            "versions": [{"name": "v1"}, {"name": "v2"}],
+        });
+        whole.as_object_mut().unwrap().extend(service.as_object().unwrap().clone());
+        serde_json::from_value(json!({"format": FORMAT, "services": [whole]})).unwrap()
+    }
+
+    fn ask(service: &Value, question: &Value) -> Explanation {
+        let mut whole = json!({"host": "shop.test"});
+        whole.as_object_mut().unwrap().extend(question.as_object().unwrap().clone());
+        explain_request(&policy(service), &[], &serde_json::from_value(whole).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn copies_are_chance_until_the_request_id_is_known() {
+        let mirror = json!({"mirror": {"split": {"salt": "m", "weights": {"v2": 30}}}});
+        let open = ask(&mirror, &json!({}));
+        assert_eq!((open.version.unwrap().as_str(), open.mirror), ("v1", None));
+        assert!(open.notes.iter().any(|note| note.contains("are copied to v2")), "{:?}", open.notes);
+        let copies = (0..100).filter(|n| {
+            let known = ask(&mirror, &json!({"headers": [["x-request-id", format!("r{n}")]]}));
+            assert!(known.notes.is_empty(), "{:?}", known.notes);
+            known.mirror.is_some()
+        });
+        // Binomial with 100 tries at 30 %: outside this with a probability below 1e-5.
+        assert!((11..=51).contains(&copies.count()));
+    }
+
+    #[test]
+    fn chance_through_rules_is_measured() {
+        let rules = json!({
+            "rules": [{"name": "half", "match": [{"path": {"prefix": "/new"}}], "split": {"salt": "r", "weights": {"v2": 50}}}],
+            "split": {"salt": "s", "weights": {"v2": 10}},
+        });
+        let answer = ask(&rules, &json!({"path": "/new/cart"}));
+        let share = |name: &str| answer.chances.iter().find(|chance| chance.version.as_str() == name).unwrap().percent;
+        // Half by the rule, a tenth of the rest by the split.
+        assert!((share("v2") - 55.0).abs() < 2.5 && (share("v1") + share("v2") - 100.0).abs() < 0.2, "{:?}", answer.chances);
+    }
+
+    #[test]
+    fn a_policy_that_no_filter_takes_is_a_problem() {
+        let broken = policy(&json!({"stable": "v9"}));
+        let question = serde_json::from_value(json!({"host": "shop.test"})).unwrap();
+        let problem = explain_request(&broken, &[], &question).unwrap_err();
+        assert!(problem.to_string().contains("services[0].stable"), "{problem}");
+    }
+}

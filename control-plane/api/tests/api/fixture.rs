@@ -1,0 +1,211 @@
+//! A served API with the process's ends of its channels.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use reqwest::{Client, Method, Response, StatusCode};
+use serde_json::Value;
+use shunt_api::{App, Ask, Metrics, ProxyView, Rejection, RolloutNow, router};
+use shunt_core::analysis::{Outcome, Verdict};
+use shunt_core::manifest::{ManifestError, compile, parse};
+use shunt_core::merge::merge;
+use shunt_core::observation::{Delivery, Misrouting, Observation, VersionSeen};
+use shunt_core::ranges::reshape;
+use shunt_core::state::{Installation, Run, Stage};
+use shunt_core::status::view;
+use shunt_core::{Plan, State, Time, desired};
+use shunt_filter_core::report::Report;
+use shunt_filter_core::{RoutingPolicy, VersionName, Weight};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+pub(crate) const NOW: Time = Time(1_795_255_215_000);
+
+/// Reports that may wait.
+pub(crate) const QUEUE: usize = 2;
+
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) http: Client,
+    pub(crate) rollouts: watch::Sender<Arc<Vec<Arc<RolloutNow>>>>,
+    pub(crate) policy: watch::Sender<Arc<RoutingPolicy>>,
+    pub(crate) problems: watch::Sender<Arc<Vec<ManifestError>>>,
+    pub(crate) ready: watch::Sender<bool>,
+    pub(crate) stopping: watch::Sender<bool>,
+    pub(crate) asks: mpsc::Receiver<Ask>,
+    pub(crate) reports: mpsc::Receiver<Report>,
+}
+
+impl Server {
+    /// With `shop/checkout` (v2 gets 5 %) and `shop/cart` (at rest), one of them in the policy.
+    pub(crate) async fn start() -> Self {
+        let all = vec![Arc::new(cart()), Arc::new(checkout(1))];
+        let services = all.iter().filter_map(|now| desired(&now.plan, &now.state).service).collect();
+        let (rollouts, see_rollouts) = watch::channel(Arc::new(all));
+        let (policy, see_policy) = watch::channel(Arc::new(merge(41, None, services)));
+        let (_, see_proxies) = watch::channel(Arc::new(proxies()));
+        let (problems, see_problems) = watch::channel(Arc::default());
+        let (ready, see_ready) = watch::channel(false);
+        let (stopping, see_stopping) = watch::channel(false);
+        let (ask, asks) = mpsc::channel(4);
+        let (report, reports) = mpsc::channel(QUEUE);
+        let app = App {
+            rollouts: see_rollouts,
+            policy: see_policy,
+            proxies: see_proxies,
+            problems: see_problems,
+            asks: ask,
+            reports: report,
+            ready: see_ready,
+            stopping: see_stopping,
+            metrics: Metrics::default(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router(app)).await });
+        let http = Client::builder().no_proxy().build().unwrap();
+        Self { address, http, rollouts, policy, problems, ready, stopping, asks, reports }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Response {
+        let request = self.http.request(method, self.url(path));
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        request.send().await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        let response = self.get(path).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response.json().await.unwrap()
+    }
+}
+
+/// The status and body of a problem; it must be one by its content type.
+pub(crate) async fn problem(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+    let text = response.text().await.unwrap();
+    assert_eq!(kind, "application/problem+json", "{text}");
+    let body: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(body["status"], status);
+    (status, body)
+}
+
+fn plan(yaml: &str) -> Plan {
+    let documents = parse("shop.yaml", yaml).unwrap();
+    compile(&documents[0], None).unwrap()
+}
+
+pub(crate) fn observation(plan: &Plan) -> Observation {
+    let seen = |total, failed, in_epoch| VersionSeen { open: 1, in_epoch, total, failed };
+    let counts = [seen(950, 1, 95), seen(50, 5, 5)];
+    Observation {
+        now: NOW,
+        policy: Delivery::Waiting { behind: vec!["edge-2".to_owned()] },
+        everywhere: Delivery::Waiting { behind: vec!["edge-2".to_owned()] },
+        routes: Delivery::Live { since: Time(NOW.0 - 60_000), proxies: 2 },
+        misrouting: Misrouting::Quiet { since: Time(NOW.0 - 10_000) },
+        misrouted: 3,
+        versions: plan.versions.iter().map(|version| version.name.clone()).zip(counts).collect::<BTreeMap<_, _>>(),
+        verdicts: vec![verdict()],
+    }
+}
+
+fn verdict() -> Verdict {
+    Verdict {
+        metric: "errors".to_owned(),
+        outcome: Outcome::NeedMoreData,
+        value: "5/50 (10.0 %)".to_owned(),
+        baseline: "1/950 (0.1 %)".to_owned(),
+        samples: 50,
+        threshold: "E >= 400".to_owned(),
+        message: "50 of 100 samples".to_owned(),
+    }
+}
+
+/// At rest: nothing to decide.
+pub(crate) fn cart() -> RolloutNow {
+    let plan = plan(CART);
+    let state = served(&plan);
+    let view = view(&plan, &state, &observation(&plan));
+    RolloutNow { view, plan, state }
+}
+
+/// In its first step of a release: 5 % of the keys go to v2.
+pub(crate) fn checkout(revision: u64) -> RolloutNow {
+    let before = plan(CHECKOUT);
+    let candidate: VersionName = "v2".parse().unwrap();
+    let weight = Weight::percent(5.0).unwrap();
+    let run = Run {
+        candidate: candidate.clone(),
+        started: NOW,
+        ranges: reshape(&[], &[(candidate.clone(), weight)]),
+        weight,
+        stage: Stage::Holding { step: 0 },
+        since: NOW,
+        paused: None,
+        passed: None,
+    };
+    let state = State { revision, attempt: 1, run: Some(run), ..served(&before) };
+    let plan = Plan { release: candidate, ..before };
+    let view = view(&plan, &state, &observation(&plan));
+    RolloutNow { view, plan, state }
+}
+
+/// Everything in place.
+fn served(plan: &Plan) -> State {
+    let mut state = State::initial(plan);
+    state.installed.values_mut().for_each(|installed| installed.stage = Installation::Serving);
+    state
+}
+
+fn proxies() -> Vec<ProxyView> {
+    let proxy = |node: &str, generation| ProxyView {
+        node: node.to_owned(),
+        connected: true,
+        expected: true,
+        generation: Some(generation),
+        vms: 3,
+        last_report: Some(NOW),
+        silent: false,
+        rejected: Vec::new(),
+    };
+    let refused = Rejection { kind: "extensions".to_owned(), error: "Unable to create Wasm plugin shunt".to_owned() };
+    vec![proxy("edge-1", 41), ProxyView { rejected: vec![refused], ..proxy("edge-2", 40) }]
+}
+
+const CART: &str = r#"
+apiVersion: shunt.dev/v1alpha1
+kind: Rollout
+metadata: {name: cart, namespace: shop}
+spec:
+  service: {hosts: [cart.test]}
+  versions: [{name: v7, endpoints: ["127.0.0.1:9007"]}]
+  release: v7
+"#;
+
+const CHECKOUT: &str = r#"
+apiVersion: shunt.dev/v1alpha1
+kind: Rollout
+metadata: {name: checkout, namespace: shop}
+spec:
+  service: {hosts: [shop.test]}
+  versions:
+    - {name: v1, endpoints: ["127.0.0.1:9001"]}
+    - {name: v2, endpoints: ["127.0.0.1:9002"]}
+  release: v1
+  key: [{cookie: shunt-id, generate: {maxAge: 30d}}]
+  strategy: {canary: {steps: [{setWeight: 5}, {pause: {duration: 10m}}]}}
+"#;
