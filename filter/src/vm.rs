@@ -82,7 +82,7 @@ impl Vm {
             let lanes = self.counters.install(router.services());
             Some(Rc::new(Installed { router, lanes }))
         };
-        if let Some(node) = text("node\0id") {
+        if let Some(node) = text("xds\0node\0id") {
             *self.node.borrow_mut() = node;
         }
         self.policy.replace(installed);

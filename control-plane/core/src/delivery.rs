@@ -93,7 +93,7 @@ impl Reports {
         if !behind.is_empty() {
             Delivery::Waiting { behind }
         } else if proxies == 0 {
-            let last = self.nodes.values().map(Node::last).max();
+            let last = self.nodes.values().map(Node::last).filter(|last| *last > Time::default()).max();
             Delivery::Unknown { since: last.or(self.began).unwrap_or(now) }
         } else {
             Delivery::Live { since, proxies }
