@@ -3,7 +3,7 @@
 //! Pure: no I/O, clock or randomness. The filter runs it inside the proxy, the control plane compiles every policy with it
 //! before pushing, and `shunt explain` runs it on the command line, so all three always agree.
 //!
-//! [`RoutingPolicy`] is what is pushed, [`compile`] turns it into a [`Router`], [`Router::lookup`] finds the [`Service`] of a
+//! [`RoutingPolicy`] is what is pushed, [`compile()`] turns it into a [`Router`], [`Router::lookup`] finds the [`Service`] of a
 //! request and [`Service::decide`] makes the [`Decision`].
 
 mod at;

@@ -1,11 +1,13 @@
 //! The wire schema of what is pushed to the filter: everything it needs for all services, with a generation number.
 //!
-//! Raw on purpose: any JSON of this shape parses; [`crate::compile`] refuses what could not be served. Unknown fields are ignored
+//! Raw on purpose: any JSON of this shape parses; [`crate::compile()`] refuses what could not be served. Unknown fields are ignored
 //! here (an older filter must live with a newer control plane); whatever can change a decision raises [`FORMAT`].
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cookie::CookieAttributes;
 use crate::matching::Match;
@@ -243,7 +245,7 @@ pub struct Flag {
 }
 
 /// A bare item of a structured field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum FlagValue {
     /// `?1` or `?0`.
@@ -252,4 +254,38 @@ pub enum FlagValue {
     Integer(i64),
     /// Printable ASCII.
     String(String),
+}
+
+/// By hand: what serde derives for untagged enums first copies any value whatever, in ten times the code, and loses its place in the
+/// message.
+impl<'de> Deserialize<'de> for FlagValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FlagVisitor)
+    }
+}
+
+struct FlagVisitor;
+
+impl Visitor<'_> for FlagVisitor {
+    type Value = FlagValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a boolean, an integer or a string")
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<FlagValue, E> {
+        Ok(FlagValue::Boolean(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<FlagValue, E> {
+        Ok(FlagValue::Integer(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<FlagValue, E> {
+        i64::try_from(value).map(FlagValue::Integer).map_err(|_| E::custom("an integer has at most 15 digits"))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<FlagValue, E> {
+        Ok(FlagValue::String(value.to_owned()))
+    }
 }

@@ -75,7 +75,7 @@ fn the_good_policy_compiles() {
     assert_eq!(service.default_route().unwrap().as_str(), "v1");
     assert_eq!(service.versions().map(|version| version.aggregate()).collect::<Vec<_>>(), [false, true]);
     let needs = service.needs();
-    let headers = ["content-length", "cookie", "transfer-encoding", "x-beta", "x-shunt-flags", "x-shunt-shadow", "x-user"];
+    let headers = ["x-shunt-shadow", "x-user", "x-beta", "cookie", "x-shunt-flags", "content-length", "transfer-encoding"];
     assert_eq!(needs.headers, headers);
     assert!(needs.method && needs.path && !needs.request_id);
 }

@@ -81,11 +81,11 @@ fn lay_out(service: &ServicePolicy, version: &VersionPolicy) -> Version {
         RouteHeader { rollout: service.name.clone(), version: version.name.clone(), mirror: mirror.cloned() }.to_string()
     };
     let is_default = service.default_route.as_ref() == Some(&version.name);
-    let mirrored: BTreeSet<_> = service.mirror.iter().flat_map(mirrored).collect();
+    let mirrored: Vec<_> = service.mirror.iter().flat_map(mirrored).collect();
     let copies = service
         .versions
         .iter()
-        .filter(|other| version.serving && other.serving && other.name != version.name && mirrored.contains(&other.name));
+        .filter(|other| version.serving && other.serving && other.name != version.name && mirrored.contains(&&other.name));
     Version {
         name: version.name.clone(),
         serving: version.serving,
@@ -204,11 +204,9 @@ fn needs(service: &Service, reads: &Reads) -> Needs {
         headers.push(FLAGS_HEADER.to_owned());
     }
     let mirror = service.mirror.as_ref().filter(|mirror| !mirror.split.is_empty());
-    if mirror.is_some() {
-        headers.extend(["content-length", "transfer-encoding"].map(str::to_owned));
-    }
-    headers.sort();
-    headers.dedup();
+    let lengths =
+        ["content-length", "transfer-encoding"].into_iter().filter(|name| mirror.is_some() && !headers.iter().any(|other| other == name));
+    headers.extend(lengths.map(str::to_owned).collect::<Vec<_>>());
     Needs {
         headers,
         method: reads.method || mirror.is_some_and(|mirror| !mirror.unsafe_methods),
