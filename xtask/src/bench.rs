@@ -20,6 +20,6 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     {
         say(format_args!("without wrk the load comes from our own generator ({error:#})"));
     }
-    let built = build::everything(&tools, build::Profile::Release)?;
+    let built = build::testbed(&tools)?;
     Run::new(built.program("shunt-bench")).args(args).envs(built.env.iter().cloned()).show().context("the benchmark")
 }

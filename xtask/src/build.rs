@@ -76,27 +76,33 @@ impl Built {
     }
 }
 
-/// Builds the modules, `shunt` and the testbed's programs.
-pub(crate) fn everything(tools: &Tools, profile: Profile) -> Result<Built> {
-    let mut env = modules(tools)?;
-    programs(&env, profile)?;
+/// Builds the modules, `shunt`, the testbed's programs and all tests, quick to build.
+pub(crate) fn everything(tools: &Tools) -> Result<Built> {
+    let env = modules(tools)?;
+    // The same selection of packages as `cargo test` has: another one would compile the dependencies again with other features.
+    natives(Run::cargo().arg("build")).args(["--bins", "--tests"]).envs(env.iter().cloned()).show()?;
+    Ok(named(tools, env, Profile::Debug))
+}
+
+/// Builds the modules and the testbed's programs, quick to run.
+pub(crate) fn testbed(tools: &Tools) -> Result<Built> {
+    let env = modules(tools)?;
+    Run::cargo().args(["build", "--release", "--package", "shunt-testbed", "--bins"]).show()?;
+    Ok(named(tools, env, Profile::Release))
+}
+
+fn named(tools: &Tools, mut env: Vec<(String, OsString)>, profile: Profile) -> Built {
     let folder = profile.folder();
     for (variable, name) in [("SHUNT_BIN", "shunt"), ("SHUNT_SHOP", "shunt-shop"), ("SHUNT_LEASH", "shunt-leash")] {
-        env.push((variable.to_owned(), folder.join(name).into()));
+        let program = folder.join(name);
+        if program.is_file() {
+            env.push((variable.to_owned(), program.into()));
+        }
     }
     if let Ok(envoy) = &tools.envoy {
         env.push(("SHUNT_ENVOY".to_owned(), envoy.into()));
     }
-    Ok(Built { env, folder })
-}
-
-fn programs(env: &[(String, OsString)], profile: Profile) -> Result<()> {
-    // The same selection of packages as `cargo test` has: another one would compile the dependencies again with other features.
-    let run = natives(Run::cargo().arg("build")).args(profile.flags()).envs(env.iter().cloned());
-    match profile {
-        Profile::Debug => run.args(["--bins", "--tests"]).show(),
-        Profile::Release => run.arg("--bins").show(),
-    }
+    Built { env, folder }
 }
 
 /// All packages but those that exist only as modules.

@@ -11,7 +11,7 @@ pub(crate) fn generate(args: &[String]) -> Result<()> {
         bail!("generate takes no arguments");
     }
     let tools = setup::tools()?;
-    let built = build::everything(&tools, build::Profile::Debug)?;
+    let built = build::everything(&tools)?;
     let run = build::natives(Run::cargo().arg("test")).args(["--exclude", "shunt-e2e", "--exclude", "shunt-testbed", "--no-fail-fast"]);
     run.envs(built.env.iter().cloned()).env("SHUNT_GENERATE", "1").env("INSTA_UPDATE", "always").show()?;
     Run::new("git").args(["status", "--short"]).show()

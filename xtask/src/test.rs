@@ -19,7 +19,7 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
     }
     let start = Instant::now();
     let tools = setup::tools()?;
-    let built = build::everything(&tools, build::Profile::Debug)?;
+    let built = build::everything(&tools)?;
     say(format_args!("built in {} s", start.elapsed().as_secs()));
     let start = Instant::now();
     let mut run = build::natives(Run::cargo().arg("test")).envs(built.env.iter().cloned());

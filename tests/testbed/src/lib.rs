@@ -3,6 +3,7 @@
 //! Nothing here is linked by the product. Everything started here is a child of the caller, listens on loopback on a port
 //! chosen at run time, and is gone when its handle is dropped or its starter dies, however that happens.
 
+pub mod bench;
 pub mod client;
 pub mod control_plane;
 pub mod envoy;
