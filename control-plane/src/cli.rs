@@ -19,6 +19,8 @@ mod show;
 mod status;
 mod table;
 mod target;
+#[cfg(test)]
+mod tests;
 mod text;
 mod verbs;
 mod version;
@@ -48,7 +50,7 @@ const EXAMPLES: &str = "Examples:
 
 /// Progressive delivery for Envoy and Istio.
 #[derive(Debug, Parser)]
-#[command(name = "shunt", bin_name = "shunt", version, about, after_help = EXAMPLES, max_term_width = 120)]
+#[command(name = "shunt", bin_name = "shunt", version, about = "Progressive delivery for Envoy and Istio", after_help = EXAMPLES, max_term_width = 120)]
 struct Cli {
     /// The control plane's API
     #[arg(long, global = true, value_name = "URL", env = "SHUNT_SERVER", default_value = "http://127.0.0.1:18080", hide_env_values = true)]
@@ -75,14 +77,19 @@ enum Command {
     /// Name the version that should be stable: edits `release:` in the manifest
     Release(release::ReleaseArgs),
     /// End the wait of the current step: a pause, or a pass of the analysis that does not come
+    #[command(after_help = verbs::PROMOTE)]
     Promote(verbs::VerbArgs),
     /// Hold a run where it is
+    #[command(after_help = verbs::PAUSE)]
     Pause(verbs::VerbArgs),
     /// End a hold
+    #[command(after_help = verbs::RESUME)]
     Resume(verbs::VerbArgs),
     /// End a run: all keys back to stable, the release is refused
+    #[command(after_help = verbs::ABORT)]
     Abort(verbs::VerbArgs),
     /// Start a refused release again
+    #[command(after_help = verbs::RETRY)]
     Retry(verbs::VerbArgs),
     /// What a Rollout did, when, and why
     History(history::HistoryArgs),
@@ -119,7 +126,8 @@ pub(crate) fn run() -> ExitCode {
             drop(out);
             return report(serve(args).map(|()| Exit::Done));
         }
-        command => runtime(tokio::runtime::Builder::new_current_thread()).and_then(|runtime| runtime.block_on(execute(command, &cli.server, &mut console))),
+        command => runtime(tokio::runtime::Builder::new_current_thread())
+            .and_then(|runtime| runtime.block_on(execute(command, &cli.server, &mut console))),
     };
     report(result)
 }

@@ -148,7 +148,8 @@ impl Client {
         while let Some(inner) = cause.and_then(std::error::Error::source) {
             cause = Some(inner);
         }
-        let text = if error.is_timeout() { "no answer in time".to_owned() } else { cause.map_or_else(|| error.to_string(), ToString::to_string) };
+        let text =
+            if error.is_timeout() { "no answer in time".to_owned() } else { cause.map_or_else(|| error.to_string(), ToString::to_string) };
         ClientError::Unreachable { server: self.server().to_owned(), cause: text }
     }
 }

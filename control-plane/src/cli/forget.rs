@@ -6,10 +6,15 @@ use super::client::Client;
 use super::console::Console;
 use super::exit::Exit;
 
+const EXAMPLES: &str = "Only for a proxy that will never come back: versions it may still send requests to can be taken away afterwards.
+One that does come back is expected again from its first connection on.
+
+Examples:
+  shunt forget edge-2";
+
 /// Which proxy.
 #[derive(Debug, Args)]
-#[command(after_help = "Only for a proxy that will never come back: versions it may still send requests to can be taken away afterwards.\n\
-    One that does come back is expected again from its first connection on.")]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct ForgetArgs {
     /// Its node id, as `shunt proxies` shows it
     #[arg(value_name = "NODE")]

@@ -55,7 +55,7 @@ pub(crate) async fn run(args: &GetArgs, client: &Client, console: &mut Console<'
     let proxies: ProxyList = client.get(&["proxies"]).await?;
     let mut lines = one::tree(&view, &proxies, console.paint, console.now());
     if let Some(history) = &history {
-        lines.push(String::new());
+        lines.extend(one::notes(&view, console.paint));
         lines.push(console.paint.bold("How it came here"));
         lines.extend(transitions::lines(&history.entries, console.paint, &console.zone));
     }

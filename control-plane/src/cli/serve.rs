@@ -5,8 +5,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+const EXAMPLES: &str = "Prints one line of JSON with its addresses when it is ready; the log goes to stderr, RUST_LOG chooses what.
+SIGTERM ends it in order; it may be killed at any moment: the next start goes on where it was.
+
+Examples:
+  shunt serve --config ./rollouts
+  shunt serve --config ./rollouts --data /var/lib/shunt --xds-listen 127.0.0.1:0 --api-listen 127.0.0.1:0";
+
 /// What the control plane is started with.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
     /// Folder with the manifests (*.yaml, *.yml): Rollouts and at most one MeshPolicy. It is watched.
     #[arg(long, value_name = "DIR")]
@@ -32,7 +40,8 @@ pub(crate) struct ServeArgs {
 impl ServeArgs {
     /// The folder for state: as given, or beside the config folder (never in it: its files are watched and versioned).
     pub(crate) fn data(&self) -> PathBuf {
-        self.data.clone().unwrap_or_else(|| beside(&std::path::absolute(&self.config).unwrap_or_else(|_| self.config.clone())))
+        let whole = || self.config.canonicalize().or_else(|_| std::path::absolute(&self.config)).unwrap_or_else(|_| self.config.clone());
+        self.data.clone().unwrap_or_else(|| beside(&whole()))
     }
 }
 

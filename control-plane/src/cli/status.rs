@@ -50,79 +50,64 @@ pub(crate) struct StatusArgs {
 
 /// `shunt status`
 pub(crate) async fn run(args: &StatusArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
-    let view = args.target.view(client).await?;
-    let id = view.id.to_string();
-    let mut seen = Seen { last: None, exit: Exit::Progressing };
-    seen.take(args, &view, console)?;
-    if !args.wait || args.ends(seen.exit) {
-        return finish(seen, args, view, console);
-    }
-    let deadline = Instant::now() + Duration::from_millis(args.timeout.0);
-    let mut view = view;
-    loop {
-        match timeout_at(deadline, next(client, &id, args, &mut seen, &mut view, console)).await {
-            Ok(Ok(())) => return finish(seen, args, view, console),
-            Ok(Err(error)) => return Err(error),
+    let mut followed = Followed { view: args.target.view(client).await?, said: String::new() };
+    followed.say(console)?;
+    if args.wait && !args.ends(&followed.view) {
+        let deadline = Instant::now() + Duration::from_millis(args.timeout.0);
+        match timeout_at(deadline, followed.follow(args, client, console)).await {
+            Ok(ended) => ended?,
             Err(_) => {
-                eprintln!("timed out after {}: {} is {:?}: {}", args.timeout, view.id, view.phase, tame(&view.message));
+                let RolloutView { id, phase, message, .. } = &followed.view;
+                eprintln!("timed out after {}: {id} is {phase:?}: {}", args.timeout, tame(message));
                 return Ok(Exit::TimedOut);
             }
         }
     }
+    if console.format != Format::Text {
+        console.show(&followed.view, |_| Vec::new())?;
+    }
+    Ok(args.exit(&followed.view))
 }
 
-/// Follows it until it has ended.
-async fn next(
-    client: &Client,
-    id: &str,
-    args: &StatusArgs,
-    seen: &mut Seen,
-    view: &mut RolloutView,
-    console: &mut Console<'_>,
-) -> anyhow::Result<()> {
-    loop {
-        if let Ok(mut events) = Events::open(client, Some(id)).await {
-            while let Ok(Some(list)) = events.next().await {
-                let Some(now) = list.rollouts.into_iter().next() else {
-                    anyhow::bail!("{id} is gone: its manifest was deleted");
-                };
-                seen.take(args, &now, console)?;
-                *view = now;
-                if args.ends(seen.exit) {
-                    return Ok(());
+/// A Rollout as last seen, and what was said of it last.
+struct Followed {
+    view: RolloutView,
+    said: String,
+}
+
+impl Followed {
+    /// Until it has ended. A server that goes away is asked again.
+    async fn follow(&mut self, args: &StatusArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<()> {
+        let id = self.view.id.to_string();
+        loop {
+            if let Ok(mut events) = Events::open(client, Some(&id)).await {
+                while let Ok(Some(list)) = events.next().await {
+                    let Some(view) = list.rollouts.into_iter().next() else {
+                        anyhow::bail!("{id} is gone: its manifest was deleted");
+                    };
+                    self.view = view;
+                    self.say(console)?;
+                    if args.ends(&self.view) {
+                        return Ok(());
+                    }
                 }
             }
+            sleep(RECONNECT).await;
         }
-        sleep(RECONNECT).await;
     }
-}
 
-/// What was said last, and how it stands.
-struct Seen {
-    last: Option<String>,
-    exit: Exit,
-}
-
-impl Seen {
-    /// A line whenever something people care about has changed.
-    fn take(&mut self, args: &StatusArgs, view: &RolloutView, console: &mut Console<'_>) -> anyhow::Result<()> {
-        self.exit = args.exit(view);
-        let step = view.step.as_ref().map(|step| format!(" {}/{} {}", step.number, step.of, step.text)).unwrap_or_default();
-        let key = format!("{:?}{step}", view.phase);
-        if console.format == Format::Text && self.last.as_ref() != Some(&key) {
-            console.line(&format!("{} {}{step}: {}", view.id, console.paint.phase(view.phase), tame(&view.message)))?;
+    /// A line whenever phase or step have changed.
+    fn say(&mut self, console: &mut Console<'_>) -> anyhow::Result<()> {
+        let RolloutView { id, phase, message, .. } = &self.view;
+        let step = self.view.step.as_ref().map(|step| format!(" {}/{} {}", step.number, step.of, step.text)).unwrap_or_default();
+        let news = format!("{phase:?}{step}");
+        if console.format == Format::Text && self.said != news {
+            console.line(&format!("{id} {}{step}: {}", console.paint.phase(*phase), tame(message)))?;
             console.out.flush()?;
-            self.last = Some(key);
+            self.said = news;
         }
         Ok(())
     }
-}
-
-fn finish(seen: Seen, _args: &StatusArgs, view: RolloutView, console: &mut Console<'_>) -> anyhow::Result<Exit> {
-    if console.format != Format::Text {
-        console.show(&view, |_| Vec::new())?;
-    }
-    Ok(seen.exit)
 }
 
 impl StatusArgs {
@@ -138,8 +123,8 @@ impl StatusArgs {
         }
     }
 
-    fn ends(&self, exit: Exit) -> bool {
-        match exit {
+    fn ends(&self, view: &RolloutView) -> bool {
+        match self.exit(view) {
             Exit::Done | Exit::Degraded => true,
             Exit::Paused => !self.through_pauses,
             Exit::Wrong | Exit::TimedOut | Exit::Progressing => false,

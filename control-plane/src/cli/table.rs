@@ -28,8 +28,9 @@ impl Table {
     /// The lines, without spaces at their ends.
     pub(crate) fn lines(&self) -> Vec<String> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let widths: Vec<usize> =
-            (0..columns).map(|column| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell)).max().unwrap_or(0)).collect();
+        let widths: Vec<usize> = (0..columns)
+            .map(|column| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell)).max().unwrap_or(0))
+            .collect();
         self.rows.iter().map(|row| self.line(row, &widths)).collect()
     }
 
@@ -57,7 +58,8 @@ mod tests {
         let mut table = Table::new(Paint::Colour, &["NAME", "N"], &[1]);
         table.row([Paint::Colour.good("a"), "10".to_owned()]);
         table.row(["long-name".to_owned(), "7".to_owned()]);
-        let plain: Vec<String> = table.lines().iter().map(|line| line.replace("\u{1b}[1m", "").replace("\u{1b}[32m", "").replace("\u{1b}[0m", "")).collect();
+        let plain: Vec<String> =
+            table.lines().iter().map(|line| line.replace("\u{1b}[1m", "").replace("\u{1b}[32m", "").replace("\u{1b}[0m", "")).collect();
         assert_eq!(plain, ["NAME        N", "a          10", "long-name   7"]);
     }
 

@@ -18,25 +18,22 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
-/// `12 (0.53 %)`: a part and its share of the whole; just the part while it is nothing.
-pub(crate) fn part(part: u64, whole: u64) -> String {
-    if part == 0 || whole == 0 {
-        return count(part);
-    }
-    format!("{} ({})", count(part), percent(part as f64 * 100.0 / whole as f64))
+/// ` (0.53 %)`: which share of the whole a part is; nothing while there is no part.
+pub(crate) fn share_of(part: u64, whole: u64) -> String {
+    if part == 0 || whole == 0 { String::new() } else { format!(" ({})", percent(part as f64 * 100.0 / whole as f64)) }
 }
 
 /// A measured percentage with two significant digits below 10, one decimal above: `0.053 %`, `4.9 %`, `95.1 %`, `100 %`.
 pub(crate) fn percent(percent: f64) -> String {
-    if percent == 0.0 || percent >= 99.95 {
-        format!("{percent:.0} %")
-    } else if percent >= 1.0 {
-        format!("{percent:.1} %")
-    } else if percent >= 0.1 {
-        format!("{percent:.2} %")
-    } else {
-        format!("{percent:.4} %")
-    }
+    let decimals = match percent {
+        0.0 => 0,
+        p if p >= 99.95 => 0,
+        p if p >= 1.0 => 1,
+        p if p >= 0.1 => 2,
+        p if p >= 0.01 => 3,
+        _ => 4,
+    };
+    format!("{percent:.decimals$} %")
 }
 
 /// A weight, exactly as asked.
@@ -75,9 +72,8 @@ mod tests {
     #[test]
     fn numbers() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(part(5, 48), "5 (10.4 %)");
-        assert_eq!(part(0, 48), "0");
-        assert_eq!([0.0, 0.005, 0.53, 4.94, 99.96, 100.0].map(percent), ["0 %", "0.0050 %", "0.53 %", "4.9 %", "100 %", "100 %"]);
+        assert_eq!([share_of(5, 48), share_of(0, 48), share_of(0, 0)], [" (10.4 %)", "", ""]);
+        assert_eq!([0.0, 0.005, 0.0658, 0.53, 4.94, 99.96].map(percent), ["0 %", "0.0050 %", "0.066 %", "0.53 %", "4.9 %", "100 %"]);
     }
 
     #[test]

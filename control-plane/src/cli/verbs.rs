@@ -11,6 +11,35 @@ use super::console::Console;
 use super::exit::Exit;
 use super::target::Target;
 
+/// For `promote --help`.
+pub(super) const PROMOTE: &str = "A proof cannot be skipped: a step waits until the proxies themselves report that they run it.
+
+Examples:
+  shunt promote shop/checkout
+  shunt promote checkout --reason 'looks good' --revision 12     only if nothing has happened since";
+
+/// For `pause --help`.
+pub(super) const PAUSE: &str = "Users keep the version they have. `shunt resume` goes on, `shunt abort` goes back.
+
+Examples:
+  shunt pause shop/checkout --reason 'error budget is spent'";
+
+/// For `resume --help`.
+pub(super) const RESUME: &str = "Examples:
+  shunt resume shop/checkout";
+
+/// For `abort --help`.
+pub(super) const ABORT: &str = "The phase is Degraded until `release:` names another version, or `shunt retry`.
+
+Examples:
+  shunt abort shop/checkout --reason 'wrong prices'";
+
+/// For `retry --help`.
+pub(super) const RETRY: &str = "The strategy starts again at its first step, with other users first.
+
+Examples:
+  shunt retry shop/checkout --reason 'the database is back'";
+
 /// What every verb takes.
 #[derive(Debug, Args)]
 pub(crate) struct VerbArgs {
@@ -47,5 +76,8 @@ pub(crate) fn accept(view: &RolloutView, accepted: &Accepted, console: &mut Cons
 
 /// Who asks, for the journal.
 pub(crate) fn author() -> String {
-    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty())).unwrap_or_else(|| "cli".to_owned())
+    ["USER", "LOGNAME", "USERNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()))
+        .unwrap_or_else(|| "cli".to_owned())
 }

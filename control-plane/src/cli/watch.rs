@@ -52,8 +52,8 @@ pub(crate) async fn run(args: &WatchArgs, client: &Client, console: &mut Console
     }
     loop {
         while let Ok(Some(list)) = events.next().await {
-            if id.is_some() && list.rollouts.is_empty() {
-                console.line("its manifest is gone")?;
+            if list.rollouts.is_empty() && id.is_some() {
+                eprintln!("{} is gone: its manifest was deleted", id.unwrap_or_default());
                 return Ok(Exit::Done);
             }
             show(&list, id.is_some(), client, console).await?;

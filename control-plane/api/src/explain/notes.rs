@@ -1,6 +1,5 @@
 //! What else somebody should know who asks where a request goes.
 
-use shunt_core::explain;
 use shunt_core::observation::Delivery;
 use shunt_filter_core::Request;
 use shunt_filter_core::names::{HEADER_PREFIX, SHADOW_HEADER};
@@ -19,7 +18,7 @@ pub(super) fn on_request(request: &Request) -> Vec<String> {
 
 /// About the Rollout: rules that fall through, where values came from, proxies that are behind, warnings.
 pub(super) fn on_rollout(now: &RolloutNow) -> Vec<String> {
-    let mut notes = explain::notes(&now.plan, &now.state);
+    let mut notes = now.view.notes.clone();
     match &now.view.policy {
         Delivery::Live { .. } => {}
         Delivery::Waiting { behind } => {

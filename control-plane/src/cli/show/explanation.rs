@@ -12,7 +12,8 @@ pub(crate) fn lines(question: &Question, answer: &Explanation, paint: Paint) -> 
         (Some(version), _) => paint.bold(version.as_str()),
         (None, []) => paint.dim("not ours"),
         (None, chances) => {
-            let texts: Vec<String> = chances.iter().map(|chance| format!("{} {} %", paint.bold(chance.version.as_str()), chance.percent)).collect();
+            let texts: Vec<String> =
+                chances.iter().map(|chance| format!("{} {} %", paint.bold(chance.version.as_str()), chance.percent)).collect();
             texts.join(" or ")
         }
     };
@@ -24,7 +25,13 @@ pub(crate) fn lines(question: &Question, answer: &Explanation, paint: Paint) -> 
         fact("rollout", format!("{id}, policy generation {}", answer.generation));
     }
     if answer.version.is_some() {
-        fact("header", answer.route.as_ref().map_or_else(|| "none: the default route gives the same".to_owned(), |route| format!("{ROUTE_HEADER}: {route}")));
+        fact(
+            "header",
+            answer
+                .route
+                .as_ref()
+                .map_or_else(|| "none: the default route gives the same".to_owned(), |route| format!("{ROUTE_HEADER}: {route}")),
+        );
     }
     answer.mirror.iter().for_each(|mirror| fact("copy", format!("to {mirror}")));
     answer.set_cookie.iter().for_each(|cookie| fact("cookie", format!("a new id is set: {}", tame(cookie))));

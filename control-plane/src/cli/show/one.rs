@@ -11,29 +11,36 @@ use super::all::share;
 use super::proxies;
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::{Table, branches};
-use crate::cli::text::{count, part, span, weight};
+use crate::cli::text::{count, share_of, span, weight};
 
 /// The whole tree.
 pub(crate) fn tree(view: &RolloutView, all: &ProxyList, paint: Paint, now: Time) -> Vec<String> {
     let mut lines = head(view, paint, now);
-    section(&mut lines, paint.bold("Versions"), versions(view, paint));
+    section(&mut lines, paint.bold("Versions"), &versions(view, paint));
     if !view.verdicts.is_empty() {
-        section(&mut lines, paint.bold("Analysis"), verdicts(&view.verdicts, paint));
+        section(&mut lines, paint.bold("Analysis"), &verdicts(&view.verdicts, paint));
     }
-    section(&mut lines, paint.bold("Delivery"), delivery(view, paint, now));
+    section(&mut lines, paint.bold("Delivery"), &delivery(view, paint, now));
     let concerned: Vec<&ProxyView> = all.proxies.iter().filter(|proxy| proxy.expected || proxy.connected).collect();
     let heading = format!("{} {}", paint.bold("Proxies"), paint.dim(&format!("policy generation {}", all.generation)));
-    section(&mut lines, heading, proxies::rows(&concerned, all.generation, paint, now));
+    section(&mut lines, heading, &proxies::rows(&concerned, all.generation, paint, now));
     for warning in &view.warnings {
         lines.push(format!("{} {}", paint.attention("warning"), tame(warning)));
     }
     lines
 }
 
-fn section(lines: &mut Vec<String>, heading: String, leaves: Vec<String>) {
+/// What explains its decisions beyond the policy, for `--why`.
+pub(crate) fn notes(view: &RolloutView, paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    section(&mut lines, paint.bold("Notes"), &view.notes.iter().map(|note| tame(note)).collect::<Vec<_>>());
+    lines
+}
+
+fn section(lines: &mut Vec<String>, heading: String, leaves: &[String]) {
     if !leaves.is_empty() {
         lines.push(heading);
-        lines.extend(branches(&leaves));
+        lines.extend(branches(leaves));
     }
 }
 
@@ -51,7 +58,7 @@ fn head(view: &RolloutView, paint: Paint, now: Time) -> Vec<String> {
 }
 
 fn versions(view: &RolloutView, paint: Paint) -> Vec<String> {
-    let mut table = Table::bare(&[2, 4, 6]);
+    let mut table = Table::bare(&[2, 3, 4, 6]);
     for version in &view.versions {
         table.row(version_row(version, paint));
     }
@@ -59,18 +66,15 @@ fn versions(view: &RolloutView, paint: Paint) -> Vec<String> {
 }
 
 fn version_row(version: &VersionView, paint: Paint) -> Vec<String> {
-    let failed = part(version.failed, version.requests);
+    let failed = format!("{} failed{}", count(version.failed), share_of(version.failed, version.requests));
     vec![
         version.name.to_string(),
         role(&version.role, paint),
-        weight(version.weight),
-        paint.dim("asked"),
-        share(version).unwrap_or_else(|| "-".to_owned()),
-        paint.dim("measured"),
-        count(version.requests),
-        paint.dim("requests"),
-        format!("{} failed", if version.failed > 0 { paint.attention(&failed) } else { failed }),
-        format!("{} in flight", count(version.open)),
+        format!("{} {}", weight(version.weight), paint.dim("asked")),
+        format!("{} {}", share(version).unwrap_or_else(|| "nothing".to_owned()), paint.dim("measured")),
+        format!("{} {}", count(version.requests), paint.dim("requests")),
+        if version.failed > 0 { paint.attention(&failed) } else { failed },
+        format!("{} {}", count(version.open), paint.dim("in flight")),
     ]
 }
 
@@ -113,8 +117,8 @@ fn delivery(view: &RolloutView, paint: Paint, now: Time) -> Vec<String> {
 fn come(delivery: &Delivery, paint: Paint, now: Time) -> String {
     match delivery {
         Delivery::Live { since, proxies } => {
-            let (number, verb) = (count(u64::from(*proxies)), if *proxies == 1 { "proxy runs" } else { "proxies run" });
-            format!("{} {number} {verb} it for {}", paint.good("live"), span(now.since(*since)))
+            let (number, noun) = (count(u64::from(*proxies)), if *proxies == 1 { "proxy" } else { "proxies" });
+            format!("{} on {number} {noun} for {}", paint.good("live"), span(now.since(*since)))
         }
         Delivery::Waiting { behind } => format!("{} for {}", paint.busy("waiting"), nodes(behind)),
         Delivery::Rejected { node, error } => format!("{} by {}: {}", paint.bad("rejected"), tame(node), tame(error)),

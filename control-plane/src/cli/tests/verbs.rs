@@ -1,0 +1,196 @@
+//! Verbs against a served API.
+
+use serde_json::Value;
+use shunt_api::{Accepted, Ask, Refusal};
+use shunt_core::status::RolloutView;
+use shunt_core::{Phase, Verb};
+
+use super::server::{Screen, Server, entry, run, run_on};
+use super::views::{degraded, healthy, progressing};
+use crate::cli::exit::Exit;
+
+fn error(result: anyhow::Result<Exit>) -> String {
+    format!("{:#}", result.unwrap_err())
+}
+
+#[tokio::test]
+async fn a_verb_carries_the_revision_that_was_seen() {
+    let mut server = Server::start(vec![healthy(), progressing()]).await;
+    let address = server.address.clone();
+    let line = ["abort", "shop/checkout", "--reason", "looks bad"];
+    let ((text, result), ()) = tokio::join!(run(&address, &line), async {
+        let Some(Ask::Command { rollout, verb, revision, reason, reply, .. }) = server.asks.recv().await else { panic!("a command") };
+        assert_eq!((rollout.to_string().as_str(), verb, revision, reason.as_str()), ("shop/checkout", Verb::Abort, Some(12), "looks bad"));
+        reply.send(Ok(Accepted { revision: 13, message: "aborted by ada: looks bad".to_owned() })).unwrap();
+    });
+    assert_eq!(result.unwrap(), Exit::Done);
+    assert_eq!(text, "shop/checkout: aborted by ada: looks bad (revision 13)\n");
+}
+
+#[tokio::test]
+async fn refusals_reach_the_user() {
+    let mut server = Server::start(vec![progressing()]).await;
+    let address = server.address.clone();
+    let ((text, result), ()) = tokio::join!(run(&address, &["resume", "checkout", "--revision", "9"]), async {
+        let Some(Ask::Command { revision: Some(9), reply, .. }) = server.asks.recv().await else { panic!("a command of revision 9") };
+        reply.send(Err(Refusal::NotNow("it is not held; `promote` ends the wait of a step".to_owned()))).unwrap();
+    });
+    assert_eq!((text.as_str(), error(result).as_str()), ("", "it is not held; `promote` ends the wait of a step"));
+}
+
+#[tokio::test]
+async fn a_release_is_handed_on() {
+    let mut server = Server::start(vec![progressing()]).await;
+    let address = server.address.clone();
+    let ((text, result), ()) = tokio::join!(run(&address, &["release", "checkout", "v3", "-o", "json"]), async {
+        let Some(Ask::Release { version, reply, .. }) = server.asks.recv().await else { panic!("a release") };
+        assert_eq!(version.as_str(), "v3");
+        reply.send(Ok(Accepted { revision: 12, message: "shop.yaml:9 says v3".to_owned() })).unwrap();
+    });
+    result.unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["message"], "shop.yaml:9 says v3");
+}
+
+#[tokio::test]
+async fn names_without_a_namespace() {
+    let server = Server::start(vec![healthy(), progressing(), degraded()]).await;
+    let (text, _) = run(&server.address, &["status", "search"]).await;
+    assert!(text.starts_with("shop/search Degraded"), "{text}");
+    let (_, result) = run(&server.address, &["status", "checkout"]).await;
+    let words = error(result);
+    assert!(words.contains("blog/checkout") && words.contains("shop/checkout") && words.contains("several namespaces"), "{words}");
+    for name in ["chekcout", "shop/chekcout"] {
+        let (_, result) = run(&server.address, &["get", name]).await;
+        let words = error(result);
+        assert!(words.starts_with(&format!("there is no Rollout {name}\nKnown: blog/checkout, ")), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_there() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let words = error(run(&address, &["get"]).await.1);
+    assert!(words.starts_with(&format!("no control plane answers at http://{address} (")), "{words}");
+    assert!(words.contains("shunt serve --config DIR") && words.contains("SHUNT_SERVER"), "{words}");
+    let words = error(run("", &["get"]).await.1);
+    assert!(words.contains("write for example http://127.0.0.1:18080"), "{words}");
+}
+
+#[tokio::test]
+async fn somebody_else_there() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new()).await });
+    let words = error(run(&address, &["get"]).await.1);
+    assert!(words.contains("not Shunt's API"), "{words}");
+}
+
+#[tokio::test]
+async fn one_with_its_history() {
+    let mut server = Server::start(vec![progressing()]).await;
+    let address = server.address.clone();
+    let ((text, result), ()) = tokio::join!(run(&address, &["get", "checkout", "--why"]), async {
+        let Some(Ask::History { limit: 8, reply, .. }) = server.asks.recv().await else { panic!("a history") };
+        reply.send(Ok(vec![entry(11, "setWeight 5 % is proved")])).unwrap();
+    });
+    result.unwrap();
+    assert!(text.starts_with("shop/checkout  Progressing  step 2/5 pause 10m for 3m12s\n"), "{text}");
+    assert!(text.ends_with("How it came here\n2026-11-21 10:00:15  11  setWeight 5 % is proved\n"), "{text}");
+}
+
+#[tokio::test]
+async fn programs_get_what_the_api_says() {
+    let server = Server::start(vec![progressing()]).await;
+    let (json, _) = run(&server.address, &["get", "checkout", "-o", "json"]).await;
+    assert_eq!(serde_json::from_str::<RolloutView>(&json).unwrap(), progressing());
+    let (yaml, _) = run(&server.address, &["get", "checkout", "-o", "yaml"]).await;
+    assert_eq!(serde_saphyr::from_str::<RolloutView>(&yaml).unwrap(), progressing());
+}
+
+#[tokio::test]
+async fn a_proxy_is_forgotten() {
+    let mut server = Server::start(Vec::new()).await;
+    let address = server.address.clone();
+    let ((text, result), ()) = tokio::join!(run(&address, &["forget", "a/b c%"]), async {
+        let Some(Ask::Forget { node, reply }) = server.asks.recv().await else { panic!("a proxy") };
+        reply.send(if node == "a/b c%" { Ok(()) } else { Err(Refusal::UnknownProxy(node)) }).unwrap();
+    });
+    assert_eq!(result.unwrap(), Exit::Done);
+    assert_eq!(text, "a/b c% is not waited for any more\n");
+}
+
+fn phase(phase: Phase) -> RolloutView {
+    RolloutView { phase, ..progressing() }
+}
+
+/// What `release:` names is stable.
+fn promoted() -> RolloutView {
+    RolloutView { stable: "v2".parse().unwrap(), step: None, ..phase(Phase::Healthy) }
+}
+
+#[tokio::test]
+async fn status_is_an_exit_code() {
+    let cases = [
+        (promoted(), Exit::Done),
+        (phase(Phase::Degraded), Exit::Degraded),
+        (phase(Phase::Paused), Exit::Paused),
+        (phase(Phase::Progressing), Exit::Progressing),
+        // `release:` was changed and the run has not begun.
+        (phase(Phase::Healthy), Exit::Progressing),
+    ];
+    for (view, expected) in cases {
+        let server = Server::start(vec![view.clone()]).await;
+        assert_eq!(run(&server.address, &["status", "checkout"]).await.1.unwrap(), expected, "{:?}", view.phase);
+    }
+    let server = Server::start(vec![promoted()]).await;
+    assert_eq!(run(&server.address, &["status", "checkout", "--release", "v3"]).await.1.unwrap(), Exit::Progressing);
+}
+
+#[tokio::test]
+async fn status_waits_also_through_a_restart() {
+    let server = Server::start(vec![phase(Phase::Healthy)]).await;
+    let (screen, address) = (Screen::default(), server.address.clone());
+    let restarts = async {
+        screen.until("shop/checkout Healthy 2/5").await;
+        server.show(vec![progressing()]);
+        screen.until("shop/checkout Progressing 2/5").await;
+        server.stop().await;
+        Server::start_at(&address, vec![promoted()]).await
+    };
+    let line = ["status", "checkout", "--wait", "--timeout", "20s"];
+    let (result, _again) = tokio::join!(run_on(&screen, &address, &line), restarts);
+    assert_eq!(result.unwrap(), Exit::Done, "{}", screen.text());
+    assert!(screen.text().lines().last().unwrap().starts_with("shop/checkout Healthy:"), "{}", screen.text());
+}
+
+#[tokio::test]
+async fn waiting_ends_in_time_and_for_people() {
+    let server = Server::start(vec![progressing()]).await;
+    let (_, result) = run(&server.address, &["status", "checkout", "--wait", "--timeout", "50ms"]).await;
+    assert_eq!(result.unwrap(), Exit::TimedOut);
+    server.show(vec![phase(Phase::Paused)]);
+    let (_, result) = run(&server.address, &["status", "checkout", "--wait"]).await;
+    assert_eq!(result.unwrap(), Exit::Paused);
+    let (_, result) = run(&server.address, &["status", "checkout", "--wait", "--through-pauses", "--timeout", "50ms"]).await;
+    assert_eq!(result.unwrap(), Exit::TimedOut);
+}
+
+#[tokio::test]
+async fn watch_follows_until_it_is_gone() {
+    let server = Server::start(vec![progressing()]).await;
+    let (screen, address) = (Screen::default(), server.address.clone());
+    let changes = async {
+        screen.until("\"revision\":12").await;
+        server.show(vec![RolloutView { revision: 13, ..progressing() }]);
+        screen.until("\"revision\":13").await;
+        server.show(vec![degraded()]);
+    };
+    let (result, ()) = tokio::join!(run_on(&screen, &address, &["watch", "checkout", "-o", "json"]), changes);
+    assert_eq!(result.unwrap(), Exit::Done);
+    let text = screen.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "one line for each state: {text}");
+    assert!(lines.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{text}");
+}

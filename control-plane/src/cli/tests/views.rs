@@ -1,0 +1,85 @@
+//! Views made by hand.
+
+use serde_json::json;
+use shunt_api::proxies::ProxyList;
+use shunt_api::rollouts::RolloutList;
+use shunt_core::Time;
+use shunt_core::status::RolloutView;
+
+/// 2026-11-21 10:00:15 UTC.
+pub(super) const NOW: Time = Time(1_795_255_215_000);
+
+fn before(millis: u64) -> u64 {
+    NOW.0 - millis
+}
+
+/// A canary in its second step, with one slow proxy.
+pub(super) fn progressing() -> RolloutView {
+    serde_json::from_value(json!({
+        "id": "shop/checkout", "phase": "Progressing", "message": "4m of the pause are left", "revision": 12, "attempt": 2,
+        "stable": "v1", "release": "v2", "candidate": "v2",
+        "step": {"number": 2, "of": 5, "text": "pause 10m", "since": before(192_000)},
+        "versions": [
+            {"name": "v1", "role": "stable", "weight": 95, "share": 95.06, "requests": 18_233, "failed": 12, "open": 4},
+            {"name": "v2", "role": "candidate", "weight": 5, "share": 4.94, "requests": 948, "failed": 5, "open": 0},
+        ],
+        "verdicts": [
+            {"metric": "errors", "outcome": "NeedMoreData", "value": "5/948 (0.53 %)", "baseline": "12/18233 (0.07 %)",
+             "samples": 948, "threshold": "E >= 400", "message": "E is 31"},
+            {"metric": "slow", "outcome": "Pass", "value": "p99 120ms", "baseline": "", "samples": 948,
+             "threshold": "<= 300ms", "message": "p99 of 948 requests is at most 200ms"},
+        ],
+        "policy": {"Live": {"since": before(190_000), "proxies": 1}},
+        "routes": {"Waiting": {"behind": ["edge-2"]}},
+        "misrouted": 3, "warnings": ["edge-2 has not reported for 31s"], "notes": ["spec.key comes from the MeshPolicy"], "at": NOW,
+    }))
+    .unwrap()
+}
+
+/// Refused by the analysis.
+pub(super) fn degraded() -> RolloutView {
+    let reason = "v2 was refused: v2 failed 5/48 (10.4 %), v1 0/912; 31 users saw v2; all on v1";
+    RolloutView {
+        id: "shop/search".parse().unwrap(),
+        phase: shunt_core::Phase::Degraded,
+        message: reason.to_owned(),
+        candidate: None,
+        step: None,
+        verdicts: Vec::new(),
+        misrouted: 0,
+        warnings: Vec::new(),
+        ..progressing()
+    }
+}
+
+/// At rest, without any traffic yet.
+pub(super) fn healthy() -> RolloutView {
+    serde_json::from_value(json!({
+        "id": "blog/checkout", "phase": "Healthy", "message": "v7 is stable", "revision": 1, "attempt": 0,
+        "stable": "v7", "release": "v7", "candidate": null, "step": null,
+        "versions": [{"name": "v7", "role": "stable", "weight": 100, "share": null, "requests": 0, "failed": 0, "open": 0}],
+        "verdicts": [],
+        "policy": {"Unknown": {"since": before(65_000)}},
+        "routes": {"Rejected": {"node": "edge-1", "error": "no such cluster"}},
+        "misrouted": 0, "warnings": [], "notes": [], "at": NOW,
+    }))
+    .unwrap()
+}
+
+/// All of them, and a manifest that is wrong.
+pub(super) fn list() -> RolloutList {
+    let problems = json!([{"file": "cart.yaml", "line": 7, "column": 3, "path": "spec.release", "message": "is v9: write one of v1, v2",
+                           "rollout": "shop/cart"}]);
+    RolloutList { rollouts: vec![healthy(), progressing(), degraded()], problems: serde_json::from_value(problems).unwrap() }
+}
+
+/// One proxy that is well, one that is slow and refuses, one that left.
+pub(super) fn proxies() -> ProxyList {
+    serde_json::from_value(json!({"generation": 41, "proxies": [
+        {"node": "edge-1", "connected": true, "expected": true, "generation": 41, "vms": 3, "lastReport": before(400), "silent": false, "rejected": []},
+        {"node": "edge-2", "connected": true, "expected": true, "generation": 39, "vms": 3, "lastReport": before(31_000), "silent": true,
+         "rejected": [{"kind": "extensions", "error": "Unable to create Wasm plugin shunt"}]},
+        {"node": "old", "connected": false, "expected": false, "generation": null, "vms": 0, "lastReport": null, "silent": true, "rejected": []},
+    ]}))
+    .unwrap()
+}
