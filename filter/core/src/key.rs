@@ -21,13 +21,13 @@ pub(crate) struct Chain {
 
 #[derive(Debug, Clone)]
 struct Source {
-    from: From,
+    from: Place,
     /// For people: `cookie shunt-id`.
     label: String,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum From {
+enum Place {
     Cookie(CookieAt),
     Header(HeaderAt),
     Query(QueryAt),
@@ -53,9 +53,9 @@ impl Chain {
         for (index, source) in raw.iter().enumerate() {
             let at = at.index(index);
             let (from, label) = match (&source.cookie, &source.header, &source.query) {
-                (Some(name), None, None) => (From::Cookie(fields.cookie(name, &at.field("cookie"))?), format!("cookie {name}")),
-                (None, Some(name), None) => (From::Header(fields.header(name, &at.field("header"))?), format!("header {name}")),
-                (None, None, Some(name)) => (From::Query(fields.query(name, &at.field("query"))?), format!("query parameter {name}")),
+                (Some(name), None, None) => (Place::Cookie(fields.cookie(name, &at.field("cookie"))?), format!("cookie {name}")),
+                (None, Some(name), None) => (Place::Header(fields.header(name, &at.field("header"))?), format!("header {name}")),
+                (None, None, Some(name)) => (Place::Query(fields.query(name, &at.field("query"))?), format!("query parameter {name}")),
                 _ => return Err(at.wrong(Problem::OneOf("cookie, header, query"))),
             };
             chain.sources.push(Source { from, label });
@@ -80,7 +80,7 @@ impl Chain {
 
     /// True when a query parameter may be the key.
     pub(crate) fn reads_query(&self) -> bool {
-        self.sources.iter().any(|source| matches!(source.from, From::Query(_)))
+        self.sources.iter().any(|source| matches!(source.from, Place::Query(_)))
     }
 }
 
@@ -194,9 +194,9 @@ impl<'r, 'q> Keys<'r, 'q> {
 
     fn read(&self, source: &Source) -> Option<&'q [u8]> {
         let value = match source.from {
-            From::Cookie(at) => self.values.cookie(at),
-            From::Header(at) => self.values.header(at),
-            From::Query(at) => self.values.query(at),
+            Place::Cookie(at) => self.values.cookie(at),
+            Place::Header(at) => self.values.header(at),
+            Place::Query(at) => self.values.query(at),
         };
         value.filter(|value| !value.is_empty() && value.len() <= limits::VALUE)
     }
