@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use crate::standalone::{ContributionRecord, PolicyRecord};
 use contribution::{Contribution, hash};
-pub(crate) use contribution::{Proofs, RoutesProof};
+pub(crate) use contribution::{PolicyProof, Proofs, RoutesProof};
 
 /// Number of a publication, as the proxies' server counts them; anew in each process.
 pub(crate) type Sequence = u64;

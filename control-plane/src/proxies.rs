@@ -15,7 +15,7 @@ use shunt_filter_core::report::Report;
 use shunt_xds::resource::Kind;
 use shunt_xds::{Fleet, NodeStatus};
 
-use crate::board::{RoutesProof, Sequence};
+use crate::board::{PolicyProof, RoutesProof, Sequence};
 use crate::standalone::{Database, StoreError};
 use heal::Healer;
 
@@ -108,39 +108,36 @@ impl Proxies {
         self.connected().map(|status| status.acked_world).min()
     }
 
-    /// How far a generation has come among proxies that reported lately.
-    pub(crate) fn policy(&self, generation: u64, now: Time) -> Delivery {
-        self.or_rejected(self.reports.delivery(generation, &self.expected, now), |kind| kind == Kind::Extension)
+    /// How far a service has come among proxies that reported lately. Whoever refuses it disproves it, whatever others report.
+    pub(crate) fn policy(&self, proof: PolicyProof, now: Time) -> Delivery {
+        self.rejected(proof.sequence).unwrap_or_else(|| self.reports.delivery(proof.generation, &self.expected, now))
     }
 
-    /// How far a generation has come among all that are not gone.
-    pub(crate) fn everywhere(&self, generation: u64, now: Time) -> Delivery {
-        self.or_rejected(self.reports.everywhere(generation, &self.expected, now), |kind| kind == Kind::Extension)
+    /// How far a service has come among all that are not gone.
+    pub(crate) fn everywhere(&self, proof: PolicyProof, now: Time) -> Delivery {
+        self.rejected(proof.sequence).unwrap_or_else(|| self.reports.everywhere(proof.generation, &self.expected, now))
     }
 
     /// How far routes have come.
     pub(crate) fn routes(&self, proof: RoutesProof, now: Time) -> Delivery {
-        let delivery = match proof {
+        let (sequence, generation) = match proof {
             RoutesProof::None => {
                 return Delivery::Live { since: Time::default(), proxies: u32::try_from(self.expected.len()).unwrap_or(u32::MAX) };
             }
             // Nobody can have reported a generation that is yet to be pushed.
-            RoutesProof::Acknowledge(sequence) => {
-                self.unacknowledged(sequence).unwrap_or_else(|| self.reports.delivery(u64::MAX, &self.expected, now))
-            }
-            RoutesProof::Report(sequence, generation) => {
-                self.unacknowledged(sequence).unwrap_or_else(|| self.reports.delivery(generation, &self.expected, now))
-            }
+            RoutesProof::Acknowledge(sequence) => (sequence, u64::MAX),
+            RoutesProof::Report(sequence, generation) => (sequence, generation),
         };
-        self.or_rejected(delivery, |kind| kind != Kind::Extension)
+        let refused = self.rejected(sequence).or_else(|| self.unacknowledged(sequence));
+        refused.unwrap_or_else(|| self.reports.delivery(generation, &self.expected, now))
     }
 
-    fn connected(&self) -> impl Iterator<Item = &NodeStatus> {
-        self.nodes.values().filter(|status| status.connected)
-    }
-
-    fn is_connected(&self, node: &str) -> bool {
-        self.nodes.get(node).is_some_and(|status| status.connected)
+    /// Some connected proxy refuses what was published as this sequence, or later.
+    fn rejected(&self, sequence: Sequence) -> Option<Delivery> {
+        let mut refused =
+            self.connected().filter(|status| status.acked_world < sequence).filter_map(|status| Some((status, status.nack.as_ref()?)));
+        let (status, nack) = refused.next()?;
+        Some(Delivery::Rejected { node: status.node.clone(), error: format!("{}: {}", kind(&nack.type_url), nack.error) })
     }
 
     fn unacknowledged(&self, sequence: Sequence) -> Option<Delivery> {
@@ -149,17 +146,12 @@ impl Proxies {
         (!behind.is_empty()).then_some(Delivery::Waiting { behind })
     }
 
-    /// What is not there yet is rejected, when a proxy says so.
-    fn or_rejected(&self, delivery: Delivery, about: impl Fn(Kind) -> bool) -> Delivery {
-        if matches!(delivery, Delivery::Live { .. }) {
-            return delivery;
-        }
-        let refused = self.connected().filter_map(|status| Some((&status.node, status.nack.as_ref()?)));
-        let mut refused = refused.filter(|(_, nack)| Kind::of(&nack.type_url).is_none_or(&about));
-        match refused.next() {
-            Some((node, nack)) => Delivery::Rejected { node: node.clone(), error: nack.error.clone() },
-            None => delivery,
-        }
+    fn connected(&self) -> impl Iterator<Item = &NodeStatus> {
+        self.nodes.values().filter(|status| status.connected)
+    }
+
+    fn is_connected(&self, node: &str) -> bool {
+        self.nodes.get(node).is_some_and(|status| status.connected)
     }
 
     /// Why a push is wanted that changes nothing: a VM of some connected proxy is dead, and any push replaces it.

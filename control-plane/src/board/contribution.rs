@@ -17,17 +17,27 @@ pub(super) struct Contribution {
     routes: String,
     /// None: not recorded yet.
     pub(super) recorded: Option<ContributionRecord>,
-    /// The routes that this process published last, by their hash, and their sequence.
-    shown: Option<(String, Sequence)>,
+    /// What this process published last, by its hash, and its sequence.
+    service_shown: Option<(String, Sequence)>,
+    routes_shown: Option<(String, Sequence)>,
 }
 
 /// What proves one Rollout's contribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Proofs {
-    /// Reports of this generation, or a later one, prove its service.
-    pub(crate) policy: u64,
-    /// And its routes.
+    /// Its service.
+    pub(crate) policy: PolicyProof,
+    /// Its routes.
     pub(crate) routes: RoutesProof,
+}
+
+/// What proves one Rollout's service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PolicyProof {
+    /// Reports of this generation, or a later one.
+    pub(crate) generation: u64,
+    /// Whoever refuses what was published as this sequence, or later, disproves it.
+    pub(crate) sequence: Sequence,
 }
 
 /// What proves one Rollout's routes.
@@ -44,7 +54,7 @@ pub(crate) enum RoutesProof {
 impl Contribution {
     pub(super) fn new(desired: Desired, recorded: Option<ContributionRecord>) -> Self {
         let (service, routes) = hashes(&desired);
-        Self { desired, service, routes, recorded, shown: None }
+        Self { desired, service, routes, recorded, service_shown: None, routes_shown: None }
     }
 
     /// True when it wants something else than before.
@@ -71,10 +81,13 @@ impl Contribution {
         }
     }
 
-    /// Everything wanted is part of what was published just now, whose routes have this sequence.
+    /// Everything wanted is part of what was published just now as this sequence.
     pub(super) fn published(&mut self, sequence: Sequence) {
-        if self.sequence().is_none() {
-            self.shown = Some((self.routes.clone(), sequence));
+        if sequence_of(&self.service, &self.service_shown).is_none() {
+            self.service_shown = Some((self.service.clone(), sequence));
+        }
+        if sequence_of(&self.routes, &self.routes_shown).is_none() {
+            self.routes_shown = Some((self.routes.clone(), sequence));
         }
     }
 
@@ -87,22 +100,24 @@ impl Contribution {
     /// None while what is wanted is not published.
     pub(super) fn proofs(&self) -> Option<Proofs> {
         let recorded = self.recorded.as_ref().filter(|recorded| recorded.service == self.service && recorded.routes == self.routes)?;
+        let sequence = sequence_of(&self.routes, &self.routes_shown)?;
         let routes = match recorded.proof {
             _ if self.routes == NOTHING => RoutesProof::None,
-            Some(generation) => RoutesProof::Report(self.sequence()?, generation),
-            None => RoutesProof::Acknowledge(self.sequence()?),
+            Some(generation) => RoutesProof::Report(sequence, generation),
+            None => RoutesProof::Acknowledge(sequence),
         };
-        Some(Proofs { policy: recorded.generation, routes })
-    }
-
-    /// Of the routes as wanted now; none: not published by this process.
-    fn sequence(&self) -> Option<Sequence> {
-        self.shown.as_ref().filter(|(routes, _)| *routes == self.routes).map(|(_, sequence)| *sequence)
+        let policy = PolicyProof { generation: recorded.generation, sequence: sequence_of(&self.service, &self.service_shown)? };
+        Some(Proofs { policy, routes })
     }
 
     fn is_acknowledged(&self, everywhere: Option<Sequence>) -> bool {
-        self.sequence().is_some_and(|own| everywhere.is_some_and(|all| own <= all))
+        sequence_of(&self.routes, &self.routes_shown).is_some_and(|own| everywhere.is_some_and(|all| own <= all))
     }
+}
+
+/// The sequence of what is wanted now; none: this process has not published it.
+fn sequence_of(wanted: &str, shown: &Option<(String, Sequence)>) -> Option<Sequence> {
+    shown.as_ref().filter(|(shown, _)| shown == wanted).map(|(_, sequence)| *sequence)
 }
 
 fn hashes(desired: &Desired) -> (String, String) {

@@ -121,7 +121,7 @@ fn a_restart_publishes_the_same_bytes_and_keeps_proofs() {
     outside.step(&mut board, &around(Some(0)));
     outside.step(&mut board, &around(Some(1)));
     let before = board.proofs(&id(1)).unwrap();
-    assert_eq!(before, Proofs { policy: 1, routes: RoutesProof::Report(1, 2) });
+    assert_eq!(before, Proofs { policy: PolicyProof { generation: 1, sequence: 1 }, routes: RoutesProof::Report(1, 2) });
 
     let mut board = outside.restart([id(1)]);
     board.contribute(&id(1), desired(1, Some(1), Some(1)));
@@ -180,7 +180,11 @@ fn a_store_older_than_the_proxies_goes_on_above_them() {
     let late = Circumstances { highest: 900, ..around(Some(1)) };
     let publication = outside.step(&mut board, &late).unwrap();
     assert_eq!(publication.policy.generation, 901);
-    assert_eq!(board.proofs(&id(1)), Some(Proofs { policy: 901, routes: RoutesProof::Report(1, 901) }), "old reports prove nothing");
+    assert_eq!(
+        board.proofs(&id(1)),
+        Some(Proofs { policy: PolicyProof { generation: 901, sequence: 1 }, routes: RoutesProof::Report(1, 901) }),
+        "old reports prove nothing"
+    );
 }
 
 #[test]
@@ -190,7 +194,7 @@ fn a_dead_worker_gets_one_push() {
     outside.step(&mut board, &around(None));
     let publication = outside.step(&mut board, &Circumstances { heal: Some("a worker went silent"), ..around(None) }).unwrap();
     assert_eq!((publication.policy.generation, publication.why.as_str()), (2, "a worker went silent"));
-    assert_eq!(board.proofs(&id(1)).unwrap().policy, 1, "what was proved stays proved");
+    assert_eq!(board.proofs(&id(1)).unwrap().policy.generation, 1, "what was proved stays proved");
 }
 
 #[test]
@@ -277,10 +281,10 @@ proptest! {
             let newest: RoutingPolicy = serde_json::from_str(&outside.pushed[&outside.policy.generation]).unwrap();
             for (id, desired) in &wanted {
                 let proofs = board.proofs(id).expect("published");
-                prop_assert!(proofs.policy <= outside.policy.generation);
+                prop_assert!(proofs.policy.generation <= outside.policy.generation);
                 let carries = |policy: &RoutingPolicy| policy.services.iter().find(|service| service.name == *id) == desired.service.as_ref();
                 prop_assert!(carries(&newest));
-                for bytes in outside.pushed.range(proofs.policy.max(1)..).map(|(_, bytes)| bytes) {
+                for bytes in outside.pushed.range(proofs.policy.generation.max(1)..).map(|(_, bytes)| bytes) {
                     prop_assert!(carries(&serde_json::from_str(bytes).unwrap()), "a generation above the proof has another service");
                 }
                 if let RoutesProof::Report(sequence, generation) = proofs.routes {
