@@ -93,7 +93,9 @@ async fn serve(listener: TcpListener, book: Arc<Book>) {
         let book = Arc::clone(&book);
         connections.spawn(async move {
             let service = service_fn(move |request| receive(Arc::clone(&book), request));
-            let builder = auto::Builder::new(TokioExecutor::new());
+            let mut builder = auto::Builder::new(TokioExecutor::new());
+            // A stopping Envoy sends its last report and closes at once; without this the report would go with the connection.
+            builder.http1().half_close(true);
             // A broken connection: the filter posts again by itself.
             let _ = builder.serve_connection(TokioIo::new(stream), service).await;
         });
