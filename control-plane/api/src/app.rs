@@ -157,7 +157,7 @@ pub enum Refusal {
         known: Vec<VersionName>,
     },
     /// There is no such proxy (404).
-    #[error("no proxy {0} is known: `shunt proxies` lists them")]
+    #[error("no proxy {0} is known")]
     UnknownProxy(String),
     /// The author saw an older revision (409).
     #[error("the command names revision {seen}, but it is at {now} by now: look again, then decide")]

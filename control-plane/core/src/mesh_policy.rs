@@ -14,7 +14,7 @@ use crate::rollout::HealthSpec;
 use crate::time::Span;
 pub use limits::{Limits, Prohibition};
 pub use overrides::OverrideSpec;
-pub(crate) use settle::{Bound, Settle};
+pub(crate) use settle::{BUILT_IN, Bound, Settle};
 
 /// The mesh policy: at most one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -108,6 +108,9 @@ fn check(texts: &[(String, String)]) -> Findings {
         }
         found.warnings.extend(lint::lint(document, plan));
     }
+    for list in [&mut found.errors, &mut found.warnings] {
+        list.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    }
     found.rollouts = compiled.into_iter().map(|(_, plan)| plan.id).filter(|id| !conflicted.contains_key(id)).collect();
     found
 }

@@ -1,6 +1,7 @@
 //! The command line: its arguments, its pictures, and its verbs against a served API.
 
 mod arguments;
+mod offline;
 mod pictures;
 mod server;
 mod verbs;

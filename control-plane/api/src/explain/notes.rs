@@ -1,5 +1,6 @@
 //! What else somebody should know who asks where a request goes.
 
+use shunt_core::explain;
 use shunt_core::observation::Delivery;
 use shunt_filter_core::Request;
 use shunt_filter_core::names::{HEADER_PREFIX, SHADOW_HEADER};
@@ -18,7 +19,8 @@ pub(super) fn on_request(request: &Request) -> Vec<String> {
 
 /// About the Rollout: rules that fall through, where values came from, proxies that are behind, warnings.
 pub(super) fn on_rollout(now: &RolloutNow) -> Vec<String> {
-    let mut notes = now.view.notes.clone();
+    let mut notes = explain::falling_rules(&now.plan, &now.state);
+    notes.extend(explain::request_sources(&now.plan));
     match &now.view.policy {
         Delivery::Live { .. } => {}
         Delivery::Waiting { behind } => {

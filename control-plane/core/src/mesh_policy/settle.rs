@@ -51,6 +51,9 @@ impl<T: PartialOrd + Copy> Bound<T> {
     }
 }
 
+/// The source of values that neither a Rollout nor the mesh policy says.
+pub(crate) const BUILT_IN: &str = "default";
+
 /// Settles values one by one and records where each came from.
 pub(crate) struct Settle<'a> {
     mesh: Option<&'a MeshPolicy>,
@@ -71,7 +74,7 @@ impl<'a> Settle<'a> {
 
     /// The source is Shunt itself.
     pub(crate) fn built_in(&mut self, path: &str) {
-        self.sources.insert(path.to_owned(), "default".to_owned());
+        self.sources.insert(path.to_owned(), BUILT_IN.to_owned());
     }
 
     /// The value of `spec.<field>` that holds, without limits.

@@ -2,10 +2,11 @@
 
 use shunt_api::ProxyView;
 use shunt_api::proxies::ProxyList;
-use shunt_core::Time;
+
 use shunt_core::analysis::Verdict;
 use shunt_core::observation::Delivery;
 use shunt_core::status::{RolloutView, VersionView};
+use shunt_core::{Span, Time};
 
 use super::all::share;
 use super::proxies;
@@ -87,20 +88,14 @@ fn role(role: &str, paint: Paint) -> String {
     }
 }
 
-/// One line per metric: what was measured, beside what, and what would fail it.
+/// One line per metric: its sentence with all numbers, and its limit.
 fn verdicts(verdicts: &[Verdict], paint: Paint) -> Vec<String> {
     let mut table = Table::bare(&[]);
     for verdict in verdicts {
-        let baseline = if verdict.baseline.is_empty() { String::new() } else { format!("stable {}", verdict.baseline) };
-        table.row([
-            verdict.metric.clone(),
-            paint.outcome(verdict.outcome),
-            verdict.value.clone(),
-            baseline,
-            format!("{} samples", count(verdict.samples)),
-            if verdict.threshold.is_empty() { String::new() } else { format!("limit {}", verdict.threshold) },
-            paint.dim(&tame(&verdict.message)),
-        ]);
+        let name = format!("{}: ", verdict.metric);
+        let sentence = verdict.message.strip_prefix(&name).unwrap_or(&verdict.message);
+        let limit = if verdict.threshold.is_empty() { String::new() } else { paint.dim(&format!("(limit {})", verdict.threshold)) };
+        table.row([verdict.metric.clone(), paint.outcome(verdict.outcome), format!("{} {limit}", tame(sentence))]);
     }
     table.lines()
 }
@@ -123,7 +118,8 @@ fn come(delivery: &Delivery, paint: Paint, now: Time) -> String {
         Delivery::Waiting { behind } => format!("{} for {}", paint.busy("waiting"), nodes(behind)),
         Delivery::Rejected { node, error } => format!("{} by {}: {}", paint.bad("rejected"), tame(node), tame(error)),
         Delivery::Unknown { since } => {
-            format!("{} for {}: no proxy has reported, so nothing can be proved", paint.attention("unknown"), span(now.since(*since)))
+            let age = Some(now.since(*since)).filter(|age| *age >= Span::seconds(1)).map(|age| format!(" for {}", span(age)));
+            format!("{}{}: no proxy has reported, so nothing can be proved", paint.attention("unknown"), age.unwrap_or_default())
         }
     }
 }

@@ -194,3 +194,21 @@ async fn watch_follows_until_it_is_gone() {
     assert_eq!(lines.len(), 2, "one line for each state: {text}");
     assert!(lines.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{text}");
 }
+
+/// Numbers change all the time; a log of them helps nobody.
+#[tokio::test]
+async fn watch_prints_transitions_where_nobody_looks() {
+    let server = Server::start(vec![healthy(), progressing()]).await;
+    let (screen, address) = (Screen::default(), server.address.clone());
+    let changes = async {
+        screen.until("shop/checkout Progressing 2/5 pause 10m").await;
+        server.show(vec![healthy(), RolloutView { message: "3m of the pause are left".to_owned(), ..progressing() }]);
+        server.show(vec![healthy(), RolloutView { revision: 13, phase: Phase::Paused, ..progressing() }]);
+        screen.until("Paused").await;
+    };
+    tokio::select! {
+        result = run_on(&screen, &address, &["watch"]) => panic!("watch ended: {result:?}"),
+        () = changes => {}
+    }
+    insta::assert_snapshot!(screen.text());
+}

@@ -25,9 +25,10 @@ pub(super) fn progressing() -> RolloutView {
         ],
         "verdicts": [
             {"metric": "errors", "outcome": "NeedMoreData", "value": "5/948 (0.53 %)", "baseline": "12/18233 (0.07 %)",
-             "samples": 948, "threshold": "E >= 400", "message": "E is 31"},
+             "samples": 948, "threshold": "E ≥ 400",
+             "message": "errors: v2 failed 5/948 (0.53 %), v1 12/18233 (0.07 %); E is 31"},
             {"metric": "slow", "outcome": "Pass", "value": "p99 120ms", "baseline": "", "samples": 948,
-             "threshold": "<= 300ms", "message": "p99 of 948 requests is at most 200ms"},
+             "threshold": "p99 ≤ 300ms", "message": "slow: p99 of 948 requests of v2 is at most 200ms"},
         ],
         "policy": {"Live": {"since": before(190_000), "proxies": 1}},
         "routes": {"Waiting": {"behind": ["edge-2"]}},
