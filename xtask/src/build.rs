@@ -105,9 +105,9 @@ fn named(tools: &Tools, mut env: Vec<(String, OsString)>, profile: Profile) -> B
     Built { env, folder }
 }
 
-/// All packages but those that exist only as modules.
+/// All packages but this one, which runs already, and those that exist only as modules.
 pub(crate) fn natives(run: Run) -> Run {
-    MODULES.iter().fold(run.arg("--workspace"), |run, package| run.args(["--exclude", package]))
+    MODULES.iter().chain(&["xtask"]).fold(run.arg("--workspace"), |run, package| run.args(["--exclude", package]))
 }
 
 fn modules(tools: &Tools) -> Result<Vec<(String, OsString)>> {

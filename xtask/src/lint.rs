@@ -48,7 +48,9 @@ fn clippy() -> Result<()> {
     if !has("clippy") {
         return skip("clippy", "the toolchain has no clippy; run: rustup component add clippy");
     }
-    build::natives(Run::cargo().arg("clippy")).args(["--all-targets", "--", "-D", "warnings"]).show()
+    let clippy = |run: Run| run.args(["--all-targets", "--", "-D", "warnings"]).show();
+    clippy(Run::cargo().args(["clippy", "--package", "xtask"]))?;
+    clippy(build::natives(Run::cargo().arg("clippy")))
 }
 
 fn clippy_wasm() -> Result<()> {

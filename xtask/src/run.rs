@@ -109,7 +109,8 @@ impl Run {
     }
 
     fn status(self, out: Stdio, err: Stdio) -> Result<ExitStatus> {
-        let mut command = Command::new(std::env::current_exe().context("where this executable is")?);
+        // Not `current_exe`: a build may have replaced the file meanwhile.
+        let mut command = Command::new("/proc/self/exe");
         command.arg(leash::VERB).arg(&self.program).args(&self.args);
         command.current_dir(place::root()).stdin(Stdio::null()).stdout(out).stderr(err).process_group(0);
         for name in &self.unset {

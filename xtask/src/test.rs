@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::run::{Run, say, skip};
-use crate::{build, leash, place, setup};
+use crate::{build, place, setup};
 
 /// Packages whose tests need a real Envoy.
 const ON_ENVOY: [&str; 2] = ["shunt-e2e", "shunt-testbed"];
@@ -34,18 +34,15 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
         // One run shows all that is broken.
         run = run.arg("--no-fail-fast");
     }
-    run.env(&runner_variable()?, runner()?).args(filters).args(further).show()?;
+    // Cargo runs each test program through the leash, so that none survives cargo.
+    let runner = format!("{} parent", built.program("shunt-leash").display());
+    run.env(&runner_variable()?, runner).args(filters).args(further).show()?;
     say(format_args!("tests passed in {} s", start.elapsed().as_secs()));
     Ok(())
 }
 
 fn without_envoy(run: Run) -> Run {
     ON_ENVOY.iter().fold(run, |run, package| run.args(["--exclude", package]))
-}
-
-/// Cargo runs each test program through this, so that none survives cargo.
-fn runner() -> Result<String> {
-    Ok(format!("{} {}", std::env::current_exe()?.display(), leash::VERB))
 }
 
 fn runner_variable() -> Result<String> {

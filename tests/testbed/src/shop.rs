@@ -127,7 +127,7 @@ impl LocalShop {
         self.state.counts.reset();
     }
 
-    /// The last requests, oldest first (at most [`counts::KEPT`]).
+    /// The last requests, oldest first (at most 500).
     pub fn requests(&self) -> Vec<Seen> {
         self.state.counts.requests()
     }
