@@ -12,6 +12,17 @@ const BY_CLUSTER: &str = "[response.code, response.flags, response.code_details,
 const BY_ENDPOINT: &str =
     "[response.code, response.flags, response.code_details, xds.upstream_host_metadata.filter_metadata['shunt']['version']]";
 
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// Its class.
+    pub(crate) class: Class,
+    /// Who answered.
+    pub(crate) answered: Answered,
+    /// It became another protocol (101): the time to its response headers means nothing.
+    pub(crate) upgraded: bool,
+}
+
 /// The compiled expressions of one root context; without them every value is asked for alone.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ending {
@@ -25,15 +36,16 @@ impl Ending {
         Self { by_cluster: host::expression(BY_CLUSTER), by_endpoint: host::expression(BY_ENDPOINT) }
     }
 
-    /// How a request ended that was decided for `lane`, and who answered.
-    pub(crate) fn read(self, lane: &Lane) -> (Class, Answered) {
+    /// How a request ended that was decided for `lane`.
+    pub(crate) fn read(self, lane: &Lane) -> Ended {
         let expression = if lane.is_aggregate() { self.by_endpoint } else { self.by_cluster };
         let (mut outcome, answered) = match expression.and_then(host::evaluate).and_then(|values| together(lane, &values)) {
             Some(read) => read,
             None => one_by_one(lane),
         };
         outcome.held = answered == Answered::Nobody && host::header(Map::Response, HELD_HEADER).is_some();
-        (classify(outcome), answered)
+        let upgraded = outcome.code == Some(101);
+        Ended { class: classify(outcome), answered, upgraded }
     }
 }
 

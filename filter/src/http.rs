@@ -71,8 +71,8 @@ impl HttpContext for Http {
     fn on_log(&mut self) {
         // Taken: a request is counted once, and one that was never decided not at all.
         let Some(trail) = self.trail.take() else { return };
-        let (class, answered) = self.ending.read(&trail.lane);
-        trail.lane.end(trail.slot, class, answered, trail.latency);
+        let ended = self.ending.read(&trail.lane);
+        trail.lane.end(trail.slot, ended, trail.latency);
         vm::with(|vm| vm.counters.touch());
     }
 }
@@ -115,18 +115,13 @@ fn write(request: &Request, decision: &Decision<'_>) {
     }
 }
 
-/// The service behind sees the generated id already in this request.
+/// The service behind sees the generated id already in this request. Setting a header drops its further lines, so all of them are
+/// joined, as cookies are (RFC 9113, 8.2.3).
 fn add_cookie(request: &Request, generated: &Generated<'_>) {
     let pair = format!("{}={}", generated.cookie, generated.value);
-    match request.headers.iter().find(|(name, _)| name == "cookie") {
-        Some((_, line)) if !line.is_empty() => {
-            let joined = [line.as_slice(), b"; ", pair.as_bytes()].concat();
-            host::set_header(Map::Request, "cookie", &joined);
-        }
-        _ => {
-            host::set_header(Map::Request, "cookie", pair.as_bytes());
-        }
-    }
+    let sent = request.headers.iter().filter(|(name, line)| name == "cookie" && !line.is_empty()).map(|(_, line)| line.as_slice());
+    let lines: Vec<&[u8]> = sent.chain([pair.as_bytes()]).collect();
+    host::set_header(Map::Request, "cookie", &lines.join(b"; ".as_slice()));
 }
 
 /// True for `cache-control: public`: a shared cache would hand one user's id to others.

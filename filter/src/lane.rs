@@ -8,6 +8,7 @@ use shunt_filter_core::outcome::Class;
 use shunt_filter_core::router::Version;
 use shunt_filter_core::{Decision, Reason, Service, VersionName};
 
+use crate::ending::Ended;
 use crate::tally::{EpochTally, ServiceTally, VersionTally, add_one};
 
 /// Where requests decided for a version under one policy are counted, and who may answer them.
@@ -114,7 +115,9 @@ impl Lane {
     }
 
     /// Counts the end of a request; `slot` is what [`Lane::start`] returned.
-    pub(crate) fn end(&self, slot: Option<u16>, class: Class, answered: Answered, latency: Option<Duration>) {
+    pub(crate) fn end(&self, slot: Option<u16>, ended: Ended, latency: Option<Duration>) {
+        let Ended { class, answered, upgraded } = ended;
+        let latency = latency.filter(|_| !upgraded);
         self.total.end(class, latency);
         self.service.touch();
         let counted = matches!(class, Class::Succeeded | Class::Failed);

@@ -1,0 +1,209 @@
+//! Fail to stable: whatever is wrong with the filter or its policy, requests are answered.
+
+use anyhow::Result;
+use hyper::Method;
+use serde_json::{Value, json};
+use shunt_testbed::until::until;
+use shunt_testbed::{Load, LocalShop, Receiver, Scenario};
+
+use crate::filter_rig::{Plan, Rig, SOON, counted, live, merge, policy, settled, sum, version};
+
+fn half_to(version: &str) -> Value {
+    json!({"salt": "s", "ranges": [{"from": 0, "to": 500_000, "version": version}]})
+}
+
+/// Two versions, an Envoy with reports, and a load that must not notice anything.
+struct Stage {
+    _v1: LocalShop,
+    v2: LocalShop,
+    receiver: Receiver,
+    rig: Rig,
+}
+
+impl Stage {
+    async fn new(change: impl FnOnce(&mut Plan)) -> Result<Self> {
+        let (v1, v2) = (LocalShop::start("v1").await?, LocalShop::start("v2").await?);
+        let receiver = Receiver::start().await?;
+        let mut plan = Plan::new(&[("v1", v1.address()), ("v2", v2.address())])?;
+        plan.receiver = Some(receiver.address());
+        change(&mut plan);
+        Ok(Self { rig: Rig::start(plan).await?, _v1: v1, v2, receiver })
+    }
+
+    fn load(&self) -> Load {
+        Load::new(self.rig.address).users(200).rate(300.0)
+    }
+
+    /// Pushes and waits until every VM runs it.
+    async fn live(&mut self, service: Value) -> Result<u64> {
+        let generation = self.rig.push(&policy(Some(self.receiver.address()), service)).await?;
+        live(&self.receiver, generation).await?;
+        Ok(generation)
+    }
+}
+
+#[tokio::test]
+async fn without_a_policy_the_default_route_answers() -> Result<()> {
+    let stage = Stage::new(|_| ()).await?;
+    let tally = stage.load().run(300).await;
+    assert_eq!((tally.failed(), tally.of_version("v1")), (0, tally.requests()), "{}", tally.summary());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bad_policy_is_refused_and_the_old_one_stays() -> Result<()> {
+    let story = Scenario::new("bad policies");
+    let mut stage = Stage::new(|_| ()).await?;
+    let good = stage.live(json!({"split": half_to("v2")})).await?;
+    let load = stage.load().start();
+    let mut unknown = serde_json::to_value(policy(None, json!({})))?;
+    merge(&mut unknown, json!({"format": 999, "generation": 100}));
+    let nowhere = json!({"format": 1, "generation": 101, "services": [{"name": "shop/checkout", "hosts": ["shop.test"], "stable": "v9", "versions": []}]});
+    for (what, bytes) in [
+        ("not JSON", "{".to_owned()),
+        ("not a policy", "[]".to_owned()),
+        ("an unknown format", unknown.to_string()),
+        ("a stable version that it does not have", nowhere.to_string()),
+    ] {
+        let before = stage.rig.refused().await?;
+        story.when(format!("{what} is pushed"));
+        stage.rig.push_text(&bytes).await?;
+        assert_eq!(stage.rig.refused().await?, before + 1, "{what}");
+    }
+    let mark = load.mark();
+    until("200 more requests", SOON, || async { load.mark() >= mark + 200 }).await?;
+    let after = load.tally_since(mark);
+    let tally = load.stop().await;
+    assert_eq!(tally.failed(), 0, "{}", tally.summary());
+    assert_eq!(tally.flips(0), 0, "everybody kept their version");
+    assert!(after.of_version("v2") > 50, "{}", after.summary());
+    assert!(stage.receiver.latest().values().all(|report| report.generation == good), "{:?}", stage.receiver.latest());
+    assert!(stage.rig.envoy.log().contains("the policy is refused, the old one stays"), "{}", stage.rig.envoy.log());
+    story.then("the next good one is taken");
+    stage.live(json!({})).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_empty_configuration_is_no_policy() -> Result<()> {
+    let mut stage = Stage::new(|_| ()).await?;
+    stage.live(json!({"split": {"salt": "s", "weights": {"v2": 100}}})).await?;
+    let load = stage.load().start();
+    until("v2 answers", SOON, || async { load.tally().of_version("v2") > 20 }).await?;
+    stage.rig.push_text("").await?;
+    until("only v1 answers", SOON, || async {
+        let mark = load.mark();
+        let more = until("some more requests", SOON, || async { load.mark() >= mark + 50 }).await;
+        more.is_ok() && load.tally_since(mark).of_version("v2") == 0
+    })
+    .await?;
+    let tally = load.stop().await;
+    assert_eq!(tally.failed(), 0, "{}", tally.summary());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_serving_or_has_no_route_is_answered_by_stable() -> Result<()> {
+    let story = Scenario::new("decided, but not there");
+    let mut stage = Stage::new(|plan| plan.unrouted = vec!["v2"]).await?;
+    story.given("half of the users get v2, which has no route");
+    stage.live(json!({"split": half_to("v2")})).await?;
+    let load = stage.load().start();
+    until("misrouted grows", SOON, || async { sum(&stage.receiver, |part| part.misrouted) > 50 }).await?;
+    story.when("v2 is marked as not serving");
+    let mut absent = version("v2");
+    merge(&mut absent, json!({"serving": false}));
+    stage.live(json!({"split": half_to("v2"), "versions": [version("v1"), absent]})).await?;
+    until("decisions say so", SOON, || async { sum(&stage.receiver, |part| part.not_serving) > 50 }).await?;
+    let tally = load.stop().await;
+    story.then("nobody noticed");
+    assert_eq!((tally.failed(), tally.of_version("v2"), stage.v2.counts().total), (0, 0, 0), "{}", tally.summary());
+    settled(&stage.receiver, u64::try_from(tally.requests())?).await?;
+    assert_eq!(
+        counted(&stage.receiver, "v2").started,
+        sum(&stage.receiver, |part| part.misrouted),
+        "each request decided for v2 was answered by v1"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn misrouted_requests_belong_to_neither_arm() -> Result<()> {
+    let mut stage = Stage::new(|plan| plan.unrouted = vec!["v2"]).await?;
+    stage.live(json!({"split": half_to("v2"), "analysis": true, "epoch": 1})).await?;
+    let tally = stage.load().run(200).await;
+    assert_eq!(tally.failed(), 0, "{}", tally.summary());
+    let sent = u64::try_from(tally.requests())?;
+    settled(&stage.receiver, sent).await?;
+    let misrouted = sum(&stage.receiver, |part| part.misrouted);
+    assert!(misrouted > 20, "{misrouted}");
+    let arm = |name: &str| {
+        let name = name.parse().expect("a name");
+        let of = |part: &shunt_filter_core::report::ServiceReport| part.epoch.as_ref()?.versions.get(&name).cloned();
+        crate::filter_rig::parts(&stage.receiver)
+            .iter()
+            .filter_map(of)
+            .fold([0, 0, 0], |sum, one| [sum[0] + one.started, sum[1] + one.succeeded, sum[2] + one.uncounted])
+    };
+    assert_eq!(arm("v2"), [misrouted, 0, misrouted]);
+    assert_eq!(arm("v1"), [sent - misrouted, sent - misrouted, 0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn oversized_and_odd_headers_are_no_reason_to_fail() -> Result<()> {
+    let wide = json!({"max_request_headers_kb": 1024, "common_http_protocol_options": {"max_headers_count": 2000}});
+    let mut stage = Stage::new(|plan| {
+        plan.manager = wide.clone();
+        plan.cluster = json!({"typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": {"http2_protocol_options": {}},
+        }}});
+    })
+    .await?;
+    let matches = json!([{"headers": {"x-large": {"suffix": "end"}}}, {"cookies": {"beta": {"exact": "1"}}}, {"query": {"q": {"contains": "needle"}}}]);
+    stage.live(json!({"split": half_to("v2"), "rules": [{"name": "all-kinds", "match": matches, "split": half_to("v2")}]})).await?;
+    // Smaller than what the sample shop takes (hyper: 16 KiB per HTTP/2 header list by default).
+    let large = "x".repeat(12_000);
+    let odd: [(&str, Vec<u8>); 6] = [
+        ("x-large", format!("{large}end").into_bytes()),
+        ("cookie", format!("shunt-id={large}").into_bytes()),
+        ("cookie", b"shunt-id=\xff\xfe; beta".to_vec()),
+        ("cookie", b"=;;; =; shunt-id".to_vec()),
+        ("x-request-id", b"\x80\x81".to_vec()),
+        ("user-agent", Vec::new()),
+    ];
+    for (name, value) in odd {
+        let reply = stage.rig.client().request(Method::GET, "/?q=%zz&&=&q").header(name, &value).send().await?;
+        assert_eq!(reply.status, 200, "{name}: {:?}", String::from_utf8_lossy(&value));
+    }
+    let mut many = stage.rig.client().request(Method::GET, "/");
+    for number in 0..90 {
+        many = many.header(&format!("x-many-{number}"), "1").header("cookie", format!("c{number}={number}"));
+    }
+    assert_eq!(many.send().await?.status, 200);
+    settled(&stage.receiver, 7).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn switching_the_filter_off_is_not_noticed() -> Result<()> {
+    let story = Scenario::new("off and on");
+    let mut stage = Stage::new(|_| ()).await?;
+    stage.live(json!({"split": {"salt": "s", "weights": {"v2": 100}}})).await?;
+    let load = stage.load().start();
+    until("v2 answers", SOON, || async { load.tally().of_version("v2") > 50 }).await?;
+    story.when("the filter is replaced by one that does nothing");
+    stage.rig.switch_off().await?;
+    let mark = load.mark();
+    until("100 more requests", SOON, || async { load.mark() >= mark + 100 }).await?;
+    let off = load.tally_since(mark);
+    assert!(off.of_version("v1") > 80, "{}", off.summary());
+    story.when("it comes back");
+    stage.live(json!({"split": {"salt": "s", "weights": {"v2": 100}}})).await?;
+    let mark = load.mark();
+    until("v2 answers again", SOON, || async { load.tally_since(mark).of_version("v2") > 50 }).await?;
+    let tally = load.stop().await;
+    assert_eq!(tally.failed(), 0, "{}", tally.summary());
+    Ok(())
+}
