@@ -145,7 +145,10 @@ fn exposed(run: &Run) -> bool {
 fn steps_so_far<'p>(plan: &'p Plan, run: &Run) -> &'p [Step] {
     match run.stage {
         Stage::Applying { step } | Stage::Holding { step } => plan.steps.get(..=step).unwrap_or(&plan.steps),
-        _ => &[],
+        // Cohorts and copies stay until the default route moves: after `setWeight: 100` a promotion then changes nothing here, and
+        // what is proved stays proved.
+        Stage::Shifting => &plan.steps,
+        Stage::Preparing | Stage::Switching | Stage::Reverting(_) | Stage::Draining(_) => &[],
     }
 }
 

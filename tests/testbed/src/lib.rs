@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod client;
 pub mod control_plane;
+pub mod demo;
 pub mod envoy;
 pub mod load;
 pub mod locate;

@@ -45,6 +45,18 @@ impl Tally {
         Self { shots, skipped }
     }
 
+    /// Of several loads that began together. Users of different loads are different people.
+    pub fn of_all(tallies: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        for tally in tallies {
+            let known = all.shots.iter().map(|shot| shot.user + 1).max().unwrap_or(0);
+            all.shots.extend(tally.shots.into_iter().map(|shot| Shot { user: known + shot.user, ..shot }));
+            all.skipped += tally.skipped;
+        }
+        all.shots.sort_by_key(|shot| shot.at);
+        all
+    }
+
     /// Every request, in the order of sending.
     pub fn shots(&self) -> &[Shot] {
         &self.shots

@@ -1,0 +1,154 @@
+//! What the acts play on: the shop in five versions, a control plane, two Envoys, a thousand users.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::picture::Picture;
+use crate::load::{Load, RunningLoad, Users};
+use crate::tally::Tally;
+use crate::{ControlPlane, Envoy, EnvoyOptions, Shop, envoy, locate};
+
+/// The Rollout of the demo.
+pub(super) const ROLLOUT: &str = "shop/checkout";
+
+const FILE: &str = "checkout.yaml";
+const HOST: &str = "shop.test";
+const USERS: usize = 1_000;
+const WAIT: Duration = Duration::from_secs(30);
+
+/// Steps of an ordinary release: copies first, then more and more users.
+pub(super) const CANARY: &str =
+    "[{mirror: {weight: 10}}, {pause: {duration: 1s}}, {setWeight: 5}, {setWeight: 25}, {setWeight: 50}, {setWeight: 100}]";
+
+/// Steps of a careful one: at 5 % until the analysis has looked for a while.
+pub(super) const CAREFUL: &str = "[{setWeight: 5}, {analysis: {duration: 30s}}, {setWeight: 50}]";
+
+/// Everything that runs.
+pub(super) struct Stage {
+    pub(super) shops: Vec<Shop>,
+    pub(super) control: ControlPlane,
+    proxies: Vec<(Envoy, SocketAddr)>,
+    loads: Vec<RunningLoad>,
+}
+
+impl Stage {
+    pub(super) async fn set(picture: &Picture) -> Result<Self> {
+        picture.title("Setting the stage");
+        let mut shops = Vec::new();
+        for version in 1..=5 {
+            shops.push(Shop::start(&format!("v{version}")).await?);
+        }
+        picture.say(format!("checkout v1 to v5: five processes, {} to {}", shops[0].address(), shops[4].address()));
+        let control = ControlPlane::start(&[(FILE, &manifest(&shops, "v1", CANARY))]).await?;
+        picture.say(format!("shunt serve: xDS at {}, API at {}", control.xds(), control.api()));
+        let mut proxies = Vec::new();
+        for number in 1..=2 {
+            proxies.push(proxy(&control, number).await?);
+            picture.say(format!("Envoy edge-{number}: {}", proxies[number - 1].1));
+        }
+        control
+            .until_rollout("every version to be in place at both proxies", ROLLOUT, WAIT, |view| {
+                view["revision"].as_u64() > Some(0) && view.pointer("/policy/Live/proxies").and_then(Value::as_u64) == Some(2)
+            })
+            .await?;
+        Ok(Self { shops, control, proxies, loads: Vec::new() })
+    }
+
+    /// The listener of the first proxy.
+    pub(super) fn edge(&self) -> SocketAddr {
+        self.proxies[0].1
+    }
+
+    /// A thousand users, each by way of one of the proxies: two proxies never change at the same instant.
+    pub(super) fn start_load(&mut self, rate: f64) {
+        let proxies = self.proxies.len();
+        let of =
+            |number: usize| Users::Cookie { count: USERS / proxies, name: "shunt-id".to_owned(), prefix: format!("edge-{number}-user-") };
+        let load = |(number, (_, edge)): (usize, &(Envoy, SocketAddr))| {
+            Load::new(*edge).host(HOST).users_as(of(number)).rate(rate / proxies as f64).start()
+        };
+        self.loads = self.proxies.iter().enumerate().map(load).collect();
+    }
+
+    /// Where the load is now, for [`Stage::tally_since`].
+    pub(super) fn mark(&self) -> Vec<usize> {
+        self.loads.iter().map(RunningLoad::mark).collect()
+    }
+
+    /// What became of the requests since, over both proxies.
+    pub(super) fn tally_since(&self, mark: &[usize]) -> Tally {
+        Tally::of_all(self.loads.iter().zip(mark).map(|(load, mark)| load.tally_since(*mark)))
+    }
+
+    /// Lets the last requests end.
+    pub(super) async fn stop_load(&mut self) -> Tally {
+        let mut all = Vec::new();
+        for load in self.loads.drain(..) {
+            all.push(load.stop().await);
+        }
+        Tally::of_all(all)
+    }
+
+    /// The manifest with other steps; the release stays.
+    pub(super) fn write(&self, release: &str, steps: &str) -> Result<()> {
+        self.control.write(FILE, &manifest(&self.shops, release, steps))
+    }
+
+    /// The API's view of the rollout.
+    pub(super) async fn view(&self) -> Result<Value> {
+        self.control.rollout(ROLLOUT).await
+    }
+
+    /// What to try while it runs.
+    pub(super) fn invitation(&self) -> String {
+        let shunt = locate::shunt().map(|path| path.display().to_string()).unwrap_or_else(|_| "shunt".to_owned());
+        format!(
+            "\nIt keeps running; Ctrl-C ends all of it.\n\n  \
+             export SHUNT_SERVER=http://{}\n  \
+             alias shunt={shunt}\n  \
+             curl -H 'host: {HOST}' -H 'cookie: shunt-id=alice' http://{}/\n  \
+             shunt get {ROLLOUT}\n  \
+             shunt release {ROLLOUT} v1 && shunt watch\n  \
+             shunt explain --host {HOST} --header 'cookie: shunt-id=alice'\n  \
+             shunt history {ROLLOUT}\n  \
+             $EDITOR {}\n",
+            self.control.api(),
+            self.edge(),
+            self.control.config().join(FILE).display(),
+        )
+    }
+}
+
+async fn proxy(control: &ControlPlane, number: usize) -> Result<(Envoy, SocketAddr)> {
+    let listen = envoy::listen_address();
+    let bootstrap = control.bootstrap(&format!("edge-{number}"), &["--listen", &listen.to_string()]).await?;
+    let options = EnvoyOptions { concurrency: 1, ..EnvoyOptions::default() };
+    let envoy = Envoy::start(&bootstrap, options).await.with_context(|| format!("edge-{number}"))?;
+    Ok((envoy, listen))
+}
+
+fn manifest(shops: &[Shop], release: &str, steps: &str) -> String {
+    let versions: String =
+        shops.iter().map(|shop| format!("    - {{name: {}, endpoints: [\"{}\"]}}\n", shop.version(), shop.address())).collect();
+    format!(
+        r#"apiVersion: shunt.dev/v1alpha1
+kind: Rollout
+metadata: {{name: checkout, namespace: shop}}
+spec:
+  service: {{hosts: [{HOST}]}}
+  versions:
+{versions}  release: {release}
+  key: [{{cookie: shunt-id, generate: {{maxAge: 30d}}}}]
+  rules:
+    - {{name: testers, match: [{{cookies: {{beta: {{exact: "1"}}}}}}], version: v2}}
+    - {{name: team, match: [{{headers: {{x-team: {{prefix: "check"}}}}}}], version: v2}}
+    - {{name: preview, match: [{{path: {{prefix: /preview}}, methods: [GET]}}], version: v2}}
+  analysis:
+    metrics: [{{name: errors, successRate: {{noWorseThanStable: {{}}}}, minSamples: 20}}]
+  strategy: {{canary: {{steps: {steps}}}}}
+"#
+    )
+}
