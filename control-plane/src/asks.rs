@@ -82,7 +82,7 @@ impl Reconciler {
             }
             Ask::Release { rollout, version, by, reply } => self.release(rollout, version, &by, reply),
             Ask::History { rollout, limit, reply } => {
-                let entries = self.on.history(&rollout, limit).await.map_err(unavailable);
+                let entries = self.on.history(&rollout, limit).await.map_err(|error| unavailable(&error));
                 let known = self.on.read(&rollout).is_some() || self.on.conflicted().contains_key(&rollout);
                 drop(reply.send(match entries {
                     Ok(entries) if entries.is_empty() && !known => Err(Refusal::UnknownRollout(rollout)),
@@ -90,7 +90,7 @@ impl Reconciler {
                 }));
             }
             Ask::Forget { node, reply } => {
-                let forgotten = self.proxies.forget(&node, self.on.database()).await.map_err(unavailable);
+                let forgotten = self.proxies.forget(&node, self.on.database()).await.map_err(|error| unavailable(&error));
                 drop(reply.send(match forgotten {
                     Ok(true) => Ok(()),
                     Ok(false) => Err(Refusal::UnknownProxy(node)),
@@ -107,7 +107,7 @@ impl Reconciler {
         };
         match self.on.command(id, NewCommand { verb, revision, by, reason }).await {
             Ok(command) => drop(self.waiting.commands.insert(command.id, reply)),
-            Err(error) => drop(reply.send(Err(unavailable(error)))),
+            Err(error) => drop(reply.send(Err(unavailable(&error)))),
         }
     }
 
@@ -148,6 +148,6 @@ impl Reconciler {
     }
 }
 
-fn unavailable(error: StoreError) -> Refusal {
+fn unavailable(error: &StoreError) -> Refusal {
     Refusal::Unavailable(error.to_string())
 }

@@ -6,6 +6,7 @@ mod cadence;
 mod cli;
 mod module;
 mod observe;
+mod press;
 mod proxies;
 mod reconcile;
 mod serve;

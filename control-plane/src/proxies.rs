@@ -160,10 +160,13 @@ impl Proxies {
         self.healer.due(&wounded, now).then(|| format!("a worker of {} went silent; a push replaces its VM", wounded.join(", ")))
     }
 
-    /// Proxies that are expected and have not reported lately, for a warning.
-    pub(crate) fn silent(&self, now: Time) -> Vec<String> {
+    /// A warning about proxies that are expected and have not reported lately; none: there are none.
+    pub(crate) fn silence(&self, now: Time) -> Option<String> {
         let talking: BTreeSet<String> = self.reports.proxies(now).into_iter().filter(|seen| !seen.silent).map(|seen| seen.node).collect();
-        self.expected.iter().filter(|node| !talking.contains(*node)).cloned().collect()
+        let silent: Vec<&str> = self.expected.iter().filter(|node| !talking.contains(*node)).map(String::as_str).collect();
+        let names = silent.join(", ");
+        (!silent.is_empty())
+            .then(|| format!("silent, so nothing that they may use is taken away: {names}; gone for good? `shunt forget NODE`"))
     }
 
     /// For people, in order of node id.

@@ -4,8 +4,6 @@
 //! is recorded before traffic moves, so the next pass publishes what this one recorded. Nothing is remembered between passes that
 //! could not be read again.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Instant;
 
 use shunt_api::{Metrics, RolloutNow};
@@ -13,21 +11,26 @@ use shunt_core::advance::Next;
 use shunt_core::observation::Observation;
 use shunt_core::state::Retiring;
 use shunt_core::status::view;
-use shunt_core::{Time, advance, desired};
+use shunt_core::{Span, Time, advance};
 use shunt_filter_core::RolloutId;
 use shunt_filter_core::report::Report;
-use shunt_xds::{Publisher, World};
 
 use crate::asks::Waiting;
-use crate::board::{Board, Circumstances};
-use crate::cadence::{Cadence, is_busy};
+use crate::cadence::is_busy;
 use crate::observe::{Analysts, observe};
+use crate::press::Press;
 use crate::proxies::Proxies;
 use crate::show::{Show, warnings};
 use crate::standalone::{Standalone, StoreError, Stored};
 
 /// Where the time comes from.
 pub(crate) type Clock = fn() -> Time;
+
+/// Passes until nothing moves; a transition is followed by at most a few others at once, so this only bounds a defect of ours.
+const PASSES_MAX: usize = 100;
+
+/// A Rollout with nothing under way is looked at this often, for its counters.
+const IDLE: Span = Span::seconds(1);
 
 /// Everything that a pass needs.
 #[derive(Debug)]
@@ -36,48 +39,21 @@ pub(crate) struct Reconciler {
     pub(crate) on: Standalone,
     pub(crate) proxies: Proxies,
     pub(crate) waiting: Waiting,
-    board: Board,
-    publisher: Publisher,
-    module: Arc<[u8]>,
+    press: Press,
     analysts: Analysts,
-    cadence: Cadence,
     show: Show,
     metrics: Metrics,
-    /// What the board has of each Rollout: digest of its plan, whether its manifest is gone, revision.
-    contributed: BTreeMap<RolloutId, (String, bool, u64)>,
-    refused: Option<String>,
     /// Whether the manifests may have changed since they were read.
     unread: bool,
+    /// When all Rollouts were looked at last.
+    looked: Time,
 }
 
 impl Reconciler {
-    /// Nothing is published yet.
-    pub(crate) fn new(
-        clock: Clock,
-        on: Standalone,
-        board: Board,
-        proxies: Proxies,
-        publisher: Publisher,
-        module: Arc<[u8]>,
-        show: Show,
-        metrics: Metrics,
-    ) -> Self {
-        Self {
-            clock,
-            on,
-            proxies,
-            waiting: Waiting::default(),
-            board,
-            publisher,
-            module,
-            analysts: Analysts::default(),
-            cadence: Cadence::default(),
-            show,
-            metrics,
-            contributed: BTreeMap::new(),
-            refused: None,
-            unread: true,
-        }
+    /// Nothing is read or published yet.
+    pub(crate) fn new(clock: Clock, on: Standalone, proxies: Proxies, press: Press, show: Show, metrics: Metrics) -> Self {
+        let (waiting, analysts) = (Waiting::default(), Analysts::default());
+        Self { clock, on, proxies, waiting, press, analysts, show, metrics, unread: true, looked: Time::default() }
     }
 
     /// The manifests are to be read again.
@@ -95,8 +71,7 @@ impl Reconciler {
 
     /// Passes until nothing moves any more. True when something is under way, so that the next pass should not be long in coming.
     pub(crate) async fn settle(&mut self) -> bool {
-        // A transition is followed by at most a few others at once; the bound only keeps a defect from blocking everything else.
-        for _ in 0..100 {
+        for _ in 0..PASSES_MAX {
             match self.pass().await {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -107,10 +82,6 @@ impl Reconciler {
                 }
             }
         }
-        self.is_busy()
-    }
-
-    fn is_busy(&self) -> bool {
         self.on.all().any(is_busy)
     }
 
@@ -120,13 +91,15 @@ impl Reconciler {
         if self.unread {
             self.on.refresh(now).await?;
             self.unread = false;
+            self.looked = Time::default();
         }
         self.proxies.sync(now);
         self.proxies.keep(self.on.database(), now).await?;
-        self.contribute();
-        self.publish(now).await?;
+        if let Some(policy) = self.press.publish(&self.on, &mut self.proxies, now).await? {
+            self.show.policy(policy);
+        }
         let mut moved = false;
-        for id in self.on.ids() {
+        for id in self.due(now) {
             let start = Instant::now();
             moved |= self.reconcile(&id, now).await?;
             self.metrics.reconcile_seconds.observe(start.elapsed().as_secs_f64());
@@ -135,57 +108,19 @@ impl Reconciler {
         Ok(moved)
     }
 
-    /// Puts on the board what changed.
-    fn contribute(&mut self) {
-        for stored in self.on.all() {
-            let key = (stored.plan.digest.clone(), stored.plan.gone, stored.state.revision);
-            if self.contributed.get(&stored.plan.id) != Some(&key) {
-                self.board.contribute(&stored.plan.id, desired(&stored.plan, &stored.state));
-                self.contributed.insert(stored.plan.id.clone(), key);
-            }
+    /// Those with something under way; now and then all of them.
+    fn due(&mut self, now: Time) -> Vec<RolloutId> {
+        let all = now.since(self.looked) >= IDLE || self.looked > now;
+        if all {
+            self.looked = now;
         }
-    }
-
-    /// Records and publishes what the board wants published.
-    async fn publish(&mut self, now: Time) -> Result<(), StoreError> {
-        let heal = self.proxies.heal(now);
-        let around = Circumstances {
-            report: self.cadence.report(self.on.all().any(is_busy), now),
-            acknowledged: self.proxies.acknowledged(),
-            highest: self.proxies.reports().highest_generation(),
-            heal: heal.as_deref(),
-        };
-        let publication = match self.board.next(&around) {
-            Ok(Some(publication)) => publication,
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                self.refuse(error.to_string());
-                return Ok(());
-            }
-        };
-        self.refused = None;
-        self.on.database().publishing(publication.record.clone(), publication.changed.clone()).await?;
-        let policy = serde_json::to_string(&publication.policy).unwrap_or_default();
-        let world = World { routes: publication.routes.clone(), policy, module: self.module.clone() };
-        let sequence = self.publisher.publish(world);
-        self.board.published(&publication, sequence);
-        self.metrics.policies_published.inc();
-        tracing::info!(generation = publication.record.generation, world = sequence, "published: {}", publication.why);
-        self.show.policy(publication.policy);
-        Ok(())
-    }
-
-    fn refuse(&mut self, error: String) {
-        if self.refused.as_ref() != Some(&error) {
-            tracing::error!("{error}");
-            self.refused = Some(error);
-        }
+        self.on.all().filter(|stored| all || is_busy(stored)).map(|stored| stored.plan.id.clone()).collect()
     }
 
     /// The straight line of one Rollout. True when a transition was recorded.
     async fn reconcile(&mut self, id: &RolloutId, now: Time) -> Result<bool, StoreError> {
         let Some(stored) = self.on.read(id).cloned() else { return Ok(false) };
-        let seen = observe(&self.board, &self.proxies, &mut self.analysts, &stored, now);
+        let seen = observe(self.press.board(), &self.proxies, &mut self.analysts, &stored, now);
         let next = advance(&stored.plan, &stored.state, &seen, &stored.commands);
         self.on.record(id, stored.state.revision, &next).await?;
         self.waiting.answer(&next);
@@ -204,8 +139,7 @@ impl Reconciler {
     async fn forget(&mut self, id: &RolloutId) -> Result<(), StoreError> {
         tracing::info!(rollout = %id, "forgotten; its history stays");
         self.on.forget(id).await?;
-        self.board.withdraw(id);
-        self.contributed.remove(id);
+        self.press.withdraw(id);
         self.analysts.dismiss(id);
         self.show.forget(id);
         // Whoever waited for its hosts may have them now.
@@ -214,18 +148,12 @@ impl Reconciler {
     }
 
     fn show_rollout(&mut self, stored: &Stored, next: Next, seen: &Observation, now: Time) {
+        let id = &stored.plan.id;
         let mut view = view(&stored.plan, &next.state, seen);
-        view.warnings.extend(warnings(&stored.plan.id, self.on.problems()));
-        view.warnings
-            .extend(self.on.conflicted().get(&stored.plan.id).map(|conflicted| format!("manifest refused: {}", conflicted.reason)));
-        view.warnings.extend(self.refused.clone());
-        let silent = self.proxies.silent(now);
-        if !silent.is_empty() {
-            view.warnings.push(format!(
-                "silent, so nothing that they may use is taken away: {}; gone for good? `shunt forget NODE`",
-                silent.join(", ")
-            ));
-        }
+        view.warnings.extend(warnings(id, self.on.problems()));
+        view.warnings.extend(self.on.conflicted().get(id).map(|conflicted| format!("manifest refused: {}", conflicted.reason)));
+        view.warnings.extend(self.press.refused().map(str::to_owned));
+        view.warnings.extend(self.proxies.silence(now));
         self.show.rollout(RolloutNow { view, plan: (*stored.plan).clone(), state: next.state });
     }
 
@@ -234,7 +162,7 @@ impl Reconciler {
         self.show.rollouts(self.on.conflicted(), self.on.problems(), now);
         self.show.proxies(self.proxies.views(now));
         self.show.problems(self.on.problems());
-        self.show.ready(self.board.is_live());
+        self.show.ready(self.press.board().is_live());
         self.waiting.look(&self.on, now);
     }
 }

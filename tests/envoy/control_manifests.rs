@@ -40,7 +40,8 @@ async fn the_later_of_two_rollouts_on_a_host_changes_nothing() -> Result<()> {
     // Its name is smaller and its file comes first: only age counts.
     rig.control.write("another.yaml", &other)?;
     story.when("another Rollout names the same host");
-    let conflicted = |view: &Value| view["message"].as_str().is_some_and(|message| message.contains("Conflicted") && message.contains(ROLLOUT));
+    let conflicted =
+        |view: &Value| view["message"].as_str().is_some_and(|message| message.contains("Conflicted") && message.contains(ROLLOUT));
     rig.control.until_rollout("it is conflicted", "shop/another", STEP, conflicted).await?;
     let answer = rig.control.cli(&["promote", "shop/another"]).await?;
     assert!(!answer.status.success());

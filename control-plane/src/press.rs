@@ -1,0 +1,97 @@
+//! The press: what Rollouts want goes on the board, and what the board wants published is recorded and then handed out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use shunt_api::Metrics;
+use shunt_core::{Time, desired};
+use shunt_filter_core::{RolloutId, RoutingPolicy};
+use shunt_xds::{Publisher, World};
+
+use crate::board::{Board, Circumstances};
+use crate::cadence::{Cadence, is_busy};
+use crate::proxies::Proxies;
+use crate::standalone::{Standalone, StoreError};
+
+/// The board and the way from it to the proxies.
+#[derive(Debug)]
+pub(crate) struct Press {
+    board: Board,
+    publisher: Publisher,
+    module: Arc<[u8]>,
+    cadence: Cadence,
+    metrics: Metrics,
+    /// What the board has of each Rollout: digest of its plan, whether its manifest is gone, revision.
+    contributed: BTreeMap<RolloutId, (String, bool, u64)>,
+    refused: Option<String>,
+}
+
+impl Press {
+    /// Nothing is published yet. `module` is the filter.
+    pub(crate) fn new(board: Board, publisher: Publisher, module: Arc<[u8]>, metrics: Metrics) -> Self {
+        Self { board, publisher, module, cadence: Cadence::default(), metrics, contributed: BTreeMap::new(), refused: None }
+    }
+
+    /// What was put on the board, and what proves it.
+    pub(crate) fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Why nothing is published although something changed.
+    pub(crate) fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
+    /// A Rollout is forgotten.
+    pub(crate) fn withdraw(&mut self, id: &RolloutId) {
+        self.board.withdraw(id);
+        self.contributed.remove(id);
+    }
+
+    /// Brings to the proxies what is recorded; the policy, if it was published. On an error nothing was.
+    pub(crate) async fn publish(&mut self, on: &Standalone, proxies: &mut Proxies, now: Time) -> Result<Option<RoutingPolicy>, StoreError> {
+        self.contribute(on);
+        let heal = proxies.heal(now);
+        let around = Circumstances {
+            report: self.cadence.report(on.all().any(is_busy), now),
+            acknowledged: proxies.acknowledged(),
+            highest: proxies.reports().highest_generation(),
+            heal: heal.as_deref(),
+        };
+        let publication = match self.board.next(&around) {
+            Ok(Some(publication)) => publication,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                self.refuse(error.to_string());
+                return Ok(None);
+            }
+        };
+        self.refused = None;
+        on.database().publishing(publication.record.clone(), publication.changed.clone()).await?;
+        let policy = serde_json::to_string(&publication.policy).unwrap_or_default();
+        let world = World { routes: publication.routes.clone(), policy, module: self.module.clone() };
+        let sequence = self.publisher.publish(world);
+        self.board.published(&publication, sequence);
+        self.metrics.policies_published.inc();
+        tracing::info!(generation = publication.record.generation, world = sequence, "published: {}", publication.why);
+        Ok(Some(publication.policy))
+    }
+
+    fn contribute(&mut self, on: &Standalone) {
+        for stored in on.all() {
+            let (plan, revision) = (&stored.plan, stored.state.revision);
+            let known = self.contributed.get(&plan.id);
+            if known.is_none_or(|known| (known.0.as_str(), known.1, known.2) != (plan.digest.as_str(), plan.gone, revision)) {
+                self.board.contribute(&plan.id, desired(plan, &stored.state));
+                self.contributed.insert(plan.id.clone(), (plan.digest.clone(), plan.gone, revision));
+            }
+        }
+    }
+
+    fn refuse(&mut self, error: String) {
+        if self.refused.as_ref() != Some(&error) {
+            tracing::error!("{error}");
+            self.refused = Some(error);
+        }
+    }
+}
