@@ -115,9 +115,9 @@ fn in_run(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<T
         return Some(ending::revert(state, run, ending, seen.now));
     }
     match &run.stage {
-        Stage::Reverting(ending) => ending::reverted(state, run, ending, seen),
+        Stage::Reverting(ending) => ending::reverted(plan, state, run, ending, seen),
         Stage::Draining(ending) => ending::drained(plan, state, run, ending, seen),
-        _ if run.paused.is_some() => None,
+        _ if run.paused.is_some() && !ending::passes_by(plan, state, run) => None,
         Stage::Preparing => step::prepared(plan, state, run, seen),
         Stage::Applying { step } => step::applied(plan, state, run, *step, seen),
         Stage::Holding { step } => step::held(plan, state, run, *step, seen),
@@ -169,7 +169,7 @@ fn at(run: &Run, stage: Stage, now: Time) -> Run {
 /// Waits at most the progress deadline, then holds the run with the reason: a state with a way out.
 fn overdue(plan: &Plan, state: &State, run: &Run, since: Time, missing: &str, now: Time) -> Option<Transition> {
     let waited = now.since(since);
-    if waited < plan.progress_deadline {
+    if waited < plan.progress_deadline || run.paused.is_some() {
         return None;
     }
     let reason = format!("no progress for {}: {missing}", plan.progress_deadline);

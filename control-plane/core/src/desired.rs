@@ -73,7 +73,7 @@ fn service(plan: &Plan, state: &State) -> Option<ServicePolicy> {
 /// Only services with something to decide are in the policy, so that its size follows active rollouts.
 fn in_policy(plan: &Plan, state: &State) -> bool {
     let held_by_default = match &plan.routing {
-        Routing::Managed => matches!(state.default_route, DefaultRoute::Changing { .. }),
+        Routing::Managed => state.default_route != DefaultRoute::Settled(state.stable.clone()),
         Routing::External { default_route } => *default_route != state.stable,
     };
     let leaving = matches!(state.retiring, Some(Retiring::LeavingPolicy | Retiring::LeavingRoutes | Retiring::Gone));
@@ -145,10 +145,10 @@ fn exposed(run: &Run) -> bool {
 fn steps_so_far<'p>(plan: &'p Plan, run: &Run) -> &'p [Step] {
     match run.stage {
         Stage::Applying { step } | Stage::Holding { step } => plan.steps.get(..=step).unwrap_or(&plan.steps),
-        // Cohorts and copies stay until the default route moves: after `setWeight: 100` a promotion then changes nothing here, and
+        // Cohorts and copies stay until the candidate is stable, so that nobody in them changes version twice: after `setWeight: 100` a promotion then changes nothing here, and
         // what is proved stays proved.
-        Stage::Shifting => &plan.steps,
-        Stage::Preparing | Stage::Switching | Stage::Reverting(_) | Stage::Draining(_) => &[],
+        Stage::Shifting | Stage::Switching => &plan.steps,
+        Stage::Preparing | Stage::Reverting(_) | Stage::Draining(_) => &[],
     }
 }
 

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::RolloutId;
 
+use crate::advance::{Next, advance};
 use crate::command::Command;
 use crate::observation::Observation;
+use crate::plan::Plan;
 use crate::state::State;
 use crate::time::Time;
 
@@ -27,4 +29,14 @@ pub struct Entry {
     pub observation: Observation,
     /// The state after it.
     pub next: State,
+}
+
+impl Entry {
+    /// Makes the transition again: from the state before it (the entry before this one, or [`State::initial`]) and the plan with
+    /// this entry's digest. The same code gives the same state and reason.
+    pub fn replay(&self, plan: &Plan, before: &State) -> Next {
+        // A digest says what the manifest said, not that it is gone; who retires, does so because it is.
+        let plan = Plan { gone: self.next.retiring.is_some(), ..plan.clone() };
+        advance(&plan, before, &self.observation, self.command.as_slice())
+    }
 }

@@ -70,6 +70,8 @@ impl State {
                 Stage::Reverting(Ending::Refused { .. }) | Stage::Draining(Ending::Refused { .. }) => Phase::Degraded,
                 Stage::Reverting(_) | Stage::Draining(_) => Phase::Progressing,
                 _ if run.paused.is_some() => Phase::Paused,
+                // It runs away from a refused release.
+                _ if self.refused.as_ref().is_some_and(|refused| refused.version == plan.release) => Phase::Degraded,
                 Stage::Holding { step } if plan.steps.get(*step) == Some(&Step::Pause(None)) => Phase::Paused,
                 _ => Phase::Progressing,
             },
@@ -140,6 +142,10 @@ pub struct Run {
     pub paused: Option<Paused>,
     /// The last epoch in which the analysis passed, or somebody went on without it.
     pub passed: Option<u64>,
+    /// True on the way back to an old version that was still warm: without steps, and not judged, because the other way leads to
+    /// what it flees from.
+    #[serde(default)]
+    pub returning: bool,
 }
 
 /// Where a run is.

@@ -148,6 +148,7 @@ fn overrides_come_first_and_follow_the_roles_of_the_moment() {
         since: Time(0),
         paused: None,
         passed: None,
+        returning: false,
     });
     assert_eq!(rules(&plan, &state), [pair("try-candidate", "v2"), pair("stay-stable", "v1"), pair("old", "v1")]);
 }

@@ -8,9 +8,11 @@ mod world;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use shunt_core::State;
 use shunt_core::command::Verb;
 use shunt_core::journal::Entry;
-use shunt_core::plan::{Backend, MirrorStep, PlannedRule, Role, Step};
+use shunt_core::plan::{Backend, MirrorStep, PlannedRule, Role, Routing, Step};
+use shunt_core::state::Installation;
 use shunt_core::time::Span;
 use shunt_filter_core::Weight;
 use world::{Judge, World, name, plan, version};
@@ -51,12 +53,35 @@ fn act(world: &mut World, line: &str) -> Vec<Entry> {
             at.backend = Backend::Endpoints(vec!["127.0.0.1:9999".to_owned()]);
         }
         ["wait", span] => return world.pass(span.parse::<Span>().expect("a span")),
-        ["proxies", "hang"] => world.reporting = false,
-        ["proxies", "report"] => world.reporting = true,
-        ["proxies", "none"] => world.proxies = false,
+        ["proxies", "hang"] => world.edges.iter_mut().for_each(|edge| (edge.takes_policy, edge.takes_routes) = (false, false)),
+        ["routes", "hang"] => world.edges.iter_mut().for_each(|edge| edge.takes_routes = false),
+        ["proxies", "report"] => world.edges.iter_mut().for_each(|edge| (edge.takes_policy, edge.takes_routes) = (true, true)),
+        ["proxies", "none"] => world.edges.clear(),
         ["analysis", "passes"] => world.judge = Judge::Pass,
         ["analysis", "fails"] => world.judge = Judge::Fail,
+        ["limit", "broken"] => world.judge = Judge::Limit,
         ["analysis", "lacks", "data"] => world.judge = Judge::More,
+        ["rule", rule, version] => world.plan.rules.push(PlannedRule {
+            name: (*rule).to_owned(),
+            matches: Vec::new(),
+            version: Some(name(version)),
+            role: Role::Candidate,
+            weight: Weight::ALL,
+        }),
+        ["routing", "external", version] => {
+            world.plan.routing = Routing::External { default_route: name(version) };
+            world.plan.versions.iter_mut().for_each(|v| v.backend = Backend::Cluster(format!("{}-cluster", v.name)));
+        }
+        ["routing", "managed"] => {
+            world.plan.routing = Routing::Managed;
+            world.plan.versions = world.plan.versions.iter().map(|v| version(v.name.as_str())).collect();
+        }
+        // Before anything was recorded.
+        ["afresh"] => {
+            world.state = State::initial(&world.plan);
+            world.first = world.state.clone();
+            world.journal.clear();
+        }
         ["misrouted"] => world.misrouting_since = Some(world.now),
         ["routed"] => world.misrouting_since = None,
         ["open", requests] => world.open = requests.parse().expect("a number"),
@@ -65,14 +90,41 @@ fn act(world: &mut World, line: &str) -> Vec<Entry> {
         ["manifest", "gone"] => world.plan.gone = true,
         ["manifest", "back"] => world.plan.gone = false,
         ["promote"] => world.command(Verb::Promote, world.state.revision),
+        ["promote", "as", "analysis", "fails"] => {
+            world.judge = Judge::Fail;
+            world.command(Verb::Promote, world.state.revision);
+        }
         ["promote", "at", revision] => world.command(Verb::Promote, revision.parse().expect("a revision")),
         ["pause"] => world.command(Verb::Pause, world.state.revision),
         ["resume"] => world.command(Verb::Resume, world.state.revision),
         ["abort"] => world.command(Verb::Abort, world.state.revision),
+        ["pause", "at", revision] => world.command(Verb::Pause, revision.parse().expect("a revision")),
         ["retry"] => world.command(Verb::Retry, world.state.revision),
         _ => panic!("not a line of a script: {line}"),
     }
     world.settle()
+}
+
+fn stage_of(stage: &Installation) -> &'static str {
+    match stage {
+        Installation::Installing => "installing",
+        Installation::Serving => "serving",
+        Installation::Leaving { .. } => "leaving",
+    }
+}
+
+/// The journal is enough to make each transition again.
+fn replay(world: &World) {
+    let mut before = world.first.clone();
+    for entry in &world.journal {
+        let plan = world.plans.get(&entry.plan).expect("a plan by digest");
+        let text = serde_json::to_string(entry).expect("an entry is JSON");
+        let recorded: Entry = serde_json::from_str(&text).expect("an entry from JSON");
+        assert_eq!(recorded, *entry, "JSON round trip");
+        let again = recorded.replay(plan, &before);
+        assert_eq!(again.entry.as_ref(), Some(entry), "replay of revision {}", entry.revision);
+        before = entry.next.clone();
+    }
 }
 
 fn play(script: &str) -> String {
@@ -92,12 +144,18 @@ fn play(script: &str) -> String {
             let stage = stage.split_once("(Refused").map_or(stage.clone(), |(before, _)| format!("{before}(Refused)"));
             writeln!(printed, "{:>7} r{:<3} {}", entry.at.since(shunt_core::Time(0)).to_string(), entry.revision, entry.reason)
                 .expect("memory");
-            writeln!(printed, "             stable {}, run {stage}", entry.next.stable).expect("memory");
+            let left = entry.next.installed.iter().filter(|(_, version)| version.stage != Installation::Serving);
+            let left: Vec<String> = left.map(|(name, version)| format!("{name} {}", stage_of(&version.stage))).collect();
+            let left = if left.is_empty() { String::new() } else { format!(", {}", left.join(", ")) };
+            let route = entry.next.default_route.target();
+            let elsewhere = if *route == entry.next.stable { String::new() } else { format!(", default route {route}") };
+            writeln!(printed, "             stable {}, run {stage}{elsewhere}{left}", entry.next.stable).expect("memory");
         }
         for answer in world.answers.drain(..).filter_map(Result::err) {
             writeln!(printed, "        refused: {answer}").expect("memory");
         }
     }
+    replay(&world);
     writeln!(printed, "= {:?}", world.state.phase(&world.plan)).expect("memory");
     printed
 }

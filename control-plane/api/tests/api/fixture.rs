@@ -157,6 +157,7 @@ pub(crate) fn checkout(revision: u64) -> RolloutNow {
         since: NOW,
         paused: None,
         passed: None,
+        returning: false,
     };
     let state = State { revision, attempt: 1, run: Some(run), ..served(&before) };
     let plan = Plan { release: candidate, ..before };

@@ -1,7 +1,7 @@
 //! What somebody asked: obeyed, or refused with the reason and what to do instead.
 
-use super::ending::aborted;
-use super::step::{go_on, waive};
+use super::ending::{self, aborted};
+use super::step::{go_on, needs_pass, wait_ends, waive};
 use super::{Transition, idle, with_run};
 use crate::command::{Command, Verb};
 use crate::observation::Observation;
@@ -12,6 +12,15 @@ const NO_RUN: &str = "nothing is being released; set release: to another version
 
 /// The transition that a command makes, or why it makes none.
 pub(super) fn obey(plan: &Plan, state: &State, seen: &Observation, command: &Command) -> Result<Transition, String> {
+    if plan.gone || state.retiring.is_some() {
+        return Err("its manifest is gone and it is on its way out; put the manifest back first".to_owned());
+    }
+    // Nothing that somebody asks overtakes what ends the run: a promotion at the moment of a failure would hide it.
+    if let Some((run, ending)) = state.run.as_ref().and_then(|run| Some((run, ending::early(plan, state, run, seen)?)))
+        && command.verb != Verb::Abort
+    {
+        return Err(format!("the run of {} is about to end: {}", run.candidate, ending::sentence(state, run, &ending)));
+    }
     match (command.verb, &state.run) {
         (Verb::Retry, None) => retry(plan, state, seen, command),
         (Verb::Retry, Some(_)) => Err("a release is running; abort it before you retry".to_owned()),
@@ -21,7 +30,7 @@ pub(super) fn obey(plan: &Plan, state: &State, seen: &Observation, command: &Com
         }
         (Verb::Promote, Some(run)) => promote(plan, state, run, seen, command),
         (Verb::Pause, Some(run)) => pause(state, run, seen, command),
-        (Verb::Resume, Some(run)) => resume(state, run, seen, command),
+        (Verb::Resume, Some(run)) => resume(plan, state, run, seen, command),
         (Verb::Abort, Some(run)) => Ok(aborted(&command.by, &command.reason, seen.now, state, run)),
     }
 }
@@ -42,10 +51,12 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
     match (&run.stage, &run.paused) {
         (Stage::Holding { step }, _) => {
             let what = plan.steps.get(*step).map(Step::to_string).unwrap_or_default();
-            let made = go_on(plan, &waive(state, run), *step, seen.now);
+            // Only who ends the wait for a pass goes on without one.
+            let waived = if needs_pass(plan, run, *step) { waive(state, run) } else { state.clone() };
+            let made = go_on(plan, &waived, *step, seen.now);
             Ok(Transition::new(made.state, format!("promoted past {what:?} by {}; {}", command.by, made.reason)))
         }
-        (_, Some(_)) => Ok(resumed(state, run, seen, command)),
+        (_, Some(_)) => Ok(resumed(plan, state, run, seen, command)),
         (_, None) => Err(match super::missing_proof(seen) {
             Some(missing) => format!("this step is not proved yet and a proof cannot be skipped: {missing}"),
             None => "nothing waits for a promotion here".to_owned(),
@@ -66,18 +77,21 @@ fn pause(state: &State, run: &Run, seen: &Observation, command: &Command) -> Res
     }
 }
 
-fn resume(state: &State, run: &Run, seen: &Observation, command: &Command) -> Result<Transition, String> {
+fn resume(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &Command) -> Result<Transition, String> {
     match run.paused {
-        Some(_) => Ok(resumed(state, run, seen, command)),
+        Some(_) => Ok(resumed(plan, state, run, seen, command)),
         None => Err("it is not held; `promote` ends the wait of a step".to_owned()),
     }
 }
 
-/// The hold ends; the step's deadline, and what is left of its duration, count from where they were held.
-fn resumed(state: &State, run: &Run, seen: &Observation, command: &Command) -> Transition {
+/// The hold ends. What is left of a step's duration counts from where it was held; a deadline starts again.
+fn resumed(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &Command) -> Transition {
     let held_for = run.paused.as_ref().map(|paused| seen.now.since(paused.at)).unwrap_or_default();
     let since = match run.stage {
-        Stage::Holding { .. } => run.since.after(held_for),
+        Stage::Holding { step } => {
+            let since = run.since.after(held_for);
+            since.after(seen.now.since(wait_ends(plan, step, since)))
+        }
         _ => seen.now,
     };
     let on = Run { paused: None, since, ..run.clone() };

@@ -2,11 +2,12 @@
 
 use super::{Transition, at, live, with_run};
 use crate::analysis::Outcome;
+use crate::desired::withheld;
 use crate::observation::{Delivery, Misrouting, Observation};
-use crate::plan::Plan;
-use crate::state::{DefaultRoute, Ending, Refused, Retiring, Run, Stage, State};
+use crate::plan::{Plan, Routing, Step};
+use crate::state::{DefaultRoute, Ending, Installation, Refused, Retiring, Run, Stage, State};
 use crate::time::Time;
-use shunt_filter_core::Weight;
+use shunt_filter_core::{VersionName, Weight};
 
 /// What ends a run before its time.
 pub(super) fn early(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Ending> {
@@ -14,21 +15,32 @@ pub(super) fn early(plan: &Plan, state: &State, run: &Run, seen: &Observation) -
         Stage::Reverting(_) | Stage::Draining(_) => return None,
         Stage::Preparing | Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => {}
     }
-    // A return to the old version while the refused one is still in `release:` goes on: the refusal sent it there.
-    let returning = state.refused.as_ref().is_some_and(|refused| refused.version == plan.release);
+    // On the way back from a release that failed while the old version was warm, `release:` still names the failed one.
+    let flees = state.refused.as_ref().is_some_and(|refused| refused.version == state.stable);
     if plan.gone {
         Some(Ending::Deleted)
-    } else if plan.release == run.candidate || returning {
+    } else if plan.release == run.candidate || (flees && plan.release == state.stable) {
         failure(plan, run, seen).map(|reason| Ending::Refused { reason })
     } else if plan.release == state.stable {
         Some(Ending::RolledBack)
+    } else if passes_by(plan, state, run) {
+        None
     } else {
         Some(Ending::Superseded)
     }
 }
 
-/// A failed analysis, or a candidate that the proxies cannot reach.
+/// A newer release, while a return is on its way, never passes through the version that the return leaves: it starts from where the
+/// return ends, which nothing holds up any more.
+pub(super) fn passes_by(plan: &Plan, state: &State, run: &Run) -> bool {
+    run.returning && plan.release != run.candidate && plan.release != state.stable
+}
+
+/// A failed analysis, or a candidate that the proxies cannot reach. A return is not judged; its deadline holds it.
 fn failure(plan: &Plan, run: &Run, seen: &Observation) -> Option<String> {
+    if run.returning || !reached(plan, run) {
+        return None;
+    }
     let failed = seen.verdicts.iter().find(|verdict| verdict.outcome == Outcome::Fail);
     failed.map(|verdict| verdict.message.clone()).or_else(|| match seen.misrouting {
         Misrouting::Growing { since } if seen.now.since(since.max(run.since)) >= plan.fallback_deadline => Some(format!(
@@ -39,14 +51,29 @@ fn failure(plan: &Plan, run: &Run, seen: &Observation) -> Option<String> {
     })
 }
 
-/// All keys back to stable at once; the default route too, if it had begun to move.
-pub(super) fn revert(state: &State, run: &Run, ending: Ending, now: Time) -> Transition {
-    let reason = match &ending {
+/// Whether the run sends anybody to its candidate yet, so that it can be blamed for what is misrouted.
+fn reached(plan: &Plan, run: &Run) -> bool {
+    let cohort = |step: usize| plan.steps.iter().take(step.saturating_add(1)).any(|step| matches!(step, Step::Rule(_)));
+    match run.stage {
+        Stage::Preparing => false,
+        Stage::Applying { step } | Stage::Holding { step } => run.weight > Weight::ZERO || cohort(step),
+        Stage::Shifting | Stage::Switching | Stage::Reverting(_) | Stage::Draining(_) => true,
+    }
+}
+
+/// Why a run ends and what happens to its keys.
+pub(super) fn sentence(state: &State, run: &Run, ending: &Ending) -> String {
+    match ending {
         Ending::Refused { reason } => format!("{reason}; all keys back to {}", state.stable),
         Ending::RolledBack => format!("release names {} again; all keys back to it", state.stable),
         Ending::Superseded => format!("another release replaces {}; its keys go back to {} first", run.candidate, state.stable),
         Ending::Deleted => format!("the manifest is gone; all keys back to {}", state.stable),
-    };
+    }
+}
+
+/// All keys back to stable at once; the default route too, if it had begun to move.
+pub(super) fn revert(state: &State, run: &Run, ending: Ending, now: Time) -> Transition {
+    let reason = sentence(state, run, &ending);
     let default_route = match &state.default_route {
         DefaultRoute::Changing { .. } => DefaultRoute::Changing { to: state.stable.clone() },
         settled @ DefaultRoute::Settled(_) => settled.clone(),
@@ -57,7 +84,7 @@ pub(super) fn revert(state: &State, run: &Run, ending: Ending, now: Time) -> Tra
 }
 
 /// Every proxy sends nobody there any more. No deadline: until then some proxy may still use the candidate, and it is named.
-pub(super) fn reverted(state: &State, run: &Run, ending: &Ending, seen: &Observation) -> Option<Transition> {
+pub(super) fn reverted(plan: &Plan, state: &State, run: &Run, ending: &Ending, seen: &Observation) -> Option<Transition> {
     let nobody_there = matches!(seen.everywhere, Delivery::Unknown { .. });
     let proxies = live(&seen.policy, "").map(|(_, proxies)| proxies).ok().or(nobody_there.then_some(0))?;
     let default_route = match &state.default_route {
@@ -65,14 +92,18 @@ pub(super) fn reverted(state: &State, run: &Run, ending: &Ending, seen: &Observa
         DefaultRoute::Changing { to } => DefaultRoute::Settled(to.clone()),
         settled @ DefaultRoute::Settled(_) => settled.clone(),
     };
-    let reason = format!("nobody is sent to {} any more, proved by {}", run.candidate, super::install::proxies_text(proxies));
+    let others = if ruled(plan, state, &run.candidate) { " but by long-lived rules" } else { "" };
+    let proxies = super::install::proxies_text(proxies);
+    let reason = format!("nobody is sent to {} any more{others}, proved by {proxies}", run.candidate);
     let draining = at(run, Stage::Draining(ending.clone()), seen.now);
     Some(Transition::new(State { default_route, ..with_run(state, draining) }, reason))
 }
 
 /// Requests in flight have ended, or had their time.
 pub(super) fn drained(plan: &Plan, state: &State, run: &Run, ending: &Ending, seen: &Observation) -> Option<Transition> {
-    let open = seen.versions.get(&run.candidate).map_or(0, |version| version.open);
+    let ruled = ruled(plan, state, &run.candidate);
+    // What long-lived rules send there never ends, and nothing is taken away here.
+    let open = if ruled { 0 } else { seen.versions.get(&run.candidate).map_or(0, |version| version.open) };
     if open > 0 && seen.now.since(run.since) < plan.drain_deadline {
         return None;
     }
@@ -82,6 +113,7 @@ pub(super) fn drained(plan: &Plan, state: &State, run: &Run, ending: &Ending, se
     };
     let reason = match (ending, open) {
         (Ending::Refused { .. }, 0) => format!("{} is refused until release changes or somebody retries", run.candidate),
+        (_, _) if ruled => format!("{} is left to long-lived rules; its run is over", run.candidate),
         (_, 0) => format!("{} has nothing in flight; its run is over", run.candidate),
         (_, open) => format!("{} still has {open} requests in flight at the drain deadline; its run is over", run.candidate),
     };
@@ -89,11 +121,27 @@ pub(super) fn drained(plan: &Plan, state: &State, run: &Run, ending: &Ending, se
     Some(Transition::new(State { run: None, refused, epoch, ..state.clone() }, reason))
 }
 
+/// Whether long-lived rules send requests to this version whatever the run does.
+fn ruled(plan: &Plan, state: &State, version: &VersionName) -> bool {
+    withheld(state, version).is_none() && plan.rules.iter().any(|rule| rule.version.as_ref() == Some(version))
+}
+
+/// The manifest is back. Where routes had begun to go, versions are installed anew before anything names them.
+fn back(plan: &Plan, state: &State) -> Transition {
+    let mut installed = state.installed.clone();
+    if plan.routing == Routing::Managed && matches!(state.retiring, Some(Retiring::LeavingRoutes | Retiring::Gone)) {
+        for version in installed.values_mut().filter(|version| version.stage == Installation::Serving) {
+            version.stage = Installation::Installing;
+        }
+    }
+    Transition::new(State { retiring: None, installed, ..state.clone() }, "the manifest is back")
+}
+
 /// The manifest is gone: end the run, leave the policy, take the routes away; each proved before the next.
 pub(super) fn retire(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
     let to = |retiring: Retiring, reason: &str| Some(Transition::new(State { retiring: Some(retiring), ..state.clone() }, reason));
     match (&state.retiring, &state.run) {
-        (Some(_), _) if !plan.gone => Some(Transition::new(State { retiring: None, ..state.clone() }, "the manifest is back")),
+        (Some(_), _) if !plan.gone => Some(back(plan, state)),
         (None, _) => to(Retiring::EndingRun, "the manifest is gone"),
         (Some(Retiring::EndingRun), Some(run)) => super::in_run(plan, state, run, seen),
         (Some(Retiring::EndingRun), None) => to(Retiring::LeavingPolicy, "no run is left; the service leaves the policy"),

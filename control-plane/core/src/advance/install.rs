@@ -1,11 +1,12 @@
 //! Versions come (cluster and route before anything names them) and go (the reverse).
 
-use shunt_filter_core::VersionName;
+use shunt_filter_core::{VersionName, limits};
 
 use super::{Transition, live};
 use crate::observation::{Delivery, Observation};
-use crate::plan::{Plan, Routing};
+use crate::plan::{Backend, Plan, Routing};
 use crate::state::{Installation, Installed, State};
+use crate::time::Time;
 
 /// Keeps the installed versions in step with the manifest and with what the proxies have.
 pub(super) fn sync(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
@@ -20,13 +21,20 @@ fn declare(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition>
         Routing::Managed => Installation::Installing,
         Routing::External { .. } => Installation::Serving,
     };
-    for version in &plan.versions {
+    let (released, others): (Vec<_>, Vec<_>) = plan.versions.iter().partition(|version| version.name == plan.release);
+    for version in released.into_iter().chain(others) {
+        let full = installed.len() >= limits::VERSIONS;
         match installed.get_mut(&version.name) {
+            // A policy with more is refused by the filter; those that leave make room.
+            None if full => {}
             None => {
                 installed.insert(version.name.clone(), Installed { backend: version.backend.clone(), stage: arrival.clone() });
                 said.push(format!("{} is being installed", version.name));
             }
             Some(known) if known.backend != version.backend => {
+                if matches!((&known.backend, &version.backend), (Backend::Cluster(_), Backend::Endpoints(_))) {
+                    known.stage = arrival.clone();
+                }
                 known.backend = version.backend.clone();
                 said.push(format!("{} runs elsewhere now", version.name));
             }
@@ -72,13 +80,13 @@ fn serve(state: &State, seen: &Observation) -> Option<Transition> {
 
 /// Nobody names it any more, at any proxy, and its requests have ended or had their time: cluster and route go.
 fn remove(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
-    nobody_uses_it(seen)?;
+    let proved = nobody_uses_it(seen)?;
     let (name, since) = state.installed.iter().find_map(|(name, known)| match known.stage {
         Installation::Leaving { since } => Some((name, since)),
         _ => None,
     })?;
     let open = seen.versions.get(name).map_or(0, |version| version.open);
-    if open > 0 && seen.now.since(since) < plan.drain_deadline {
+    if open > 0 && seen.now.since(since.max(proved)) < plan.drain_deadline {
         return None;
     }
     let mut installed = state.installed.clone();
@@ -87,9 +95,14 @@ fn remove(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> 
     Some(Transition::new(State { installed, ..state.clone() }, format!("{name} is gone: {left}")))
 }
 
-/// Destroying waits for every proxy that may still use it, with no time-out. Where no proxy is expected, nobody can.
-pub(super) fn nobody_uses_it(seen: &Observation) -> Option<()> {
-    matches!(seen.everywhere, Delivery::Live { .. } | Delivery::Unknown { .. }).then_some(())
+/// Since when no proxy can use what the policy does not name. Destroying waits for every proxy that may still use it, with no
+/// time-out. Where no proxy is expected, nobody can.
+pub(super) fn nobody_uses_it(seen: &Observation) -> Option<Time> {
+    match seen.everywhere {
+        Delivery::Live { since, .. } => Some(since),
+        Delivery::Unknown { .. } => Some(Time::default()),
+        Delivery::Waiting { .. } | Delivery::Rejected { .. } => None,
+    }
 }
 
 /// `1 proxy`, `3 proxies`.

@@ -6,7 +6,7 @@ use super::{Transition, at, live, overdue, proved, with_run};
 use crate::observation::Observation;
 use crate::plan::{Plan, Routing};
 use crate::state::{DefaultRoute, Previous, Run, Stage, State};
-use crate::time::Time;
+use crate::time::{Span, Time};
 use shunt_filter_core::Weight;
 
 /// All keys to the candidate, by policy; the default route still names stable, which keeps its capacity.
@@ -44,7 +44,8 @@ fn promoted(plan: &Plan, state: &State, run: &Run, proxies: &str, now: Time) -> 
         Routing::Managed => DefaultRoute::Settled(run.candidate.clone()),
         Routing::External { default_route } => DefaultRoute::Settled(default_route.clone()),
     };
-    let kept = plan.keep_old > crate::time::Span::default() && run.candidate != state.stable;
+    // What a return left is not kept: releasing it again goes through the steps, and no failure sends anybody back to it.
+    let kept = plan.keep_old > Span::default() && run.candidate != state.stable && !run.returning;
     let previous = kept.then(|| Previous { version: state.stable.clone(), until: now.after(plan.keep_old) });
     let reason = format!("{} is stable, proved by {proxies}, {} after it began", run.candidate, now.since(run.started).rounded());
     let epoch = state.epoch.saturating_add(1);

@@ -45,22 +45,35 @@ fn share(run: &Run, seen: &Observation) -> String {
 
 /// The wait of a proved step: its duration, then a pass where one is needed.
 pub(super) fn held(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<Transition> {
-    let (until, pass) = match plan.steps.get(step) {
-        Some(Step::Pause(None)) => return None,
-        Some(Step::Pause(Some(span))) => (run.since.after(*span), false),
-        Some(Step::Analysis(span)) => (run.since.after(*span), true),
-        Some(Step::SetWeight(_) | Step::Rule(_) | Step::Mirror(_)) | None => (run.since, false),
-    };
-    if seen.now < until {
+    let until = wait_ends(plan, step, run.since);
+    if seen.now < until || plan.steps.get(step) == Some(&Step::Pause(None)) {
         return None;
     }
-    let needed = pass || gated(plan, run, step.saturating_add(1));
+    let pass = is_analysis(plan, step);
+    let needed = needs_pass(plan, run, step);
     match passed(state, run, seen) {
         Pass::Now => Some(go_on(plan, &waive(state, run), step, seen.now)),
         Pass::Before if !pass => Some(go_on(plan, state, step, seen.now)),
         Pass::Missing(missing) | Pass::Cannot(missing) if needed => overdue(plan, state, run, until, &missing, seen.now),
         _ => Some(go_on(plan, state, step, seen.now)),
     }
+}
+
+/// When the duration of a step is over that is held since `since`.
+pub(super) fn wait_ends(plan: &Plan, step: usize, since: Time) -> Time {
+    match plan.steps.get(step) {
+        Some(Step::Pause(Some(span)) | Step::Analysis(span)) => since.after(*span),
+        Some(Step::Pause(None) | Step::SetWeight(_) | Step::Rule(_) | Step::Mirror(_)) | None => since,
+    }
+}
+
+fn is_analysis(plan: &Plan, step: usize) -> bool {
+    matches!(plan.steps.get(step), Some(Step::Analysis(_)))
+}
+
+/// Whether this step ends only with a pass of the analysis.
+pub(super) fn needs_pass(plan: &Plan, run: &Run, step: usize) -> bool {
+    is_analysis(plan, step) || gated(plan, run, step.saturating_add(1))
 }
 
 /// The state with the analysis of its epoch passed, or gone on without.
@@ -101,10 +114,11 @@ fn passed(state: &State, run: &Run, seen: &Observation) -> Pass {
 /// Whether what comes next needs a pass: promotion (a weight of 100 % is one), or a weight above what may be exposed before.
 fn gated(plan: &Plan, run: &Run, next: usize) -> bool {
     let both_arms = run.weight > Weight::ZERO && run.weight < Weight::ALL;
+    let too_many = |weight: Weight| weight > plan.max_exposed && run.passed.is_none();
     match plan.steps.get(next) {
-        None => both_arms,
-        Some(Step::SetWeight(Weight::ALL)) if both_arms => run.passed.is_none() || plan.max_exposed >= Weight::ALL,
-        Some(Step::SetWeight(weight)) => *weight > plan.max_exposed && run.passed.is_none(),
+        None => both_arms || (run.weight < Weight::ALL && too_many(Weight::ALL)),
+        Some(Step::SetWeight(Weight::ALL)) => both_arms || too_many(Weight::ALL),
+        Some(Step::SetWeight(weight)) => too_many(*weight),
         Some(Step::Pause(_) | Step::Rule(_) | Step::Mirror(_) | Step::Analysis(_)) => false,
     }
 }
@@ -124,7 +138,8 @@ fn enter(plan: &Plan, state: &State, run: &Run, step: usize, now: Time) -> Trans
     let reason = format!("step {} of {}: {what}", step.saturating_add(1), plan.steps.len());
     let applying = at(run, Stage::Applying { step }, now);
     match what {
-        Step::SetWeight(weight) => Transition::new(reweigh(state, &applying, *weight), reason),
+        // Keys are given back by ending the run only: steps that were edited meanwhile do not take any away.
+        Step::SetWeight(weight) => Transition::new(reweigh(state, &applying, run.weight.max(*weight)), reason),
         Step::Rule(_) | Step::Mirror(_) => Transition::new(with_run(state, applying), reason),
         Step::Pause(_) | Step::Analysis(_) => Transition::new(with_run(state, at(run, Stage::Holding { step }, now)), reason),
     }

@@ -1,17 +1,18 @@
 //! A modelled world: proxies that take what is published, at once or when the script lets them.
 
+use std::collections::BTreeMap;
+
+use shunt_core::advance;
 use shunt_core::analysis::{Guard, Metric, Outcome, Verdict};
 use shunt_core::command::{Command, Verb};
-use shunt_core::desired::{Desired, desired};
+use shunt_core::desired::{Desired, Routes, desired};
 use shunt_core::journal::Entry;
 use shunt_core::observation::{Delivery, Misrouting, Observation, VersionSeen};
 use shunt_core::plan::{AnalysisPlan, Backend, Plan, Routing, Step, Version};
-use shunt_core::state::State;
+use shunt_core::state::{Stage, State};
 use shunt_core::time::{Span, Time};
-use shunt_core::{advance, plan};
 use shunt_filter_core::policy::Keyless;
-use shunt_filter_core::{RolloutId, VersionName, Weight};
-use std::collections::BTreeMap;
+use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
 
 /// How the analysis answers while both arms have weight.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,8 +21,43 @@ pub(crate) enum Judge {
     Pass,
     /// Says that the candidate is worse.
     Fail,
+    /// A fixed limit is broken wherever the candidate answers, also alone.
+    Limit,
     /// Never has enough data.
     More,
+}
+
+/// A proxy: what it runs, since when, and what of it keeps up with what is published.
+#[derive(Clone)]
+pub(crate) struct Edge {
+    pub(crate) name: String,
+    pub(crate) takes_policy: bool,
+    pub(crate) takes_routes: bool,
+    service: Option<(Option<ServicePolicy>, Time)>,
+    routes: Option<(Option<Routes>, Time)>,
+}
+
+impl Edge {
+    pub(crate) fn new(name: String) -> Self {
+        Self { name, takes_policy: true, takes_routes: true, service: None, routes: None }
+    }
+
+    fn take(&mut self, wanted: &Desired, now: Time) {
+        if self.takes_policy && self.service.as_ref().is_none_or(|(service, _)| *service != wanted.service) {
+            self.service = Some((wanted.service.clone(), now));
+        }
+        if self.takes_routes && self.routes.as_ref().is_none_or(|(routes, _)| *routes != wanted.routes) {
+            self.routes = Some((wanted.routes.clone(), now));
+        }
+    }
+
+    fn has_service(&self, wanted: &Desired) -> Option<Time> {
+        self.service.as_ref().filter(|(service, _)| *service == wanted.service).map(|(_, at)| *at)
+    }
+
+    fn has_routes(&self, wanted: &Desired) -> Option<Time> {
+        self.routes.as_ref().filter(|(routes, _)| *routes == wanted.routes).map(|(_, at)| *at)
+    }
 }
 
 pub(crate) struct World {
@@ -29,19 +65,17 @@ pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) now: Time,
     pub(crate) judge: Judge,
-    /// False: proxies do not take what is published.
-    pub(crate) reporting: bool,
-    /// False: no proxy is known.
-    pub(crate) proxies: bool,
+    pub(crate) edges: Vec<Edge>,
     pub(crate) misrouting_since: Option<Time>,
     pub(crate) open: u64,
-    pub(crate) policy_live: Option<Time>,
-    pub(crate) routes_live: Option<Time>,
-    pub(crate) taken: Option<Desired>,
     pub(crate) pending: Vec<Command>,
     pub(crate) journal: Vec<Entry>,
     pub(crate) answers: Vec<Result<String, String>>,
     commands: u64,
+    /// As recorded before the first entry.
+    pub(crate) first: State,
+    /// Every plan there was, by digest.
+    pub(crate) plans: BTreeMap<String, Plan>,
 }
 
 pub(crate) fn name(text: &str) -> VersionName {
@@ -86,20 +120,18 @@ impl World {
         let state = State::initial(&plan);
         Self {
             plan,
+            first: state.clone(),
             state,
             now: Time(0),
             judge: Judge::Pass,
-            reporting: true,
-            proxies: true,
+            edges: vec![Edge::new("edge-1".to_owned())],
             misrouting_since: None,
             open: 0,
-            policy_live: None,
-            routes_live: None,
-            taken: None,
             pending: Vec::new(),
             journal: Vec::new(),
             answers: Vec::new(),
             commands: 0,
+            plans: BTreeMap::new(),
         }
     }
 
@@ -108,36 +140,17 @@ impl World {
         self.pending.push(Command { id: self.commands, verb, revision, by: "ops".to_owned(), reason: String::new() });
     }
 
-    /// What the proxies run, after they took what is desired now (if they do).
-    fn deliver(&mut self, wanted: &Desired) {
-        if !self.reporting || !self.proxies {
-            return;
-        }
-        let (service, routes) = match &self.taken {
-            Some(taken) => (taken.service == wanted.service, taken.routes == wanted.routes),
-            None => (false, false),
-        };
-        if !service || self.policy_live.is_none() {
-            self.policy_live = Some(self.now);
-        }
-        if !routes || self.routes_live.is_none() {
-            self.routes_live = Some(self.now);
-        }
-        self.taken = Some(wanted.clone());
-    }
-
-    fn delivery(&self, same: bool, live: Option<Time>) -> Delivery {
-        match live {
-            _ if !self.proxies => Delivery::Unknown { since: Time(0) },
-            Some(since) if same => Delivery::Live { since, proxies: 1 },
-            _ => Delivery::Waiting { behind: vec!["edge-1".to_owned()] },
+    fn delivery(&self, reached: impl Fn(&Edge) -> Option<Time>) -> Delivery {
+        let behind: Vec<String> = self.edges.iter().filter(|edge| reached(edge).is_none()).map(|edge| edge.name.clone()).collect();
+        match self.edges.iter().filter_map(&reached).max() {
+            _ if !behind.is_empty() => Delivery::Waiting { behind },
+            Some(since) => Delivery::Live { since, proxies: u32::try_from(self.edges.len()).expect("few") },
+            None => Delivery::Unknown { since: Time(0) },
         }
     }
 
     pub(crate) fn observe(&self, wanted: &Desired) -> Observation {
-        let same_service = self.taken.as_ref().is_some_and(|taken| taken.service == wanted.service);
-        let same_routes = self.taken.as_ref().is_some_and(|taken| taken.routes == wanted.routes);
-        let policy = self.delivery(same_service, self.policy_live);
+        let policy = self.delivery(|edge| edge.has_service(wanted));
         let seen = |name: &VersionName| {
             let open = if *name == self.state.stable { 0 } else { self.open };
             (name.clone(), VersionSeen { open, in_epoch: 200, total: 200, failed: 0 })
@@ -146,7 +159,10 @@ impl World {
             now: self.now,
             everywhere: policy.clone(),
             policy,
-            routes: self.delivery(same_routes, self.routes_live),
+            routes: match wanted.routes {
+                None => Delivery::Live { since: Time(0), proxies: 0 },
+                Some(_) => self.delivery(|edge| edge.has_routes(wanted)),
+            },
             misrouting: match self.misrouting_since {
                 Some(since) => Misrouting::Growing { since },
                 None => Misrouting::Quiet { since: Time(0) },
@@ -157,14 +173,20 @@ impl World {
         }
     }
 
+    /// As the platform does it: while the candidate is exposed, and while the old version is kept.
     fn verdicts(&self) -> Vec<Verdict> {
-        let Some(run) = &self.state.run else { return Vec::new() };
-        let both = run.weight > Weight::ZERO && run.weight < Weight::ALL && !run.ranges.is_empty();
+        let (candidate, both) = match (&self.state.run, &self.state.previous) {
+            (Some(run), _) if matches!(run.stage, Stage::Preparing | Stage::Reverting(_) | Stage::Draining(_)) => return Vec::new(),
+            (Some(run), _) => (&run.candidate, run.weight > Weight::ZERO && run.weight < Weight::ALL),
+            (None, Some(_)) => (&self.state.stable, false),
+            (None, None) => return Vec::new(),
+        };
         let (outcome, message) = match self.judge {
-            _ if !both => (Outcome::NotApplicable, "one arm has no weight"),
-            Judge::Pass => (Outcome::Pass, "no worse than stable"),
-            Judge::Fail => (Outcome::Fail, "v2 failed 5/48 (10.4 %), v1 0/912"),
-            Judge::More => (Outcome::NeedMoreData, "errors: needs 52 more requests"),
+            Judge::Limit => (Outcome::Fail, format!("{candidate} failed 30/100 (30 %): below 99 % success")),
+            _ if !both => (Outcome::NotApplicable, "one arm has no weight".to_owned()),
+            Judge::Pass => (Outcome::Pass, "no worse than stable".to_owned()),
+            Judge::Fail => (Outcome::Fail, format!("{candidate} failed 5/48 (10.4 %), {} 0/912", self.state.stable)),
+            Judge::More => (Outcome::NeedMoreData, "errors: needs 52 more requests".to_owned()),
         };
         vec![Verdict {
             metric: "errors".to_owned(),
@@ -173,30 +195,43 @@ impl World {
             baseline: String::new(),
             samples: 0,
             threshold: String::new(),
-            message: message.to_owned(),
+            message,
         }]
     }
 
-    /// One reconcile: publish, deliver, observe, advance, record; again while something happens. Returns the new entries.
+    /// Gives the plan its digest, the same for the same specification.
+    fn register(&mut self) {
+        let bare = Plan { digest: String::new(), gone: false, ..self.plan.clone() };
+        let known = self.plans.iter().find(|(_, plan)| Plan { digest: String::new(), gone: false, ..(*plan).clone() } == bare);
+        self.plan.digest = known.map_or_else(|| format!("plan-{}", self.plans.len()), |(digest, _)| digest.clone());
+        self.plans.entry(self.plan.digest.clone()).or_insert_with(|| self.plan.clone());
+    }
+
+    /// One reconcile: publish, deliver, observe, advance, record. Returns what was there before and the new entry.
+    pub(crate) fn reconcile(&mut self) -> Option<(State, Entry)> {
+        let wanted = desired(&self.plan, &self.state);
+        let now = self.now;
+        self.edges.iter_mut().for_each(|edge| edge.take(&wanted, now));
+        let seen = self.observe(&wanted);
+        let next = advance(&self.plan, &self.state, &seen, &self.pending);
+        self.pending.retain(|command| !next.answered.iter().any(|answer| answer.command == command.id));
+        self.answers.extend(next.answered.into_iter().map(|answer| answer.result));
+        let before = std::mem::replace(&mut self.state, next.state);
+        let entry = next.entry?;
+        self.journal.push(entry.clone());
+        Some((before, entry))
+    }
+
+    /// Reconciles while something happens. Returns the new entries.
     pub(crate) fn settle(&mut self) -> Vec<Entry> {
+        self.register();
         let mut made = Vec::new();
         for _ in 0..50 {
-            let wanted = desired(&self.plan, &self.state);
-            self.deliver(&wanted);
-            let seen = self.observe(&wanted);
-            let next = advance(&self.plan, &self.state, &seen, &self.pending);
-            self.pending.retain(|command| !next.answered.iter().any(|answer| answer.command == command.id));
-            self.answers.extend(next.answered.into_iter().map(|answer| answer.result));
-            self.state = next.state;
-            let Some(entry) = next.entry else {
-                if self.pending.is_empty() {
-                    return made;
-                } else {
-                    continue;
-                };
-            };
-            made.push(entry.clone());
-            self.journal.push(entry);
+            match self.reconcile() {
+                Some((_, entry)) => made.push(entry),
+                None if self.pending.is_empty() => return made,
+                None => {}
+            }
         }
         panic!("the state machine does not come to rest: {:?}", self.journal.iter().rev().take(6).map(|e| &e.reason).collect::<Vec<_>>());
     }
