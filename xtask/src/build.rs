@@ -84,6 +84,13 @@ pub(crate) fn everything(tools: &Tools) -> Result<Built> {
     Ok(named(tools, env, Profile::Debug))
 }
 
+/// Builds the modules, `shunt` and the testbed's programs, quick to build.
+pub(crate) fn programs(tools: &Tools) -> Result<Built> {
+    let env = modules(tools)?;
+    Run::cargo().args(["build", "--package", "shunt", "--package", "shunt-testbed", "--bins"]).envs(env.iter().cloned()).show()?;
+    Ok(named(tools, env, Profile::Debug))
+}
+
 /// Builds the modules and the testbed's programs, quick to run.
 pub(crate) fn testbed(tools: &Tools) -> Result<Built> {
     let env = modules(tools)?;
@@ -99,8 +106,10 @@ fn named(tools: &Tools, mut env: Vec<(String, OsString)>, profile: Profile) -> B
             env.push((variable.to_owned(), program.into()));
         }
     }
-    if let Ok(envoy) = &tools.envoy {
-        env.push(("SHUNT_ENVOY".to_owned(), envoy.into()));
+    for (variable, path) in [("SHUNT_ENVOY", &tools.envoy), ("SHUNT_ISTIO_CRDS", &tools.istio)] {
+        if let Ok(path) = path {
+            env.push((variable.to_owned(), path.into()));
+        }
     }
     Built { env, folder }
 }

@@ -10,6 +10,6 @@ pub(crate) fn demo(args: &[String]) -> Result<()> {
     if let Err(error) = &tools.envoy {
         anyhow::bail!("the demo needs an Envoy: {error:#}");
     }
-    let built = build::everything(&tools)?;
+    let built = build::programs(&tools)?;
     Run::new(built.program("shunt-demo")).args(args).envs(built.env.iter().cloned()).show().context("the demo")
 }

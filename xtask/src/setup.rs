@@ -1,6 +1,7 @@
 //! Installs what is missing, at pinned versions, into the cache. Idempotent; each part says what it does in one line.
 
 pub(crate) mod envoy;
+pub(crate) mod istio;
 pub(crate) mod linters;
 pub(crate) mod optimizer;
 pub(crate) mod wasm;
@@ -20,6 +21,8 @@ pub(crate) struct Tools {
     pub(crate) optimizer: Option<PathBuf>,
     /// The pinned Envoy, or why there is none.
     pub(crate) envoy: Result<PathBuf>,
+    /// Istio's CRDs, or why there are none.
+    pub(crate) istio: Result<PathBuf>,
 }
 
 /// `cargo xtask setup [--linters]`
@@ -32,6 +35,9 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
     let tools = tools()?;
     if let Err(error) = &tools.envoy {
         skip("everything on a real Envoy", &format!("{error:#}"))?;
+    }
+    if let Err(error) = &tools.istio {
+        skip("the check of istio/ against Istio's CRDs", &format!("{error:#}"))?;
     }
     if linters && let Err(error) = linters::cargo_deny() {
         skip("cargo deny", &format!("{error:#}"))?;
@@ -50,7 +56,7 @@ pub(crate) fn tools() -> Result<Tools> {
             None
         }
     };
-    Ok(Tools { wasm, optimizer, envoy: envoy::envoy() })
+    Ok(Tools { wasm, optimizer, envoy: envoy::envoy(), istio: istio::crds() })
 }
 
 /// Installs Debian packages; an error where that is not possible (not Debian, not root).
