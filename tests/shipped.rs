@@ -3,6 +3,7 @@
 mod istio_run;
 mod istio_schema;
 mod manifests;
+mod own_routes;
 mod static_envoy;
 
 use std::path::{Path, PathBuf};

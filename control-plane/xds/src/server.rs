@@ -1,4 +1,6 @@
-//! The ADS server: one task per stream, which speaks what its session says.
+//! The ADS server: one task per stream, which speaks what its session says. ECDS alone is served too.
+
+mod ecds;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service
 use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
+use envoy_types::pb::envoy::service::extension::v3::extension_config_discovery_service_server::ExtensionConfigDiscoveryServiceServer;
 use envoy_types::pb::google::protobuf::value::Kind as ValueKind;
 use futures::{Stream, StreamExt};
 use shunt_core::Time;
@@ -49,7 +52,9 @@ pub async fn serve(
     let server = Server { publisher, fleet, now };
     let (closing, closed) = watch::channel(false);
     let ads = Ads { server, streams: Arc::default(), closed };
-    let service = AggregatedDiscoveryServiceServer::new(ads).max_decoding_message_size(REQUEST_MAX).max_encoding_message_size(usize::MAX);
+    let alone = ExtensionConfigDiscoveryServiceServer::new(ads.clone());
+    let alone = alone.max_decoding_message_size(REQUEST_MAX).max_encoding_message_size(usize::MAX);
+    let all = AggregatedDiscoveryServiceServer::new(ads).max_decoding_message_size(REQUEST_MAX).max_encoding_message_size(usize::MAX);
     let shutdown = async move {
         shutdown.await;
         closing.send_replace(true);
@@ -57,11 +62,13 @@ pub async fn serve(
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(std::time::Duration::from_secs(5)))
-        .add_service(service)
+        .add_service(all)
+        .add_service(alone)
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown)
         .await
 }
 
+#[derive(Clone)]
 struct Ads {
     server: Server,
     streams: Arc<AtomicU64>,

@@ -1,0 +1,90 @@
+//! `envoy/own-routes`: listeners, routes and clusters are the user's; the control plane brings the filter and its configuration.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use shunt_testbed::envoy::{Envoy, EnvoyOptions};
+use shunt_testbed::{Client, ControlPlane, Load, LocalShop, Scenario, until};
+
+use super::read;
+use super::static_envoy::filled;
+
+const ID: &str = "shop/checkout";
+const FILE: &str = "checkout.yaml";
+const SOON: Duration = Duration::from_secs(25);
+const RUN: Duration = Duration::from_secs(90);
+
+/// The manifest as shipped, but for its times: nobody waits ten minutes here.
+fn manifest(release: &str) -> String {
+    let text = read("envoy/own-routes/checkout.yaml");
+    let short = text.replace("duration: 10m", "duration: 1s").replace("release: v1", &format!("release: {release}"));
+    assert!(short.contains("duration: 1s") && !short.contains("10m"), "{short}");
+    format!("{short}  keepOld: 0s\n  analysis: {{metrics: [{{name: errors, successRate: {{noWorseThanStable: {{}}}}, minSamples: 20}}]}}\n")
+}
+
+/// The Envoy as shipped, at ports that are free here.
+async fn envoy(control: &ControlPlane, v1: &LocalShop, v2: &LocalShop) -> Result<Envoy> {
+    let port = |address: std::net::SocketAddr| format!("port_value: {}", address.port());
+    let bootstrap = filled("envoy/own-routes/envoy.yaml", v1, v2)
+        .replace("port_value: 18000", &port(control.xds()))
+        .replace("port_value: 18080", &port(control.api()));
+    Envoy::start(&bootstrap, EnvoyOptions::default()).await
+}
+
+/// Whether the policy that the proxies have names this service, and what it says everybody gets.
+async fn everybody(control: &ControlPlane) -> Option<String> {
+    let policy: serde_json::Value = control.get_json("/v1/policy").await.ok()?;
+    let service = policy["services"].as_array()?.iter().find(|service| service["name"] == ID)?;
+    let ranges = service["split"]["ranges"].as_array().cloned().unwrap_or_default();
+    match ranges.as_slice() {
+        [] => service["stable"].as_str().map(str::to_owned),
+        [range] if range["from"] == 0 && range["to"] == 1_000_000 => range["version"].as_str().map(str::to_owned),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_canary_over_routes_of_the_users_own() -> Result<()> {
+    let story = Scenario::new("envoy/own-routes runs as it is written");
+    let (v1, v2) = (LocalShop::start("v1").await?, LocalShop::start("v2").await?);
+    let mut control = ControlPlane::start(&[(FILE, &manifest("v1"))]).await?;
+    let envoy = envoy(&control, &v1, &v2).await?;
+    let address = envoy.listener("edge").await?;
+    let load = Load::new(address).users(1000).rate(200.0).start();
+    control.until_rollout("v1 is in place", ID, SOON, |view| view["phase"] == "Healthy" && view["stable"] == "v1").await?;
+
+    story.when("release names v2");
+    control.write(FILE, &manifest("v2"))?;
+    control.until_rollout("v2 is stable", ID, RUN, |view| view["phase"] == "Healthy" && view["stable"] == "v2").await?;
+    let mark = load.mark();
+    until("everybody has been answered by v2", SOON, || async { load.tally_since(mark).of_version("v2") > 300 }).await?;
+
+    story.then("the entry stays in the policy, because the default route goes on naming v1");
+    assert_eq!(everybody(&control).await.as_deref(), Some("v2"));
+    assert_eq!(load.tally_since(mark).of_version("v1"), 0);
+    let direct = Client::new(address).host("other.test").get("/").await?;
+    assert_eq!(direct.version().as_deref(), Some("v1"), "a request that the filter does not decide goes where the user's routes say");
+
+    story.when("the control plane is killed");
+    control.kill();
+    let mark = load.mark();
+    until("many more requests have ended", SOON, || async { load.mark() > mark + 400 }).await?;
+    story.then("nothing changes");
+    let after = load.tally_since(mark);
+    assert_eq!((after.of_version("v1"), after.failed()), (0, 0), "{}", after.summary());
+
+    let all = load.stop().await;
+    assert_eq!(all.failed(), 0, "{}", all.summary());
+    assert_eq!(all.flips(1), 0, "nobody changes version twice: {}", all.summary());
+    assert_eq!(all.users_of("v1"), 1000, "everybody began with v1");
+
+    story.when("the filter is gone, because an Envoy starts without a control plane");
+    let lone = self::envoy(&control, &v1, &v2).await?;
+    let client = Client::new(lone.listener("edge").await?).host("shop.test");
+    story.then("the default route answers, and a client's own header does not count");
+    for header in ["shop/checkout/v2", "shop/checkout/v1"] {
+        let reply = client.request(hyper::Method::GET, "/").header("x-shunt-route", header).send().await?;
+        assert_eq!(reply.version().as_deref(), Some("v1"), "{header}");
+    }
+    Ok(())
+}
