@@ -103,8 +103,10 @@ fn routes(tables: &BTreeMap<String, Table>) -> Vec<Value> {
         for version in VERSIONS {
             routes.push(route(&format!("{service}/{version}"), version, json!({})));
             for mirror in VERSIONS {
-                let marker = json!({"append": {"header": {"key": "x-shunt-shadow", "value": "1"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}});
-                let copies = json!([{"cluster": cluster(COPY), "disable_shadow_host_suffix_append": true, "request_headers_mutations": [marker]}]);
+                let marker =
+                    json!({"append": {"header": {"key": "x-shunt-shadow", "value": "1"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}});
+                let copies =
+                    json!([{"cluster": cluster(COPY), "disable_shadow_host_suffix_append": true, "request_headers_mutations": [marker]}]);
                 routes.push(route(&format!("{service}/{version};mirror={mirror}"), version, json!({"request_mirror_policies": copies})));
             }
         }
@@ -276,7 +278,8 @@ async fn run(stage: &mut Stage, table: &Table) -> Result<(usize, Vec<String>)> {
             }
         }
     }
-    let counted = || stage.counted(&services).into_iter().map(|(id, now)| (id.clone(), now.since(&before[&id]))).collect::<BTreeMap<_, _>>();
+    let counted =
+        || stage.counted(&services).into_iter().map(|(id, now)| (id.clone(), now.since(&before[&id]))).collect::<BTreeMap<_, _>>();
     let reported = || async { (counted() == expected).then_some(()) };
     if until_some("the filter has counted all", SOON, reported).await.is_err() {
         wrong.push(format!("counted: expected {expected:#?}, found {:#?}", counted()));
