@@ -3,6 +3,7 @@
 mod cluster;
 mod endpoint;
 mod extension;
+mod hosts;
 mod listener;
 mod route;
 

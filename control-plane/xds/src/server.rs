@@ -10,9 +10,7 @@ use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_server::{
     AggregatedDiscoveryService, AggregatedDiscoveryServiceServer,
 };
-use envoy_types::pb::envoy::service::discovery::v3::{
-    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
-};
+use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse};
 use envoy_types::pb::envoy::service::extension::v3::extension_config_discovery_service_server::ExtensionConfigDiscoveryServiceServer;
 use envoy_types::pb::google::protobuf::value::Kind as ValueKind;
 use futures::{Stream, StreamExt};
@@ -21,16 +19,18 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Nack};
 use crate::publisher::{Published, Publisher};
-use crate::render::render;
 use crate::session::{Ask, Push, Session, Variant, delta, sotw};
 use crate::world::NodeInfo;
 
 /// Longest request of a proxy, bytes. A proxy of 5,000 services names some 20,000 clusters.
 const REQUEST_MAX: usize = 16 * 1024 * 1024;
+
+/// Stands for the type in a [`Nack`] of our own: a world that is withheld, because it is inconsistent.
+const WITHHELD: &str = "world";
 
 /// What a stream needs.
 #[derive(Debug, Clone)]
@@ -146,8 +146,13 @@ impl Ads {
         // One response is enough of a buffer: the session never has more than one unanswered per kind.
         let (answers, stream) = mpsc::channel(1);
         let mut closed = self.closed.clone();
-        let conversation =
-            Conversation::<S> { server: self.server.clone(), stream: self.streams.fetch_add(1, Ordering::Relaxed), answers, node: None };
+        let conversation = Conversation::<S> {
+            server: self.server.clone(),
+            stream: self.streams.fetch_add(1, Ordering::Relaxed),
+            answers,
+            node: None,
+            withheld: None,
+        };
         tokio::spawn(async move {
             tokio::select! {
                 () = conversation.run(asks) => {}
@@ -163,6 +168,8 @@ struct Conversation<S: Speech> {
     stream: u64,
     answers: mpsc::Sender<Result<S::Answer, Status>>,
     node: Option<NodeInfo>,
+    /// The newest world, when it is inconsistent.
+    withheld: Option<Nack>,
 }
 
 impl<S: Speech> Drop for Conversation<S> {
@@ -198,9 +205,10 @@ impl<S: Speech> Conversation<S> {
                 },
             };
             if let Some(node) = &self.node {
-                self.server.fleet.progress(&node.id, self.stream, session.acked_world(), session.nack());
+                self.server.fleet.progress(&node.id, self.stream, session.acked_world(), self.withheld.clone().or_else(|| session.nack()));
             }
             for push in pushes {
+                debug!(node = self.node_id(), %push, "said");
                 if self.answers.send(Ok(S::answer(&push))).await.is_err() {
                     return;
                 }
@@ -208,7 +216,12 @@ impl<S: Speech> Conversation<S> {
         }
     }
 
-    fn hear(&mut self, session: &mut Session, ask: &S::Ask, worlds: &mut watch::Receiver<Option<Published>>) -> Result<Vec<Push>, Status> {
+    fn hear(
+        &mut self,
+        session: &mut Session,
+        ask: &S::Ask,
+        worlds: &mut watch::Receiver<Option<Arc<Published>>>,
+    ) -> Result<Vec<Push>, Status> {
         let mut pushes = Vec::new();
         if self.node.is_none() {
             let node = info_of(S::node(ask)).map_err(Status::invalid_argument)?;
@@ -221,21 +234,31 @@ impl<S: Speech> Conversation<S> {
             if let (Some(error), Some(node)) = (&ask.error, &self.node) {
                 warn!(node = node.id, kind = ?ask.kind, error, "a proxy refuses its configuration");
             }
+            debug!(node = self.node_id(), ?ask, "heard");
             pushes.extend(session.hear(&ask));
         }
         Ok(pushes)
     }
 
-    fn aim(&self, session: &mut Session, worlds: &mut watch::Receiver<Option<Published>>) -> Vec<Push> {
+    fn node_id(&self) -> &str {
+        self.node.as_ref().map_or("", |node| &node.id)
+    }
+
+    fn aim(&mut self, session: &mut Session, worlds: &mut watch::Receiver<Option<Arc<Published>>>) -> Vec<Push> {
         let newest = worlds.borrow_and_update().clone();
         let (Some(published), Some(node)) = (newest, &self.node) else {
             return Vec::new();
         };
-        match render(&published.world, node) {
-            Ok(snapshot) => session.aim(published.sequence, snapshot),
+        match published.snapshot(node) {
+            Ok(snapshot) => {
+                self.withheld = None;
+                session.aim(published.sequence, snapshot)
+            }
             Err(error) => {
                 // The proxy keeps what it has; the world is never acknowledged, so no step completes on it.
                 warn!(node = node.id, %error, "not published: it would break requests");
+                let error = format!("not published, because it would break requests: {error}");
+                self.withheld = Some(Nack { type_url: WITHHELD.to_owned(), error, world: published.sequence });
                 Vec::new()
             }
         }

@@ -4,11 +4,18 @@
 //! - At most one response of a kind is unanswered; the next one waits. So a slow proxy costs one response a kind, never a queue.
 //! - A request with the nonce of the unanswered response is its ACK, or its NACK when it carries an error. One with another nonce is
 //!   stale: in the state-of-the-world variant it is ignored (a newer one is on its way); in delta its subscriptions still count.
-//! - A NACKed resource is not sent again until it changes; the world it belongs to is not acknowledged.
-//! - Additions go in the order CDS, EDS, LDS, RDS: each waits until the kinds before it are acknowledged, because it names them.
-//!   Clusters and endpoints go away only when routes and listeners that no longer name them are acknowledged.
-//! - ECDS (the policy) waits while those are on their way, but not for a refused one: a way back must not hang on a bad cluster.
-//! - A cluster that changed gets its endpoints again, because it warms anew.
+//! - A NACK refuses the response, not each resource in it. So those refused in company are sent once more, one by one, where the
+//!   variant allows it; one refused alone is not sent again until it changes, and its world is not acknowledged.
+//! - Nothing is said before the first world: a proxy that reconnects to a restarted server would lose what it has.
+//! - The first subscription to all resources of a kind is answered even when there are none: the proxy waits for it.
+//! - Additions go in the order CDS, EDS, LDS, RDS. Listeners and routes wait until all before them is acknowledged, because they name
+//!   it. Clusters go away only when routes and listeners that no longer name them are acknowledged, endpoints after them.
+//! - A cluster that changed gets its endpoints again, right behind it on the stream: it warms anew, and Envoy withholds its ACK of CDS
+//!   while clusters warm (seen on 1.40: waiting for that ACK costs 15 s, its time-out).
+//! - ECDS (the policy) waits while all that is on its way, but not for what is refused: a way back must not hang on a bad cluster.
+//!
+//! A world is acknowledged when every kind is, as of that world or a later one. A kind of which the proxy should have anything counts
+//! from the beginning, whether it has asked or not: one that has just started has nothing yet.
 
 mod channel;
 pub(crate) mod delta;
@@ -65,6 +72,13 @@ pub(crate) struct Push {
     pub(crate) removed: Vec<String>,
 }
 
+impl std::fmt::Display for Push {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let changed: Vec<&str> = self.changed.iter().map(|resource| resource.name.as_str()).collect();
+        write!(f, "{:?} nonce {}: {} changed, {} removed", self.kind, self.nonce, changed.join(", "), self.removed.join(", "))
+    }
+}
+
 /// Which variant of the protocol a stream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Variant {
@@ -78,23 +92,25 @@ pub(crate) enum Variant {
 #[derive(Debug)]
 pub(crate) struct Session {
     variant: Variant,
-    target: Snapshot,
+    target: Arc<Snapshot>,
+    /// 0: nothing was published yet.
     world: u64,
-    acked_world: u64,
     channels: BTreeMap<Kind, Channel>,
+    /// The highest world as of which all of a kind is acknowledged.
+    reached: BTreeMap<Kind, u64>,
     nonce: u64,
 }
 
 impl Session {
     /// A stream that has just opened.
     pub(crate) fn new(variant: Variant) -> Self {
-        Self { variant, target: Snapshot::default(), world: 0, acked_world: 0, channels: BTreeMap::new(), nonce: 0 }
+        Self { variant, target: Arc::default(), world: 0, channels: BTreeMap::new(), reached: BTreeMap::new(), nonce: 0 }
     }
 
     /// A new snapshot to reach.
-    pub(crate) fn aim(&mut self, world: u64, target: Snapshot) -> Vec<Push> {
-        for (kind, channel) in &mut self.channels {
-            channel.hold(*kind, &self.target, &target);
+    pub(crate) fn aim(&mut self, world: u64, target: Arc<Snapshot>) -> Vec<Push> {
+        for channel in self.channels.values_mut() {
+            channel.hold(&self.target, &target);
         }
         self.target = target;
         self.world = world;
@@ -103,60 +119,66 @@ impl Session {
 
     /// A request of the proxy.
     pub(crate) fn hear(&mut self, ask: &Ask) -> Vec<Push> {
-        let channel = self.channels.entry(ask.kind).or_default();
-        channel.hear(ask, self.world, &self.target);
+        let channel = self.channels.entry(ask.kind).or_insert_with(|| Channel::new(ask.kind, self.variant));
+        if let Some(world) = channel.hear(ask) {
+            let reached = self.reached.entry(ask.kind).or_default();
+            *reached = world.max(*reached);
+        }
         self.proceed()
     }
 
-    /// The highest world of which everything is acknowledged.
+    /// The highest world of which every kind is acknowledged, as of it or of a later one; 0: none.
     pub(crate) fn acked_world(&self) -> u64 {
-        self.acked_world
+        Kind::ALL.iter().map(|kind| self.reached.get(kind).copied().unwrap_or(0)).min().unwrap_or(0)
     }
 
     /// What is refused at the moment.
     pub(crate) fn nack(&self) -> Option<Nack> {
         self.channels.iter().find_map(|(kind, channel)| {
-            let (error, world) = channel.rejection()?;
+            let (error, world) = channel.rejection(&self.target)?;
             Some(Nack { type_url: kind.type_url().to_owned(), error: error.to_owned(), world })
         })
     }
 
     fn proceed(&mut self) -> Vec<Push> {
+        if self.world == 0 {
+            return Vec::new();
+        }
+        self.channels.values_mut().for_each(|channel| channel.recall(&self.target));
         let mut pushes = Vec::new();
         for kind in Kind::ALL {
-            if !self.channels.contains_key(&kind) || !self.may_add(kind) {
+            if !self.may_add(kind) {
                 continue;
             }
             let removing = self.may_remove(kind);
             let nonce = self.nonce.wrapping_add(1).to_string();
             let Some(channel) = self.channels.get_mut(&kind) else { continue };
-            if let Some(push) = channel.push(kind, &self.target, removing, nonce) {
+            if let Some(push) = channel.push(&self.target, self.world, removing, nonce) {
                 self.nonce = self.nonce.wrapping_add(1);
-                self.again(&push);
+                if kind == Kind::Cluster {
+                    self.again(&push);
+                }
                 pushes.push(push);
             }
         }
-        if self.world > 0 && !self.channels.is_empty() && Kind::ALL.into_iter().all(|kind| self.arrived(kind)) {
-            self.acked_world = self.world;
-        }
+        let arrived: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| self.arrived(*kind)).collect();
+        self.reached.extend(arrived.into_iter().map(|kind| (kind, self.world)));
         pushes
     }
 
-    /// A cluster that changed warms anew and waits for its endpoints.
-    fn again(&mut self, push: &Push) {
-        if push.kind != Kind::Cluster {
-            return;
-        }
+    /// A cluster that changed warms anew and waits for its endpoints, before it acknowledges.
+    fn again(&mut self, clusters: &Push) {
         if let Some(endpoints) = self.channels.get_mut(&Kind::Endpoints) {
-            push.changed.iter().for_each(|cluster| endpoints.forget(&cluster.name));
+            clusters.changed.iter().for_each(|cluster| endpoints.forget(&cluster.name));
         }
     }
 
     fn may_add(&self, kind: Kind) -> bool {
-        let before = Kind::ALL.into_iter().filter(|earlier| *earlier < kind);
+        let mut before = Kind::ALL.into_iter().filter(|earlier| *earlier < kind);
         match kind {
-            Kind::Extension => before.into_iter().all(|earlier| !self.moving(earlier)),
-            _ => before.into_iter().all(|earlier| self.added(earlier)),
+            Kind::Cluster | Kind::Endpoints => true,
+            Kind::Listener | Kind::Routes => before.all(|earlier| self.added(earlier)),
+            Kind::Extension => before.all(|earlier| !self.moving(earlier)),
         }
     }
 
@@ -165,40 +187,49 @@ impl Session {
         if self.variant == Variant::StateOfTheWorld && !kind.whole() {
             return false;
         }
-        match kind {
-            Kind::Cluster | Kind::Endpoints => [Kind::Listener, Kind::Routes].into_iter().all(|naming| self.arrived(naming)),
-            Kind::Listener | Kind::Routes | Kind::Extension => true,
-        }
-    }
-
-    /// Something of this kind is unanswered, or could be sent right away.
-    fn moving(&self, kind: Kind) -> bool {
-        self.channels.get(&kind).is_some_and(|channel| channel.in_flight() || channel.sendable(kind, &self.target))
-            && Kind::ALL.into_iter().filter(|earlier| *earlier < kind).all(|earlier| self.added(earlier))
-    }
-
-    /// Everything new of this kind is acknowledged, and asked for where another kind makes the proxy ask for it.
-    fn added(&self, kind: Kind) -> bool {
-        let Some(channel) = self.channels.get(&kind) else {
-            return !self.follows(kind);
+        let naming: &[Kind] = match kind {
+            Kind::Cluster => &[Kind::Listener, Kind::Routes],
+            Kind::Endpoints => &[Kind::Listener, Kind::Routes, Kind::Cluster],
+            Kind::Listener | Kind::Routes | Kind::Extension => &[],
         };
-        let asked = !self.follows(kind) || self.target.of(kind).all(|resource| channel.wants(&resource.name));
-        asked && !channel.in_flight() && channel.has_all(kind, &self.target)
+        naming.iter().all(|naming| self.arrived(*naming))
+    }
+
+    /// Something of this kind is unanswered, could be sent right away, or is about to be asked for. What is refused does not move.
+    fn moving(&self, kind: Kind) -> bool {
+        let sending = self.channels.get(&kind).is_some_and(|channel| {
+            let sendable = channel.sendable(&self.target) && self.may_add(kind);
+            channel.in_flight() || sendable
+        });
+        sending || self.awaited(kind)
+    }
+
+    /// The proxy has accepted what names resources of this kind, and will ask for them by itself.
+    fn awaited(&self, kind: Kind) -> bool {
+        let accepted = |leader: Kind, name: &str| match (self.channels.get(&leader), self.target.get(leader, name)) {
+            (Some(channel), Some(resource)) => channel.has(resource),
+            _ => false,
+        };
+        let named = |name: &str| match kind {
+            Kind::Cluster | Kind::Listener => false,
+            Kind::Endpoints => accepted(Kind::Cluster, name),
+            Kind::Routes | Kind::Extension => self.target.of(Kind::Listener).any(|listener| accepted(Kind::Listener, &listener.name)),
+        };
+        let asked = |name: &str| self.channels.get(&kind).is_some_and(|channel| channel.wants(name));
+        self.target.of(kind).any(|resource| !asked(&resource.name) && named(&resource.name))
+    }
+
+    /// The proxy asked for everything of this kind that it should have, and acknowledged it.
+    fn added(&self, kind: Kind) -> bool {
+        match self.channels.get(&kind) {
+            Some(channel) => channel.has_all(&self.target),
+            None => self.target.of(kind).next().is_none(),
+        }
     }
 
     /// `added`, and nothing is left that should be gone.
     fn arrived(&self, kind: Kind) -> bool {
-        self.added(kind) && self.channels.get(&kind).is_none_or(|channel| !channel.has_more(kind, &self.target))
-    }
-
-    /// Whether the proxy will ask for all of this kind by itself, because it has what names them, and there is any.
-    fn follows(&self, kind: Kind) -> bool {
-        let leader = match kind {
-            Kind::Cluster | Kind::Listener => return false,
-            Kind::Endpoints => Kind::Cluster,
-            Kind::Routes | Kind::Extension => Kind::Listener,
-        };
-        self.channels.contains_key(&leader) && self.target.of(leader).next().is_some() && self.target.of(kind).next().is_some()
+        self.added(kind) && self.channels.get(&kind).is_none_or(|channel| !channel.has_more(&self.target))
     }
 }
 

@@ -10,6 +10,7 @@ use envoy_types::pb::envoy::config::listener::v3::filter::ConfigType;
 use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
 use envoy_types::pb::envoy::config::route::v3::route::Action;
 use envoy_types::pb::envoy::config::route::v3::route_action::ClusterSpecifier;
+use envoy_types::pb::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter;
@@ -72,12 +73,15 @@ impl Snapshot {
             let odd: Vec<&str> = eds.symmetric_difference(&endpoints).copied().collect();
             return Err(Inconsistent::Endpoints(odd.join(", ")));
         }
+        let mut named = Vec::new();
+        for cluster in &clusters {
+            named.extend(members_of(cluster)?.into_iter().map(|member| (format!("cluster {}", cluster.name), member)));
+        }
         for routes in self.decode::<RouteConfiguration>(Kind::Routes)? {
-            for (route, cluster) in clusters_of(&routes) {
-                if !names.contains(cluster.as_str()) {
-                    return Err(Inconsistent::Cluster { from: format!("route {route}"), cluster });
-                }
-            }
+            named.extend(clusters_of(&routes).into_iter().map(|(route, cluster)| (format!("route {route}"), cluster)));
+        }
+        if let Some((from, cluster)) = named.into_iter().find(|(_, cluster)| !names.contains(cluster.as_str())) {
+            return Err(Inconsistent::Cluster { from, cluster });
         }
         for listener in self.decode::<Listener>(Kind::Listener)? {
             self.check_listener(&listener)?;
@@ -111,6 +115,15 @@ impl Snapshot {
 
 fn by_eds(cluster: &Cluster) -> bool {
     cluster.cluster_discovery_type == Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into()))
+}
+
+/// The clusters that an aggregate is made of; none: it is not an aggregate.
+fn members_of(cluster: &Cluster) -> Result<Vec<String>, Inconsistent> {
+    let Some(ClusterDiscoveryType::ClusterType(custom)) = &cluster.cluster_discovery_type else {
+        return Ok(Vec::new());
+    };
+    let body = custom.typed_config.as_ref().map(|any| any.value.as_slice()).unwrap_or_default();
+    Ok(ClusterConfig::decode(body).map_err(|_| Inconsistent::Body(cluster.name.clone()))?.clusters)
 }
 
 /// Every cluster that a route names, mirrors included.

@@ -18,7 +18,7 @@ use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::{
     ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
 };
-use envoy_types::pb::envoy::r#type::v3::Percent;
+use envoy_types::pb::envoy::r#type::v3::{CodecClientType, Percent};
 use envoy_types::pb::google::protobuf::Any;
 use shunt_core::Span;
 use shunt_core::desired::Routes;
@@ -60,7 +60,7 @@ pub(super) fn clusters(routes: &Routes, version: &Version) -> Vec<Arc<Resource>>
 fn own(routes: &Routes, version: &Version) -> Cluster {
     Cluster {
         circuit_breakers: breakers(Thresholds { max_retries: number(RETRIES), ..Thresholds::default() }),
-        health_checks: routes.health.iter().map(health).collect(),
+        health_checks: routes.health.iter().map(|check| health(check, routes.protocol)).collect(),
         // With active checks a removed host would go on getting traffic until a check fails.
         ignore_health_on_host_removal: routes.health.is_some(),
         typed_extension_protocol_options: protocol(routes.protocol, None),
@@ -138,8 +138,12 @@ fn breakers(thresholds: Thresholds) -> Option<CircuitBreakers> {
     Some(CircuitBreakers { thresholds: vec![thresholds], ..CircuitBreakers::default() })
 }
 
-fn health(check: &shunt_core::plan::HealthCheck) -> HealthCheck {
-    let http = HttpHealthCheck { path: check.path.clone(), ..HttpHealthCheck::default() };
+fn health(check: &shunt_core::plan::HealthCheck, protocol: Protocol) -> HealthCheck {
+    let codec = match protocol {
+        Protocol::Http1 => CodecClientType::Http1,
+        Protocol::Http2 => CodecClientType::Http2,
+    };
+    let http = HttpHealthCheck { path: check.path.clone(), codec_client_type: codec.into(), ..HttpHealthCheck::default() };
     HealthCheck {
         timeout: duration(check.timeout),
         interval: duration(check.interval),

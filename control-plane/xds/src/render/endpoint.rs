@@ -73,11 +73,8 @@ fn address(endpoint: &str) -> Address {
 
 /// A TCP address.
 pub(super) fn socket(host: &str, port: u16) -> Address {
-    let socket = SocketAddress {
-        address: host.to_owned(),
-        port_specifier: Some(PortSpecifier::PortValue(port.into())),
-        ..SocketAddress::default()
-    };
+    let socket =
+        SocketAddress { address: host.to_owned(), port_specifier: Some(PortSpecifier::PortValue(port.into())), ..SocketAddress::default() };
     Address { address: Some(address::Address::SocketAddress(socket)) }
 }
 

@@ -58,6 +58,8 @@ fn manager() -> HttpConnectionManager {
             ..HttpProtocolOptions::default()
         }),
         early_header_mutation_extensions: vec![strip()],
+        // `shop.test.` is `shop.test`, for the routes as for the filter.
+        strip_trailing_host_dot: true,
         http_filters: vec![filter(), router()],
         route_specifier: Some(RouteSpecifier::Rds(Rds { config_source: Some(ads()), route_config_name: SHUNT.to_owned() })),
         upgrade_configs: vec![UpgradeConfig { upgrade_type: "websocket".to_owned(), ..UpgradeConfig::default() }],

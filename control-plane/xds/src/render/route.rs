@@ -22,6 +22,7 @@ use shunt_core::desired::Routes;
 use shunt_filter_core::names::{ROUTE_HEADER, SHADOW_HEADER, fallback_cluster, shadow_cluster, version_cluster};
 use shunt_filter_core::{RouteHeader, VersionName};
 
+use super::hosts::{self, Group};
 use super::{SHUNT, boolean, duration, number};
 use crate::resource::Resource;
 
@@ -37,47 +38,61 @@ enum Retry {
     NotSent,
 }
 
+/// A version's route, or the default one, within one host.
+#[derive(Clone, Copy)]
+struct Target<'w> {
+    routes: &'w Routes,
+    /// Only authorities with this port; none: all.
+    port: Option<u16>,
+    /// None: the default route.
+    version: Option<&'w VersionName>,
+    copy: Option<&'w VersionName>,
+}
+
 /// All hosts of all services. A host that nobody owns gets Envoy's 404.
 pub(super) fn configuration(services: &[Routes]) -> Arc<Resource> {
     let configuration = RouteConfiguration {
         name: SHUNT.to_owned(),
-        virtual_hosts: services.iter().map(host).collect(),
+        virtual_hosts: hosts::groups(services).iter().map(virtual_host).collect(),
+        // Ports are matched by the routes: in a domain, a wildcard cannot have "any port".
+        ignore_port_in_host_matching: true,
         ..RouteConfiguration::default()
     };
     Resource::new(SHUNT, &configuration)
 }
 
-fn host(routes: &Routes) -> VirtualHost {
-    let mut domains = Vec::new();
-    for host in &routes.hosts {
-        match routes.port {
-            // Envoy matches domains with the port as it stands in the authority: `host:*` is every port.
-            None => domains.extend([host.clone(), format!("{host}:*")]),
-            Some(port @ (80 | 443)) => domains.extend([host.clone(), format!("{host}:{port}")]),
-            Some(port) => domains.push(format!("{host}:{port}")),
-        }
+fn virtual_host(group: &Group<'_>) -> VirtualHost {
+    let routes = group.claims.iter().flat_map(|(port, routes)| targets(routes, *port));
+    VirtualHost {
+        name: group.hosts.first().copied().unwrap_or_default().to_owned(),
+        domains: group.hosts.iter().map(|host| (*host).to_owned()).collect(),
+        routes: routes.flat_map(|target| [Retry::Idempotent, Retry::NotSent].map(|retry| route(target, retry))).collect(),
+        ..VirtualHost::default()
     }
-    VirtualHost { name: routes.id.to_string(), domains, routes: all(routes), ..VirtualHost::default() }
 }
 
-fn all(routes: &Routes) -> Vec<Route> {
-    let named = routes.versions.iter().flat_map(|version| {
-        let copies = routes.mirrors.iter().filter(|(answering, _)| *answering == version.name).map(|(_, copy)| Some(copy));
-        copies.chain([None]).map(|copy| (Some(&version.name), copy)).collect::<Vec<_>>()
-    });
-    let pairs = named.chain([(None, None)]);
-    pairs.flat_map(|(version, copy)| [Retry::Idempotent, Retry::NotSent].map(|retry| route(routes, version, copy, retry))).collect()
+fn targets(routes: &Routes, port: Option<u16>) -> Vec<Target<'_>> {
+    let mut targets = Vec::new();
+    for version in &routes.versions {
+        let target = Target { routes, port, version: Some(&version.name), copy: None };
+        let copies = routes.mirrors.iter().filter(|(answering, _)| *answering == version.name);
+        targets.extend(copies.map(|(_, copy)| Target { copy: Some(copy), ..target }));
+        targets.push(target);
+    }
+    targets.push(Target { routes, port, version: None, copy: None });
+    targets
 }
 
-/// `version` none: the default route.
-fn route(routes: &Routes, version: Option<&VersionName>, copy: Option<&VersionName>, retry: Retry) -> Route {
+fn route(target: Target<'_>, retry: Retry) -> Route {
+    let Target { routes, port, version, copy } = target;
     let mut headers = Vec::new();
     if let Some(version) = version {
         let value = RouteHeader { rollout: routes.id.clone(), version: version.clone(), mirror: copy.cloned() };
-        headers.push(exact(ROUTE_HEADER, value.to_string()));
+        headers.push(matcher(ROUTE_HEADER, MatchPattern::Exact(value.to_string())));
     }
+    headers.extend(port.map(|port| matcher(":authority", authority(port))));
     if matches!(retry, Retry::Idempotent) {
-        headers.push(method(IDEMPOTENT));
+        headers.push(matcher(":method", regex(IDEMPOTENT.to_owned())));
     }
     let action = RouteAction {
         cluster_specifier: Some(ClusterSpecifier::Cluster(cluster(routes, version.unwrap_or(&routes.default)))),
@@ -94,6 +109,15 @@ fn route(routes: &Routes, version: Option<&VersionName>, copy: Option<&VersionNa
     }
 }
 
+/// An authority with this port; one without a port (or an empty one, RFC 3986 §3.2.3) means a default port.
+fn authority(port: u16) -> MatchPattern {
+    if hosts::DEFAULT_PORTS.contains(&port) {
+        regex(format!(r"(\[[^\]]*\]|[^:]*)(:({port})?)?"))
+    } else {
+        MatchPattern::Suffix(format!(":{port}"))
+    }
+}
+
 fn name(routes: &Routes, version: Option<&VersionName>, copy: Option<&VersionName>, retry: Retry) -> String {
     let target = version.map_or("default", VersionName::as_str);
     let copy = copy.map(|copy| format!("-mirror-{copy}")).unwrap_or_default();
@@ -105,12 +129,8 @@ fn cluster(routes: &Routes, version: &VersionName) -> String {
     if *version == routes.default { version_cluster(&routes.id, version) } else { fallback_cluster(&routes.id, version) }
 }
 
-fn exact(header: &str, value: String) -> HeaderMatcher {
-    matcher(header, MatchPattern::Exact(value))
-}
-
-fn method(methods: &str) -> HeaderMatcher {
-    matcher(":method", MatchPattern::SafeRegex(RegexMatcher { regex: methods.to_owned(), ..RegexMatcher::default() }))
+fn regex(regex: String) -> MatchPattern {
+    MatchPattern::SafeRegex(RegexMatcher { regex, ..RegexMatcher::default() })
 }
 
 fn matcher(header: &str, pattern: MatchPattern) -> HeaderMatcher {

@@ -1,138 +1,165 @@
 //! One kind on one stream: what is wanted, what was sent, what is unanswered, what was refused.
 
+mod interest;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Ask, Interest, Knows, Push, version_of};
+use super::{Ask, Knows, Push, Variant, version_of};
 use crate::resource::{Kind, Resource};
 use crate::snapshot::Snapshot;
 
 /// Delta: stands for "told that it does not exist".
 const ABSENT: &str = "";
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Channel {
+    kind: Kind,
+    variant: Variant,
     /// False until the first request: an empty list means all only there.
     begun: bool,
+    /// It has had a response on this stream, or needs none: an empty world is an answer too, and a proxy waits for it.
+    greeted: bool,
+    /// State of the world: the version that the proxy has from an earlier stream, until there is a world to compare it with.
+    known: Option<String>,
     wildcard: bool,
     names: BTreeSet<String>,
     /// Version last sent of each resource, acknowledged or not.
     sent: BTreeMap<String, String>,
     flight: Option<Flight>,
     rejected: BTreeMap<String, Rejection>,
-    /// Resources that should go but may not yet: whole kinds must go on naming them.
+    /// Resources that should go but may not yet: a whole response must go on naming them.
     held: BTreeMap<String, Arc<Resource>>,
 }
 
+/// The unanswered response.
 #[derive(Debug)]
 struct Flight {
     nonce: String,
     names: Vec<String>,
+    world: u64,
+    /// With it the proxy has all of this kind as of `world`.
+    complete: bool,
 }
 
 #[derive(Debug)]
 struct Rejection {
     error: String,
     world: u64,
+    /// It was refused together with others, perhaps for another's sake, and has not been tried alone.
+    in_company: bool,
 }
 
 impl Channel {
-    pub(super) fn hear(&mut self, ask: &Ask, world: u64, target: &Snapshot) {
-        let first = ask.nonce.is_empty();
-        let answers = self.flight.as_ref().is_some_and(|flight| flight.nonce == ask.nonce);
-        if answers {
-            self.answered(ask.error.as_deref(), world);
+    pub(super) fn new(kind: Kind, variant: Variant) -> Self {
+        Self {
+            kind,
+            variant,
+            begun: false,
+            greeted: false,
+            known: None,
+            wildcard: false,
+            names: BTreeSet::new(),
+            sent: BTreeMap::new(),
+            flight: None,
+            rejected: BTreeMap::new(),
+            held: BTreeMap::new(),
         }
-        match &ask.interest {
-            Interest::Exactly(names) if first || answers || self.flight.is_none() => self.exactly(ask.kind, names),
-            Interest::Exactly(_) => return, // stale: the answer to the response in flight is on its way
-            Interest::Change { more, fewer } => self.change(ask.kind, more, fewer),
-        }
+    }
+
+    /// A request. Returns the world as of which all of this kind is acknowledged, if it is by this.
+    pub(super) fn hear(&mut self, ask: &Ask) -> Option<u64> {
+        let answered = self.flight.take_if(|flight| flight.nonce == ask.nonce);
+        // Stale in the state-of-the-world variant: the answer to the response in flight is on its way and says more.
+        let stale = self.flight.is_some() && !ask.nonce.is_empty();
+        let reached = answered.and_then(|flight| self.answered(flight, ask.error.as_deref()));
+        self.interest(&ask.interest, stale);
         if !self.begun {
-            self.recall(ask, target);
+            self.remember(&ask.knows);
         }
         self.begun = true;
+        reached
     }
 
-    fn answered(&mut self, error: Option<&str>, world: u64) {
-        let Some(flight) = self.flight.take() else { return };
+    fn answered(&mut self, flight: Flight, error: Option<&str>) -> Option<u64> {
+        let Some(error) = error else {
+            if self.whole() {
+                self.rejected.clear();
+            }
+            flight.names.iter().for_each(|name| drop(self.rejected.remove(name)));
+            return flight.complete.then_some(flight.world);
+        };
+        // A whole response cannot be taken apart.
+        let in_company = flight.names.len() > 1 && !self.whole();
         for name in flight.names {
-            match error {
-                Some(error) => self.rejected.insert(name, Rejection { error: error.to_owned(), world }),
-                None => self.rejected.remove(&name),
-            };
+            self.rejected.insert(name, Rejection { error: error.to_owned(), world: flight.world, in_company });
         }
-    }
-
-    fn exactly(&mut self, kind: Kind, names: &[String]) {
-        let wildcard = names.iter().any(|name| name == "*") || (names.is_empty() && kind.whole() && (!self.begun || self.wildcard));
-        self.wildcard = wildcard;
-        self.names = names.iter().filter(|name| *name != "*").cloned().collect();
-        let (wildcard, names) = (self.wildcard, &self.names);
-        // What it no longer asks for it drops; asked for again, it needs it again.
-        self.sent.retain(|name, _| wildcard || names.contains(name));
-        self.rejected.retain(|name, _| wildcard || names.contains(name));
-    }
-
-    fn change(&mut self, kind: Kind, more: &[String], fewer: &[String]) {
-        if !self.begun && more.is_empty() && kind.whole() {
-            self.wildcard = true;
-        }
-        for name in more {
-            if name == "*" {
-                self.wildcard = true;
-            } else {
-                self.names.insert(name.clone());
-                // Asked for again: it must be sent again, even if it was sent before.
-                self.sent.remove(name);
-            }
-        }
-        for name in fewer {
-            if name == "*" {
-                self.wildcard = false;
-            }
-            self.names.remove(name);
-            self.rejected.remove(name);
-            if !self.wildcard {
-                self.sent.remove(name);
-            }
-        }
+        None
     }
 
     /// The first request of a stream says what the proxy has already.
-    fn recall(&mut self, ask: &Ask, target: &Snapshot) {
-        match &ask.knows {
-            Knows::Whole(version) => {
-                let wanted = || self.wanted(ask.kind, target).map(|resource| (resource.name.as_str(), resource.version.as_str()));
-                if !version.is_empty() && *version == version_of(wanted()) {
-                    self.sent = wanted().map(|(name, version)| (name.to_owned(), version.to_owned())).collect();
-                }
+    fn remember(&mut self, knows: &Knows) {
+        match knows {
+            Knows::Whole(version) if version.is_empty() => {}
+            Knows::Whole(version) => self.known = Some(version.clone()),
+            Knows::Each(versions) => {
+                self.greeted = !versions.is_empty();
+                self.sent.extend(versions.clone());
             }
-            Knows::Each(versions) => self.sent.extend(versions.clone()),
+        }
+    }
+
+    /// State of the world: if the proxy has from an earlier stream just what it should have, nothing needs to be sent.
+    pub(super) fn recall(&mut self, target: &Snapshot) {
+        let Some(known) = self.known.take() else { return };
+        let wanted = || self.wanted(target).map(|resource| (resource.name.as_str(), resource.version.as_str()));
+        if known == version_of(wanted()) {
+            self.sent = wanted().map(|(name, version)| (name.to_owned(), version.to_owned())).collect();
+            self.greeted = true;
         }
     }
 
     /// Remembers what is about to leave the target: it may have to stay for a while.
-    pub(super) fn hold(&mut self, kind: Kind, old: &Snapshot, new: &Snapshot) {
-        for resource in old.of(kind).filter(|resource| self.sent.contains_key(&resource.name)) {
-            if new.get(kind, &resource.name).is_none() {
+    pub(super) fn hold(&mut self, old: &Snapshot, new: &Snapshot) {
+        if !self.whole() {
+            return;
+        }
+        for resource in old.of(self.kind).filter(|resource| self.sent.contains_key(&resource.name)) {
+            if new.get(self.kind, &resource.name).is_none() {
                 self.held.insert(resource.name.clone(), resource.clone());
             }
         }
-        self.held.retain(|name, _| new.get(kind, name).is_none());
+        self.held.retain(|name, _| new.get(self.kind, name).is_none());
     }
 
     /// The next response, if there is anything to say and nothing is unanswered.
-    pub(super) fn push(&mut self, kind: Kind, target: &Snapshot, removing: bool, nonce: String) -> Option<Push> {
+    pub(super) fn push(&mut self, target: &Snapshot, world: u64, removing: bool, nonce: String) -> Option<Push> {
         if self.flight.is_some() || !self.begun {
             return None;
         }
-        let changed: Vec<Arc<Resource>> = self.unsent(kind, target).cloned().collect();
-        let removed: Vec<String> = if removing { self.superfluous(kind, target) } else { Vec::new() };
+        let removed: Vec<String> = if removing { self.superfluous(target) } else { Vec::new() };
+        let mut changed: Vec<Arc<Resource>> = self.unsent(target).cloned().collect();
         if changed.is_empty() && removed.is_empty() {
+            changed.extend(self.suspect(target).cloned());
+        }
+        let greeting = self.wildcard && !self.greeted;
+        if changed.is_empty() && removed.is_empty() && !greeting {
             return None;
         }
-        for name in &removed {
+        self.greeted = true;
+        self.forget_removed(&removed);
+        self.sent.extend(changed.iter().map(|resource| (resource.name.clone(), resource.version.clone())));
+        let all: Vec<Arc<Resource>> = self.wanted(target).chain(self.held.values()).cloned().collect();
+        let version = version_of(all.iter().map(|resource| (resource.name.as_str(), resource.version.as_str())));
+        let names: Vec<String> = changed.iter().map(|resource| resource.name.clone()).collect();
+        let refused = self.wanted(target).any(|resource| self.rejected.contains_key(&resource.name) && !names.contains(&resource.name));
+        let complete = self.wants_all(target) && !self.has_more(target) && (!refused || self.whole());
+        self.flight = Some(Flight { nonce: nonce.clone(), names, world, complete });
+        Some(Push { kind: self.kind, nonce, version, changed, all, removed })
+    }
+
+    fn forget_removed(&mut self, removed: &[String]) {
+        for name in removed {
             self.held.remove(name);
             self.rejected.remove(name);
             match self.names.contains(name) {
@@ -140,25 +167,29 @@ impl Channel {
                 false => self.sent.remove(name),
             };
         }
-        self.sent.extend(changed.iter().map(|resource| (resource.name.clone(), resource.version.clone())));
-        let all: Vec<Arc<Resource>> = self.wanted(kind, target).chain(self.held.values()).cloned().collect();
-        let version = version_of(all.iter().map(|resource| (resource.name.as_str(), resource.version.as_str())));
-        let names = changed.iter().map(|resource| resource.name.clone()).collect();
-        self.flight = Some(Flight { nonce: nonce.clone(), names });
-        Some(Push { kind, nonce, version, changed, all, removed })
     }
 
-    fn wanted<'s>(&'s self, kind: Kind, target: &'s Snapshot) -> impl Iterator<Item = &'s Arc<Resource>> {
-        target.of(kind).filter(|resource| self.wants(&resource.name))
+    /// Whether a response holds all resources of the kind, and so can say that one is gone by leaving it out.
+    fn whole(&self) -> bool {
+        self.variant == Variant::StateOfTheWorld && self.kind.whole()
     }
 
-    fn unsent<'s>(&'s self, kind: Kind, target: &'s Snapshot) -> impl Iterator<Item = &'s Arc<Resource>> {
-        self.wanted(kind, target).filter(|resource| self.sent.get(&resource.name) != Some(&resource.version))
+    fn wanted<'s>(&'s self, target: &'s Snapshot) -> impl Iterator<Item = &'s Arc<Resource>> {
+        target.of(self.kind).filter(|resource| self.wants(&resource.name))
+    }
+
+    fn unsent<'s>(&'s self, target: &'s Snapshot) -> impl Iterator<Item = &'s Arc<Resource>> {
+        self.wanted(target).filter(|resource| self.sent.get(&resource.name) != Some(&resource.version))
+    }
+
+    /// One that was refused in company.
+    fn suspect<'s>(&'s self, target: &'s Snapshot) -> Option<&'s Arc<Resource>> {
+        self.wanted(target).find(|resource| self.rejected.get(&resource.name).is_some_and(|rejection| rejection.in_company))
     }
 
     /// Sent, or asked for by name, and not in the target.
-    fn superfluous(&self, kind: Kind, target: &Snapshot) -> Vec<String> {
-        let gone = |name: &&String| target.get(kind, name).is_none();
+    fn superfluous(&self, target: &Snapshot) -> Vec<String> {
+        let gone = |name: &&String| target.get(self.kind, name).is_none();
         let had = self.sent.iter().filter(|(_, version)| *version != ABSENT).map(|(name, _)| name);
         let unknown = self.names.iter().filter(|name| !self.sent.contains_key(*name));
         had.chain(unknown).filter(gone).cloned().collect()
@@ -168,29 +199,45 @@ impl Channel {
         self.wildcard || self.names.contains(name)
     }
 
+    /// The proxy asked for everything that it should have.
+    pub(super) fn wants_all(&self, target: &Snapshot) -> bool {
+        target.of(self.kind).all(|resource| self.wants(&resource.name))
+    }
+
     pub(super) fn in_flight(&self) -> bool {
         self.flight.is_some()
     }
 
-    pub(super) fn sendable(&self, kind: Kind, target: &Snapshot) -> bool {
-        self.begun && self.unsent(kind, target).next().is_some()
+    pub(super) fn sendable(&self, target: &Snapshot) -> bool {
+        self.begun && (self.unsent(target).next().is_some() || self.suspect(target).is_some())
     }
 
-    /// Everything wanted was sent and nothing of it refused.
-    pub(super) fn has_all(&self, kind: Kind, target: &Snapshot) -> bool {
-        self.unsent(kind, target).next().is_none() && self.wanted(kind, target).all(|resource| !self.rejected.contains_key(&resource.name))
+    /// The proxy acknowledged this very resource.
+    pub(super) fn has(&self, resource: &Resource) -> bool {
+        let flying = self.flight.as_ref().is_some_and(|flight| flight.names.contains(&resource.name));
+        self.sent.get(&resource.name) == Some(&resource.version) && !flying && !self.rejected.contains_key(&resource.name)
+    }
+
+    /// The proxy acknowledged everything that it should have, and nothing is unanswered.
+    pub(super) fn has_all(&self, target: &Snapshot) -> bool {
+        self.flight.is_none()
+            && self.wants_all(target)
+            && self.unsent(target).next().is_none()
+            && self.wanted(target).all(|resource| !self.rejected.contains_key(&resource.name))
     }
 
     /// It still has what should be gone.
-    pub(super) fn has_more(&self, kind: Kind, target: &Snapshot) -> bool {
-        self.sent.iter().any(|(name, version)| version != ABSENT && target.get(kind, name).is_none())
+    pub(super) fn has_more(&self, target: &Snapshot) -> bool {
+        self.sent.iter().any(|(name, version)| version != ABSENT && target.get(self.kind, name).is_none())
     }
 
     pub(super) fn forget(&mut self, name: &str) {
         self.sent.remove(name);
     }
 
-    pub(super) fn rejection(&self) -> Option<(&str, u64)> {
-        self.rejected.values().next().map(|rejection| (rejection.error.as_str(), rejection.world))
+    /// What is refused, the culprit rather than its company: error and world.
+    pub(super) fn rejection(&self, target: &Snapshot) -> Option<(&str, u64)> {
+        let there = self.rejected.iter().filter(|(name, _)| target.get(self.kind, name).is_some()).map(|(_, rejection)| rejection);
+        there.min_by_key(|rejection| rejection.in_company).map(|rejection| (rejection.error.as_str(), rejection.world))
     }
 }

@@ -4,6 +4,11 @@ use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 
 use super::*;
 
+mod interest;
+mod order;
+mod reconnect;
+mod refusal;
+
 /// A snapshot with these resources, written `kind:name=content`.
 fn snapshot(resources: &[&str]) -> Snapshot {
     let mut made = Snapshot::default();
@@ -59,7 +64,7 @@ impl Proxy {
     }
 
     fn aim(&mut self, world: u64, resources: &[&str]) -> Vec<String> {
-        let pushes = self.session.aim(world, snapshot(resources));
+        let pushes = self.session.aim(world, Arc::new(snapshot(resources)));
         self.heard(pushes)
     }
 
@@ -134,184 +139,4 @@ fn settled(variant: Variant) -> Proxy {
     assert!(proxy.ack("X").is_empty());
     assert_eq!(proxy.session.acked_world(), 1);
     proxy
-}
-
-#[test]
-fn a_new_proxy_gets_what_is_named_before_what_names_it() {
-    BOTH.map(|variant| drop(settled(variant)));
-}
-
-#[test]
-fn nothing_changed_is_acknowledged_at_once() {
-    for variant in BOTH {
-        let mut proxy = settled(variant);
-        assert!(proxy.aim(2, &ONE).is_empty());
-        assert_eq!(proxy.session.acked_world(), 2);
-    }
-}
-
-#[test]
-fn only_what_changed_is_sent() {
-    for variant in BOTH {
-        let mut proxy = settled(variant);
-        assert_eq!(proxy.aim(2, &["C:a", "E:a", "L:shunt", "R:shunt", "X:shunt=2"]), ["X shunt"]);
-        assert_eq!(proxy.session.acked_world(), 1);
-        assert!(proxy.ack("X").is_empty());
-        assert_eq!(proxy.session.acked_world(), 2);
-    }
-}
-
-#[test]
-fn added_clusters_first_removed_clusters_last() {
-    for variant in BOTH {
-        let mut proxy = settled(variant);
-        let gone = if variant == Variant::Delta { "C  -a" } else { "C b" };
-        let both = if variant == Variant::Delta { "C b" } else { "C b,a" };
-        assert_eq!(proxy.aim(2, &["C:b", "E:b", "L:shunt", "R:shunt=2", "X:shunt"]), [both]);
-        assert!(proxy.ack("C").is_empty());
-        assert_eq!(proxy.fresh("E", &["a", "b"]), ["E b"]);
-        assert_eq!(proxy.ack("E"), ["R shunt"], "routes follow when the endpoints are there");
-        assert_eq!(proxy.ack("R"), [gone], "what no route names any more goes");
-        assert_eq!(proxy.session.acked_world(), 1);
-        let endpoints = proxy.ack("C");
-        if variant == Variant::Delta {
-            assert_eq!(endpoints, ["E  -a"]);
-            proxy.ack("E");
-        }
-        proxy.fresh("E", &["b"]);
-        assert_eq!(proxy.session.acked_world(), 2, "{variant:?}");
-    }
-}
-
-#[test]
-fn a_refused_resource_is_not_sent_again_until_it_changes() {
-    for variant in BOTH {
-        let mut proxy = settled(variant);
-        assert_eq!(proxy.aim(2, &["C:a=bad", "E:a", "L:shunt", "R:shunt", "X:shunt"]), ["C a"]);
-        assert!(proxy.nack("C", "no such thing").is_empty());
-        let nack = proxy.session.nack().unwrap();
-        assert_eq!((nack.error.as_str(), nack.world, nack.type_url.as_str()), ("no such thing", 2, Kind::Cluster.type_url()));
-        assert!(proxy.aim(3, &["C:a=bad", "E:a", "L:shunt", "R:shunt", "X:shunt"]).is_empty());
-        assert_eq!(proxy.session.acked_world(), 1, "a world with something refused is not acknowledged");
-        assert_eq!(proxy.aim(4, &ONE), ["C a"], "the old content is a change after the bad one");
-        proxy.ack("C");
-        proxy.ack("E");
-        assert_eq!(proxy.session.nack(), None);
-        assert_eq!(proxy.session.acked_world(), 4);
-    }
-}
-
-#[test]
-fn the_policy_does_not_wait_for_a_refused_cluster() {
-    for variant in BOTH {
-        let mut proxy = settled(variant);
-        proxy.aim(2, &["C:a", "C:b=bad", "E:a", "E:b", "L:shunt", "R:shunt=2", "X:shunt"]);
-        proxy.nack("C", "bad cluster");
-        let heard = proxy.aim(3, &["C:a", "C:b=bad", "E:a", "E:b", "L:shunt", "R:shunt=2", "X:shunt=back"]);
-        assert_eq!(heard, ["X shunt"], "a way back must not hang on a bad cluster; routes that name it must");
-    }
-}
-
-#[test]
-fn one_response_at_a_time_and_the_newest_next() {
-    for variant in BOTH {
-        let mut proxy = settled(variant);
-        let world = |policy: &'static str| ["C:a", "E:a", "L:shunt", "R:shunt", policy];
-        assert_eq!(proxy.aim(2, &world("X:shunt=2")), ["X shunt"]);
-        assert!(proxy.aim(3, &world("X:shunt=3")).is_empty());
-        assert!(proxy.aim(4, &world("X:shunt=4")).is_empty(), "the proxy has not answered: nothing queues up");
-        assert_eq!(proxy.ack("X"), ["X shunt"]);
-        assert_eq!(proxy.session.acked_world(), 1);
-        proxy.ack("X");
-        assert_eq!(proxy.session.acked_world(), 4);
-    }
-}
-
-#[test]
-fn a_stale_nonce_answers_nothing() {
-    for variant in BOTH {
-        let mut proxy = settled(variant);
-        let stale = proxy.nonces[&Kind::Extension].clone();
-        proxy.aim(2, &["C:a", "E:a", "L:shunt", "R:shunt", "X:shunt=2"]);
-        assert!(proxy.say(Kind::Extension, stale, None).is_empty());
-        assert_eq!(proxy.session.acked_world(), 1);
-        proxy.ack("X");
-        assert_eq!(proxy.session.acked_world(), 2);
-    }
-}
-
-#[test]
-fn a_restarted_server_sends_nothing_again() {
-    let known = snapshot(&ONE);
-    let mut proxy = Proxy::new(Variant::Delta);
-    proxy.aim(1, &ONE);
-    for (kind, letter, names) in [(Kind::Cluster, "C", vec![]), (Kind::Endpoints, "E", vec!["a"]), (Kind::Listener, "L", vec![])] {
-        let versions = known.of(kind).map(|resource| (resource.name.clone(), resource.version.clone())).collect();
-        assert!(proxy.subscribe(letter, &names, Knows::Each(versions)).is_empty(), "{kind:?}");
-    }
-    let mut proxy = Proxy::new(Variant::StateOfTheWorld);
-    proxy.aim(1, &ONE);
-    for (kind, letter, names) in [(Kind::Cluster, "C", vec![]), (Kind::Endpoints, "E", vec!["a"]), (Kind::Listener, "L", vec![])] {
-        let version = version_of(known.of(kind).map(|resource| (resource.name.as_str(), resource.version.as_str())));
-        assert!(proxy.subscribe(letter, &names, Knows::Whole(version)).is_empty(), "{kind:?}");
-    }
-}
-
-#[test]
-fn a_reconnecting_proxy_loses_what_went_meanwhile() {
-    let mut proxy = Proxy::new(Variant::Delta);
-    proxy.aim(1, &ONE);
-    let mut versions: BTreeMap<String, String> =
-        snapshot(&ONE).of(Kind::Cluster).map(|resource| (resource.name.clone(), resource.version.clone())).collect();
-    versions.insert("old".to_owned(), "1234".to_owned());
-    assert_eq!(proxy.subscribe("C", &[], Knows::Each(versions)), ["C  -old"]);
-}
-
-#[test]
-fn asked_for_again_is_sent_again() {
-    let mut proxy = settled(Variant::Delta);
-    let nonce = proxy.nonces[&Kind::Endpoints].clone();
-    let interest = Interest::Change { more: vec!["a".to_owned()], fewer: Vec::new() };
-    let ask = Ask { kind: Kind::Endpoints, nonce, error: None, interest, knows: Knows::Each(BTreeMap::new()) };
-    let pushes = proxy.session.hear(&ask);
-    assert_eq!(proxy.heard(pushes), ["E a"]);
-}
-
-#[test]
-fn a_name_that_does_not_exist_is_said_to_be_absent_once() {
-    let mut proxy = settled(Variant::Delta);
-    assert_eq!(proxy.fresh("E", &["a", "nowhere"]), ["E  -nowhere"]);
-    assert!(proxy.ack("E").is_empty());
-    assert_eq!(proxy.session.acked_world(), 1);
-}
-
-#[test]
-fn a_changed_cluster_gets_its_endpoints_again() {
-    for variant in BOTH {
-        let mut proxy = settled(variant);
-        assert_eq!(proxy.aim(2, &["C:a=2", "E:a", "L:shunt", "R:shunt", "X:shunt"]), ["C a"]);
-        assert_eq!(proxy.ack("C"), ["E a"]);
-        proxy.ack("E");
-        assert_eq!(proxy.session.acked_world(), 2);
-    }
-}
-
-#[test]
-fn a_proxy_that_wants_only_the_policy() {
-    for variant in BOTH {
-        let mut proxy = Proxy::new(variant);
-        proxy.aim(1, &["X:shunt"]);
-        assert_eq!(proxy.fresh("X", &["shunt"]), ["X shunt"]);
-        proxy.ack("X");
-        assert_eq!(proxy.session.acked_world(), 1);
-    }
-}
-
-#[test]
-fn an_explicit_star_means_all() {
-    for variant in BOTH {
-        let mut proxy = Proxy::new(variant);
-        proxy.aim(1, &["C:a", "C:b"]);
-        assert_eq!(proxy.fresh("C", &["*"]), ["C a,b"]);
-    }
 }
