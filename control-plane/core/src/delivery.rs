@@ -26,6 +26,8 @@ pub const NODES_MAX: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct Reports {
     nodes: BTreeMap<String, Node>,
+    /// What proxies counted that made room for others.
+    left: BTreeMap<RolloutId, ServiceReport>,
     misrouting: BTreeMap<RolloutId, Streak>,
     began: Option<Time>,
     now: Time,
@@ -42,13 +44,16 @@ impl Reports {
     /// Takes one post. True when it brought something new to any service or generation.
     pub fn take(&mut self, report: Report, now: Time) -> bool {
         self.tick(now);
-        if !self.nodes.contains_key(&report.node) && self.nodes.len() >= NODES_MAX {
+        if !self.has_room(&report.node, now) {
             return false;
         }
         let node = self.nodes.entry(report.node.clone()).or_default();
         let Some(taken) = node.take(report, now) else {
             return false;
         };
+        if self.misrouting.len() >= NODES_MAX {
+            self.misrouting.retain(|_, streak| now.since(streak.last) < MISROUTED_QUIET);
+        }
         for id in taken.misrouted {
             let streak = self.misrouting.entry(id).or_insert(Streak { since: now, last: now });
             if now.since(streak.last) >= MISROUTED_QUIET {
@@ -57,6 +62,20 @@ impl Reports {
             streak.last = now;
         }
         taken.changed
+    }
+
+    /// Proxies that are gone make room for others; what they counted stays.
+    fn has_room(&mut self, node: &str, now: Time) -> bool {
+        if self.nodes.contains_key(node) {
+            return true;
+        }
+        if self.nodes.len() >= NODES_MAX {
+            let gone: Vec<String> = self.nodes.iter().filter(|(_, node)| node.gone(now)).map(|(name, _)| name.clone()).collect();
+            for node in gone.iter().filter_map(|name| self.nodes.remove(name)).collect::<Vec<_>>() {
+                node.leave(&mut self.left);
+            }
+        }
+        self.nodes.len() < NODES_MAX
     }
 
     fn tick(&mut self, now: Time) {
@@ -103,7 +122,7 @@ impl Reports {
     /// Counters of one service, summed over all VMs ever seen. Those that ended without a final report have nothing in flight:
     /// their open requests are lost, not running.
     pub fn service(&self, id: &RolloutId) -> ServiceReport {
-        let mut sum = ServiceReport::default();
+        let mut sum = self.left.get(id).cloned().unwrap_or_default();
         for node in self.nodes.values() {
             node.add_service(id, self.now, &mut sum);
         }
@@ -113,6 +132,9 @@ impl Reports {
     /// The union of all VMs' reports of one epoch.
     pub fn epoch(&self, id: &RolloutId, epoch: u64) -> EpochReport {
         let mut sum = EpochReport { epoch, ..EpochReport::default() };
+        if let Some(left) = self.left.get(id).and_then(|left| left.epoch.as_ref()).filter(|left| left.epoch == epoch) {
+            sums::add_epoch(&mut sum, left);
+        }
         for node in self.nodes.values() {
             node.add_epoch(id, &mut sum);
         }
@@ -146,7 +168,7 @@ impl Reports {
     /// The platform saw the connection of this node close or open again.
     pub fn connection(&mut self, node: &str, open: bool, now: Time) {
         self.tick(now);
-        if self.nodes.len() < NODES_MAX || self.nodes.contains_key(node) {
+        if self.has_room(node, now) {
             self.nodes.entry(node.to_owned()).or_default().connection(open, now);
         }
     }

@@ -15,6 +15,12 @@ const SILENT_AFTER_RECONNECT: Span = Span::seconds(12);
 /// A VM is taken for dead after this long without a post while its siblings post. Above the slowest heartbeat.
 const SILENT_AMONG_SIBLINGS: Span = Span::seconds(15);
 
+/// Generations of a VM whose first report is remembered, so that pushes for others do not make old proofs young.
+const REACHED_MAX: usize = 64;
+
+/// Most VMs of one proxy that are kept apart. Envoy has one per worker and one for main; bounds memory against made-up ids.
+const VMS_MAX: usize = 1_024;
+
 /// Ids of ended VMs that are remembered, so that a post overtaken by the final one does not bring a VM back.
 const ENDED_MAX: usize = 256;
 
@@ -23,8 +29,12 @@ pub(super) struct Node {
     vms: BTreeMap<String, Vm>,
     ended: VecDeque<String>,
     left: BTreeMap<RolloutId, ServiceReport>,
-    /// As many living VMs as there ever were at once since this Envoy started.
+    /// As many VMs as there ever were at once since this Envoy started.
     peak: usize,
+    /// VMs that reported before this belong to an Envoy process that has ended.
+    era: Time,
+    /// When the connection was lost last: an Envoy that started anew has no VM from before.
+    lost: Time,
     last: Time,
     closed: Option<Time>,
     opened: Time,
@@ -35,8 +45,27 @@ struct Vm {
     report: Report,
     first: Time,
     last: Time,
-    /// When it first reported its present generation.
-    since: Time,
+    /// Generations, ascending, each with the time of the first report of it.
+    reached: VecDeque<(u64, Time)>,
+}
+
+impl Vm {
+    /// When it first reported `generation` or a later one.
+    fn reached(&self, generation: u64) -> Option<Time> {
+        self.reached.iter().find(|(reached, _)| *reached >= generation).map(|(_, at)| *at)
+    }
+}
+
+/// With one more report.
+fn climb(mut reached: VecDeque<(u64, Time)>, generation: u64, now: Time) -> VecDeque<(u64, Time)> {
+    reached.retain(|(known, _)| *known <= generation);
+    if reached.back().is_none_or(|(known, _)| *known < generation) {
+        reached.push_back((generation, now));
+    }
+    if reached.len() > REACHED_MAX {
+        reached.pop_front();
+    }
+    reached
 }
 
 /// What one post brought.
@@ -54,6 +83,9 @@ impl Node {
         if self.ended.contains(&report.vm) || old.is_some_and(|vm| vm.report.sequence >= report.sequence) {
             return None;
         }
+        if old.is_none() && self.vms.len() >= VMS_MAX {
+            return None;
+        }
         self.last = now;
         let grew =
             |id: &RolloutId, new: &ServiceReport| misrouted(new) > old.and_then(|vm| vm.report.services.get(id)).map_or(0, misrouted);
@@ -62,11 +94,14 @@ impl Node {
             misrouted: report.services.iter().filter(|(id, new)| grew(id, new)).map(|(id, _)| id.clone()).collect(),
         };
         let first = old.map_or(now, |vm| vm.first);
-        let since = old.filter(|vm| vm.report.generation == report.generation).map_or(now, |vm| vm.since);
+        let reached = climb(old.map(|vm| vm.reached.clone()).unwrap_or_default(), report.generation, now);
+        let counted = old.is_some_and(|vm| vm.first >= self.era);
         let (vm, last) = (report.vm.clone(), report.last);
-        self.vms.insert(vm.clone(), Vm { report, first, last: now, since });
+        self.vms.insert(vm.clone(), Vm { report, first, last: now, reached });
         if last {
             self.end(&vm);
+            // It is not missing from now on.
+            self.peak = self.peak.saturating_sub(usize::from(counted));
         }
         self.bury(now);
         self.count(now);
@@ -82,25 +117,34 @@ impl Node {
         if self.ended.len() > ENDED_MAX {
             self.ended.pop_front();
         }
-        if vm.report.last {
-            self.peak = self.peak.saturating_sub(1);
-        }
     }
 
-    /// VMs that ended without a last word long ago: their counters stay, their open requests are lost.
+    /// VMs that ended without a last word long ago: their counters stay, their open requests are lost. Only those that cannot come
+    /// back, of an Envoy that has ended, and when there are far more than there ever lived: after an outage of the network all come back.
     fn bury(&mut self, now: Time) {
-        let dead: Vec<String> = self.vms.iter().filter(|(_, vm)| now.since(vm.last) >= GONE).map(|(id, _)| id.clone()).collect();
+        let crowd = self.peak.saturating_mul(2).saturating_add(16);
+        let crowded = self.vms.len() > crowd;
+        let ended = |vm: &Vm| now.since(vm.last) >= GONE && (crowded || vm.first < self.era);
+        let dead: Vec<String> = self.vms.iter().filter(|(_, vm)| ended(vm)).map(|(id, _)| id.clone()).collect();
         for id in dead {
             self.end(&id);
         }
     }
 
     fn count(&mut self, now: Time) {
-        let living = self.vms.values().filter(|vm| self.lives(vm, now)).count();
-        let all_new = self.vms.values().filter(|vm| self.lives(vm, now)).all(|vm| vm.first >= self.opened);
-        let restarted = self.opened > Time::default() && all_new;
-        self.peak =
-            if restarted { living.max(self.vms.values().filter(|vm| vm.first >= self.opened).count()) } else { self.peak.max(living) };
+        let all_new = self.living(now).all(|vm| vm.first >= self.lost) && !self.silent(now);
+        if self.lost > self.era && all_new {
+            self.era = self.lost;
+            self.peak = 0;
+        }
+        self.peak = self.peak.max(self.at_once());
+    }
+
+    /// VMs that reported after the youngest one began, so that all of them lived at one moment: one that took the place of a dead one
+    /// never met it.
+    fn at_once(&self) -> usize {
+        let youngest = self.vms.values().map(|vm| vm.first).max().unwrap_or_default();
+        self.vms.values().filter(|vm| vm.first >= self.era && vm.last >= youngest).count()
     }
 
     fn lives(&self, vm: &Vm, now: Time) -> bool {
@@ -127,11 +171,8 @@ impl Node {
         let mut since = None;
         let mut living = 0_usize;
         for vm in self.living(now) {
-            if vm.report.generation < generation {
-                return None;
-            }
+            since = since.max(Some(vm.reached(generation)?));
             living = living.saturating_add(1);
-            since = since.max(Some(vm.since));
         }
         since.filter(|_| living >= self.peak)
     }
@@ -145,10 +186,15 @@ impl Node {
 
     pub(super) fn connection(&mut self, open: bool, now: Time) {
         if open {
+            // Opened twice: what was in between was not seen.
+            if self.closed.is_none() && self.opened > Time::default() {
+                self.lost = now;
+            }
             self.closed = None;
             self.opened = now;
         } else {
             self.closed.get_or_insert(now);
+            self.lost = now;
         }
     }
 
@@ -167,6 +213,14 @@ impl Node {
             vms: u32::try_from(self.living(now).count()).unwrap_or(u32::MAX),
             last: self.last,
             silent: self.silent(now),
+        }
+    }
+
+    /// What it counted, for a sum that outlives it. Nothing of a proxy that is gone is in flight.
+    pub(super) fn leave(self, sums: &mut BTreeMap<RolloutId, ServiceReport>) {
+        let of_vms = self.vms.into_values().flat_map(|vm| vm.report.services);
+        for (id, service) in self.left.into_iter().chain(of_vms) {
+            add_service(sums.entry(id).or_default(), &close(service));
         }
     }
 

@@ -200,7 +200,7 @@ impl World {
     }
 
     /// Gives the plan its digest, the same for the same specification.
-    fn register(&mut self) {
+    pub(crate) fn register(&mut self) {
         let bare = Plan { digest: String::new(), gone: false, ..self.plan.clone() };
         let known = self.plans.iter().find(|(_, plan)| Plan { digest: String::new(), gone: false, ..(*plan).clone() } == bare);
         self.plan.digest = known.map_or_else(|| format!("plan-{}", self.plans.len()), |(digest, _)| digest.clone());

@@ -1,0 +1,392 @@
+//! What reports and connections prove, and what they do not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shunt_core::delivery::{NODES_MAX, Reports};
+use shunt_core::observation::{Delivery, Misrouting};
+use shunt_core::time::Time;
+use shunt_filter_core::RolloutId;
+use shunt_filter_core::report::{Counters, EpochReport, Report, ServiceReport};
+
+fn id() -> RolloutId {
+    "shop/checkout".parse().unwrap()
+}
+
+fn at(seconds: u64) -> Time {
+    Time(seconds * 1_000)
+}
+
+fn expected(nodes: &[&str]) -> BTreeSet<String> {
+    nodes.iter().map(|node| (*node).to_owned()).collect()
+}
+
+/// A proxy `edge` whose VMs post.
+#[derive(Default)]
+struct Edge {
+    reports: Reports,
+    sequences: BTreeMap<String, u64>,
+}
+
+impl Edge {
+    fn post(&mut self, vm: &str, generation: u64, seconds: u64) -> bool {
+        self.with(vm, generation, seconds, |_| {})
+    }
+
+    fn last(&mut self, vm: &str, generation: u64, seconds: u64) -> bool {
+        self.with(vm, generation, seconds, |report| report.last = true)
+    }
+
+    fn counted(&mut self, vm: &str, seconds: u64, service: ServiceReport, last: bool) -> bool {
+        self.with(vm, 1, seconds, |report| {
+            report.services = BTreeMap::from([(id(), service)]);
+            report.last = last;
+        })
+    }
+
+    fn with(&mut self, vm: &str, generation: u64, seconds: u64, change: impl FnOnce(&mut Report)) -> bool {
+        let sequence = self.sequences.entry(vm.to_owned()).or_default();
+        *sequence += 1;
+        let mut report =
+            Report { node: "edge".to_owned(), vm: vm.to_owned(), sequence: *sequence, generation, last: false, services: BTreeMap::new() };
+        change(&mut report);
+        self.reports.take(report, at(seconds))
+    }
+
+    /// All of these VMs post every five seconds.
+    fn run(&mut self, vms: &[&str], generation: u64, from: u64, to: u64) {
+        for seconds in (from..to).step_by(5) {
+            for vm in vms {
+                self.post(vm, generation, seconds);
+            }
+        }
+    }
+
+    fn policy(&self, generation: u64, seconds: u64) -> Delivery {
+        self.reports.delivery(generation, &expected(&["edge"]), at(seconds))
+    }
+
+    fn everywhere(&self, generation: u64, seconds: u64) -> Delivery {
+        self.reports.everywhere(generation, &expected(&["edge"]), at(seconds))
+    }
+}
+
+fn live(seconds: u64) -> Delivery {
+    Delivery::Live { since: at(seconds), proxies: 1 }
+}
+
+fn behind() -> Delivery {
+    Delivery::Waiting { behind: vec!["edge".to_owned()] }
+}
+
+fn requests(started: u64, succeeded: u64, failed: u64) -> ServiceReport {
+    let counters = Counters { started, succeeded, failed, ..Counters::default() };
+    ServiceReport { versions: BTreeMap::from([("v2".parse().unwrap(), counters)]), ..ServiceReport::default() }
+}
+
+fn in_epoch(epoch: u64, slot: u16, ended: u64) -> ServiceReport {
+    let mut report = EpochReport { epoch, ..EpochReport::default() };
+    report.seen.insert(slot);
+    report.versions.insert("v2".parse().unwrap(), Counters { started: ended, succeeded: ended, ..Counters::default() });
+    ServiceReport { epoch: Some(report), ..ServiceReport::default() }
+}
+
+#[test]
+fn live_when_the_last_vm_has_it() {
+    let mut edge = Edge::default();
+    assert_eq!(edge.policy(1, 0), Delivery::Unknown { since: at(0) });
+    edge.run(&["main", "w0", "w1"], 1, 0, 10);
+    edge.post("main", 2, 10);
+    edge.post("w0", 2, 11);
+    assert_eq!(edge.policy(2, 11), behind());
+    edge.post("w1", 2, 12);
+    assert_eq!(edge.policy(2, 12), live(12));
+    assert_eq!(edge.policy(1, 12), live(0), "a later generation proves the earlier one, since the earlier one");
+    assert_eq!(edge.policy(3, 12), behind());
+}
+
+#[test]
+fn pushes_for_others_do_not_make_a_proof_young() {
+    let mut edge = Edge::default();
+    for generation in 1..60 {
+        edge.post("w0", generation, generation);
+    }
+    assert_eq!(edge.policy(10, 60), live(10));
+}
+
+#[test]
+fn a_generation_that_goes_back_is_not_reached() {
+    let mut edge = Edge::default();
+    edge.post("w0", 5, 0);
+    edge.post("w0", 4, 1);
+    assert_eq!(edge.policy(5, 1), behind());
+    assert_eq!(edge.policy(4, 1), live(1));
+}
+
+#[test]
+fn as_many_as_ever_at_once_must_have_it() {
+    let mut edge = Edge::default();
+    edge.run(&["main", "w0", "w1"], 1, 0, 20);
+    // w1 dies; the others go on for a long time.
+    edge.run(&["main", "w0"], 2, 20, 200);
+    assert_eq!(edge.policy(2, 200), behind(), "a dead worker decides nothing, so nothing is proved");
+    assert_eq!(edge.reports.wounded(at(200)), ["edge"]);
+    // A push replaces it.
+    edge.run(&["main", "w0", "w1b"], 3, 200, 240);
+    assert_eq!(edge.policy(3, 236), live(200));
+    assert!(edge.reports.wounded(at(236)).is_empty());
+}
+
+#[test]
+fn a_vm_that_takes_the_place_of_a_dead_one_is_not_one_more() {
+    for pause in [1, 5, 16, 40] {
+        let mut edge = Edge::default();
+        edge.run(&["main", "w0", "w1"], 1, 0, 20);
+        edge.run(&["main", "w0"], 1, 20, 20 + pause);
+        edge.run(&["main", "w0", "w1b"], 2, 20 + pause, 200);
+        assert_eq!(edge.policy(2, 196), live(20 + pause), "replaced after {pause} s");
+        assert!(edge.reports.wounded(at(196)).is_empty());
+    }
+}
+
+#[test]
+fn a_replaced_vm_says_its_last_word() {
+    let mut edge = Edge::default();
+    edge.run(&["main", "w0"], 1, 0, 10);
+    edge.post("main2", 2, 10);
+    edge.post("w02", 2, 10);
+    edge.last("main", 1, 11);
+    edge.last("w0", 1, 11);
+    edge.run(&["main2", "w02"], 2, 11, 30);
+    assert_eq!(edge.policy(2, 26), live(10));
+    // Nobody forgets that there were two.
+    edge.run(&["main2"], 3, 30, 100);
+    assert_eq!(edge.policy(3, 96), behind());
+}
+
+#[test]
+fn killed_and_started_again_with_fewer_workers() {
+    let mut edge = Edge::default();
+    edge.reports.connection("edge", true, at(0));
+    edge.run(&["main", "w0", "w1", "w2"], 1, 1, 20);
+    edge.reports.connection("edge", false, at(20));
+    edge.reports.connection("edge", true, at(22));
+    edge.run(&["main2", "w02"], 2, 22, 30);
+    assert_eq!(edge.policy(2, 27), behind(), "the old ones might still be there");
+    edge.run(&["main2", "w02"], 2, 30, 50);
+    assert_eq!(edge.policy(2, 46), live(22));
+    edge.run(&["main2"], 3, 50, 120);
+    assert_eq!(edge.policy(3, 116), behind(), "two at once since it started again");
+}
+
+#[test]
+fn a_connection_that_flaps_forgets_nobody() {
+    let mut edge = Edge::default();
+    edge.reports.connection("edge", true, at(0));
+    edge.run(&["main", "w0"], 1, 1, 20);
+    edge.reports.connection("edge", false, at(20));
+    edge.reports.connection("edge", true, at(21));
+    edge.run(&["main"], 2, 21, 90);
+    assert_eq!(edge.policy(2, 86), behind());
+    edge.run(&["main", "w0"], 2, 90, 100);
+    assert_eq!(edge.policy(2, 96), live(90));
+}
+
+#[test]
+fn silent_then_gone() {
+    let mut edge = Edge::default();
+    edge.reports.connection("edge", true, at(0));
+    edge.run(&["main", "w0"], 1, 1, 10);
+    assert_eq!(edge.policy(2, 35), behind());
+    assert_eq!(edge.policy(2, 40), Delivery::Unknown { since: at(6) }, "silent for 30 s: it holds up no step");
+    assert_eq!(edge.everywhere(2, 3_000), behind(), "connected, so it may hold what it was sent, for ever");
+    edge.reports.connection("edge", false, at(3_000));
+    assert_eq!(edge.everywhere(2, 3_059), behind());
+    assert!(edge.reports.gone(&expected(&["edge"]), at(3_059)).is_empty());
+    assert!(matches!(edge.everywhere(2, 3_060), Delivery::Unknown { .. }));
+    assert_eq!(edge.reports.gone(&expected(&["edge"]), at(3_060)), ["edge"]);
+}
+
+#[test]
+fn never_heard_of_but_expected() {
+    let mut edge = Edge::default();
+    edge.post("main", 1, 0);
+    let both = expected(&["edge", "other"]);
+    assert_eq!(edge.reports.delivery(1, &both, at(1)), live(0));
+    assert_eq!(edge.reports.everywhere(1, &both, at(1)), Delivery::Waiting { behind: vec!["other".to_owned()] });
+    edge.reports.connection("other", false, at(1));
+    edge.post("main", 1, 60);
+    assert_eq!(edge.reports.everywhere(1, &both, at(60)), Delivery::Waiting { behind: vec!["other".to_owned()] });
+    assert_eq!(edge.reports.everywhere(1, &both, at(61)), live(0));
+}
+
+#[test]
+fn gone_after_its_last_word() {
+    let mut edge = Edge::default();
+    edge.run(&["main", "w0"], 1, 0, 5);
+    edge.last("main", 1, 6);
+    assert!(edge.reports.gone(&expected(&["edge"]), at(6)).is_empty());
+    edge.last("w0", 1, 6);
+    assert_eq!(edge.reports.gone(&expected(&["edge"]), at(6)), ["edge"]);
+}
+
+#[test]
+fn forgotten() {
+    let mut edge = Edge::default();
+    edge.counted("w0", 0, requests(5, 1, 0), false);
+    edge.reports.forget("edge");
+    assert!(edge.reports.proxies(at(1)).is_empty());
+    assert_eq!(edge.reports.service(&id()), ServiceReport::default());
+}
+
+#[test]
+fn old_posts_change_nothing() {
+    let mut edge = Edge::default();
+    assert!(edge.with("w0", 2, 0, |report| report.sequence = 7));
+    assert!(!edge.with("w0", 1, 1, |report| report.sequence = 6), "overtaken on the way");
+    assert!(!edge.with("w0", 1, 1, |report| report.sequence = 7), "twice");
+    assert_eq!(edge.policy(2, 1), live(0));
+    assert!(!edge.with("w0", 2, 2, |report| report.sequence = 8), "nothing new, though it lives");
+    assert!(edge.with("w0", 2, 3, |report| (report.sequence, report.last) = (10, true)));
+    assert!(!edge.with("w0", 2, 3, |report| report.sequence = 11), "after its last word");
+    assert_eq!(edge.reports.proxies(at(3)), []);
+}
+
+#[test]
+fn counters_are_summed_exactly() {
+    let mut edge = Edge::default();
+    edge.counted("w0", 0, requests(10, 7, 1), false);
+    edge.counted("w1", 0, requests(4, 4, 0), false);
+    edge.counted("w0", 1, requests(12, 9, 1), false);
+    let sum = |edge: &Edge| {
+        let counters = edge.reports.service(&id()).versions.remove(&"v2".parse().unwrap()).unwrap();
+        (counters.started, counters.succeeded, counters.failed, counters.started - counters.ended())
+    };
+    assert_eq!(sum(&edge), (16, 13, 1, 2));
+    edge.counted("w0", 2, requests(13, 9, 2), true);
+    assert_eq!(sum(&edge), (15, 13, 2, 0), "two were lost with their VM");
+    edge.counted("w1", 3, requests(9, 5, 0), false);
+    assert_eq!(sum(&edge), (20, 14, 2, 4));
+    // w1 dies without a word; another VM goes on.
+    edge.run(&["w2"], 1, 3, 40);
+    assert_eq!(sum(&edge), (16, 14, 2, 0), "silent: nothing of it runs");
+    edge.run(&["w2"], 1, 40, 500);
+    assert_eq!(sum(&edge), (16, 14, 2, 0), "what it counted stays");
+    edge.counted("w1", 501, requests(11, 10, 0), false);
+    assert_eq!(sum(&edge), (22, 19, 2, 1), "it was only cut off: nothing is counted twice");
+}
+
+#[test]
+fn an_outage_of_the_network_is_forgotten() {
+    let mut edge = Edge::default();
+    edge.run(&["main", "w0", "w1"], 1, 0, 20);
+    edge.run(&["main", "w0", "w1"], 2, 600, 620);
+    assert_eq!(edge.policy(2, 616), live(600));
+}
+
+#[test]
+fn vms_of_an_envoy_that_was_killed_are_buried_with_what_they_counted() {
+    let mut edge = Edge::default();
+    edge.reports.connection("edge", true, at(0));
+    for restart in 0..400_u64 {
+        let start = restart * 100 + 1;
+        for vm in ["main", "w0"] {
+            edge.counted(&format!("{vm}-{restart}"), start, requests(3, 2, 0), false);
+            edge.counted(&format!("{vm}-{restart}"), start + 5, requests(3, 2, 0), false);
+        }
+        edge.reports.connection("edge", false, at(start + 10));
+        edge.reports.connection("edge", true, at(start + 11));
+    }
+    edge.run(&["main", "w0"], 2, 40_011, 40_100);
+    assert_eq!(edge.policy(2, 40_096), live(40_011));
+    let counters = edge.reports.service(&id()).versions.remove(&"v2".parse().unwrap()).unwrap();
+    assert_eq!((counters.started, counters.succeeded), (1_600, 1_600));
+}
+
+#[test]
+fn epochs_are_united() {
+    let mut edge = Edge::default();
+    edge.counted("w0", 0, in_epoch(3, 1, 10), true);
+    edge.counted("w1", 0, in_epoch(3, 2, 5), false);
+    edge.counted("w2", 0, in_epoch(2, 3, 7), false);
+    let epoch = edge.reports.epoch(&id(), 3);
+    assert_eq!(epoch.seen.iter().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(epoch.versions.values().map(|counters| counters.succeeded).sum::<u64>(), 15);
+    assert_eq!(edge.reports.epoch(&id(), 2).seen.iter().collect::<Vec<_>>(), [3]);
+    assert_eq!(edge.reports.epoch(&id(), 9), EpochReport { epoch: 9, ..EpochReport::default() });
+}
+
+#[test]
+fn misrouting_comes_in_streaks() {
+    let mut edge = Edge::default();
+    let grow = |edge: &mut Edge, total: u64, seconds: u64| {
+        edge.counted("w0", seconds, ServiceReport { misrouted: total / 2, unrouted: total - total / 2, ..ServiceReport::default() }, false)
+    };
+    grow(&mut edge, 0, 1);
+    assert_eq!(edge.reports.misrouting(&id(), at(1)), Misrouting::Quiet { since: at(1) });
+    grow(&mut edge, 1, 2);
+    grow(&mut edge, 2, 4);
+    assert_eq!(edge.reports.misrouting(&id(), at(6)), Misrouting::Growing { since: at(2) });
+    assert_eq!(edge.reports.misrouting(&id(), at(7)), Misrouting::Quiet { since: at(4) });
+    grow(&mut edge, 2, 8);
+    assert_eq!(edge.reports.misrouting(&id(), at(8)), Misrouting::Quiet { since: at(4) }, "the same number is no growth");
+    grow(&mut edge, 3, 9);
+    assert_eq!(edge.reports.misrouting(&id(), at(9)), Misrouting::Growing { since: at(9) });
+}
+
+#[test]
+fn made_up_nodes_do_not_fill_the_memory() {
+    let mut reports = Reports::default();
+    let report = |node: usize, last| Report {
+        node: format!("n{node}"),
+        vm: "w0".to_owned(),
+        sequence: if last { 2 } else { 1 },
+        generation: 1,
+        last,
+        services: BTreeMap::from([(id(), requests(3, 2, 0))]),
+    };
+    for node in 0..NODES_MAX {
+        assert!(reports.take(report(node, false), at(0)));
+    }
+    assert!(!reports.take(report(NODES_MAX, false), at(1)), "full");
+    reports.connection("another", true, at(1));
+    assert_eq!(reports.proxies(at(1)).len(), NODES_MAX);
+    assert!(reports.take(report(7, true), at(2)));
+    assert!(reports.take(report(NODES_MAX, false), at(3)), "one that is gone makes room");
+    let sum = reports.service(&id()).versions.remove(&"v2".parse().unwrap()).unwrap();
+    assert_eq!(sum.succeeded, 2 * (NODES_MAX as u64 + 1), "and what it counted stays");
+    assert_eq!(reports.service(&id()).versions.len(), 1);
+}
+
+#[test]
+fn short_lived_vms_do_not_fill_the_memory_or_hold_up_anybody() {
+    let mut edge = Edge::default();
+    edge.run(&["main", "w0"], 1, 0, 10);
+    for number in 0..3_000 {
+        let vm = format!("short-{number}");
+        edge.counted(&vm, 10, requests(2, 1, 0), true);
+    }
+    edge.run(&["main", "w0"], 2, 10, 20);
+    assert_eq!(edge.policy(2, 16), live(10));
+    let sum = edge.reports.service(&id()).versions.remove(&"v2".parse().unwrap()).unwrap();
+    assert_eq!((sum.started, sum.ended()), (3_000, 3_000));
+    // Others never say a last word, one after the other.
+    for number in 0..300 {
+        edge.run(&["main", "w0"], 2, 20 + number, 21 + number);
+        edge.post(&format!("mute-{number}"), 2, 20 + number);
+    }
+    edge.run(&["main", "w0"], 2, 320, 400);
+    assert_eq!(edge.reports.proxies(at(396))[0].vms, 2);
+    for number in 0..3_000 {
+        edge.post(&format!("flood-{number}"), 2, 400);
+    }
+    assert!(edge.reports.proxies(at(400))[0].vms <= 1_024, "bounded whatever is made up");
+}
+
+#[test]
+fn the_highest_generation_of_all() {
+    let mut edge = Edge::default();
+    assert_eq!(edge.reports.highest_generation(), 0);
+    edge.post("w0", 41, 0);
+    edge.post("w1", 7, 0);
+    assert_eq!(edge.reports.highest_generation(), 41);
+}

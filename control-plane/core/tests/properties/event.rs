@@ -1,0 +1,190 @@
+//! What may happen to a Rollout, at random and in any order.
+
+use shunt_core::Plan;
+use shunt_core::command::Verb;
+use shunt_core::plan::{Backend, MirrorStep, PlannedRule, Role, Routing, Step};
+use shunt_core::state::State;
+use shunt_core::time::Span;
+use shunt_filter_core::Weight;
+use shunt_filter_core::policy::KeySource;
+
+use crate::world::{Edge, Judge, World, name, version};
+
+/// Numbers that look random and are the same in every run (SplitMix64).
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((mixed ^ (mixed >> 31)) % sides as u64).expect("small")
+    }
+}
+
+/// Something that happens; numbers choose from small tables.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Event {
+    Release(usize),
+    Drop(usize),
+    Steps(usize),
+    Rules(usize),
+    Gone(bool),
+    Wait(usize),
+    Command(Verb, bool),
+    Judge(usize),
+    Misrouted(bool),
+    TakesPolicy(usize, bool),
+    TakesRoutes(usize, bool),
+    Edges(usize),
+    Open(usize),
+    KeepOld(usize),
+    MaxExposed(usize),
+    Move(usize),
+    External(bool),
+    Crash,
+}
+
+const VERSIONS: [&str; 4] = ["v1", "v2", "v3", "v4"];
+const WAITS: [u64; 6] = [1, 3, 10, 40, 90, 700];
+const VERBS: [Verb; 6] = [Verb::Promote, Verb::Promote, Verb::Pause, Verb::Resume, Verb::Abort, Verb::Retry];
+
+impl Event {
+    pub(crate) fn random(dice: &mut Dice) -> Self {
+        match dice.roll(40) {
+            0..=5 => Event::Release(dice.roll(VERSIONS.len())),
+            6 => Event::Drop(dice.roll(VERSIONS.len())),
+            7 | 8 => Event::Steps(dice.roll(7)),
+            9 => Event::Rules(dice.roll(4)),
+            10 => Event::Gone(dice.roll(3) > 0),
+            11 | 12 => Event::Gone(false),
+            13..=20 => Event::Wait(dice.roll(WAITS.len())),
+            21..=25 => Event::Command(VERBS[dice.roll(VERBS.len())], dice.roll(5) == 0),
+            26..=28 => Event::Judge(dice.roll(6)),
+            29 => Event::Misrouted(dice.roll(2) == 0),
+            30 | 31 => Event::TakesPolicy(dice.roll(3), dice.roll(2) == 0),
+            32 | 33 => Event::TakesRoutes(dice.roll(3), dice.roll(2) == 0),
+            34 => Event::Edges(dice.roll(4)),
+            35 => Event::Open(dice.roll(3)),
+            36 => Event::KeepOld(dice.roll(3)),
+            37 => Event::MaxExposed(dice.roll(2)),
+            38 => match dice.roll(6) {
+                0 => Event::External(true),
+                1 => Event::External(false),
+                moved => Event::Move(moved % VERSIONS.len()),
+            },
+            _ => Event::Crash,
+        }
+    }
+
+    /// Makes it happen; the manifest stays one that would be accepted.
+    pub(crate) fn act(self, world: &mut World) {
+        match self {
+            Event::Release(index) => {
+                world.plan.release = name(VERSIONS[index]);
+                add(&mut world.plan, index);
+            }
+            Event::Drop(index) => drop_version(&mut world.plan, index),
+            Event::Steps(index) => world.plan.steps = steps(index),
+            Event::Rules(index) => {
+                world.plan.rules = rules(index);
+                let named = world.plan.rules.iter().filter_map(|rule| rule.version.as_ref().map(ToString::to_string));
+                let named: Vec<usize> = named.filter_map(|name| VERSIONS.iter().position(|version| *version == name)).collect();
+                named.into_iter().for_each(|index| add(&mut world.plan, index));
+            }
+            Event::Gone(gone) => world.plan.gone = gone,
+            Event::Wait(index) => world.now = world.now.after(Span::seconds(WAITS[index])),
+            Event::Command(verb, stale) => {
+                let revision = if stale { world.state.revision.saturating_sub(1) } else { world.state.revision };
+                world.command(verb, revision);
+            }
+            Event::Judge(index) => {
+                world.judge = [Judge::Pass, Judge::Pass, Judge::Pass, Judge::More, Judge::Fail, Judge::Limit][index];
+            }
+            Event::Misrouted(on) => world.misrouting_since = on.then_some(world.now),
+            Event::TakesPolicy(index, takes) => world.edges.iter_mut().skip(index).take(1).for_each(|edge| edge.takes_policy = takes),
+            Event::TakesRoutes(index, takes) => world.edges.iter_mut().skip(index).take(1).for_each(|edge| edge.takes_routes = takes),
+            Event::Edges(count) => {
+                world.edges.truncate(count);
+                (world.edges.len()..count).for_each(|index| world.edges.push(Edge::new(format!("edge-{index}"))));
+            }
+            Event::Open(requests) => world.open = requests as u64,
+            Event::KeepOld(index) => world.plan.keep_old = [Span::default(), Span::seconds(60), Span::seconds(900)][index],
+            Event::MaxExposed(index) => world.plan.max_exposed = [Weight::ALL, Weight::ppm(50_000)][index],
+            Event::Move(index) => {
+                for version in world.plan.versions.iter_mut().filter(|version| version.name == name(VERSIONS[index])) {
+                    if let Backend::Endpoints(endpoints) = &mut version.backend {
+                        *endpoints = vec!["127.0.0.1:9999".to_owned()];
+                    }
+                }
+            }
+            Event::External(true) => {
+                world.plan.routing = Routing::External { default_route: world.plan.release.clone() };
+                world.plan.versions.iter_mut().for_each(|v| v.backend = Backend::Cluster(format!("{}-cluster", v.name)));
+            }
+            Event::External(false) => {
+                world.plan.routing = Routing::Managed;
+                world.plan.versions = world.plan.versions.iter().map(|v| version(v.name.as_str())).collect();
+            }
+            Event::Crash => {
+                let text = serde_json::to_string(&world.state).expect("state is JSON");
+                world.state = serde_json::from_str::<State>(&text).expect("state from JSON");
+            }
+        }
+    }
+}
+
+fn add(plan: &mut Plan, index: usize) {
+    let mut added = version(VERSIONS[index]);
+    if plan.versions.iter().all(|version| version.name != added.name) {
+        if matches!(plan.routing, Routing::External { .. }) {
+            added.backend = Backend::Cluster(format!("{}-cluster", added.name));
+        }
+        plan.versions.push(added);
+    }
+}
+
+/// What is released, named by a rule, or named by the user's default route must stay listed.
+fn drop_version(plan: &mut Plan, index: usize) {
+    let dropped = name(VERSIONS[index]);
+    let ruled = plan.rules.iter().any(|rule| rule.version.as_ref() == Some(&dropped));
+    let routed = plan.routing == (Routing::External { default_route: dropped.clone() });
+    if plan.release != dropped && !ruled && !routed {
+        plan.versions.retain(|version| version.name != dropped);
+    }
+}
+
+fn rule(name_: &str, version: Option<&str>, role: Role) -> PlannedRule {
+    PlannedRule { name: name_.to_owned(), matches: Vec::new(), version: version.map(name), role, weight: Weight::ppm(300_000) }
+}
+
+fn rules(index: usize) -> Vec<PlannedRule> {
+    match index {
+        0 => Vec::new(),
+        1 => vec![rule("testers", Some("v2"), Role::Candidate)],
+        2 => vec![rule("ahead", None, Role::Candidate), rule("behind", None, Role::Stable)],
+        _ => vec![rule("testers", Some("v3"), Role::Candidate), rule("ahead", None, Role::Candidate)],
+    }
+}
+
+fn steps(index: usize) -> Vec<Step> {
+    let weight = |percent: u32| Step::SetWeight(Weight::ppm(percent * 10_000));
+    let pause = |seconds| Step::Pause(Some(Span::seconds(seconds)));
+    let mirror = |percent: u32| {
+        Step::Mirror(MirrorStep { weight: Weight::ppm(percent * 10_000), matches: Vec::new(), unsafe_methods: false, max_body_bytes: 9 })
+    };
+    match index {
+        0 => Vec::new(),
+        1 => vec![weight(5), pause(20), weight(50), pause(20)],
+        2 => vec![weight(100)],
+        3 => vec![Step::Rule(rule("internal", None, Role::Candidate)), mirror(10), pause(20), mirror(0), weight(3), weight(40)],
+        4 => vec![weight(2), Step::Pause(None), weight(5), Step::Analysis(Span::seconds(30)), weight(100)],
+        5 => vec![weight(1), weight(2), weight(3), weight(4), weight(5), weight(6)],
+        _ => vec![mirror(50), weight(5), Step::Rule(rule("internal", None, Role::Candidate)), Step::Pause(None)],
+    }
+}
+
+/// A key chain, so that the compiled policy is like real ones.
+pub(crate) fn key() -> Vec<KeySource> {
+    vec![KeySource { cookie: Some("shunt-id".to_owned()), ..KeySource::default() }]
+}
