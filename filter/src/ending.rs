@@ -23,7 +23,10 @@ pub(crate) struct Ended {
     pub(crate) upgraded: bool,
 }
 
-/// The compiled expressions of one root context; without them every value is asked for alone.
+/// The compiled expressions; without them every value is asked for alone.
+///
+/// They belong to a root context, and the proxy evaluates those of the root that a request began under. Each root makes the same two in
+/// the same order, so their numbers are the same in all.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ending {
     by_cluster: Option<[u8; 4]>,
@@ -45,7 +48,7 @@ impl Ending {
         };
         outcome.held = answered == Answered::Nobody && host::header(Map::Response, HELD_HEADER).is_some();
         let upgraded = outcome.code == Some(101);
-        Ended { class: classify(outcome), answered, upgraded }
+        Ended { class: by_grpc_status(outcome), answered, upgraded }
     }
 }
 
@@ -81,7 +84,7 @@ fn answered(lane: &Lane) -> Answered {
 }
 
 /// Asks for the gRPC status only where it can change the class.
-fn classify(outcome: Outcome) -> Class {
+fn by_grpc_status(outcome: Outcome) -> Class {
     let class = outcome.class();
     if class != Class::Succeeded || outcome.code == Some(101) {
         return class;

@@ -1,11 +1,18 @@
-//! The proxy's functions, fallible: a status other than 0 is `None` or `false`, never a panic.
+//! The border to the proxy (proxy-wasm ABI 0.2.1), both ways: here the functions it offers, in [`exports`] those it calls.
 //!
-//! The SDK's own wrappers panic on statuses they do not expect, and a panic costs everything in flight in the worker; so all
-//! calls of the request path are made here. This is the one place with `unsafe`. Only the HTTP call of a report stays with the SDK,
-//! which keeps the list of open calls.
+//! Fallible: a status other than 0 is `None` or `false`, never a panic. This module is the one place with `unsafe`.
+//!
+//! Written here and not taken from the SDK for two reasons. The SDK panics on statuses and ids that it does not expect, and a panic
+//! costs everything in flight in the worker. And it exports every callback there is, so the proxy enters the VM for each piece of
+//! a body and four more times per request.
 #![allow(unsafe_code)]
 
+mod exports;
+mod pairs;
+
 use std::ptr::null_mut;
+
+use pairs::{each_pair, serialise};
 
 /// Header maps by the numbers of the proxy-wasm ABI 0.2.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +30,17 @@ pub(crate) enum Map {
 const PLUGIN_CONFIGURATION: u32 = 7;
 /// Counter among the metric types of ABI 0.2.1.
 const COUNTER: u32 = 0;
-/// Warning among the log levels of ABI 0.2.1.
-const WARN: u32 = 3;
+
+/// Levels of the proxy's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Level {
+    /// Something was refused.
+    Warning = 3,
+    /// The VM is about to die.
+    Critical = 5,
+}
+
 /// No policy is larger; a limit only so that a broken size cannot ask for all memory.
 const CONFIGURATION_MAX: usize = 64 << 20;
 
@@ -43,6 +59,18 @@ mod abi {
         pub(super) fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
         pub(super) fn proxy_define_metric(kind: u32, name: *const u8, size: usize, id: *mut u32) -> u32;
         pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+        pub(super) fn proxy_http_call(
+            cluster: *const u8,
+            cluster_size: usize,
+            headers: *const u8,
+            headers_size: usize,
+            body: *const u8,
+            body_size: usize,
+            trailers: *const u8,
+            trailers_size: usize,
+            timeout: u32,
+            token: *mut u32,
+        ) -> u32;
         pub(super) fn proxy_call_foreign_function(
             name: *const u8,
             name_size: usize,
@@ -69,7 +97,7 @@ fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8
     if data.is_null() || size == 0 {
         return Some(Vec::new());
     }
-    // SAFETY: on success the proxy called the module's `malloc` (the SDK's, a boxed slice of exactly `size` bytes), filled it
+    // SAFETY: on success the proxy called the module's `malloc` (a boxed slice of exactly `size` bytes), filled it
     // and gave it away.
     Some(unsafe { Vec::from_raw_parts(data, size, size) })
 }
@@ -84,7 +112,7 @@ pub(crate) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
 pub(crate) fn headers(map: Map) -> Option<Vec<(String, Vec<u8>)>> {
     // SAFETY: the pointers are valid for the call.
     let bytes = returned(|data, size| unsafe { abi::proxy_get_header_map_pairs(map as u32, data, size) })?;
-    pairs(&bytes)
+    pairs::read(&bytes)
 }
 
 /// Sets a header to one value, in the place of its first one. Clears the route cache (request headers, ABI 0.2.1).
@@ -111,7 +139,7 @@ pub(crate) fn property(path: &str) -> Option<Vec<u8>> {
     returned(|data, size| unsafe { abi::proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
-/// The plugin's configuration; only in `on_configure`.
+/// The plugin's configuration; only while it is being configured.
 pub(crate) fn configuration() -> Option<Vec<u8>> {
     // SAFETY: the pointers are valid for the call.
     returned(|data, size| unsafe { abi::proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, CONFIGURATION_MAX, data, size) })
@@ -124,16 +152,16 @@ pub(crate) fn now() -> u64 {
     if unsafe { abi::proxy_get_current_time_nanoseconds(&raw mut time) } == 0 { time } else { 0 }
 }
 
-/// Asks for `on_tick` every so many milliseconds from now on.
+/// Asks for a tick every so many milliseconds from now on.
 pub(crate) fn set_tick_period(milliseconds: u32) {
     // SAFETY: no pointers. Nothing to do about a refusal: without ticks there are no reports, requests go on.
     unsafe { abi::proxy_set_tick_period_milliseconds(milliseconds) };
 }
 
 /// One line in the proxy's log.
-pub(crate) fn warn(text: &str) {
+pub(crate) fn log(level: Level, text: &str) {
     // SAFETY: pointer and size belong to `text`. A log line that does not arrive changes nothing.
-    unsafe { abi::proxy_log(WARN, text.as_ptr(), text.len()) };
+    unsafe { abi::proxy_log(level as u32, text.as_ptr(), text.len()) };
 }
 
 /// Sixteen random bytes from the host; zeros when it refuses. 0.6 us.
@@ -158,6 +186,28 @@ pub(crate) fn increment(counter: u32, by: u64) -> bool {
     unsafe { abi::proxy_increment_metric(counter, by) == 0 }
 }
 
+/// Posts to a cluster; false when the proxy refuses. The answer comes to the root context that runs now.
+pub(crate) fn post(cluster: &str, headers: &[(&str, &str)], body: &[u8], timeout_ms: u32) -> bool {
+    let (headers, trailers) = (serialise(headers), serialise(&[]));
+    let mut token = 0;
+    // SAFETY: pointers and sizes belong to the texts above and are valid for the call.
+    let status = unsafe {
+        abi::proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout_ms,
+            &raw mut token,
+        )
+    };
+    status == 0
+}
+
 /// A function of the proxy beyond the ABI, by name.
 fn foreign(name: &str, argument: &[u8]) -> Option<Vec<u8>> {
     // SAFETY: pointers and sizes belong to `name` and `argument`.
@@ -178,37 +228,4 @@ pub(crate) fn evaluate(expression: [u8; 4]) -> Option<Vec<Vec<u8>>> {
     let mut values = Vec::new();
     each_pair(&bytes, |value, _| values.push(value.to_vec()))?;
     Some(values)
-}
-
-fn pairs(bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
-    let mut pairs = Vec::new();
-    each_pair(bytes, |name, value| pairs.push((String::from_utf8_lossy(name).into_owned(), value.to_vec())))?;
-    Some(pairs)
-}
-
-/// Reads the proxy's form of a map: count, then two sizes per pair, then the texts, each ended by NUL; numbers are u32, little endian.
-fn each_pair(bytes: &[u8], mut take: impl FnMut(&[u8], &[u8])) -> Option<()> {
-    let (count, rest) = number(bytes)?;
-    let (mut sizes, mut texts) = rest.split_at_checked(usize::try_from(count).ok()?.checked_mul(8)?)?;
-    for _ in 0..count {
-        let (name_size, after) = number(sizes)?;
-        let (value_size, after) = number(after)?;
-        sizes = after;
-        let (name, after) = text(texts, name_size)?;
-        let (value, after) = text(after, value_size)?;
-        texts = after;
-        take(name, value);
-    }
-    Some(())
-}
-
-fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    let (number, rest) = bytes.split_first_chunk::<4>()?;
-    Some((u32::from_le_bytes(*number), rest))
-}
-
-fn text(bytes: &[u8], size: u32) -> Option<(&[u8], &[u8])> {
-    let (text, rest) = bytes.split_at_checked(usize::try_from(size).ok()?)?;
-    let (_, rest) = rest.split_first()?;
-    Some((text, rest))
 }

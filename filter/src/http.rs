@@ -3,28 +3,18 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 use shunt_filter_core::decision::{FlagsHeader, Generated};
 use shunt_filter_core::names::{FLAGS_HEADER, ROUTE_HEADER};
 use shunt_filter_core::{Decision, Reason, Request};
 
-use crate::ending::Ending;
 use crate::gather::gather;
 use crate::host::{self, Map};
 use crate::lane::Lane;
 use crate::vm;
 
-/// The context of one request.
-#[derive(Debug)]
-pub(crate) struct Http {
-    ending: Ending,
-    trail: Option<Trail>,
-}
-
 /// What a decided request leaves behind until it is counted.
 #[derive(Debug)]
-struct Trail {
+pub(crate) struct Trail {
     lane: Rc<Lane>,
     /// Its slot in the epoch it was decided under.
     slot: Option<u16>,
@@ -35,46 +25,43 @@ struct Trail {
     set_cookie: Option<String>,
 }
 
-impl Http {
-    /// A context that ends with its root's expressions.
-    pub(crate) fn new(ending: Ending) -> Self {
-        Self { ending, trail: None }
+/// A request's headers are there: decides it.
+pub(crate) fn request(context: u32, end_of_stream: bool) {
+    #[cfg(feature = "panic-on-request-header")]
+    crate::fault::panic_if_asked();
+    // Looked for first: removing clears the route cache even when there is nothing to remove.
+    if host::header(Map::Request, ROUTE_HEADER).is_some() {
+        host::remove_header(Map::Request, ROUTE_HEADER);
     }
+    vm::with(|vm| {
+        if let Some(trail) = decide(vm, end_of_stream) {
+            vm.trails.borrow_mut().insert(context, trail);
+        }
+    });
 }
 
-impl Context for Http {}
-
-impl HttpContext for Http {
-    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
-        #[cfg(feature = "panic-on-request-header")]
-        crate::fault::panic_if_asked();
-        // Looked for first: removing clears the route cache even when there is nothing to remove.
-        if host::header(Map::Request, ROUTE_HEADER).is_some() {
-            host::remove_header(Map::Request, ROUTE_HEADER);
+/// A response's headers are there: takes the time, sets the cookie of a generated id.
+pub(crate) fn response(context: u32) {
+    vm::with(|vm| {
+        let mut trails = vm.trails.borrow_mut();
+        let Some(trail) = trails.get_mut(&context) else { return };
+        trail.latency = Some(Duration::from_nanos(host::now().saturating_sub(trail.started)));
+        if let Some(cookie) = trail.set_cookie.take()
+            && !is_public()
+        {
+            host::add_header(Map::Response, "set-cookie", cookie.as_bytes());
         }
-        self.trail = vm::with(|vm| decide(vm, end_of_stream));
-        Action::Continue
-    }
+    });
+}
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if let Some(trail) = &mut self.trail {
-            trail.latency = Some(Duration::from_nanos(host::now().saturating_sub(trail.started)));
-            if let Some(cookie) = trail.set_cookie.take()
-                && !is_public()
-            {
-                host::add_header(Map::Response, "set-cookie", cookie.as_bytes());
-            }
-        }
-        Action::Continue
-    }
-
-    fn on_log(&mut self) {
-        // Taken: a request is counted once, and one that was never decided not at all.
-        let Some(trail) = self.trail.take() else { return };
-        let ended = self.ending.read(&trail.lane);
+/// A request has ended: counts it. Its trail is taken, so it is counted once, and one that was never decided not at all.
+pub(crate) fn log(context: u32) {
+    vm::with(|vm| {
+        let Some(trail) = vm.trails.borrow_mut().remove(&context) else { return };
+        let ended = vm.ending.get().read(&trail.lane);
         trail.lane.end(trail.slot, ended, trail.latency);
-        vm::with(|vm| vm.counters.touch());
-    }
+        vm.counters.touch();
+    });
 }
 
 /// Decides one request and writes what follows from it; none when it is nobody's, or a copy.

@@ -1,15 +1,19 @@
 //! What all contexts of one VM share: the policy, the counters, who reports. It survives pushes; contexts do not.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use shunt_filter_core::report::Report;
 use shunt_filter_core::{Router, RoutingPolicy, Service, compile};
 
 use crate::counters::Counters;
-use crate::host;
+use crate::ending::Ending;
+use crate::host::{self, Level};
+use crate::http::Trail;
 use crate::lane::Lane;
 use crate::random::Random;
+use crate::reporter::Reporter;
 
 /// The policy in force.
 #[derive(Debug)]
@@ -24,10 +28,14 @@ pub(crate) struct Installed {
 #[derive(Debug)]
 pub(crate) struct Vm {
     policy: RefCell<Option<Rc<Installed>>>,
-    /// The root context configured last; only it reports.
-    root: Cell<u32>,
+    /// Which root context reports, and when.
+    pub(crate) reporter: RefCell<Reporter>,
     /// Counters of all services.
     pub(crate) counters: Counters,
+    /// Decided requests that have not ended, by their context.
+    pub(crate) trails: RefCell<HashMap<u32, Trail>>,
+    /// How ends are read.
+    pub(crate) ending: Cell<Ending>,
     /// Randomness for ids.
     pub(crate) random: Random,
     node: RefCell<String>,
@@ -54,14 +62,17 @@ impl Installed {
 
 impl Vm {
     fn new() -> Self {
+        std::panic::set_hook(Box::new(|panic| host::log(Level::Critical, &panic.to_string())));
         Self {
-            policy: RefCell::new(None),
-            root: Cell::new(0),
+            policy: RefCell::default(),
+            reporter: RefCell::default(),
             counters: Counters::default(),
+            trails: RefCell::default(),
+            ending: Cell::default(),
             random: Random::seeded(),
             node: RefCell::default(),
             name: format!("{:032x}", u128::from_le_bytes(host::random())),
-            sequence: Cell::new(0),
+            sequence: Cell::default(),
         }
     }
 
@@ -71,7 +82,7 @@ impl Vm {
     }
 
     /// Puts a configuration in force, or says why not and changes nothing. Empty: no policy.
-    pub(crate) fn install(&self, configuration: &[u8], root: u32) -> Result<(), String> {
+    pub(crate) fn install(&self, configuration: &[u8]) -> Result<(), String> {
         let installed = if configuration.is_empty() {
             None
         } else {
@@ -86,13 +97,7 @@ impl Vm {
             *self.node.borrow_mut() = node;
         }
         self.policy.replace(installed);
-        self.root.set(root);
         Ok(())
-    }
-
-    /// True for the root context configured last.
-    pub(crate) fn is_reporting(&self, root: u32) -> bool {
-        self.root.get() == root
     }
 
     /// True when a report was made.

@@ -269,7 +269,7 @@ fn cluster(name: &str, address: Option<SocketAddr>, more: &Value) -> Value {
     let socket = |at: SocketAddr| json!({"socket_address": {"address": at.ip().to_string(), "port_value": at.port()}});
     let endpoints: Vec<Value> = address.into_iter().map(|at| json!({"endpoint": {"address": socket(at)}})).collect();
     let mut cluster = json!({
-        "name": name, "type": "STATIC", "connect_timeout": "1s",
+        "name": name, "type": "STATIC", "connect_timeout": "10s",
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
         "circuit_breakers": {"thresholds": [{"max_connections": 10000, "max_requests": 10000, "max_pending_requests": 10000, "max_retries": 1000}]},
     });
@@ -312,7 +312,7 @@ fn listener(plan: &Plan, folder: &TempDir) -> Value {
 }
 
 fn route(plan: &Plan, name: &str, matches: Value, version: &str) -> Value {
-    let mut action = json!({"cluster": cluster_name(version), "timeout": "5s"});
+    let mut action = json!({"cluster": cluster_name(version), "timeout": "15s"});
     merge(&mut action, plan.action.clone());
     json!({"name": name, "match": matches, "route": action})
 }
