@@ -1,1 +1,46 @@
 //! End-to-end tests on real Envoy.
+
+mod shipped;
+
+#[path = "envoy/cases.rs"]
+mod cases;
+#[path = "envoy/control_canary.rs"]
+mod control_canary;
+#[path = "envoy/control_commands.rs"]
+mod control_commands;
+#[path = "envoy/control_endings.rs"]
+mod control_endings;
+#[path = "envoy/control_heal.rs"]
+mod control_heal;
+#[path = "envoy/control_manifests.rs"]
+mod control_manifests;
+#[path = "envoy/control_proxies.rs"]
+mod control_proxies;
+#[path = "envoy/control_restart.rs"]
+mod control_restart;
+#[path = "envoy/control_rig.rs"]
+mod control_rig;
+#[path = "envoy/filter_endings.rs"]
+mod filter_endings;
+#[path = "envoy/filter_fallback.rs"]
+mod filter_fallback;
+#[path = "envoy/filter_panic.rs"]
+mod filter_panic;
+#[path = "envoy/filter_reports.rs"]
+mod filter_reports;
+#[path = "envoy/filter_rig.rs"]
+mod filter_rig;
+#[path = "envoy/filter_writes.rs"]
+mod filter_writes;
+#[path = "envoy/xds_changes.rs"]
+mod xds_changes;
+#[path = "envoy/xds_fallback.rs"]
+mod xds_fallback;
+#[path = "envoy/xds_refused.rs"]
+mod xds_refused;
+#[path = "envoy/xds_restart.rs"]
+mod xds_restart;
+#[path = "envoy/xds_rig.rs"]
+mod xds_rig;
+#[path = "envoy/xds_strip.rs"]
+mod xds_strip;
