@@ -12,8 +12,8 @@ use shunt_core::Time;
 use shunt_core::delivery::Reports;
 use shunt_core::observation::Delivery;
 use shunt_filter_core::report::Report;
+use shunt_xds::NodeStatus;
 use shunt_xds::resource::Kind;
-use shunt_xds::{Fleet, NodeStatus};
 
 use crate::board::{PolicyProof, RoutesProof, Sequence};
 use crate::standalone::{Database, StoreError};
@@ -26,7 +26,6 @@ const GENERATION_MAX: u64 = 1 << 53;
 #[derive(Debug)]
 pub(crate) struct Proxies {
     reports: Reports,
-    fleet: Fleet,
     nodes: BTreeMap<String, NodeStatus>,
     expected: BTreeSet<String>,
     healer: Healer,
@@ -34,12 +33,12 @@ pub(crate) struct Proxies {
 
 impl Proxies {
     /// With the recorded ones, which have not connected to this process yet.
-    pub(crate) fn new(fleet: Fleet, expected: BTreeSet<String>, now: Time) -> Self {
+    pub(crate) fn new(expected: BTreeSet<String>, now: Time) -> Self {
         let mut reports = Reports::default();
         for node in &expected {
             reports.connection(node, false, now);
         }
-        Self { reports, fleet, nodes: BTreeMap::new(), expected, healer: Healer::default() }
+        Self { reports, nodes: BTreeMap::new(), expected, healer: Healer::default() }
     }
 
     /// What was counted.
@@ -56,9 +55,9 @@ impl Proxies {
         self.reports.take(report, now);
     }
 
-    /// Takes over what changed in the connections.
-    pub(crate) fn sync(&mut self, now: Time) {
-        let nodes: BTreeMap<String, NodeStatus> = self.fleet.nodes().into_iter().map(|status| (status.node.clone(), status)).collect();
+    /// Takes over the connections as they are now.
+    pub(crate) fn sync(&mut self, nodes: Vec<NodeStatus>, now: Time) {
+        let nodes: BTreeMap<String, NodeStatus> = nodes.into_iter().map(|status| (status.node.clone(), status)).collect();
         for (node, status) in &nodes {
             let old = self.nodes.get(node);
             if old.is_none_or(|old| (old.connected, old.since) != (status.connected, status.since)) {
@@ -207,3 +206,6 @@ fn kind(type_url: &str) -> &str {
         None => type_url,
     }
 }
+
+#[cfg(test)]
+mod tests;

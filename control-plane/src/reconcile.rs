@@ -14,6 +14,7 @@ use shunt_core::status::view;
 use shunt_core::{Span, Time, advance};
 use shunt_filter_core::RolloutId;
 use shunt_filter_core::report::Report;
+use shunt_xds::Fleet;
 
 use crate::asks::Waiting;
 use crate::cadence::is_busy;
@@ -39,6 +40,7 @@ pub(crate) struct Reconciler {
     pub(crate) on: Standalone,
     pub(crate) proxies: Proxies,
     pub(crate) waiting: Waiting,
+    fleet: Fleet,
     press: Press,
     analysts: Analysts,
     show: Show,
@@ -51,9 +53,9 @@ pub(crate) struct Reconciler {
 
 impl Reconciler {
     /// Nothing is read or published yet.
-    pub(crate) fn new(clock: Clock, on: Standalone, proxies: Proxies, press: Press, show: Show, metrics: Metrics) -> Self {
+    pub(crate) fn new(clock: Clock, on: Standalone, proxies: Proxies, fleet: Fleet, press: Press, show: Show, metrics: Metrics) -> Self {
         let (waiting, analysts) = (Waiting::default(), Analysts::default());
-        Self { clock, on, proxies, waiting, press, analysts, show, metrics, unread: true, looked: Time::default() }
+        Self { clock, on, proxies, waiting, fleet, press, analysts, show, metrics, unread: true, looked: Time::default() }
     }
 
     /// The manifests are to be read again.
@@ -93,7 +95,7 @@ impl Reconciler {
             self.unread = false;
             self.looked = Time::default();
         }
-        self.proxies.sync(now);
+        self.proxies.sync(self.fleet.nodes(), now);
         self.proxies.keep(self.on.database(), now).await?;
         if let Some(policy) = self.press.publish(&self.on, &mut self.proxies, now).await? {
             self.show.policy(policy);

@@ -52,14 +52,14 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let (app, inbox, show) = wire(&on, &fleet, stopped.clone());
     let (policy, recorded) = on.database().policy().await?;
     let board = Board::new(policy, recorded, on.ids().into_iter().collect::<BTreeSet<_>>());
-    let proxies = Proxies::new(fleet.clone(), on.database().expected().await?, clock());
+    let proxies = Proxies::new(on.database().expected().await?, clock());
     let metrics = app.metrics.clone();
     let press = Press::new(board, publisher.clone(), filter, metrics.clone());
 
-    let xds = tokio::spawn(shunt_xds::serve(xds, publisher, fleet, clock, until(stopped.clone())));
+    let xds = tokio::spawn(shunt_xds::serve(xds, publisher, fleet.clone(), clock, until(stopped.clone())));
     let api = axum::serve(api, shunt_api::router(app)).with_graceful_shutdown(until(stopped.clone()));
     let api = tokio::spawn(api.into_future());
-    let mut reconciler = Reconciler::new(clock, on, proxies, press, show, metrics);
+    let mut reconciler = Reconciler::new(clock, on, proxies, fleet, press, show, metrics);
     let ended = work(&mut reconciler, inbox, stopping).await;
     let servers = async { (xds.await, api.await) };
     if tokio::time::timeout(GRACE, servers).await.is_err() {

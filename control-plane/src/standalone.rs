@@ -54,7 +54,7 @@ impl Standalone {
         let database = Database::open(data)?;
         let texts = database.files().await?;
         let rollouts: BTreeMap<_, _> = database.rollouts().await?.into_iter().map(|stored| (stored.plan.id.clone(), stored)).collect();
-        let running: Vec<&str> = rollouts.values().filter(|stored| !stored.plan.gone).map(|stored| stored.plan.id.name()).collect();
+        let running: Vec<String> = rollouts.values().filter(|stored| !stored.plan.gone).map(|stored| stored.plan.id.to_string()).collect();
         if files.borrow().texts.is_empty() && !running.is_empty() {
             // Taken for deleted manifests, a folder that is not mounted would take all routes away.
             anyhow::bail!(
@@ -246,3 +246,6 @@ impl Standalone {
         release::write(&self.folder, file, id, version)
     }
 }
+
+#[cfg(test)]
+mod tests;

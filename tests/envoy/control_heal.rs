@@ -24,6 +24,12 @@ async fn dead_workers_are_replaced_by_a_push() -> Result<()> {
     let ask = || Client::new(address).host("shop.test").request(Method::GET, "/").header("cookie", "beta=1");
     until("the rule sends testers to v2", STEP, || async { answered(ask().send().await).as_deref() == Some("v2") }).await?;
 
+    // The change to slow reports is a push of its own, which would heal as well.
+    until("reports are slow", NOTICED, || async {
+        let policy = control.get_json::<serde_json::Value>("/v1/policy").await;
+        policy.is_ok_and(|policy| policy["report"]["intervalMs"].as_u64() > Some(1_000))
+    })
+    .await?;
     let panic = || async { ask().header("x-test-panic", "1").send().await.is_ok_and(|reply| reply.status == 503) };
     until("a worker died", STEP, panic).await?;
     story.when("a worker's VM is dead");

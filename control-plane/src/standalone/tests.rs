@@ -1,0 +1,140 @@
+//! Manifests that come, change, conflict, break and go, as the folder shows them.
+
+use shunt_filter_core::VersionName;
+use tempfile::TempDir;
+
+use super::*;
+
+struct Bed {
+    dir: TempDir,
+}
+
+impl Bed {
+    fn new() -> Self {
+        let bed = Self { dir: tempfile::tempdir().unwrap() };
+        std::fs::create_dir(bed.config()).unwrap();
+        bed
+    }
+
+    fn config(&self) -> PathBuf {
+        self.dir.path().join("config")
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.config().join(file), text).unwrap();
+    }
+
+    /// A process that starts, with the manifests as they are now.
+    async fn open(&self) -> anyhow::Result<Standalone> {
+        let mut on = Standalone::open(&self.config(), &self.dir.path().join("data")).await?;
+        on.refresh(Time(1)).await?;
+        Ok(on)
+    }
+}
+
+fn manifest(name: &str, host: &str, release: &str) -> String {
+    format!(
+        "apiVersion: shunt.dev/v1alpha1
+kind: Rollout
+metadata: {{name: {name}, namespace: shop}}
+spec:
+  service: {{hosts: [{host}]}}
+  versions: [{{name: v1, endpoints: ['127.0.0.1:9001']}}, {{name: v2, endpoints: ['127.0.0.1:9002']}}]
+  release: {release}
+"
+    )
+}
+
+fn id(name: &str) -> RolloutId {
+    RolloutId::new("shop", name).unwrap()
+}
+
+fn release(on: &Standalone, name: &str) -> Option<String> {
+    on.read(&id(name)).map(|stored| stored.plan.release.to_string())
+}
+
+#[tokio::test]
+async fn a_changed_manifest_changes_the_plan_and_not_the_state() {
+    let bed = Bed::new();
+    bed.write("a.yaml", &manifest("a", "a.test", "v1"));
+    bed.open().await.unwrap().close();
+    bed.write("a.yaml", &manifest("a", "a.test", "v2"));
+    let on = bed.open().await.unwrap();
+    let stored = on.read(&id("a")).unwrap();
+    assert_eq!((stored.plan.release.as_str(), stored.state.stable.as_str()), ("v2", "v1"));
+    assert_eq!((stored.state.revision, stored.plan.gone), (0, false));
+}
+
+#[tokio::test]
+async fn a_deleted_manifest_is_gone_and_may_come_back() {
+    let bed = Bed::new();
+    bed.write("a.yaml", &manifest("a", "a.test", "v1"));
+    bed.write("b.yaml", &manifest("b", "b.test", "v1"));
+    bed.open().await.unwrap().close();
+    std::fs::remove_file(bed.config().join("a.yaml")).unwrap();
+    bed.open().await.unwrap().close();
+    let on = bed.open().await.unwrap();
+    assert!(on.read(&id("a")).unwrap().plan.gone, "also after another restart");
+    assert!(!on.read(&id("b")).unwrap().plan.gone);
+    on.close();
+    bed.write("a.yaml", &manifest("a", "a.test", "v1"));
+    assert!(!bed.open().await.unwrap().read(&id("a")).unwrap().plan.gone);
+}
+
+#[tokio::test]
+async fn a_broken_manifest_is_no_deleted_one() {
+    let bed = Bed::new();
+    bed.write("a.yaml", &manifest("a", "a.test", "v2"));
+    bed.open().await.unwrap().close();
+    for broken in ["kind: [".to_owned(), manifest("a", "a.test", "v9"), manifest("a", "a.test", "v1").replace("service", "sevrice")] {
+        bed.write("a.yaml", &broken);
+        let on = bed.open().await.unwrap();
+        assert_eq!(release(&on, "a").as_deref(), Some("v2"), "{broken}");
+        assert!(!on.read(&id("a")).unwrap().plan.gone && !on.problems().is_empty());
+        on.close();
+    }
+}
+
+#[tokio::test]
+async fn a_folder_without_manifests_is_taken_for_the_wrong_folder() {
+    let bed = Bed::new();
+    bed.write("a.yaml", &manifest("a", "a.test", "v1"));
+    bed.open().await.unwrap().close();
+    std::fs::remove_file(bed.config().join("a.yaml")).unwrap();
+    let error = bed.open().await.unwrap_err().to_string();
+    assert!(error.contains("has no manifest") && error.contains("shop/a"), "{error}");
+}
+
+#[tokio::test]
+async fn a_host_stays_with_whoever_has_it() {
+    let bed = Bed::new();
+    bed.write("z.yaml", &manifest("z", "shop.test", "v1"));
+    bed.open().await.unwrap().close();
+    bed.write("a.yaml", &manifest("a", "shop.test", "v1"));
+    bed.write("b.yaml", &manifest("b", "b.test", "v1"));
+    let mut on = bed.open().await.unwrap();
+    assert_eq!(release(&on, "a"), None);
+    assert!(on.conflicted()[&id("a")].reason.contains("shop/z"));
+    on.forget(&id("z")).await.unwrap();
+    on.close();
+
+    std::fs::remove_file(bed.config().join("z.yaml")).unwrap();
+    let on = bed.open().await.unwrap();
+    assert!(on.conflicted().is_empty() && release(&on, "a").is_some(), "its turn");
+    on.close();
+
+    bed.write("b.yaml", &manifest("b", "shop.test", "v2"));
+    let on = bed.open().await.unwrap();
+    assert_eq!(release(&on, "b").as_deref(), Some("v1"), "what it had stays in force");
+    assert!(on.conflicted()[&id("b")].reason.contains("shop/a"));
+}
+
+#[tokio::test]
+async fn release_names_the_file_it_changed() {
+    let bed = Bed::new();
+    bed.write("a.yaml", &manifest("a", "a.test", "v1"));
+    let on = bed.open().await.unwrap();
+    let version: VersionName = "v2".parse().unwrap();
+    assert_eq!(on.release(&id("a"), &version).unwrap(), Written::Changed { file: "a.yaml".to_owned(), line: 7 });
+    assert!(matches!(on.release(&id("x"), &version), Err(ReleaseError::NoManifest(_))));
+}
