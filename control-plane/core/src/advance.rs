@@ -156,6 +156,11 @@ pub fn missing_proof(seen: &Observation) -> Option<String> {
     proved(seen).err()
 }
 
+/// The pass that a held step waits for when its duration is over, or nothing when it needs none.
+pub(crate) fn missing_pass(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
+    step::missing_pass(plan, state, run, step, seen)
+}
+
 /// A copy of the state with its run changed.
 fn with_run(state: &State, run: Run) -> State {
     State { run: Some(run), ..state.clone() }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
-use crate::advance::missing_proof;
-use crate::analysis::{Outcome, Verdict};
+use crate::advance::{missing_pass, missing_proof};
+use crate::analysis::Verdict;
 use crate::explain::notes;
 use crate::observation::{Delivery, Observation};
 use crate::plan::{Plan, Step};
@@ -147,6 +147,7 @@ fn at_rest(plan: &Plan, state: &State, seen: &Observation) -> String {
 fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> String {
     let proof = || missing_proof(seen).unwrap_or_else(|| "proved".to_owned());
     let left = |span: Span| run.since.after(span).since(seen.now).rounded();
+    let failed = state.refused.as_ref().map(|refused| format!("{}; ", refused.reason)).unwrap_or_default();
     match &run.stage {
         Stage::Preparing => format!("{} is being installed: {}", run.candidate, proof()),
         Stage::Applying { .. } => proof(),
@@ -154,22 +155,19 @@ fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Strin
             Some(Step::Pause(None)) => "waits for `shunt promote`".to_owned(),
             Some(Step::Pause(Some(span))) if left(*span) > Span::default() => format!("{} left of the pause", left(*span)),
             Some(Step::Analysis(span)) if left(*span) > Span::default() => format!("{} left of the analysis", left(*span)),
-            _ => waiting_for_pass(seen),
+            _ => match missing_pass(plan, state, run, *step, seen) {
+                Some(missing) => format!("waits for a pass: {missing}"),
+                None => "goes on".to_owned(),
+            },
         },
-        Stage::Shifting => format!("all keys to {}: {}", run.candidate, proof()),
-        Stage::Switching => format!("the default route goes to {}: {}", run.candidate, proof()),
+        Stage::Shifting => format!("{failed}all keys to {}: {}", run.candidate, proof()),
+        Stage::Switching => format!("{failed}the default route goes to {}: {}", run.candidate, proof()),
         Stage::Reverting(_) => format!("all keys back to {}: {}", state.stable, proof()),
         Stage::Draining(_) => {
             let open = seen.versions.get(&run.candidate).map_or(0, |version| version.open);
             format!("{open} requests to {} still in flight", run.candidate)
         }
     }
-}
-
-fn waiting_for_pass(seen: &Observation) -> String {
-    let short = seen.verdicts.iter().filter(|verdict| !matches!(verdict.outcome, Outcome::Pass | Outcome::NotApplicable));
-    let texts: Vec<&str> = short.map(|verdict| verdict.message.as_str()).collect();
-    if texts.is_empty() { "goes on".to_owned() } else { format!("waits for a pass: {}", texts.join("; ")) }
 }
 
 fn versions(plan: &Plan, state: &State, seen: &Observation) -> Vec<VersionView> {

@@ -49,14 +49,12 @@ pub(super) fn held(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Ob
     if seen.now < until || plan.steps.get(step) == Some(&Step::Pause(None)) {
         return None;
     }
-    let pass = is_analysis(plan, step);
-    let needed = needs_pass(plan, run, step);
-    match passed(state, run, seen) {
-        Pass::Now => Some(go_on(plan, &waive(state, run), step, seen.now)),
-        Pass::Before if !pass => Some(go_on(plan, state, step, seen.now)),
-        Pass::Missing(missing) | Pass::Cannot(missing) if needed => overdue(plan, state, run, until, &missing, seen.now),
-        _ => Some(go_on(plan, state, step, seen.now)),
+    if let Some(missing) = missing_pass(plan, state, run, step, seen) {
+        return overdue(plan, state, run, until, &missing, seen.now);
     }
+    let now_passed = matches!(passed(state, run, seen), Pass::Now);
+    let noted = if now_passed { waive(state, run) } else { state.clone() };
+    Some(go_on(plan, &noted, step, seen.now))
 }
 
 /// When the duration of a step is over that is held since `since`.
@@ -81,34 +79,42 @@ pub(super) fn waive(state: &State, run: &Run) -> State {
     with_run(state, Run { passed: Some(state.epoch), ..run.clone() })
 }
 
+/// What is missing where no metric has anything to say.
+const NOBODY_JUDGES: &str = "no analysis can judge in this step";
+
+/// What a held step, its duration over, still waits for; none: nothing.
+pub(super) fn missing_pass(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
+    match passed(state, run, seen) {
+        Pass::Now => None,
+        _ if !needs_pass(plan, run, step) => None,
+        Pass::Before(_) if !is_analysis(plan, step) => None,
+        Pass::Before(missing) | Pass::Missing(missing) => Some(missing),
+    }
+}
+
 /// Whether the analysis has passed.
 enum Pass {
     /// In this epoch, at this look.
     Now,
-    /// In an earlier epoch, or somebody went on without it; now nothing can judge.
-    Before,
-    /// It can, and has not yet; with what is missing.
+    /// Not at this look, but before, or somebody went on without it: earlier in this epoch, or in another one and now nothing can
+    /// judge. With what is missing now.
+    Before(String),
+    /// Not yet; with what is missing.
     Missing(String),
-    /// Nothing can judge, and nothing has passed before.
-    Cannot(String),
 }
 
 fn passed(state: &State, run: &Run, seen: &Observation) -> Pass {
     let judging = || seen.verdicts.iter().filter(|verdict| verdict.outcome != Outcome::NotApplicable);
     let short: Vec<&Verdict> = judging().filter(|verdict| verdict.outcome != Outcome::Pass).collect();
     if judging().next().is_none() {
-        return match run.passed {
-            Some(_) => Pass::Before,
-            None => Pass::Cannot("no analysis can judge in this step".to_owned()),
-        };
+        let missing = NOBODY_JUDGES.to_owned();
+        return if run.passed.is_some() { Pass::Before(missing) } else { Pass::Missing(missing) };
     }
     if short.is_empty() {
         return Pass::Now;
     }
-    if run.passed == Some(state.epoch) {
-        return Pass::Before;
-    }
-    Pass::Missing(short.iter().map(|verdict| verdict.message.as_str()).collect::<Vec<_>>().join("; "))
+    let missing = short.iter().map(|verdict| verdict.message.as_str()).collect::<Vec<_>>().join("; ");
+    if run.passed == Some(state.epoch) { Pass::Before(missing) } else { Pass::Missing(missing) }
 }
 
 /// Whether what comes next needs a pass: promotion (a weight of 100 % is one), or a weight above what may be exposed before.

@@ -201,10 +201,13 @@ impl World {
 
     /// Gives the plan its digest, the same for the same specification.
     pub(crate) fn register(&mut self) {
+        if self.plans.get(&self.plan.digest) == Some(&Plan { gone: false, ..self.plan.clone() }) {
+            return;
+        }
         let bare = Plan { digest: String::new(), gone: false, ..self.plan.clone() };
         let known = self.plans.iter().find(|(_, plan)| Plan { digest: String::new(), gone: false, ..(*plan).clone() } == bare);
         self.plan.digest = known.map_or_else(|| format!("plan-{}", self.plans.len()), |(digest, _)| digest.clone());
-        self.plans.entry(self.plan.digest.clone()).or_insert_with(|| self.plan.clone());
+        self.plans.entry(self.plan.digest.clone()).or_insert_with(|| Plan { gone: false, ..self.plan.clone() });
     }
 
     /// One reconcile: publish, deliver, observe, advance, record. Returns what was there before and the new entry.
