@@ -183,14 +183,9 @@ pub(crate) async fn settled(receiver: &Receiver, started: u64) -> Result<Counter
     until_some(&format!("{started} requests have ended"), SOON, ended).await.with_context(|| format!("{:?}", total(receiver)))
 }
 
-/// The test build of the module, feature `panic-on-request-header`: `SHUNT_FAULTY_WASM`, else beside the real one.
+/// The test build of the module, which panics on requests with `x-test-panic`.
 pub(crate) fn panicking_module() -> Result<PathBuf> {
-    let path = match std::env::var_os("SHUNT_FAULTY_WASM") {
-        Some(path) => PathBuf::from(path),
-        None => locate::filter()?.with_file_name("shunt_filter_faulty.wasm"),
-    };
-    anyhow::ensure!(path.is_file(), "{} does not exist; run: cargo xtask test", path.display());
-    Ok(path)
+    locate::panicking_filter()
 }
 
 /// A policy for [`SERVICE`] at `shop.test` from the interesting fields of its service.
