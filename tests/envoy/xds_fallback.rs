@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use hyper::Method;
+use shunt_testbed::tally::Shot;
 use shunt_testbed::{Fault, Load, LocalShop, RunningLoad, Scenario, Shop, until};
 
 use crate::xds_rig::{HALF, Rig, SOON, Variant, live, manifest};
@@ -54,10 +55,7 @@ async fn a_candidate_that_is_killed_under_load() -> Result<()> {
     until_candidate(&load).await?;
 
     let (reads, writes) = (load.stop().await, writes.stop().await);
-    let late = |tally: &shunt_testbed::Tally| {
-        tally.only(|shot| shot.failed()).shots().iter().map(|shot| (shot.at, shot.latency)).collect::<Vec<_>>()
-    };
-    assert_eq!(reads.failed(), 0, "killed at {killed:?}: {}, {:?}", reads.summary(), late(&reads));
+    assert_eq!(reads.failed(), 0, "killed at {killed:?}: {}, {:?}", reads.summary(), reads.only(Shot::failed).shots());
     let around = |at: Duration| at + IN_FLIGHT >= written && at <= written + IN_FLIGHT;
     let other = writes.only(|shot| shot.failed() && !around(shot.at));
     assert_eq!(other.failed(), 0, "killed at {written:?}: {:?}", other.shots());
