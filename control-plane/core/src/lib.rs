@@ -1,7 +1,7 @@
 //! The control plane's pure core: what users write, what will happen, what happened, and what happens next.
 //!
 //! No I/O, clock or randomness: time and measurements come in as arguments. One reconcile of one Rollout is
-//! specification -> [`Plan`] -> [`desired`] -> (the world) -> [`Observation`] -> [`advance`] -> next [`State`] and a journal entry.
+//! specification -> [`Plan`] -> [`desired()`] -> (the world) -> [`Observation`] -> [`advance()`] -> next [`State`] and a journal entry.
 
 pub mod advance;
 pub mod analysis;

@@ -1,6 +1,6 @@
 //! The edge where users' YAML becomes a [`crate::Plan`]: text in, documents, plans and errors out; no file is read here.
 //!
-//! [`parse`] reads a file's documents, [`compile`] makes a Rollout's plan under the mesh policy, [`duplicates`] and [`conflicts`]
+//! [`parse`] reads a file's documents, [`compile()`] makes a Rollout's plan under the mesh policy, [`duplicates`] and [`conflicts`]
 //! look at all of them together, and [`edit_release`] changes the one line that a command may change.
 
 mod compile;
