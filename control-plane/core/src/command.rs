@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One request of a person or a pipeline. [`crate::advance`] ignores one whose revision is past, so a double click acts once.
+/// One request of a person or a pipeline. [`crate::advance()`] ignores one whose revision is past, so a double click acts once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Command {

@@ -2,6 +2,8 @@
 //!
 //! A failure prints the shortest history that still fails.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
 #[path = "properties/event.rs"]
 mod event;
 #[path = "properties/invariants.rs"]

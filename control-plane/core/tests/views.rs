@@ -2,6 +2,8 @@
 //!
 //! `UPDATE=1 cargo test -p shunt-core --test views` writes the golden file anew.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
 // Each test binary uses its own part of the model.
 #[allow(dead_code)]
 #[path = "model/world.rs"]

@@ -83,7 +83,7 @@ pub(crate) fn name(text: &str) -> VersionName {
 }
 
 pub(crate) fn version(text: &str) -> Version {
-    Version { name: name(text), backend: Backend::Endpoints(vec![format!("127.0.0.1:9{}", &text[1..])]) }
+    Version { name: name(text), backend: Backend::Endpoints(vec![format!("127.0.0.1:9{}", text.trim_start_matches('v'))]) }
 }
 
 pub(crate) fn plan(steps: Vec<Step>) -> Plan {
