@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::picture::Picture;
 use crate::load::{Load, RunningLoad, Users};
 use crate::tally::Tally;
-use crate::{ControlPlane, Envoy, EnvoyOptions, Shop, envoy, locate};
+use crate::{Client, ControlPlane, Envoy, EnvoyOptions, Shop, envoy, locate, until};
 
 /// The Rollout of the demo.
 pub(super) const ROLLOUT: &str = "shop/checkout";
@@ -49,11 +49,7 @@ impl Stage {
             proxies.push(proxy(&control, number).await?);
             picture.say(format!("Envoy edge-{number}: {}", proxies[number - 1].1));
         }
-        control
-            .until_rollout("every version to be in place at both proxies", ROLLOUT, WAIT, |view| {
-                view["revision"].as_u64() > Some(0) && view.pointer("/policy/Live/proxies").and_then(Value::as_u64) == Some(2)
-            })
-            .await?;
+        in_place(&control, proxies.len()).await?;
         Ok(Self { shops, control, proxies, loads: Vec::new() })
     }
 
@@ -120,6 +116,19 @@ impl Stage {
             self.control.config().join(FILE).display(),
         )
     }
+}
+
+/// Waits until the rules name versions that are in place, and every proxy decides with the policy that says so.
+async fn in_place(control: &ControlPlane, proxies: usize) -> Result<()> {
+    let tester = json!({"host": HOST, "headers": [["cookie", "beta=1"]]});
+    let told = until("every version is in place at every proxy", WAIT, || async {
+        let explained = Client::new(control.api()).post_json("/v1/explain", &tester).await.and_then(|reply| reply.json::<Value>());
+        let Ok(list) = control.get_json::<Value>("/v1/proxies").await else { return false };
+        let (newest, empty) = (list["generation"].as_u64(), Vec::new());
+        let current = list["proxies"].as_array().unwrap_or(&empty).iter().filter(|proxy| proxy["generation"].as_u64() >= newest).count();
+        explained.is_ok_and(|explained| explained["version"] == "v2") && current == proxies
+    });
+    told.await.with_context(|| control.child().log_tail(20))
 }
 
 async fn proxy(control: &ControlPlane, number: usize) -> Result<(Envoy, SocketAddr)> {
