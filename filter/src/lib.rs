@@ -1,7 +1,7 @@
 //! The proxy-wasm filter: hostcalls around [`shunt_filter_core`], which decides.
 //!
-//! One VM per Envoy worker (and one on the main thread) runs it. What belongs to the VM is in [`vm`]; what comes with a push or with
-//! time in [`root`]; what happens to a request in [`http`].
+//! One VM per Envoy worker (and one on the main thread) runs it. What belongs to the VM is in `vm`; what comes with a push or with
+//! time in `root`; what happens to a request in `http`.
 
 mod counters;
 mod ending;

@@ -52,7 +52,12 @@ pub(crate) fn tick(root: u32) {
 /// A post was answered, or has failed; then what it said is said again.
 pub(crate) fn answered(root: u32) {
     let arrived = host::header(Map::CallResponse, ":status").is_some_and(|status| status.starts_with(b"2"));
-    vm::with(|vm| vm.reporter.borrow_mut().answered(root, arrived));
+    vm::with(|vm| {
+        // Busy only if the proxy answered within the call that posts, which it puts off.
+        if let Ok(mut reporter) = vm.reporter.try_borrow_mut() {
+            reporter.answered(root, arrived);
+        }
+    });
 }
 
 /// A context ends. If it is the reporting root, the VM is being replaced or Envoy stops: the last word.

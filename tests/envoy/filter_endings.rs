@@ -247,6 +247,20 @@ async fn retries_and_copies_never_count_twice() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_marked_copy_decides_nothing_and_counts_nowhere() -> Result<()> {
+    let (v1, v2) = (LocalShop::start("v1").await?, LocalShop::start("v2").await?);
+    let mut stage = Stage::new(Plan::new(&[("v1", v1.address()), ("v2", v2.address())])?, all_to("v2")).await?;
+    let copy = stage.rig.client().request(Method::GET, "/").header("x-shunt-shadow", "1").header("x-shunt-route", "shop/checkout/v2");
+    assert_eq!(copy.header("cookie", "shunt-id=a").send().await?.version().as_deref(), Some("v1"), "the default route");
+    let seen = v1.requests().pop().context("the copy came")?;
+    assert_eq!((seen.all("x-shunt-shadow"), seen.all("x-shunt-route")), (vec!["1"], vec![]), "the mark survives, the route does not");
+    let reply = stage.rig.client().request(Method::GET, "/").header("cookie", "shunt-id=a").send().await?;
+    assert_eq!(reply.version().as_deref(), Some("v2"));
+    assert_eq!(stage.counts("one of two", 1).await?, SUCCEEDED);
+    Ok(())
+}
+
 /// Kept apart: the longest wait of these tests.
 #[tokio::test]
 async fn a_stream_that_lasts_too_long_has_failed_whenever_it_was_cut() -> Result<()> {

@@ -209,3 +209,50 @@ async fn switching_the_filter_off_is_not_noticed() -> Result<()> {
     assert_eq!(tally.failed(), 0, "{}", tally.summary());
     Ok(())
 }
+
+#[tokio::test]
+async fn behind_an_aggregate_the_endpoint_says_who_answered() -> Result<()> {
+    let story = Scenario::new("a candidate that falls back to stable in the proxy");
+    story.given("v2's route leads to [v2, v1], whose endpoints carry their version");
+    let (v1, v2) = (LocalShop::start("v1").await?, LocalShop::start("v2").await?);
+    let receiver = Receiver::start().await?;
+    let mut plan = Plan::new(&[("v1", v1.address())])?;
+    plan.receiver = Some(receiver.address());
+    let member = |name: &str, address: Option<std::net::SocketAddr>| {
+        let endpoint = address.map(|at| {
+            let socket = json!({"socket_address": {"address": at.ip().to_string(), "port_value": at.port()}});
+            json!({"endpoint": {"address": socket}, "metadata": {"filter_metadata": {"shunt": {"version": name}}}})
+        });
+        let endpoints: Vec<Value> = endpoint.into_iter().collect();
+        let lb = json!({"healthy_panic_threshold": {"value": 0}});
+        json!({"name": format!("member-{name}"), "type": "STATIC", "common_lb_config": lb,
+            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]}})
+    };
+    let aggregate = |name: &str, members: [&str; 2]| {
+        json!({"name": name, "lb_policy": "CLUSTER_PROVIDED", "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig", "clusters": members}}})
+    };
+    plan.clusters = vec![
+        member("v1", Some(v1.address())),
+        member("v2", Some(v2.address())),
+        member("empty", None),
+        aggregate("alive", ["member-v2", "member-v1"]),
+        aggregate("dead", ["member-empty", "member-v1"]),
+    ];
+    plan.routes = ["alive", "dead"].map(|name| json!({"match": {"path": format!("/{name}")}, "route": {"cluster": name}})).to_vec();
+    let candidate = json!({"name": "v2", "clusters": ["alive", "dead"], "aggregate": true});
+    let service = json!({"versions": [version("v1"), candidate], "split": {"salt": "s", "weights": {"v2": 100}}});
+    let mut rig = Rig::start(plan).await?;
+    let generation = rig.push(&policy(Some(receiver.address()), service)).await?;
+    live(&receiver, generation).await?;
+    let ask = |path: &str| rig.client().request(Method::GET, path).header("cookie", "shunt-id=a").send();
+    assert_eq!(ask("/alive").await?.version().as_deref(), Some("v2"));
+    settled(&receiver, 1).await?;
+    assert_eq!(sum(&receiver, |part| part.misrouted), 0);
+    story.when("v2 has no endpoint");
+    assert_eq!(ask("/dead").await?.version().as_deref(), Some("v1"));
+    settled(&receiver, 2).await?;
+    story.then("v1's answer is misrouted");
+    assert_eq!((sum(&receiver, |part| part.misrouted), sum(&receiver, |part| part.unrouted)), (1, 0));
+    Ok(())
+}

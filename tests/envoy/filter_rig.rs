@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) manager: Value,
     /// Merged into each version's cluster.
     pub(crate) cluster: Value,
+    /// Further clusters.
+    pub(crate) clusters: Vec<Value>,
     /// True: `x-shunt-*` of clients is removed before the filter, as at an untrusted edge.
     pub(crate) strip: bool,
     /// Where reports go.
@@ -54,6 +56,7 @@ impl Plan {
             routes: Vec::new(),
             manager: json!({}),
             cluster: json!({}),
+            clusters: Vec::new(),
             strip: false,
             receiver: None,
         })
@@ -244,6 +247,7 @@ fn wasm(plan: &Plan, policy: &str) -> Value {
 fn bootstrap(plan: &Plan, folder: &TempDir) -> Value {
     let mut clusters: Vec<Value> =
         plan.versions.iter().map(|(name, address)| cluster(&cluster_name(name), *address, &plan.cluster)).collect();
+    clusters.extend(plan.clusters.iter().cloned());
     if let Some(receiver) = plan.receiver {
         clusters.push(cluster("shunt-api", Some(receiver), &json!({})));
     }
@@ -277,10 +281,10 @@ fn listener(plan: &Plan, folder: &TempDir) -> Value {
     for (name, _) in plan.versions.iter().filter(|(name, _)| !plan.unrouted.contains(name)) {
         let value = format!("{SERVICE}/{name}");
         let header = json!({"name": "x-shunt-route", "string_match": {"exact": value}});
-        routes.push(route(plan, &format!("shunt-shop-checkout-{name}"), json!({"prefix": "/", "headers": [header]}), name));
+        routes.push(route(plan, &format!("shunt-shop-checkout-{name}"), &json!({"prefix": "/", "headers": [header]}), name));
     }
     if let Some((default, _)) = plan.versions.first() {
-        routes.push(route(plan, "shunt-default", json!({"prefix": "/"}), default));
+        routes.push(route(plan, "shunt-default", &json!({"prefix": "/"}), default));
     }
     let router = json!({"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"});
     let filters = json!([discovered(folder), {"name": "router", "typed_config": router}]);
@@ -306,7 +310,7 @@ fn listener(plan: &Plan, folder: &TempDir) -> Value {
     })
 }
 
-fn route(plan: &Plan, name: &str, matches: Value, version: &str) -> Value {
+fn route(plan: &Plan, name: &str, matches: &Value, version: &str) -> Value {
     let mut action = json!({"cluster": cluster_name(version), "timeout": "15s"});
     merge(&mut action, plan.action.clone());
     json!({"name": name, "match": matches, "route": action})
