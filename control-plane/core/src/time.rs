@@ -41,9 +41,15 @@ impl Span {
         Self(millis)
     }
 
-    /// To whole seconds from a second up, for people.
+    /// For people: to whole seconds from a second up, to whole minutes from two minutes up.
     pub fn rounded(self) -> Self {
-        if self.0 < 1_000 { self } else { Self::seconds(self.0.saturating_add(500).checked_div(1_000).unwrap_or(0)) }
+        let unit = match self.0 {
+            0..1_000 => 1,
+            1_000..120_000 => 1_000,
+            _ => 60_000_u64,
+        };
+        let units = self.0.saturating_add(unit >> 1).checked_div(unit).unwrap_or(0);
+        Self(units.saturating_mul(unit))
     }
 
     /// From seconds.
