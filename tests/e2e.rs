@@ -42,5 +42,9 @@ mod xds_refused;
 mod xds_restart;
 #[path = "envoy/xds_rig.rs"]
 mod xds_rig;
+#[path = "envoy/xds_stage.rs"]
+mod xds_stage;
 #[path = "envoy/xds_strip.rs"]
 mod xds_strip;
+#[path = "envoy/xds_worlds.rs"]
+mod xds_worlds;

@@ -1,125 +1,29 @@
 //! A real Envoy refuses a part of its configuration: that is known with its words, and the next good one heals it.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde_json::json;
-use shunt_core::Time;
-use shunt_core::desired::Routes;
-use shunt_core::plan::{Backend, Protocol, Version};
-use shunt_testbed::envoy::listen_address;
 use shunt_testbed::until::until_some;
-use shunt_testbed::{Client, Envoy, EnvoyOptions, Load, LocalShop, Scenario, free_port, locate, until};
-use shunt_xds::fleet::NodeStatus;
-use shunt_xds::{Bootstrap, Fleet, Publisher, World, bootstrap, serve};
-use tokio::net::TcpListener;
+use shunt_testbed::{Load, LocalShop, Scenario, locate, until};
 
-use crate::xds_rig::{HALF, ROLLOUT, Rig, SOON, live, manifest};
-
-/// The xDS server of the control plane without its core, so that it can be told to publish what the core never would.
-struct Stage {
-    publisher: Publisher,
-    fleet: Fleet,
-    envoy: Envoy,
-    address: SocketAddr,
-    module: Arc<[u8]>,
-    generation: u64,
-    server: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-impl Stage {
-    async fn start(state_of_the_world: bool, first: Vec<Routes>) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let xds = listener.local_addr()?;
-        let (publisher, fleet) = (Publisher::default(), Fleet::default());
-        let served = serve(listener, publisher.clone(), fleet.clone(), || Time(1), std::future::pending());
-        let server = tokio::spawn(async move { served.await.expect("the server runs") });
-        let listen = listen_address();
-        let of = Bootstrap {
-            node: "edge-1".to_owned(),
-            listen,
-            admin: SocketAddr::from(([127, 0, 0, 1], 0)),
-            xds: xds.to_string(),
-            api: format!("127.0.0.1:{}", free_port()),
-            module: None,
-            state_of_the_world,
-        };
-        let module = std::fs::read(locate::filter()?)?.into();
-        let mut stage = Self {
-            envoy: Envoy::launch(&bootstrap(&of), EnvoyOptions::default()).await?,
-            address: listen,
-            publisher,
-            fleet,
-            module,
-            generation: 0,
-            server,
-        };
-        let world = stage.publish(first);
-        stage.until_acknowledged(world).await?;
-        stage.envoy.until_ready().await?;
-        Ok(stage)
-    }
-
-    /// Publishes these routes with a new generation of an empty policy. Returns the world's number.
-    fn publish(&mut self, routes: Vec<Routes>) -> u64 {
-        self.generation += 1;
-        let policy = json!({"format": 1, "generation": self.generation, "services": []}).to_string();
-        self.publisher.publish(World { routes, policy, module: Arc::clone(&self.module) })
-    }
-
-    fn node(&self) -> Option<NodeStatus> {
-        self.fleet.nodes().into_iter().find(|node| node.node == "edge-1")
-    }
-
-    async fn until_acknowledged(&self, world: u64) -> Result<()> {
-        let done = || async { self.node().is_some_and(|node| node.acked_world >= world && node.nack.is_none()) };
-        until(format!("world {world} is acknowledged"), SOON, done).await
-    }
-
-    async fn answer(&self, host: &str) -> Option<String> {
-        Client::new(self.address).host(host).get("/").await.ok()?.version()
-    }
-}
-
-/// A service with one version.
-fn service(name: &str, hosts: &[&str], shop: &LocalShop) -> Routes {
-    let version = Version { name: "v1".parse().expect("a name"), backend: Backend::Endpoints(vec![shop.address().to_string()]) };
-    Routes {
-        id: format!("shop/{name}").parse().expect("an id"),
-        hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
-        port: None,
-        default: version.name.clone(),
-        versions: vec![version],
-        mirrors: Vec::new(),
-        protocol: Protocol::Http1,
-        health: None,
-        timeout: None,
-    }
-}
+use crate::xds_rig::{HALF, ROLLOUT, Rig, SOON, Variant, live, manifest};
+use crate::xds_stage::{Stage, service};
 
 #[tokio::test]
 async fn routes_that_envoy_refuses_by_delta() -> Result<()> {
-    routes_that_envoy_refuses(false).await
+    routes_that_envoy_refuses(Variant::Delta).await
 }
 
 #[tokio::test]
 async fn routes_that_envoy_refuses_by_state_of_the_world() -> Result<()> {
-    routes_that_envoy_refuses(true).await
+    routes_that_envoy_refuses(Variant::StateOfTheWorld).await
 }
 
-async fn routes_that_envoy_refuses(state_of_the_world: bool) -> Result<()> {
+async fn routes_that_envoy_refuses(variant: Variant) -> Result<()> {
     let story = Scenario::new("a host that is none");
     let (v1, other) = (LocalShop::start("v1").await?, LocalShop::start("other").await?);
     let good = || vec![service("checkout", &["shop.test"], &v1)];
-    let mut stage = Stage::start(state_of_the_world, good()).await?;
+    let mut stage = Stage::start(variant, good()).await?;
     assert_eq!(stage.answer("shop.test").await.as_deref(), Some("v1"));
     let load = Load::new(stage.address).rate(100.0).start();
 

@@ -1,4 +1,4 @@
-//! Everything that speaks Envoy's protobufs: what a proxy should have ([`World`]) becomes resources ([`render`]), and a server hands
+//! Everything that speaks Envoy's protobufs: what a proxy should have ([`World`]) becomes resources ([`render()`]), and a server hands
 //! them out and learns what was acknowledged ([`serve`], [`Fleet`]).
 
 pub mod bootstrap;

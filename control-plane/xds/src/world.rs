@@ -1,4 +1,4 @@
-//! What the proxies should have, in our own words; [`crate::render`] turns it into Envoy's.
+//! What the proxies should have, in our own words; [`crate::render()`] turns it into Envoy's.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

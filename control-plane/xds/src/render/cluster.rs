@@ -40,6 +40,9 @@ const SHADOW_STREAM: Span = Span::seconds(15);
 const SHADOW_REQUESTS: u32 = 128;
 const SHADOW_CONNECTIONS: u32 = 16;
 
+/// Envoy's default of 1,024 answers 503 to whatever a slow moment piles up.
+const REQUESTS: u32 = 100_000;
+
 /// The default of 3 silently drops retries under load.
 const RETRIES: u32 = 1_000;
 
@@ -59,11 +62,12 @@ pub(super) fn clusters(routes: &Routes, version: &Version) -> Vec<Arc<Resource>>
 
 fn own(routes: &Routes, version: &Version) -> Cluster {
     Cluster {
-        circuit_breakers: breakers(Thresholds { max_retries: number(RETRIES), ..Thresholds::default() }),
-        health_checks: routes.health.iter().map(|check| health(check, routes.protocol)).collect(),
+        circuit_breakers: breakers(primary()),
+        health_checks: routes.health.iter().map(|check| health(check, routes)).collect(),
         // With active checks a removed host would go on getting traffic until a check fails.
         ignore_health_on_host_removal: routes.health.is_some(),
         typed_extension_protocol_options: protocol(routes.protocol, None),
+        common_lb_config: if version.name == routes.default { last_resort() } else { no_panic() },
         ..base(version_cluster(&routes.id, &version.name), &version.backend)
     }
 }
@@ -81,7 +85,7 @@ fn fallback(routes: &Routes, version: &Version) -> Cluster {
         lb_policy: LbPolicy::ClusterProvided.into(),
         cluster_discovery_type: Some(ClusterDiscoveryType::ClusterType(aggregate)),
         common_lb_config: no_panic(),
-        circuit_breakers: breakers(Thresholds { max_retries: number(RETRIES), ..Thresholds::default() }),
+        circuit_breakers: breakers(primary()),
         ..Cluster::default()
     }
 }
@@ -134,16 +138,34 @@ fn no_panic() -> Option<CommonLbConfig> {
     Some(CommonLbConfig { healthy_panic_threshold: Some(Percent { value: 0.0 }), ..CommonLbConfig::default() })
 }
 
+/// For requests of users: bounds that protect the proxy's memory, not an opinion on how much a service can take.
+fn primary() -> Thresholds {
+    Thresholds {
+        max_connections: number(REQUESTS),
+        max_pending_requests: number(REQUESTS),
+        max_requests: number(REQUESTS),
+        max_retries: number(RETRIES),
+        ..Thresholds::default()
+    }
+}
+
+/// When checks call every host of the default version unhealthy there is nobody left to fall back to: better all of them than none.
+fn last_resort() -> Option<CommonLbConfig> {
+    Some(CommonLbConfig { healthy_panic_threshold: Some(Percent { value: 1.0 }), ..CommonLbConfig::default() })
+}
+
 fn breakers(thresholds: Thresholds) -> Option<CircuitBreakers> {
     Some(CircuitBreakers { thresholds: vec![thresholds], ..CircuitBreakers::default() })
 }
 
-fn health(check: &shunt_core::plan::HealthCheck, protocol: Protocol) -> HealthCheck {
-    let codec = match protocol {
+fn health(check: &shunt_core::plan::HealthCheck, routes: &Routes) -> HealthCheck {
+    let codec = match routes.protocol {
         Protocol::Http1 => CodecClientType::Http1,
         Protocol::Http2 => CodecClientType::Http2,
     };
-    let http = HttpHealthCheck { path: check.path.clone(), codec_client_type: codec.into(), ..HttpHealthCheck::default() };
+    // Envoy's default is the cluster's name, which is no host: HTTP/2 servers and strict HTTP/1.1 servers refuse it.
+    let host = routes.hosts.first().map(|host| host.trim_start_matches("*.").to_owned()).unwrap_or_default();
+    let http = HttpHealthCheck { host, path: check.path.clone(), codec_client_type: codec.into(), ..HttpHealthCheck::default() };
     HealthCheck {
         timeout: duration(check.timeout),
         interval: duration(check.interval),

@@ -1,0 +1,122 @@
+//! Worlds out of the ordinary, on a real Envoy: an empty one, none at all, hosts with ports and wildcards, clusters that warm anew.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use shunt_core::Span;
+use shunt_core::desired::Routes;
+use shunt_core::plan::{HealthCheck, Protocol};
+use shunt_testbed::{Client, Load, LocalShop, Scenario, until};
+
+use crate::xds_rig::{SOON, Variant};
+use crate::xds_stage::{Stage, service};
+
+/// Envoy gives up waiting for a kind of resources after 15 s. Whatever takes as long was not answered.
+const AT_ONCE: Duration = Duration::from_secs(8);
+
+const BOTH: [Variant; 2] = [Variant::Delta, Variant::StateOfTheWorld];
+
+#[tokio::test]
+async fn an_empty_world_makes_a_proxy_ready_at_once() -> Result<()> {
+    for variant in BOTH {
+        let stage = tokio::time::timeout(AT_ONCE, Stage::start(variant, Vec::new())).await??;
+        let reply = Client::new(stage.address).host("shop.test").get("/").await?;
+        assert_eq!(reply.status, 404, "{variant:?}: nobody has claimed this host");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_knows_nothing_yet_takes_nothing_away() -> Result<()> {
+    for variant in BOTH {
+        let story = Scenario::new(format!("the control plane is back before it knows what to publish, {variant:?}"));
+        let shop = LocalShop::start("v1").await?;
+        let mut stage = Stage::start(variant, vec![service("checkout", &["shop.test"], &shop)]).await?;
+        let load = Load::new(stage.address).rate(200.0).start();
+        let before = updates(&stage).await?;
+        stage.restart_server().await?;
+        story.when("Envoy has subscribed anew");
+        let mark = load.mark();
+        until("many requests more", SOON, || async { load.mark() > mark + 400 }).await?;
+        assert_eq!(stage.node().map(|node| node.acked_world), Some(0));
+        let world = stage.publish_again();
+        stage.until_acknowledged(world).await?;
+        story.then("it was sent nothing, and no request failed");
+        assert_eq!(updates(&stage).await?, before);
+        let all = load.stop().await;
+        assert_eq!(all.failed(), 0, "{}", all.summary());
+    }
+    Ok(())
+}
+
+/// How often the Envoy took anything, by stat.
+async fn updates(stage: &Stage) -> Result<Vec<(String, u64)>> {
+    let stats =
+        stage.envoy.stats("(cds|lds|rds\\.shunt|cluster\\.shunt/.*|extension_config_discovery\\..*)\\.update_success$");
+    Ok(stats.await?.into_iter().collect())
+}
+
+#[tokio::test]
+async fn hosts_mean_what_they_mean_to_the_filter() -> Result<()> {
+    let (any, other) = (LocalShop::start("any").await?, LocalShop::start("other").await?);
+    let (http, high) = (LocalShop::start("http").await?, LocalShop::start("high").await?);
+    let at = |port: u16, name: &str, shop: &LocalShop| Routes { port: Some(port), ..service(name, &["shop.test"], shop) };
+    let world = vec![
+        service("any", &["*.shop.test", "[::1]"], &any),
+        at(80, "http", &http),
+        at(8080, "high", &high),
+        service("other", &["*.test"], &other),
+    ];
+    let stage = Stage::start(Variant::Delta, world).await?;
+    for (host, expected) in [
+        ("a.shop.test", Some("any")),
+        ("a.b.shop.test:1234", Some("any")),
+        ("A.Shop.Test:80", Some("any")),
+        ("a.shop.test.", Some("any")),
+        ("a.shop.test.:8080", Some("any")),
+        ("[::1]", Some("any")),
+        ("[::1]:10000", Some("any")),
+        ("shop.test", Some("http")),
+        ("shop.test:80", Some("http")),
+        ("shop.test:8080", Some("high")),
+        ("SHOP.test.:8080", Some("high")),
+        ("shop.test:18080", Some("other")),
+        ("shop.test:443", Some("other")),
+        ("b.test:8080", Some("other")),
+        ("test", None),
+        ("shop.example", None),
+    ] {
+        assert_eq!(stage.answer(host).await.as_deref(), expected, "{host}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cluster_that_changes_warms_without_a_wait() -> Result<()> {
+    for variant in BOTH {
+        let shop = LocalShop::start("v1").await?;
+        let plain = || service("checkout", &["shop.test"], &shop);
+        let mut stage = Stage::start(variant, vec![plain()]).await?;
+        let load = Load::new(stage.address).rate(200.0).start();
+        let health = HealthCheck {
+            path: "/ready".to_owned(),
+            interval: Span::millis(200),
+            timeout: Span::millis(500),
+            unhealthy_threshold: 1,
+            healthy_threshold: 1,
+        };
+        let checked = Routes { health: Some(health), ..plain() };
+        let http2 = Routes { protocol: Protocol::Http2, ..checked.clone() };
+        for (change, routes) in [("health checks", checked), ("HTTP/2", http2), ("neither", plain())] {
+            let world = stage.publish(vec![routes]);
+            tokio::time::timeout(AT_ONCE, stage.until_acknowledged(world))
+                .await
+                .map_err(|_| anyhow::anyhow!("{variant:?}: {change} hangs"))??;
+            let reply = Client::new(stage.address).host("shop.test").get("/").await?;
+            assert_eq!(reply.version().as_deref(), Some("v1"), "{change}: {reply:?}");
+        }
+        let all = load.stop().await;
+        assert_eq!(all.failed(), 0, "{variant:?}: {}", all.summary());
+    }
+    Ok(())
+}
