@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::Thresholds;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{
-    ClusterDiscoveryType, CommonLbConfig, CustomClusterType, DiscoveryType, EdsClusterConfig, LbPolicy,
+    ClusterDiscoveryType, CommonLbConfig, CustomClusterType, DiscoveryType, DnsLookupFamily, EdsClusterConfig, LbPolicy,
 };
 use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster};
 use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
@@ -22,7 +22,7 @@ use envoy_types::pb::envoy::r#type::v3::{CodecClientType, Percent};
 use envoy_types::pb::google::protobuf::Any;
 use shunt_core::Span;
 use shunt_core::desired::Routes;
-use shunt_core::plan::{Backend, Protocol, Version};
+use shunt_core::plan::{Protocol, Version};
 use shunt_filter_core::names::{fallback_cluster, shadow_cluster, version_cluster};
 
 use super::{boolean, duration, endpoint, number};
@@ -67,8 +67,8 @@ fn own(routes: &Routes, version: &Version) -> Cluster {
         // With active checks a removed host would go on getting traffic until a check fails.
         ignore_health_on_host_removal: routes.health.is_some(),
         typed_extension_protocol_options: protocol(routes.protocol, None),
-        common_lb_config: if version.name == routes.default { last_resort() } else { no_panic() },
-        ..base(version_cluster(&routes.id, &version.name), &version.backend)
+        common_lb_config: last_resort(),
+        ..base(version_cluster(&routes.id, &version.name), version)
     }
 }
 
@@ -102,11 +102,11 @@ fn shadow(routes: &Routes, version: &Version) -> Cluster {
     Cluster {
         circuit_breakers: breakers(bounds),
         typed_extension_protocol_options: protocol(routes.protocol, Some(SHADOW_STREAM)),
-        ..base(shadow_cluster(&routes.id, &version.name), &version.backend)
+        ..base(shadow_cluster(&routes.id, &version.name), version)
     }
 }
 
-fn base(name: String, backend: &Backend) -> Cluster {
+fn base(name: String, version: &Version) -> Cluster {
     let mut cluster = Cluster {
         name,
         connect_timeout: duration(CONNECT_TIMEOUT),
@@ -114,9 +114,11 @@ fn base(name: String, backend: &Backend) -> Cluster {
         common_lb_config: no_panic(),
         ..Cluster::default()
     };
-    if endpoint::by_dns(backend) {
+    if endpoint::by_dns(&version.backend) {
         cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(DiscoveryType::StrictDns.into()));
-        cluster.load_assignment = Some(endpoint::assignment(&cluster.name, backend));
+        // Envoy's default takes IPv6 alone when there is any: `localhost` would be ::1, where few servers listen.
+        cluster.dns_lookup_family = DnsLookupFamily::V4Preferred.into();
+        cluster.load_assignment = Some(endpoint::assignment(&cluster.name, version));
     } else {
         cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into()));
         cluster.eds_cluster_config = Some(EdsClusterConfig { eds_config: Some(ads()), service_name: String::new() });
@@ -150,6 +152,7 @@ fn primary() -> Thresholds {
 }
 
 /// When checks call every host of the default version unhealthy there is nobody left to fall back to: better all of them than none.
+/// The same for every version, so that a promotion changes no cluster; the aggregate's own threshold decides when to fall back.
 fn last_resort() -> Option<CommonLbConfig> {
     Some(CommonLbConfig { healthy_panic_threshold: Some(Percent { value: 1.0 }), ..CommonLbConfig::default() })
 }
