@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use shunt_filter_core::names::HEADER_PREFIX;
+use shunt_filter_core::metric::Label;
 
 /// What a bootstrap is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,8 @@ fn cluster(name: &str, endpoint: &str, http2: bool) -> Value {
     json!({
         "name": name,
         "type": "STRICT_DNS",
+        // `localhost` should not be ::1 alone: the control plane listens on 127.0.0.1 by default.
+        "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "1s",
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -82,9 +84,7 @@ fn address(host: &str, port: u16) -> Value {
     json!({"socket_address": {"address": host, "port_value": port}})
 }
 
-/// The filter's stats are named `<tag>=.=<value>;.;…<metric>` (Istio's own convention), which become labels here.
+/// Labels of the filter's stats.
 fn tags() -> Vec<Value> {
-    let names = ["service", "version", "class", "rule", "flag", "value"];
-    let prefix = HEADER_PREFIX.trim_start_matches("x-").trim_end_matches('-');
-    names.iter().map(|name| json!({"tag_name": format!("{prefix}_{name}"), "regex": format!("({prefix}_{name}=\\.=(.*?);\\.;)")})).collect()
+    Label::ALL.iter().map(|label| json!({"tag_name": label.name(), "regex": label.regex()})).collect()
 }

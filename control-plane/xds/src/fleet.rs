@@ -20,7 +20,7 @@ pub struct NodeStatus {
     pub connected: bool,
     /// Since when it is, or is not.
     pub since: Time,
-    /// The highest world of which it acknowledged everything it subscribes to; 0 before the first.
+    /// The highest world of which it has acknowledged everything on this stream, as of it or of a later one; 0 before the first.
     pub acked_world: u64,
     /// What it refuses at the moment.
     pub nack: Option<Nack>,
@@ -71,8 +71,8 @@ impl Fleet {
 
     pub(crate) fn connected(&self, node: &str, stream: u64, now: Time) {
         let mut nodes = self.lock();
-        let acked_world = nodes.get(node).map_or(0, |entry| entry.status.acked_world);
-        let status = NodeStatus { node: node.to_owned(), connected: true, since: now, acked_world, nack: None };
+        // What an earlier stream acknowledged proves nothing: the proxy may have started anew.
+        let status = NodeStatus { node: node.to_owned(), connected: true, since: now, acked_world: 0, nack: None };
         nodes.insert(node.to_owned(), Entry { stream, status });
         forget_oldest(&mut nodes);
         drop(nodes);

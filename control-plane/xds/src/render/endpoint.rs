@@ -38,23 +38,17 @@ pub(super) fn endpoints(routes: &Routes, version: &Version) -> Vec<Arc<Resource>
     if routes.mirrors.iter().any(|(_, copy)| *copy == version.name) {
         names.push(shadow_cluster(&routes.id, &version.name));
     }
-    names.iter().map(|name| Resource::new(name, &marked(name, version))).collect()
+    names.iter().map(|name| Resource::new(name, &assignment(name, version))).collect()
 }
 
-fn marked(cluster: &str, version: &Version) -> ClusterLoadAssignment {
-    let mut assignment = assignment(cluster, &version.backend);
-    let hosts = assignment.endpoints.iter_mut().flat_map(|locality| &mut locality.lb_endpoints);
-    hosts.for_each(|host| host.metadata = Some(mark(version.name.as_str())));
-    assignment
-}
-
-/// Endpoints in the order of the manifest.
-pub(super) fn assignment(cluster: &str, backend: &Backend) -> ClusterLoadAssignment {
-    let Backend::Endpoints(endpoints) = backend else {
+/// Endpoints in the order of the manifest, each marked with the version's name.
+pub(super) fn assignment(cluster: &str, version: &Version) -> ClusterLoadAssignment {
+    let Backend::Endpoints(endpoints) = &version.backend else {
         return ClusterLoadAssignment { cluster_name: cluster.to_owned(), ..ClusterLoadAssignment::default() };
     };
     let hosts = endpoints.iter().map(|endpoint| LbEndpoint {
         host_identifier: Some(HostIdentifier::Endpoint(Endpoint { address: Some(address(endpoint)), ..Endpoint::default() })),
+        metadata: Some(mark(version.name.as_str())),
         ..LbEndpoint::default()
     });
     ClusterLoadAssignment {
