@@ -36,6 +36,8 @@ mod filter_writes;
 mod xds_changes;
 #[path = "envoy/xds_fallback.rs"]
 mod xds_fallback;
+#[path = "envoy/xds_names.rs"]
+mod xds_names;
 #[path = "envoy/xds_refused.rs"]
 mod xds_refused;
 #[path = "envoy/xds_restart.rs"]

@@ -51,8 +51,7 @@ async fn a_server_that_knows_nothing_yet_takes_nothing_away() -> Result<()> {
 
 /// How often the Envoy took anything, by stat.
 async fn updates(stage: &Stage) -> Result<Vec<(String, u64)>> {
-    let stats =
-        stage.envoy.stats("(cds|lds|rds\\.shunt|cluster\\.shunt/.*|extension_config_discovery\\..*)\\.update_success$");
+    let stats = stage.envoy.stats("(cds|lds|rds\\.shunt|cluster\\.shunt/.*|extension_config_discovery\\..*)\\.update_success$");
     Ok(stats.await?.into_iter().collect())
 }
 
