@@ -59,13 +59,9 @@ impl Proxies {
     pub(crate) fn sync(&mut self, nodes: Vec<NodeStatus>, now: Time) {
         let nodes: BTreeMap<String, NodeStatus> = nodes.into_iter().map(|status| (status.node.clone(), status)).collect();
         for (node, status) in &nodes {
-            let old = self.nodes.get(node);
-            if old.is_none_or(|old| (old.connected, old.since) != (status.connected, status.since)) {
-                tracing::info!(node, "{}", if status.connected { "connected" } else { "its connection closed" });
+            let same = |old: &NodeStatus| (old.connected, old.since) == (status.connected, status.since);
+            if !self.nodes.get(node).is_some_and(same) {
                 self.reports.connection(node, status.connected, now);
-            }
-            if let Some(nack) = status.nack.as_ref().filter(|nack| old.is_none_or(|old| old.nack.as_ref() != Some(*nack))) {
-                tracing::warn!(node, kind = kind(&nack.type_url), "refused: {}", nack.error);
             }
         }
         self.nodes = nodes;

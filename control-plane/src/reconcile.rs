@@ -49,13 +49,15 @@ pub(crate) struct Reconciler {
     unread: bool,
     /// When all Rollouts were looked at last.
     looked: Time,
+    /// A warning about silent proxies, for every Rollout.
+    silence: Option<String>,
 }
 
 impl Reconciler {
     /// Nothing is read or published yet.
     pub(crate) fn new(clock: Clock, on: Standalone, proxies: Proxies, fleet: Fleet, press: Press, show: Show, metrics: Metrics) -> Self {
         let (waiting, analysts) = (Waiting::default(), Analysts::default());
-        Self { clock, on, proxies, waiting, fleet, press, analysts, show, metrics, unread: true, looked: Time::default() }
+        Self { clock, on, proxies, waiting, fleet, press, analysts, show, metrics, unread: true, looked: Time::default(), silence: None }
     }
 
     /// The manifests are to be read again.
@@ -101,6 +103,7 @@ impl Reconciler {
             self.show.policy(policy);
         }
         let mut moved = false;
+        self.silence = self.proxies.silence(now);
         for id in self.due(now) {
             let start = Instant::now();
             moved |= self.reconcile(&id, now).await?;
@@ -155,7 +158,7 @@ impl Reconciler {
         view.warnings.extend(warnings(id, self.on.problems()));
         view.warnings.extend(self.on.conflicted().get(id).map(|conflicted| format!("manifest refused: {}", conflicted.reason)));
         view.warnings.extend(self.press.refused().map(str::to_owned));
-        view.warnings.extend(self.proxies.silence(now));
+        view.warnings.extend(self.silence.clone());
         self.show.rollout(RolloutNow { view, plan: (*stored.plan).clone(), state: next.state });
     }
 

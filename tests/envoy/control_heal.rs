@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use hyper::Method;
-use shunt_testbed::{Client, ControlPlane, LocalShop, Scenario, until};
+use shunt_testbed::{Client, ControlPlane, LocalShop, Scenario, locate, until};
 
 use crate::control_rig::{CANARY, FILE, ROLLOUT, STEP, live, manifest, proxy};
-use crate::filter_rig::panicking_module;
 
 /// The silence of a dead VM among living ones is believed after 15 s.
 const NOTICED: Duration = Duration::from_secs(45);
@@ -16,7 +15,7 @@ const NOTICED: Duration = Duration::from_secs(45);
 async fn dead_workers_are_replaced_by_a_push() -> Result<()> {
     let story = Scenario::new("a dead worker is healed");
     let shops = [LocalShop::start("v1").await?, LocalShop::start("v2").await?];
-    let module = panicking_module()?;
+    let module = locate::panicking_filter()?;
     let text = manifest("checkout", "shop.test", &shops, "v1", &format!("{CANARY}\n  {RULE}"));
     let control = ControlPlane::start_with(&[(FILE, &text)], &["--filter", module.to_str().context("path")?]).await?;
     let (envoy, address) = proxy(&control, "edge-1").await?;
@@ -25,18 +24,17 @@ async fn dead_workers_are_replaced_by_a_push() -> Result<()> {
     until("the rule sends testers to v2", STEP, || async { answered(ask().send().await).as_deref() == Some("v2") }).await?;
 
     // The change to slow reports is a push of its own, which would heal as well.
-    until("reports are slow", NOTICED, || async {
-        let policy = control.get_json::<serde_json::Value>("/v1/policy").await;
-        policy.is_ok_and(|policy| policy["report"]["intervalMs"].as_u64() > Some(1_000))
-    })
-    .await?;
+    until("reports are slow, and the proxy says so", NOTICED, || async { slow(&control).await.unwrap_or(false) }).await?;
     let panic = || async { ask().header("x-test-panic", "1").send().await.is_ok_and(|reply| reply.status == 503) };
     until("a worker died", STEP, panic).await?;
     story.when("a worker's VM is dead");
     // Connections are spread over the workers: soon one meets the dead VM, whose requests take the default route.
-    until("the dead worker answers by the default route", STEP, || async { answered(ask().send().await).as_deref() == Some("v1") }).await?;
+    until("the dead worker answers by the default route", STEP, || async { answered(ask().send().await).as_deref() == Some("v1") })
+        .await
+        .with_context(|| format!("{}{}", control.log(), envoy.log()))?;
     let before = generation(&control).await?;
-    until("a push", NOTICED, || async { generation(&control).await.is_ok_and(|now| now > before) }).await?;
+    let pushed = until("a push", NOTICED, || async { generation(&control).await.is_ok_and(|now| now > before) }).await;
+    pushed.with_context(|| control.log())?;
     story.then("the control plane pushed");
     until("every worker decides again", STEP, || async {
         let mut all = true;
@@ -55,6 +53,13 @@ const RULE: &str = "rules: [{name: testers, match: [{cookies: {beta: {exact: '1'
 
 fn answered(reply: Result<shunt_testbed::Reply>) -> Option<String> {
     reply.ok()?.header("x-version")
+}
+
+async fn slow(control: &ControlPlane) -> Result<bool> {
+    let policy: serde_json::Value = control.get_json("/v1/policy").await?;
+    let proxies: serde_json::Value = control.get_json("/v1/proxies").await?;
+    let reported = proxies.pointer("/proxies/0/generation").or_else(|| proxies.pointer("/0/generation"));
+    Ok(policy["report"]["intervalMs"].as_u64() > Some(1_000) && reported == Some(&policy["generation"]))
 }
 
 async fn generation(control: &ControlPlane) -> Result<u64> {
