@@ -16,9 +16,11 @@ pub(crate) struct Published {
     pub(crate) sequence: u64,
     world: World,
     /// By all that rendering looks at in a proxy: alike proxies share one snapshot, so a large fleet costs the memory of one.
-    rendered: Mutex<HashMap<(Option<SocketAddr>, Option<String>), Rendered>>,
+    rendered: Mutex<HashMap<Shape, Rendered>>,
 }
 
+/// Where its listener should be, and where the module lies on its disk.
+type Shape = (Option<SocketAddr>, Option<String>);
 type Rendered = Result<Arc<Snapshot>, Inconsistent>;
 
 impl Published {

@@ -1,6 +1,7 @@
 //! The ADS server: one task per stream, which speaks what its session says. ECDS alone is served too.
 
 mod ecds;
+mod speech;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,8 +24,9 @@ use tracing::{debug, info, warn};
 
 use crate::fleet::{Fleet, Nack};
 use crate::publisher::{Published, Publisher};
-use crate::session::{Ask, Push, Session, Variant, delta, sotw};
+use crate::session::{Push, Session};
 use crate::world::NodeInfo;
+use speech::{Delta, Speech, StateOfTheWorld};
 
 /// Longest request of a proxy, bytes. A proxy of 5,000 services names some 20,000 clusters.
 const REQUEST_MAX: usize = 16 * 1024 * 1024;
@@ -94,50 +96,6 @@ impl AggregatedDiscoveryService for Ads {
         request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
         Ok(Response::new(self.open::<Delta>(request.into_inner())))
-    }
-}
-
-/// What the two variants differ in.
-trait Speech: 'static {
-    type Ask: Send + 'static;
-    type Answer: Send + 'static;
-    const VARIANT: Variant;
-    fn node(ask: &Self::Ask) -> Option<&Node>;
-    fn ask(ask: &Self::Ask) -> Option<Ask>;
-    fn answer(push: &Push) -> Self::Answer;
-}
-
-struct StateOfTheWorld;
-
-impl Speech for StateOfTheWorld {
-    type Ask = DiscoveryRequest;
-    type Answer = DiscoveryResponse;
-    const VARIANT: Variant = Variant::StateOfTheWorld;
-    fn node(ask: &DiscoveryRequest) -> Option<&Node> {
-        ask.node.as_ref()
-    }
-    fn ask(ask: &DiscoveryRequest) -> Option<Ask> {
-        sotw::ask(ask)
-    }
-    fn answer(push: &Push) -> DiscoveryResponse {
-        sotw::response(push)
-    }
-}
-
-struct Delta;
-
-impl Speech for Delta {
-    type Ask = DeltaDiscoveryRequest;
-    type Answer = DeltaDiscoveryResponse;
-    const VARIANT: Variant = Variant::Delta;
-    fn node(ask: &DeltaDiscoveryRequest) -> Option<&Node> {
-        ask.node.as_ref()
-    }
-    fn ask(ask: &DeltaDiscoveryRequest) -> Option<Ask> {
-        delta::ask(ask)
-    }
-    fn answer(push: &Push) -> DeltaDiscoveryResponse {
-        delta::response(push)
     }
 }
 
