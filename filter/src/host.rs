@@ -12,7 +12,8 @@ mod pairs;
 
 use std::ptr::null_mut;
 
-use pairs::{each_pair, serialise};
+pub(crate) use pairs::Headers;
+use pairs::serialise;
 
 /// Header maps by the numbers of the proxy-wasm ABI 0.2.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,14 +72,6 @@ mod abi {
             timeout: u32,
             token: *mut u32,
         ) -> u32;
-        pub(super) fn proxy_call_foreign_function(
-            name: *const u8,
-            name_size: usize,
-            argument: *const u8,
-            argument_size: usize,
-            data: *mut *mut u8,
-            size: *mut usize,
-        ) -> u32;
     }
 
     #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -108,11 +101,11 @@ pub(crate) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
     returned(|data, size| unsafe { abi::proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size) })
 }
 
-/// All headers in order, duplicates and pseudo-headers included. 1.75 us for 13 of them.
-pub(crate) fn headers(map: Map) -> Option<Vec<(String, Vec<u8>)>> {
+/// All headers. 1.0 us for 7 of them, 1.6 us for 11: less than two of them asked for by name.
+pub(crate) fn headers(map: Map) -> Headers {
     // SAFETY: the pointers are valid for the call.
-    let bytes = returned(|data, size| unsafe { abi::proxy_get_header_map_pairs(map as u32, data, size) })?;
-    pairs::read(&bytes)
+    let bytes = returned(|data, size| unsafe { abi::proxy_get_header_map_pairs(map as u32, data, size) });
+    Headers::new(bytes.unwrap_or_default())
 }
 
 /// Sets a header to one value, in the place of its first one. Clears the route cache (request headers, ABI 0.2.1).
@@ -206,26 +199,4 @@ pub(crate) fn post(cluster: &str, headers: &[(&str, &str)], body: &[u8], timeout
         )
     };
     status == 0
-}
-
-/// A function of the proxy beyond the ABI, by name.
-fn foreign(name: &str, argument: &[u8]) -> Option<Vec<u8>> {
-    // SAFETY: pointers and sizes belong to `name` and `argument`.
-    returned(|data, size| unsafe {
-        abi::proxy_call_foreign_function(name.as_ptr(), name.len(), argument.as_ptr(), argument.len(), data, size)
-    })
-}
-
-/// Compiles an expression (CEL) for [`evaluate`]; it belongs to the root context that makes it.
-pub(crate) fn expression(text: &str) -> Option<[u8; 4]> {
-    foreign("expr_create", text.as_bytes())?.try_into().ok()
-}
-
-/// The values of an expression that is a list; none when a part of it does not exist.
-pub(crate) fn evaluate(expression: [u8; 4]) -> Option<Vec<Vec<u8>>> {
-    let bytes = foreign("expr_evaluate", &expression)?;
-    // The proxy serialises a list as pairs whose second half is empty.
-    let mut values = Vec::new();
-    each_pair(&bytes, |value, _| values.push(value.to_vec()))?;
-    Some(values)
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use shunt_filter_core::decision::{FlagsHeader, Generated};
 use shunt_filter_core::names::{FLAGS_HEADER, ROUTE_HEADER};
+use shunt_filter_core::outcome::is_grpc;
 use shunt_filter_core::{Decision, Reason, Request};
 
+use crate::ending::Ended;
 use crate::gather::gather;
 use crate::host::{self, Map};
 use crate::lane::Lane;
@@ -23,21 +25,41 @@ pub(crate) struct Trail {
     /// To the response's headers.
     latency: Option<Duration>,
     set_cookie: Option<String>,
+    /// By its content-type.
+    grpc: bool,
 }
 
 /// A request's headers are there: decides it.
 pub(crate) fn request(context: u32, end_of_stream: bool) {
     #[cfg(feature = "panic-on-request-header")]
     crate::fault::panic_if_asked();
-    // Looked for first: removing clears the route cache even when there is nothing to remove.
-    if host::header(Map::Request, ROUTE_HEADER).is_some() {
+    vm::with(|vm| {
+        let Some(policy) = vm.policy() else { return remove_if(host::header(Map::Request, ROUTE_HEADER).is_some()) };
+        let headers = host::headers(Map::Request);
+        remove_if(headers.has(ROUTE_HEADER));
+        let found = headers.first(":authority").and_then(|authority| policy.lookup(authority));
+        let Some((service, lanes)) = found else { return };
+        let request = gather(&headers, service.needs(), end_of_stream, vm.random.next());
+        let decision = service.decide(&request);
+        if decision.reason == Reason::Shadow {
+            return;
+        }
+        write(&request, &decision);
+        let Some(lane) = lanes.iter().find(|lane| lane.version() == decision.version) else { return };
+        let slot = lane.start(&decision);
+        vm.counters.touch();
+        let grpc = headers.first("content-type").is_some_and(is_grpc);
+        let set_cookie = decision.generated.map(|generated| generated.set_cookie);
+        let trail = Trail { lane: Rc::clone(lane), slot, started: host::now(), latency: None, set_cookie, grpc };
+        vm.trails.borrow_mut().insert(context, trail);
+    });
+}
+
+/// An inbound route header never counts. Removing clears the route cache, even when there is nothing to remove.
+fn remove_if(present: bool) {
+    if present {
         host::remove_header(Map::Request, ROUTE_HEADER);
     }
-    vm::with(|vm| {
-        if let Some(trail) = decide(vm, end_of_stream) {
-            vm.trails.borrow_mut().insert(context, trail);
-        }
-    });
 }
 
 /// A response's headers are there: takes the time, sets the cookie of a generated id.
@@ -58,28 +80,11 @@ pub(crate) fn response(context: u32) {
 pub(crate) fn log(context: u32) {
     vm::with(|vm| {
         let Some(trail) = vm.trails.borrow_mut().remove(&context) else { return };
-        let ended = vm.ending.get().read(&trail.lane);
+        let elapsed = Duration::from_nanos(host::now().saturating_sub(trail.started));
+        let ended = Ended::read(&trail.lane, elapsed, trail.grpc);
         trail.lane.end(trail.slot, ended, trail.latency);
         vm.counters.touch();
     });
-}
-
-/// Decides one request and writes what follows from it; none when it is nobody's, or a copy.
-fn decide(vm: &vm::Vm, end_of_stream: bool) -> Option<Trail> {
-    let policy = vm.policy()?;
-    let authority = host::header(Map::Request, ":authority")?;
-    let (service, lanes) = policy.lookup(&authority)?;
-    let request = gather(service.needs(), end_of_stream, vm.random.next());
-    let decision = service.decide(&request);
-    if decision.reason == Reason::Shadow {
-        return None;
-    }
-    write(&request, &decision);
-    let lane = lanes.iter().find(|lane| lane.version() == decision.version)?;
-    let slot = lane.start(&decision);
-    vm.counters.touch();
-    let set_cookie = decision.generated.map(|generated| generated.set_cookie);
-    Some(Trail { lane: Rc::clone(lane), slot, started: host::now(), latency: None, set_cookie })
 }
 
 /// The only writes of the request phase; each clears the route cache, so none is made without need.
@@ -113,7 +118,7 @@ fn add_cookie(request: &Request, generated: &Generated<'_>) {
 
 /// True for `cache-control: public`: a shared cache would hand one user's id to others.
 fn is_public() -> bool {
-    let headers = host::headers(Map::Response).unwrap_or_default();
-    let mut lines = headers.iter().filter(|(name, _)| name == "cache-control");
+    let headers = host::headers(Map::Response);
+    let mut lines = headers.iter().filter(|(name, _)| *name == b"cache-control");
     lines.any(|(_, line)| line.split(|byte| *byte == b',').any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"public")))
 }

@@ -4,7 +4,6 @@ use shunt_filter_core::names::REPORT_PATH;
 use shunt_filter_core::policy::ReportPolicy;
 use shunt_filter_core::report::Report;
 
-use crate::ending::Ending;
 use crate::host::{self, Level, Map};
 use crate::reporter::Reporter;
 use crate::vm::{self, Vm};
@@ -26,7 +25,6 @@ pub(crate) fn configure(root: u32) -> bool {
             host::log(Level::Warning, &format!("shunt: the policy is refused, the old one stays: {error}"));
             return false;
         }
-        vm.ending.set(Ending::compiled());
         vm.reporter.replace(Reporter::new(root));
         host::set_tick_period(FIRST_TICK);
         true

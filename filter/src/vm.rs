@@ -8,7 +8,6 @@ use shunt_filter_core::report::Report;
 use shunt_filter_core::{Router, RoutingPolicy, Service, compile};
 
 use crate::counters::Counters;
-use crate::ending::Ending;
 use crate::host::{self, Level};
 use crate::http::Trail;
 use crate::lane::Lane;
@@ -34,8 +33,6 @@ pub(crate) struct Vm {
     pub(crate) counters: Counters,
     /// Decided requests that have not ended, by their context.
     pub(crate) trails: RefCell<HashMap<u32, Trail>>,
-    /// How ends are read.
-    pub(crate) ending: Cell<Ending>,
     /// Randomness for ids.
     pub(crate) random: Random,
     node: RefCell<String>,
@@ -68,7 +65,6 @@ impl Vm {
             reporter: RefCell::default(),
             counters: Counters::default(),
             trails: RefCell::default(),
-            ending: Cell::default(),
             random: Random::seeded(),
             node: RefCell::default(),
             name: format!("{:032x}", u128::from_le_bytes(host::random())),

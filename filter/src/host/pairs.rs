@@ -1,26 +1,63 @@
 //! The proxy's form of a map: a count, then two sizes per pair, then the texts, each ended by NUL; numbers are u32, little endian.
 
-/// All pairs, names as text.
-pub(super) fn read(bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
-    let mut pairs = Vec::new();
-    each_pair(bytes, |name, value| pairs.push((String::from_utf8_lossy(name).into_owned(), value.to_vec())))?;
-    Some(pairs)
+/// All headers of a message as the proxy gave them, in order, duplicates and pseudo-headers included. Read in place.
+#[derive(Debug, Default)]
+pub(crate) struct Headers {
+    bytes: Vec<u8>,
 }
 
-/// Calls `take` with each pair; none when the form is not kept.
-pub(super) fn each_pair(bytes: &[u8], mut take: impl FnMut(&[u8], &[u8])) -> Option<()> {
-    let (count, rest) = number(bytes)?;
-    let (mut sizes, mut texts) = rest.split_at_checked(usize::try_from(count).ok()?.checked_mul(8)?)?;
-    for _ in 0..count {
-        let (name_size, after) = number(sizes)?;
-        let (value_size, after) = number(after)?;
-        sizes = after;
-        let (name, after) = text(texts, name_size)?;
-        let (value, after) = text(after, value_size)?;
-        texts = after;
-        take(name, value);
+impl Headers {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes }
     }
-    Some(())
+
+    /// Name (lower case) and value of each.
+    pub(crate) fn iter(&self) -> Pairs<'_> {
+        Pairs::of(&self.bytes).unwrap_or_default()
+    }
+
+    /// The first value of a header.
+    pub(crate) fn first(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| value)
+    }
+
+    /// True when a header is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.first(name).is_some()
+    }
+}
+
+/// Walks over sizes and texts at once; ends early where the form is not kept.
+#[derive(Debug, Default)]
+pub(crate) struct Pairs<'a> {
+    sizes: &'a [u8],
+    texts: &'a [u8],
+}
+
+impl<'a> Pairs<'a> {
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let (count, rest) = number(bytes)?;
+        let (sizes, texts) = rest.split_at_checked(usize::try_from(count).ok()?.checked_mul(8)?)?;
+        Some(Self { sizes, texts })
+    }
+
+    fn pair(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let (name_size, rest) = number(self.sizes)?;
+        let (value_size, rest) = number(rest)?;
+        self.sizes = rest;
+        let (name, rest) = text(self.texts, name_size)?;
+        let (value, rest) = text(rest, value_size)?;
+        self.texts = rest;
+        Some((name, value))
+    }
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.pair()
+    }
 }
 
 fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
