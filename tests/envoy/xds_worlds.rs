@@ -1,12 +1,14 @@
 //! Worlds out of the ordinary, on a real Envoy: an empty one, none at all, hosts with ports and wildcards, clusters that warm anew.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
 use shunt_core::Span;
 use shunt_core::desired::Routes;
 use shunt_core::plan::{HealthCheck, Protocol};
-use shunt_testbed::{Client, Load, LocalShop, Scenario, until};
+use shunt_testbed::{Client, Envoy, Load, LocalShop, Scenario, until};
+use shunt_xds::{Bootstrap, bootstrap};
 
 use crate::xds_rig::{SOON, Variant};
 use crate::xds_stage::{Stage, service};
@@ -15,6 +17,24 @@ use crate::xds_stage::{Stage, service};
 const AT_ONCE: Duration = Duration::from_secs(8);
 
 const BOTH: [Variant; 2] = [Variant::Delta, Variant::StateOfTheWorld];
+
+#[tokio::test]
+async fn envoy_accepts_a_bootstrap_with_any_kind_of_address() -> Result<()> {
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let sixth: SocketAddr = "[::1]:0".parse()?;
+    for (listen, xds, api, module) in [
+        (loopback, "127.0.0.1:18000", "127.0.0.1:18080", None),
+        (sixth, "[::1]:18000", "[::1]:18080", Some("/opt/shunt \"odd\"/filter.wasm".to_owned())),
+        (loopback, "localhost:18000", "control.internal:18080", None),
+    ] {
+        for state_of_the_world in [false, true] {
+            let (node, xds, api) = ("edge: \"1\"".to_owned(), xds.to_owned(), api.to_owned());
+            let of = Bootstrap { node, listen, admin: listen, xds, api, module: module.clone(), state_of_the_world };
+            Envoy::validate(&bootstrap(&of)).await?;
+        }
+    }
+    Ok(())
+}
 
 #[tokio::test]
 async fn an_empty_world_makes_a_proxy_ready_at_once() -> Result<()> {
