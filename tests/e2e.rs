@@ -14,6 +14,8 @@ mod control_endings;
 mod control_heal;
 #[path = "envoy/control_manifests.rs"]
 mod control_manifests;
+#[path = "envoy/control_promoted.rs"]
+mod control_promoted;
 #[path = "envoy/control_proxies.rs"]
 mod control_proxies;
 #[path = "envoy/control_restart.rs"]
@@ -30,6 +32,8 @@ mod filter_panic;
 mod filter_reports;
 #[path = "envoy/filter_rig.rs"]
 mod filter_rig;
+#[path = "envoy/filter_size.rs"]
+mod filter_size;
 #[path = "envoy/filter_writes.rs"]
 mod filter_writes;
 #[path = "envoy/xds_changes.rs"]

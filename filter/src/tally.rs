@@ -108,6 +108,8 @@ pub(crate) struct ServiceTally {
     farewells: Cell<u8>,
     /// True when something was counted that Envoy's stats do not know.
     changed: Cell<bool>,
+    /// True when something was ever counted: of thousands of services a proxy calls a few.
+    used: Cell<bool>,
 }
 
 impl ServiceTally {
@@ -132,6 +134,7 @@ impl ServiceTally {
 
     /// Something was counted.
     pub(crate) fn touch(&self) {
+        self.used.set(true);
         self.changed.set(true);
     }
 
@@ -188,11 +191,11 @@ impl ServiceTally {
 
     /// The service's part of a report; none when nothing was ever counted.
     pub(crate) fn read(&self) -> Option<ServiceReport> {
-        let mut report = self.plain.borrow().clone();
-        report.versions = self.versions();
-        if report == ServiceReport::default() {
+        if !self.used.get() {
             return None;
         }
+        let mut report = self.plain.borrow().clone();
+        report.versions = self.versions();
         report.epoch = self.epoch.borrow().as_ref().filter(|_| self.analysis.get()).map(|epoch| epoch.read());
         Some(report)
     }
