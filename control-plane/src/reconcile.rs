@@ -137,7 +137,7 @@ impl Reconciler {
             return Ok(true);
         }
         let moved = next.entry.is_some();
-        self.show_rollout(&stored, next, &seen, now);
+        self.show_rollout(&stored, next, &seen);
         Ok(moved)
     }
 
@@ -152,13 +152,14 @@ impl Reconciler {
         Ok(())
     }
 
-    fn show_rollout(&mut self, stored: &Stored, next: Next, seen: &Observation, now: Time) {
+    fn show_rollout(&mut self, stored: &Stored, next: Next, seen: &Observation) {
         let id = &stored.plan.id;
         let mut view = view(&stored.plan, &next.state, seen);
         view.warnings.extend(warnings(id, self.on.problems()));
         view.warnings.extend(self.on.conflicted().get(id).map(|conflicted| format!("manifest refused: {}", conflicted.reason)));
         view.warnings.extend(self.press.refused().map(str::to_owned));
-        view.warnings.extend(self.silence.clone());
+        // At rest nothing waits for them; `shunt proxies` shows them.
+        view.warnings.extend(self.silence.clone().filter(|_| is_busy(stored)));
         self.show.rollout(RolloutNow { view, plan: (*stored.plan).clone(), state: next.state });
     }
 
