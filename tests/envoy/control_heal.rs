@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use hyper::Method;
 use shunt_testbed::{Client, ControlPlane, LocalShop, Scenario, locate, until};
 
-use crate::control_rig::{CANARY, FILE, ROLLOUT, STEP, live, manifest, proxy};
+use crate::control_rig::{CANARY, FILE, ROLLOUT, STEP, at_rest, live, manifest, proxy};
 
 /// The silence of a dead VM among living ones is believed after 15 s.
 const NOTICED: Duration = Duration::from_secs(45);
@@ -24,7 +24,7 @@ async fn dead_workers_are_replaced_by_a_push() -> Result<()> {
     until("the rule sends testers to v2", STEP, || async { answered(ask().send().await).as_deref() == Some("v2") }).await?;
 
     // The change to slow reports is a push of its own, which would heal as well.
-    until("reports are slow, and the proxy says so", NOTICED, || async { slow(&control).await.unwrap_or(false) }).await?;
+    at_rest(&control).await?;
     let panic = || async { ask().header("x-test-panic", "1").send().await.is_ok_and(|reply| reply.status == 503) };
     until("a worker died", STEP, panic).await?;
     story.when("a worker's VM is dead");
@@ -53,13 +53,6 @@ const RULE: &str = "rules: [{name: testers, match: [{cookies: {beta: {exact: '1'
 
 fn answered(reply: Result<shunt_testbed::Reply>) -> Option<String> {
     reply.ok()?.header("x-version")
-}
-
-async fn slow(control: &ControlPlane) -> Result<bool> {
-    let policy: serde_json::Value = control.get_json("/v1/policy").await?;
-    let proxies: serde_json::Value = control.get_json("/v1/proxies").await?;
-    let reported = proxies.pointer("/proxies/0/generation").or_else(|| proxies.pointer("/0/generation"));
-    Ok(policy["report"]["intervalMs"].as_u64() > Some(1_000) && reported == Some(&policy["generation"]))
 }
 
 async fn generation(control: &ControlPlane) -> Result<u64> {

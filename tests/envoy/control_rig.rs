@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use shunt_core::journal::Entry;
 use shunt_testbed::envoy::listen_address;
-use shunt_testbed::{ControlPlane, Envoy, EnvoyOptions, Load, LocalShop, RunningLoad};
+use shunt_testbed::{ControlPlane, Envoy, EnvoyOptions, Load, LocalShop, RunningLoad, until};
 
 /// The Rollout of these tests.
 pub(crate) const ROLLOUT: &str = "shop/checkout";
@@ -101,6 +101,18 @@ pub(crate) async fn proxy(control: &ControlPlane, node: &str) -> Result<(Envoy, 
     let envoy = Envoy::start(&bootstrap, EnvoyOptions::default()).await?;
     let address = envoy.listener("shunt").await?;
     Ok((envoy, address))
+}
+
+/// Waits until nothing is under way: filters report slowly (itself a push), and the first proxy says that it has that.
+pub(crate) async fn at_rest(control: &ControlPlane) -> Result<()> {
+    until("nothing is under way", RUN, || async { is_at_rest(control).await.unwrap_or(false) }).await
+}
+
+async fn is_at_rest(control: &ControlPlane) -> Result<bool> {
+    let policy: Value = control.get_json("/v1/policy").await?;
+    let proxies: Value = control.get_json("/v1/proxies").await?;
+    let reported = proxies.pointer("/proxies/0/generation").or_else(|| proxies.pointer("/0/generation"));
+    Ok(policy["report"]["intervalMs"].as_u64() > Some(1_000) && reported == Some(&policy["generation"]))
 }
 
 /// A Rollout in namespace `shop`.
