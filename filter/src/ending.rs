@@ -1,15 +1,13 @@
 //! Reads how a request ended and who answered, in the log phase. Each value costs about 0.7 us, so only those are read that can matter.
 
-use std::time::Duration;
-
 use shunt_filter_core::names::HELD_HEADER;
 use shunt_filter_core::outcome::{Class, Outcome};
 
 use crate::host::{self, Map};
 use crate::lane::{Answered, Lane};
 
-/// No time-out that has no flag of its own (`max_stream_duration`) is shorter.
-const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+/// No time-out that has no flag of its own (`max_stream_duration`) is shorter. Nanoseconds.
+const TIMEOUT_MIN: u64 = 100_000_000;
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,14 +21,16 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// How a request ended that was decided for `lane` and lasted `elapsed`.
-    pub(crate) fn read(lane: &Lane, elapsed: Duration, grpc: bool) -> Self {
+    /// How a request ended now that was decided for `lane` and began at `started`, both in nanoseconds since 1970.
+    pub(crate) fn read(lane: &Lane, started: u64, now: u64, grpc: bool) -> Self {
         let code = integer("response\0code").and_then(|code| u16::try_from(code).ok()).filter(|code| *code != 0);
         let flags = integer("response\0flags").unwrap_or_default();
-        let answered = answered(lane);
+        // What failed may be a reply of ours, which only the missing cluster tells.
+        let suspect = grpc || code.is_none_or(|code| code >= 500);
+        let answered = if lane.compares(now) || suspect { answered(lane) } else { Answered::Decided };
         let mut outcome = Outcome { code, flags, ..Outcome::default() };
         // Without a flag, details tell an internal redirect from an answer, and a stream that was cut for its duration.
-        if flags == 0 && (elapsed >= TIMEOUT_MIN || code.is_some_and(|code| (300..400).contains(&code))) {
+        if flags == 0 && (now.saturating_sub(started) >= TIMEOUT_MIN || code.is_some_and(|code| (300..400).contains(&code))) {
             outcome.details = text("response\0code_details");
         }
         outcome.held = answered == Answered::Nobody && host::header(Map::Response, HELD_HEADER).is_some();

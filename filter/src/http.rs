@@ -80,8 +80,7 @@ pub(crate) fn response(context: u32) {
 pub(crate) fn log(context: u32) {
     vm::with(|vm| {
         let Some(trail) = vm.trails.borrow_mut().remove(&context) else { return };
-        let elapsed = Duration::from_nanos(host::now().saturating_sub(trail.started));
-        let ended = Ended::read(&trail.lane, elapsed, trail.grpc);
+        let ended = Ended::read(&trail.lane, trail.started, host::now(), trail.grpc);
         trail.lane.end(trail.slot, ended, trail.latency);
         vm.counters.touch();
     });

@@ -1,5 +1,6 @@
 //! One version under one policy: what a decided request needs until it ends.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,7 +21,15 @@ pub(crate) struct Lane {
     service: Rc<ServiceTally>,
     total: Rc<VersionTally>,
     epoch: Option<Arm>,
+    /// Its requests go by the default route, without a header.
+    by_default: bool,
+    /// When an answer was last compared, nanoseconds since 1970.
+    compared: Cell<u64>,
 }
+
+/// Where requests go by the default route, answers are compared at most once in this time: 1,000 times per second and VM tell a
+/// wrong default route as surely as all of them. Nanoseconds.
+const SAMPLE: u64 = 1_000_000;
 
 /// The version's part of the epoch.
 #[derive(Debug)]
@@ -45,7 +54,11 @@ impl Lane {
     pub(crate) fn of(service: &Service, tally: &Rc<ServiceTally>, push: u64) -> Vec<Rc<Self>> {
         tally.name(push, service.analysis());
         let epoch = service.analysis().then(|| tally.epoch(service.epoch()));
-        service.versions().map(|version| Rc::new(Self::new(version, tally, epoch.as_ref(), push))).collect()
+        let lane = |version: &Version| {
+            let by_default = service.default_route() == Some(version.name());
+            Rc::new(Self { by_default, ..Self::new(version, tally, epoch.as_ref(), push) })
+        };
+        service.versions().map(lane).collect()
     }
 
     fn new(version: &Version, service: &Rc<ServiceTally>, epoch: Option<&Rc<EpochTally>>, push: u64) -> Self {
@@ -56,6 +69,8 @@ impl Lane {
             service: Rc::clone(service),
             total: service.version(version.name(), push),
             epoch: epoch.map(|epoch| Arm { epoch: Rc::clone(epoch), counters: epoch.version(version.name()) }),
+            by_default: false,
+            compared: Cell::new(0),
         }
     }
 
@@ -67,6 +82,15 @@ impl Lane {
     /// True when the endpoint's metadata says who answered, not the cluster's name.
     pub(crate) fn is_aggregate(&self) -> bool {
         self.aggregate
+    }
+
+    /// True when this answer is to be compared with what was decided: always where a header was written, else a sample.
+    pub(crate) fn compares(&self, now: u64) -> bool {
+        let due = !self.by_default || now.saturating_sub(self.compared.get()) >= SAMPLE;
+        if due {
+            self.compared.set(now);
+        }
+        due
     }
 
     /// Compares the cluster that answered, empty for none.
