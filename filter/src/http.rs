@@ -34,7 +34,9 @@ pub(crate) fn request(context: u32, end_of_stream: bool) {
     #[cfg(feature = "panic-on-request-header")]
     crate::fault::panic_if_asked();
     vm::with(|vm| {
-        let Some(policy) = vm.policy() else { return remove_if(host::header(Map::Request, ROUTE_HEADER).is_some()) };
+        let Some(policy) = vm.policy().filter(|policy| !policy.router.services().is_empty()) else {
+            return remove_if(host::header(Map::Request, ROUTE_HEADER).is_some());
+        };
         let headers = host::headers(Map::Request);
         remove_if(headers.has(ROUTE_HEADER));
         let found = headers.first(":authority").and_then(|authority| policy.lookup(authority));
