@@ -4,6 +4,7 @@ mod asks;
 mod board;
 mod cadence;
 mod cli;
+mod http;
 mod module;
 mod observe;
 mod press;

@@ -1,7 +1,6 @@
 //! `shunt serve`: puts everything together, and runs it until somebody says stop.
 
 use std::collections::BTreeSet;
-use std::future::IntoFuture;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -57,8 +56,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let press = Press::new(board, publisher.clone(), filter, metrics.clone());
 
     let xds = tokio::spawn(shunt_xds::serve(xds, publisher, fleet.clone(), clock, until(stopped.clone())));
-    let api = axum::serve(api, shunt_api::router(app)).with_graceful_shutdown(until(stopped.clone()));
-    let api = tokio::spawn(api.into_future());
+    let api = tokio::spawn(crate::http::serve(api, shunt_api::router(app), until(stopped.clone())));
     let mut reconciler = Reconciler::new(clock, on, proxies, fleet, press, show, metrics);
     let ended = work(&mut reconciler, inbox, stopping).await;
     let servers = async { (xds.await, api.await) };

@@ -94,3 +94,18 @@ async fn a_second_proxy_takes_part_in_the_proof() -> Result<()> {
     drop(second);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_stopping_envoy_says_its_last_word() -> Result<()> {
+    let story = Scenario::new("an Envoy is stopped");
+    let mut rig = Rig::start(1, CANARY).await?;
+    story.when("it gets SIGTERM");
+    rig.envoy.stop().await?;
+    story.then("it is known to be gone by its own last reports, not by a minute of silence");
+    until("it is expected no longer", Duration::from_secs(20), || async {
+        let proxies = rig.control.get_json::<Value>("/v1/proxies").await;
+        proxies.is_ok_and(|list| list["proxies"].as_array().is_some_and(Vec::is_empty))
+    })
+    .await?;
+    Ok(())
+}
