@@ -89,6 +89,14 @@ impl Reconciler {
                     entries => entries,
                 }));
             }
+            Ask::Incident { rollout, limit, reply } => {
+                let incident = self.on.database().incident(&rollout, limit).await.map_err(|error| unavailable(&error));
+                let known = self.on.read(&rollout).is_some() || self.on.conflicted().contains_key(&rollout);
+                drop(reply.send(match incident {
+                    Ok(incident) if incident.entries.is_empty() && !known => Err(Refusal::UnknownRollout(rollout)),
+                    incident => incident,
+                }));
+            }
             Ask::Forget { node, reply } => {
                 let forgotten = self.proxies.forget(&node, self.on.database()).await.map_err(|error| unavailable(&error));
                 drop(reply.send(match forgotten {

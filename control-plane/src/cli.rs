@@ -3,6 +3,7 @@
 mod client;
 mod completion;
 mod console;
+mod diff;
 mod envoy_bootstrap;
 mod events;
 mod exit;
@@ -11,9 +12,11 @@ mod forget;
 mod get;
 mod history;
 mod lint;
+mod manifests;
 mod paint;
 mod proxies;
 mod release;
+mod replay;
 mod serve;
 mod show;
 mod status;
@@ -93,10 +96,14 @@ enum Command {
     Retry(verbs::VerbArgs),
     /// What a Rollout did, when, and why
     History(history::HistoryArgs),
+    /// Run a journal again: this binary must make the same transitions
+    Replay(replay::ReplayArgs),
     /// Where would this request go, and why?
     Explain(explain::ExplainArgs),
     /// Check manifests without a control plane
     Lint(lint::LintArgs),
+    /// What differs between two configurations, by what they mean
+    Diff(diff::DiffArgs),
     /// Proxies, and how far each has come
     Proxies(proxies::ProxiesArgs),
     /// Stop waiting for a proxy that will never come back
@@ -168,8 +175,10 @@ async fn execute(command: Command, server: &str, console: &mut Console<'_>) -> a
         Command::Abort(args) => verbs::run(Verb::Abort, args, &client()?, console).await,
         Command::Retry(args) => verbs::run(Verb::Retry, args, &client()?, console).await,
         Command::History(args) => history::run(args, &client()?, console).await,
+        Command::Replay(args) => replay::run(args, console),
         Command::Explain(args) => explain::run(args, &client()?, console).await,
         Command::Lint(args) => lint::run(args, console),
+        Command::Diff(args) => diff::run(args, console),
         Command::Proxies(_) => proxies::run(&client()?, console).await,
         Command::Forget(args) => forget::run(args, &client()?, console).await,
         Command::EnvoyBootstrap(args) => envoy_bootstrap::run(args, console),

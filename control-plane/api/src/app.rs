@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use shunt_core::journal::Entry;
+use shunt_core::journal::{Entry, Incident};
 use shunt_core::manifest::ManifestError;
 use shunt_core::status::RolloutView;
 use shunt_core::{Plan, State, Time, Verb};
@@ -117,6 +117,15 @@ pub enum Ask {
         limit: usize,
         /// Oldest first.
         reply: Reply<Vec<Entry>>,
+    },
+    /// The same with plans and first state: all that is needed to run it again elsewhere.
+    Incident {
+        /// Which.
+        rollout: RolloutId,
+        /// At most so many of the newest entries.
+        limit: usize,
+        /// Answered with the newest part of the journal.
+        reply: Reply<Incident>,
     },
     /// A proxy is gone for good: it is expected no longer.
     Forget {

@@ -36,6 +36,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/rollouts/{namespace}/{name}/commands", post(commands::command))
         .route("/v1/rollouts/{namespace}/{name}/release", post(commands::release))
         .route("/v1/rollouts/{namespace}/{name}/history", get(rollouts::history))
+        .route("/v1/rollouts/{namespace}/{name}/journal", get(rollouts::journal))
         .route("/v1/proxies", get(proxies::list))
         .route("/v1/proxies/{node}", delete(proxies::forget))
         .route("/v1/policy", get(rollouts::policy))

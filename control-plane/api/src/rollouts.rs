@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use shunt_core::journal::Entry;
+use shunt_core::journal::{Entry, Incident};
 use shunt_core::manifest::ManifestError;
 use shunt_core::status::RolloutView;
 use shunt_filter_core::{RolloutId, RoutingPolicy};
@@ -83,6 +83,21 @@ pub(crate) async fn history(
         find(&app, &namespace, &name)?;
     }
     Ok(Json(History { entries }))
+}
+
+/// `GET /v1/rollouts/{namespace}/{name}/journal?limit=`: the history with all that is needed to run it again elsewhere.
+pub(crate) async fn journal(
+    State(app): State<App>,
+    Path((namespace, name)): Path<(String, String)>,
+    Asked(query): Asked<HistoryQuery>,
+) -> Result<Json<Incident>, Problem> {
+    let rollout = RolloutId::new(&namespace, &name).map_err(|error| Problem::Unreadable(error.to_string()))?;
+    let limit = query.limit.unwrap_or(HISTORY_MAX).min(HISTORY_MAX);
+    let incident = ask(&app, |reply| Ask::Incident { rollout, limit, reply }).await?;
+    if incident.entries.is_empty() {
+        find(&app, &namespace, &name)?;
+    }
+    Ok(Json(incident))
 }
 
 /// `GET /v1/policy`: as last published.

@@ -8,6 +8,7 @@ pub mod analysis;
 pub mod command;
 pub mod delivery;
 pub mod desired;
+pub mod diff;
 pub mod explain;
 pub mod journal;
 pub mod lint;

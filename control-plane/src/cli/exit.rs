@@ -9,6 +9,8 @@ pub(crate) enum Exit {
     Done,
     /// 1: something is wrong with what was looked at (`lint`).
     Wrong,
+    /// 2: what should be looked at cannot be read (commands whose 1 means a difference).
+    Unreadable,
     /// 3: the release was refused.
     Degraded,
     /// 4: `--timeout` passed first.
@@ -34,10 +36,19 @@ impl From<Exit> for ExitCode {
         ExitCode::from(match exit {
             Exit::Done => 0,
             Exit::Wrong => 1,
+            Exit::Unreadable => 2,
             Exit::Degraded => 3,
             Exit::TimedOut => 4,
             Exit::Paused => 5,
             Exit::Progressing => 6,
         })
+    }
+}
+
+impl Exit {
+    /// Says on standard error what cannot be read: for commands whose exit code 1 means something else.
+    pub(crate) fn unreadable(error: &anyhow::Error) -> Self {
+        eprintln!("error: {error:#}");
+        Exit::Unreadable
     }
 }

@@ -2,16 +2,17 @@
 
 use clap::Args;
 use shunt_api::rollouts::History;
+use shunt_core::journal::Incident;
 
 use super::client::Client;
-use super::console::Console;
+use super::console::{Console, Format};
 use super::exit::Exit;
 use super::show::transitions;
 use super::target::Target;
 
 const EXAMPLES: &str = "Examples:
   shunt history shop/checkout
-  shunt history shop/checkout --limit 500 -o json > incident.json     state and observation of each, for a report";
+  shunt history shop/checkout --limit 500 -o json > incident.json     for a report, or for `shunt replay`";
 
 /// Whose history.
 #[derive(Debug, Args)]
@@ -30,6 +31,11 @@ pub(crate) struct HistoryArgs {
 pub(crate) async fn run(args: &HistoryArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
     let id = args.target.id(client).await?;
     let limit = args.limit.to_string();
+    if console.format != Format::Text {
+        let incident: Incident = client.get_with(&["rollouts", id.namespace(), id.name(), "journal"], &[("limit", &limit)]).await?;
+        console.show(&incident, |_| Vec::new())?;
+        return Ok(Exit::Done);
+    }
     let history: History = client.get_with(&["rollouts", id.namespace(), id.name(), "history"], &[("limit", &limit)]).await?;
     console.show(&history, |console| match history.entries.is_empty() {
         true => vec![format!("{id} has made no transition yet")],

@@ -1,18 +1,16 @@
 //! `shunt lint`: what the control plane would say about these manifests, without one.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use shunt_core::manifest::{Document, ManifestError, compile, conflicts, duplicates, parse};
-use shunt_core::mesh_policy::MeshPolicy;
+use shunt_core::manifest::{ManifestError, conflicts};
 use shunt_core::{Plan, Time, lint};
 use shunt_filter_core::RolloutId;
 
 use super::console::Console;
 use super::exit::Exit;
+use super::manifests::Manifests;
 use super::paint::{Paint, tame};
 
 const EXAMPLES: &str = "Give all files of one control plane together, the MeshPolicy included: its limits apply to the Rollouts.
@@ -51,58 +49,19 @@ struct Findings {
 
 /// `shunt lint`
 pub(crate) fn run(args: &LintArgs, console: &mut Console<'_>) -> anyhow::Result<Exit> {
-    let files = expand(&args.files)?;
-    let texts: Vec<(String, String)> = files.iter().map(|file| read(file)).collect::<anyhow::Result<_>>()?;
-    let found = check(&texts);
+    let found = check(Manifests::read(&args.files)?);
     console.show(&found, |console| lines(&found, console.paint))?;
     let failed = !found.errors.is_empty() || (args.strict && !found.warnings.is_empty());
     Ok(if failed { Exit::Wrong } else { Exit::Done })
 }
 
-/// Folders become their manifests, as `serve` picks them.
-fn expand(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            files.push(path.clone());
-            continue;
-        }
-        let entries = path.read_dir().with_context(|| format!("{} cannot be read", path.display()))?;
-        let entries = entries.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<_>>>()?;
-        let mut found: Vec<PathBuf> = entries.into_iter().filter(|path| is_manifest(path)).collect();
-        anyhow::ensure!(!found.is_empty(), "{} has no *.yaml or *.yml file", path.display());
-        found.sort();
-        files.append(&mut found);
-    }
-    Ok(files)
-}
-
-fn is_manifest(path: &Path) -> bool {
-    let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    let yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-    !hidden && yaml && path.is_file()
-}
-
-fn read(file: &Path) -> anyhow::Result<(String, String)> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    Ok((file.display().to_string(), text))
-}
-
-fn check(texts: &[(String, String)]) -> Findings {
-    let mut found = Findings { files: texts.len(), ..Findings::default() };
-    let mut documents: Vec<Document> = Vec::new();
-    for (file, text) in texts {
-        match parse(file, text) {
-            Ok(mut parsed) => documents.append(&mut parsed),
-            Err(mut errors) => found.errors.append(&mut errors),
-        }
-    }
-    found.errors.extend(duplicates(&documents));
-    let mesh = documents.iter().find_map(Document::mesh_policy);
-    let compiled = compile_all(&documents, mesh, &mut found);
-    let plans: Vec<(&Plan, Time)> = compiled.iter().map(|(_, plan)| (plan, Time::default())).collect();
-    let conflicted = conflicts(&plans);
-    for (document, plan) in &compiled {
+fn check(read: Manifests) -> Findings {
+    let Manifests { files, documents, plans, errors } = read;
+    let mut found = Findings { errors, files, ..Findings::default() };
+    let timed: Vec<(&Plan, Time)> = plans.iter().map(|(_, plan)| (plan, Time::default())).collect();
+    let conflicted = conflicts(&timed);
+    for (index, plan) in &plans {
+        let Some(document) = documents.get(*index) else { continue };
         if let Some(sentence) = conflicted.get(&plan.id) {
             found.errors.push(document.origin.error("spec.service.hosts", sentence));
         }
@@ -111,21 +70,8 @@ fn check(texts: &[(String, String)]) -> Findings {
     for list in [&mut found.errors, &mut found.warnings] {
         list.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     }
-    found.rollouts = compiled.into_iter().map(|(_, plan)| plan.id).filter(|id| !conflicted.contains_key(id)).collect();
+    found.rollouts = plans.into_iter().map(|(_, plan)| plan.id).filter(|id| !conflicted.contains_key(id)).collect();
     found
-}
-
-fn compile_all<'d>(documents: &'d [Document], mesh: Option<&MeshPolicy>, found: &mut Findings) -> Vec<(&'d Document, Plan)> {
-    let mut compiled = Vec::new();
-    let mut ids = BTreeSet::new();
-    // Of a Rollout that is written twice, the first counts; the others are errors already.
-    for document in documents.iter().filter(|document| document.id().is_some_and(|id| ids.insert(id))) {
-        match compile(document, mesh) {
-            Ok(plan) => compiled.push((document, plan)),
-            Err(mut errors) => found.errors.append(&mut errors),
-        }
-    }
-    compiled
 }
 
 fn lines(found: &Findings, paint: Paint) -> Vec<String> {

@@ -127,7 +127,7 @@ impl StatusArgs {
         match self.exit(view) {
             Exit::Done | Exit::Degraded => true,
             Exit::Paused => !self.through_pauses,
-            Exit::Wrong | Exit::TimedOut | Exit::Progressing => false,
+            Exit::Wrong | Exit::Unreadable | Exit::TimedOut | Exit::Progressing => false,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The command line: its arguments, its pictures, and its verbs against a served API.
 
 mod arguments;
+mod compared;
+mod journals;
 mod offline;
 mod pictures;
 mod server;

@@ -41,6 +41,11 @@ pub(crate) fn weight(weight: Weight) -> String {
     weight.to_string()
 }
 
+/// At most so many characters.
+pub(crate) fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most.saturating_sub(1)).chain(['…']).collect() }
+}
+
 /// How long something lasted, in at most two units: `0.4s`, `31s`, `3m12s`, `2h5m`, `3d4h`.
 pub(crate) fn span(span: Span) -> String {
     let seconds = span.0 / 1_000;
