@@ -47,8 +47,8 @@ impl Analysts {
 /// Whether somebody may be sent to the candidate.
 fn exposes(run: &Run) -> bool {
     match run.stage {
-        Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => true,
-        Stage::Preparing | Stage::Reverting(_) | Stage::Draining(_) => false,
+        Stage::Equipping { .. } | Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => true,
+        Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => false,
     }
 }
 
@@ -89,5 +89,10 @@ pub(crate) fn observe(board: &Board, proxies: &Proxies, analysts: &mut Analysts,
         misrouted: service.misrouted.saturating_add(service.unrouted),
         versions: service.versions.iter().map(seen).collect(),
         verdicts: analysts.look(plan, state, &epoch),
+        capacity: BTreeMap::new(),
+        calls: BTreeMap::new(),
+        contest: shunt_core::contest::Contest::default(),
+        freeze: shunt_core::observation::Freeze::Off,
+        typical: shunt_core::observation::Typical::Unknown,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shunt_api::{ProxyView, RolloutNow};
 use shunt_core::manifest::ManifestError;
-use shunt_core::observation::{Delivery, Misrouting, Observation};
+use shunt_core::observation::Observation;
 use shunt_core::status::{RolloutView, view};
 use shunt_core::{Phase, State, Time};
 use shunt_filter_core::policy::FORMAT;
@@ -135,17 +135,7 @@ pub(crate) fn warnings(id: &RolloutId, problems: &[ManifestError]) -> Vec<String
 fn conflict_view(conflicted: &Conflicted, problems: &[ManifestError], now: Time) -> RolloutNow {
     let plan = (*conflicted.plan).clone();
     let state = State::initial(&plan);
-    let nothing = || Delivery::Unknown { since: now };
-    let seen = Observation {
-        now,
-        policy: nothing(),
-        everywhere: nothing(),
-        routes: nothing(),
-        misrouting: Misrouting::Quiet { since: now },
-        misrouted: 0,
-        versions: BTreeMap::new(),
-        verdicts: Vec::new(),
-    };
+    let seen = Observation::unknown(now);
     let message = format!("Conflicted: {}", conflicted.reason);
     let view = RolloutView { phase: Phase::Degraded, message, warnings: warnings(&plan.id, problems), ..view(&plan, &state, &seen) };
     RolloutNow { view, plan, state }

@@ -54,6 +54,7 @@ impl Stage {
             api: format!("127.0.0.1:{}", free_port()),
             module: None,
             state_of_the_world: variant == Variant::StateOfTheWorld,
+            tls: None,
         };
         let module = std::fs::read(locate::filter()?)?.into();
         let mut stage = Self {
@@ -130,6 +131,7 @@ pub(crate) fn service(name: &str, hosts: &[&str], shop: &LocalShop) -> Routes {
         port: None,
         default: version.name.clone(),
         versions: vec![version],
+        held: false,
         mirrors: Vec::new(),
         protocol: Protocol::Http1,
         health: None,

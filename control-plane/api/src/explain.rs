@@ -213,6 +213,9 @@ fn with_host<'n>(rollouts: &'n [Arc<RolloutNow>], question: &Question) -> Result
             mirror: None,
             flags: Vec::new(),
             analysis: false,
+            counted_rule: None,
+            latency: None,
+            goals: Vec::new(),
         };
         let alone = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: vec![service] };
         if compile(&alone, question)?.lookup(&question.host).is_some() {

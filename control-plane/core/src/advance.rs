@@ -3,11 +3,16 @@
 //! The order of concerns is fixed: the manifest is gone; what somebody asked; versions that come and go; what ends a run early
 //! (a changed release, a failed analysis, a candidate that does not answer); and only then the run's own next stage.
 
+mod blocked;
 mod command;
+mod contest;
 mod ending;
+mod equip;
+mod forward;
 mod idle;
 mod install;
 mod promote;
+mod restore;
 mod step;
 
 use crate::command::Command;
@@ -111,14 +116,20 @@ fn spontaneous(plan: &Plan, state: &State, seen: &Observation) -> Option<Transit
 }
 
 fn in_run(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Transition> {
+    if let Some(made) = contest::winner_released(plan, state, run) {
+        return Some(made);
+    }
     if let Some(ending) = ending::early(plan, state, run, seen) {
-        return Some(ending::revert(state, run, ending, seen.now));
+        return forward::instead(plan, state, run, ending, seen);
     }
     match &run.stage {
+        Stage::Clearing(ending) => restore::cleared(plan, state, run, ending, seen),
+        Stage::Restoring(ending) => restore::restored(plan, state, run, ending, seen),
         Stage::Reverting(ending) => ending::reverted(plan, state, run, ending, seen),
         Stage::Draining(ending) => ending::drained(plan, state, run, ending, seen),
         _ if run.paused.is_some() && !ending::passes_by(plan, state, run) => None,
         Stage::Preparing => step::prepared(plan, state, run, seen),
+        Stage::Equipping { step } => equip::equipped(plan, state, run, *step, seen),
         Stage::Applying { step } => step::applied(plan, state, run, *step, seen),
         Stage::Holding { step } => step::held(plan, state, run, *step, seen),
         Stage::Shifting => promote::shifted(plan, state, run, seen),
@@ -141,6 +152,16 @@ fn proved(seen: &Observation) -> Result<u32, String> {
         }
     }
 }
+
+/// What the run waits for beside proofs: instances, or somebody outside.
+pub(crate) fn missing_equipment(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
+    equip::missing(plan, state, run, step, seen)
+}
+
+/// What keeps a release from going forward: a freeze, or no window of time.
+pub use blocked::blocked;
+/// What instances of a version are missing, or too many.
+pub use equip::missing_instances;
 
 fn live(delivery: &Delivery, what: &str) -> Result<(Time, u32), String> {
     match delivery {

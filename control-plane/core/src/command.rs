@@ -23,14 +23,26 @@ pub struct Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Verb {
-    /// Ends the wait of the current step: a pause, or a pass that does not come.
+    /// Ends the wait of the current step: a pause, a gate, or a pass that does not come.
     Promote,
+    /// Skips the steps that are left.
+    PromoteFull,
+    /// Skips the steps before this one.
+    PromoteTo {
+        /// Counted from 1.
+        step: usize,
+    },
     /// Holds the run where it is.
     Pause,
     /// Ends a hold.
     Resume,
     /// Ends the run: all keys to stable, the release is refused.
     Abort,
-    /// Starts a refused release again.
+    /// Starts a refused release again, from the first step.
     Retry,
+    /// Starts a refused release again, or goes back in a running one, to this step.
+    RestartFrom {
+        /// Counted from 1.
+        step: usize,
+    },
 }

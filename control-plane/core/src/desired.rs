@@ -1,14 +1,24 @@
 //! (plan, state) -> what the world should be.
 
+mod calls;
+mod flag;
+mod scale;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::names::{fallback_cluster, version_cluster};
 use shunt_filter_core::policy::{Mirror, Rule, Split, VersionPolicy};
 use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
 
-use crate::plan::{Backend, HealthCheck, Plan, PlannedRule, Protocol, Role, Routing, Step, Version};
+use crate::call::Call;
+use crate::plan::{AbTestStep, Backend, HealthCheck, Plan, PlannedRule, Protocol, Role, Routing, Step, Version};
 use crate::ranges::reshape;
 use crate::state::{DefaultRoute, Ending, Installation, Installed, Retiring, Run, Stage, State};
 use crate::time::Span;
+pub use calls::call_id;
+pub(crate) use calls::rollback_id;
+pub use scale::scaled;
 
 /// What one Rollout wants of the world.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +27,10 @@ pub struct Desired {
     pub service: Option<ServicePolicy>,
     /// Its routes, clusters and endpoints; none when they are not ours, or no longer wanted.
     pub routes: Option<Routes>,
+    /// Instances of the versions whose instances are ours.
+    pub scale: BTreeMap<VersionName, u32>,
+    /// What should be asked or done now.
+    pub calls: Vec<Call>,
 }
 
 /// The routes of one service.
@@ -30,7 +44,10 @@ pub struct Routes {
     pub port: Option<u16>,
     /// What the default route names.
     pub default: VersionName,
-    /// Versions with a cluster and a header route, each with [`crate::plan::Backend::Endpoints`].
+    /// True: every request gets a direct response (503, `retry-after`, marked `x-shunt-held`), whatever its header says.
+    #[serde(default)]
+    pub held: bool,
+    /// Versions with a cluster and a header route, each with [`crate::plan::Backend::Endpoints`] by the time it is published.
     pub versions: Vec<Version>,
     /// Which version may get copies of which version's requests: (answering, copy).
     pub mirrors: Vec<(VersionName, VersionName)>,
@@ -44,13 +61,22 @@ pub struct Routes {
 
 /// What the world should be.
 pub fn desired(plan: &Plan, state: &State) -> Desired {
-    Desired { service: service(plan, state), routes: routes(plan, state) }
+    Desired {
+        service: service(plan, state),
+        routes: routes(plan, state),
+        scale: scale::scale(plan, state),
+        calls: calls::calls(plan, state),
+    }
 }
 
 fn service(plan: &Plan, state: &State) -> Option<ServicePolicy> {
     if !in_policy(plan, state) {
         return None;
     }
+    if let Routing::Flag { name } = &plan.routing {
+        return Some(flag::service(plan, state, name));
+    }
+    let test = test(plan, state);
     Some(ServicePolicy {
         name: plan.id.clone(),
         hosts: plan.hosts.clone(),
@@ -67,7 +93,21 @@ fn service(plan: &Plan, state: &State) -> Option<ServicePolicy> {
         mirror: mirror(plan, state),
         flags: Vec::new(),
         analysis: state.run.is_some() || state.previous.is_some(),
+        counted_rule: test.filter(|test| !test.matches.is_empty()).map(|_| COHORT.to_owned()),
+        latency: state.run.as_ref().and(state.thresholds),
+        goals: test.map(|test| test.goals.clone()).unwrap_or_default(),
     })
+}
+
+/// Name of the rule that gives the arms of an A/B test to those who take part.
+const COHORT: &str = "shunt-ab-test";
+
+/// The A/B test that is on.
+fn test<'p>(plan: &'p Plan, state: &State) -> Option<&'p AbTestStep> {
+    match plan.steps.get(state.run.as_ref()?.stage.step()?)? {
+        Step::AbTest(test) => Some(test),
+        _ => None,
+    }
 }
 
 /// Only services with something to decide are in the policy, so that its size follows active rollouts.
@@ -75,6 +115,8 @@ fn in_policy(plan: &Plan, state: &State) -> bool {
     let held_by_default = match &plan.routing {
         Routing::Managed => state.default_route != DefaultRoute::Settled(state.stable.clone()),
         Routing::External { default_route } => *default_route != state.stable,
+        // An absent flag means the default, so every other value is said for as long as the flag lives.
+        Routing::Flag { .. } => true,
     };
     let leaving = matches!(state.retiring, Some(Retiring::LeavingPolicy | Retiring::LeavingRoutes | Retiring::Gone));
     !leaving && (state.run.is_some() || state.previous.is_some() || held_by_default || !plan.rules.is_empty())
@@ -83,6 +125,7 @@ fn in_policy(plan: &Plan, state: &State) -> bool {
 fn default_route(plan: &Plan, state: &State) -> Option<VersionName> {
     match (&plan.routing, &state.default_route) {
         (Routing::External { default_route }, _) => Some(default_route.clone()),
+        (Routing::Flag { .. }, _) => None,
         (Routing::Managed, DefaultRoute::Settled(version)) => Some(version.clone()),
         (Routing::Managed, DefaultRoute::Changing { .. }) => None,
     }
@@ -91,7 +134,8 @@ fn default_route(plan: &Plan, state: &State) -> Option<VersionName> {
 fn version_policy(plan: &Plan, state: &State, name: &VersionName, installed: &Installed) -> VersionPolicy {
     let (clusters, aggregate) = match &installed.backend {
         Backend::Cluster(cluster) => (vec![cluster.clone()], false),
-        Backend::Endpoints(_) => {
+        Backend::Value(_) => (Vec::new(), false),
+        Backend::Endpoints(_) | Backend::Command(_) | Backend::Registered(_) => {
             let own = version_cluster(&plan.id, name);
             // The version that the default route names has nothing to fall back to, so its cluster's name is proof enough.
             let plain = state.default_route == DefaultRoute::Settled(name.clone());
@@ -107,7 +151,19 @@ fn rules(plan: &Plan, state: &State) -> Vec<Rule> {
         Step::Rule(rule) => Some(rule),
         _ => None,
     });
-    plan.rules.iter().chain(cohorts).filter_map(|rule| rule_policy(plan, state, rule)).collect()
+    let cohort = cohort(plan, state);
+    plan.rules.iter().chain(cohorts).filter_map(|rule| rule_policy(plan, state, rule)).chain(cohort).collect()
+}
+
+/// The arms of an A/B test among those who take part.
+fn cohort(plan: &Plan, state: &State) -> Option<Rule> {
+    let test = test(plan, state).filter(|test| !test.matches.is_empty())?;
+    let ranges = state.run.as_ref().filter(|run| exposed(run))?.ranges.clone();
+    Some(Rule { name: COHORT.to_owned(), matches: test.matches.clone(), split: Split { salt: salt(plan, state), ranges, ..Split::default() } })
+}
+
+fn salt(plan: &Plan, state: &State) -> String {
+    format!("{}/{}", plan.id, state.attempt)
 }
 
 fn rule_policy(plan: &Plan, state: &State, rule: &PlannedRule) -> Option<Rule> {
@@ -128,7 +184,9 @@ fn rule_policy(plan: &Plan, state: &State, rule: &PlannedRule) -> Option<Rule> {
 pub fn withheld<'s>(state: &'s State, version: &VersionName) -> Option<&'s str> {
     let recorded = state.refused.as_ref().filter(|refused| refused.version == *version).map(|refused| refused.reason.as_str());
     let ending = state.run.as_ref().filter(|run| run.candidate == *version).and_then(|run| match &run.stage {
-        Stage::Reverting(Ending::Refused { reason }) | Stage::Draining(Ending::Refused { reason }) => Some(reason.as_str()),
+        Stage::Clearing(Ending::Refused { reason })
+        | Stage::Reverting(Ending::Refused { reason })
+        | Stage::Draining(Ending::Refused { reason }) => Some(reason.as_str()),
         _ => None,
     });
     ending.or(recorded)
@@ -137,24 +195,27 @@ pub fn withheld<'s>(state: &'s State, version: &VersionName) -> Option<&'s str> 
 /// Whether the run may send anybody to its candidate.
 fn exposed(run: &Run) -> bool {
     match run.stage {
-        Stage::Preparing | Stage::Reverting(_) | Stage::Draining(_) => false,
-        Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => true,
+        Stage::Preparing => run.forward_from.is_some(),
+        Stage::Clearing(_) | Stage::Reverting(_) | Stage::Draining(_) => false,
+        Stage::Equipping { .. } | Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching | Stage::Restoring(_) => true,
     }
 }
 
 fn steps_so_far<'p>(plan: &'p Plan, run: &Run) -> &'p [Step] {
     match run.stage {
-        Stage::Applying { step } | Stage::Holding { step } => plan.steps.get(..=step).unwrap_or(&plan.steps),
+        Stage::Equipping { step } | Stage::Applying { step } | Stage::Holding { step } => plan.steps.get(..=step).unwrap_or(&plan.steps),
         // Cohorts and copies stay until the candidate is stable, so that nobody in them changes version twice: after `setWeight: 100` a promotion then changes nothing here, and
         // what is proved stays proved.
         Stage::Shifting | Stage::Switching => &plan.steps,
-        Stage::Preparing | Stage::Reverting(_) | Stage::Draining(_) => &[],
+        Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => &[],
     }
 }
 
 fn split(plan: &Plan, state: &State) -> Split {
-    let ranges = state.run.as_ref().filter(|run| exposed(run)).map(|run| run.ranges.clone()).unwrap_or_default();
-    Split { salt: format!("{}/{}", plan.id, state.attempt), ranges, ..Split::default() }
+    // With a cohort only its rule assigns arms.
+    let everybody = test(plan, state).is_none_or(|test| test.matches.is_empty());
+    let ranges = state.run.as_ref().filter(|run| everybody && exposed(run)).map(|run| run.ranges.clone()).unwrap_or_default();
+    Split { salt: salt(plan, state), ranges, ..Split::default() }
 }
 
 fn mirror(plan: &Plan, state: &State) -> Option<Mirror> {
@@ -168,7 +229,7 @@ fn mirror(plan: &Plan, state: &State) -> Option<Mirror> {
     }
     Some(Mirror {
         split: Split {
-            salt: format!("{}/{}", plan.id, state.attempt),
+            salt: salt(plan, state),
             ranges: reshape(&[], &[(run.candidate.clone(), step.weight)]),
             ..Split::default()
         },
@@ -189,12 +250,18 @@ fn routes(plan: &Plan, state: &State) -> Option<Routes> {
         hosts: plan.hosts.clone(),
         port: plan.port,
         default: state.default_route.target().clone(),
+        held: state.run.as_ref().is_some_and(is_held),
         versions: versions.collect(),
         mirrors: mirrors(plan, state),
         protocol: plan.protocol,
         health: plan.health.clone(),
         timeout: plan.timeout,
     })
+}
+
+/// Requests are held until the candidate, or stable again, can answer.
+fn is_held(run: &Run) -> bool {
+    run.held.is_some() && !matches!(run.stage, Stage::Switching | Stage::Reverting(_) | Stage::Draining(_))
 }
 
 /// Routes with copies stand from the run's first moment to its last, so that a mirror step changes the policy only.

@@ -5,11 +5,15 @@
 
 pub mod advance;
 pub mod analysis;
+pub mod call;
+pub mod capacity;
 pub mod command;
+pub mod contest;
 pub mod delivery;
 pub mod desired;
 pub mod diff;
 pub mod explain;
+pub mod identity;
 pub mod journal;
 pub mod lint;
 pub mod manifest;

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
+use shunt_filter_core::policy::LatencyThresholds;
 
 use crate::analysis::Verdict;
+use crate::call::CallSeen;
+use crate::capacity::Capacity;
+use crate::contest::Contest;
 use crate::time::{Span, Time};
 
 /// What the world looked like at one moment, as far as one Rollout is concerned.
@@ -28,6 +32,72 @@ pub struct Observation {
     pub versions: BTreeMap<VersionName, VersionSeen>,
     /// One per metric of the plan, in its order; empty while nothing is analysed.
     pub verdicts: Vec<Verdict>,
+    /// Instances by version; a version that is absent is not known yet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub capacity: BTreeMap<VersionName, Capacity>,
+    /// What came of calls, by their id; one that is absent was not made yet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub calls: BTreeMap<String, CallSeen>,
+    /// How an A/B test stands.
+    #[serde(default, skip_serializing_if = "Contest::is_none")]
+    pub contest: Contest,
+    /// Whether somebody has frozen all releases.
+    #[serde(default)]
+    pub freeze: Freeze,
+    /// How long requests of stable take, from which the next epoch's latency thresholds are made.
+    #[serde(default)]
+    pub typical: Typical,
+}
+
+impl Observation {
+    /// Nothing is known yet.
+    pub fn unknown(now: Time) -> Self {
+        let unknown = Delivery::Unknown { since: now };
+        Self {
+            now,
+            policy: unknown.clone(),
+            everywhere: unknown.clone(),
+            routes: unknown,
+            misrouting: Misrouting::Quiet { since: now },
+            misrouted: 0,
+            versions: BTreeMap::new(),
+            verdicts: Vec::new(),
+            capacity: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            contest: Contest::default(),
+            freeze: Freeze::Off,
+            typical: Typical::Unknown,
+        }
+    }
+}
+
+/// Whether somebody has frozen all releases: nothing goes forward, aborts and rollbacks work.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Freeze {
+    /// No.
+    #[default]
+    Off,
+    /// Yes.
+    On {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+        /// Since when.
+        since: Time,
+    },
+}
+
+/// How long requests take as a rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Typical {
+    /// Too few requests to say.
+    #[default]
+    Unknown,
+    /// Percentiles of the times so far.
+    Known(LatencyThresholds),
 }
 
 /// Whether requests are answered by another version than was decided, or by none.

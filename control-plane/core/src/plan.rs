@@ -1,11 +1,14 @@
 //! What a Rollout will do: its specification with defaults filled in and everything checked.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::matching::Match;
-use shunt_filter_core::policy::{KeySource, Keyless};
+use shunt_filter_core::policy::{FlagValue, Goal, KeySource, Keyless};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::analysis::Metric;
+use crate::call::{Action, CallKind, CallSpec};
 use crate::time::Span;
 
 /// A compiled Rollout: cannot contradict itself, defaults are filled in. Made by [`crate::manifest`].
@@ -31,6 +34,9 @@ pub struct Plan {
     pub keyless: Keyless,
     /// Long-lived rules: the mesh policy's overrides first, then the Rollout's own.
     pub rules: Vec<PlannedRule>,
+    /// Which strategy the steps came from.
+    #[serde(default)]
+    pub strategy: Strategy,
     /// What a release goes through before it is promoted.
     pub steps: Vec<Step>,
     /// What guards a release.
@@ -45,6 +51,21 @@ pub struct Plan {
     pub drain_deadline: Span,
     /// How long the proxies may answer the candidate's requests from stable (no healthy endpoint) before the release aborts.
     pub fallback_deadline: Span,
+    /// How long an abort may keep requests on the candidate that stable cannot carry yet.
+    #[serde(default)]
+    pub abort_over: Span,
+    /// Going back to a version that was stable at most this long ago needs no steps.
+    #[serde(default)]
+    pub rollback_window: Span,
+    /// When a release may go forward; empty: always. Aborts and rollbacks always may.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// Asked all the while a run goes on; its yes ends the run.
+    #[serde(default)]
+    pub rollback_call: Option<CallSpec>,
+    /// What is done after something happened; a release does not wait for it.
+    #[serde(default)]
+    pub hooks: Vec<Hook>,
     /// Active health checks of endpoints, when wanted.
     pub health: Option<HealthCheck>,
     /// Longest time a request may take; none: Envoy's default of 15 s.
@@ -55,7 +76,7 @@ pub struct Plan {
     /// True when the manifest is gone: the Rollout is on its way out. Set by the platform, not by compiling.
     pub gone: bool,
     /// Where values came from that the Rollout does not set itself, for `explain`: field path -> source.
-    pub sources: std::collections::BTreeMap<String, String>,
+    pub sources: BTreeMap<String, String>,
 }
 
 impl Plan {
@@ -63,6 +84,63 @@ impl Plan {
     pub fn version(&self, name: &VersionName) -> Option<&Version> {
         self.versions.iter().find(|v| v.name == *name)
     }
+}
+
+/// A strategy by its name; all of them are lists of steps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Strategy {
+    /// Old down, new up; requests are held meanwhile.
+    Recreate,
+    /// Batches of instances.
+    RollingUpdate,
+    /// All at once, the old one kept warm.
+    BlueGreen,
+    /// Steps as written, or the default ones.
+    #[default]
+    Canary,
+    /// Arms compared by goals.
+    AbTest,
+    /// Copies, whose answers nobody sees.
+    Shadow,
+}
+
+/// A time of the week in which a release may go forward.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Window {
+    /// Days, Monday = 1 to Sunday = 7; never empty.
+    pub days: Vec<u8>,
+    /// First minute of the day, 0 to 1439.
+    pub from_minute: u16,
+    /// One past the last minute, at most 1440; after `from_minute`.
+    pub to_minute: u16,
+    /// IANA time zone, for example `Europe/Vienna`.
+    pub time_zone: String,
+}
+
+/// Something that is done after something happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hook {
+    /// When.
+    pub on: HookPoint,
+    /// What.
+    pub call: CallSpec,
+}
+
+/// After what a hook is called. (`beforeDeploy` and `beforeTraffic` are steps of their own: the release waits for them.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HookPoint {
+    /// The candidate is stable.
+    AfterPromote,
+    /// A run ended without promotion: aborted, failed, or rolled back.
+    OnRollback,
+    /// A release replaced a refused one, or one that could no longer go back.
+    OnRollForward,
+    /// A step was entered: for load tests.
+    OnStep,
 }
 
 /// What upstreams speak. Callers may use HTTP/1.1 or HTTP/2 either way; gRPC needs HTTP/2.
@@ -86,6 +164,11 @@ pub enum Routing {
         /// `service.defaultRoute`.
         default_route: VersionName,
     },
+    /// The versions are values of this feature flag, handed on in a header: there is nothing to route.
+    Flag {
+        /// Its key in `x-shunt-flags`.
+        name: String,
+    },
 }
 
 /// One version and where it runs.
@@ -104,6 +187,66 @@ pub enum Backend {
     Endpoints(Vec<String>),
     /// A cluster of the user's own Envoy (external routing).
     Cluster(String),
+    /// Instances that Shunt starts and stops.
+    Command(Box<CommandBackend>),
+    /// Instances that register themselves.
+    Registered(RegisteredBackend),
+    /// A value of a feature flag.
+    Value(FlagValue),
+}
+
+/// Instances that Shunt starts and stops.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandBackend {
+    /// Program and arguments, no shell; never empty.
+    pub command: Vec<String>,
+    /// How many at full size; at least 1.
+    pub instances: u32,
+    /// Environment variable that carries the port the instance must listen on.
+    pub port_env: String,
+    /// Further environment variables.
+    pub env: BTreeMap<String, String>,
+    /// Working directory; none: the control plane's.
+    pub work_dir: Option<String>,
+    /// How the platform asks an instance whether it is ready; none: it accepts connections.
+    pub probe: Option<Probe>,
+    /// How long an instance must be ready before it counts.
+    pub min_ready: Span,
+    /// Between SIGTERM and SIGKILL.
+    pub termination_grace: Span,
+}
+
+/// Instances that register themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisteredBackend {
+    /// How many there must be before the version counts as ready; at least 1.
+    pub instances: u32,
+    /// A registration that is not renewed for this long ends.
+    pub ttl: Span,
+    /// How the platform asks an instance whether it is ready; none: registering says so.
+    pub probe: Option<Probe>,
+    /// How long an instance must be ready before it counts.
+    pub min_ready: Span,
+}
+
+/// Readiness by HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Probe {
+    /// HTTP path; 200 to 399 is ready.
+    pub path: String,
+    /// Headers to send.
+    pub headers: BTreeMap<String, String>,
+    /// Time between two probes.
+    pub interval: Span,
+    /// Time-out of one.
+    pub timeout: Span,
+    /// Successes in a row until ready.
+    pub healthy_threshold: u32,
+    /// Failures in a row until not ready.
+    pub unhealthy_threshold: u32,
 }
 
 /// A rule with its version resolved.
@@ -133,6 +276,15 @@ pub enum Role {
     Stable,
 }
 
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Role::Candidate => "candidate",
+            Role::Stable => "stable",
+        })
+    }
+}
+
 /// One step of a release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Step {
@@ -146,6 +298,112 @@ pub enum Step {
     Mirror(MirrorStep),
     /// Wait this long and for a pass of the analysis.
     Analysis(Span),
+    /// Another number of instances; done when they are ready, or gone.
+    Scale(Scale),
+    /// Requests are held by a direct response until the promotion; done when nothing is in flight.
+    Hold,
+    /// Several versions compared by goals.
+    AbTest(Box<AbTestStep>),
+    /// A fresh baseline and the candidate, of equal size and weight, compared with each other.
+    Experiment(ExperimentStep),
+    /// Ask or do something outside; done when it says so.
+    Call(Box<CallSpec>),
+    /// From here on there is no way back, only forward.
+    PointOfNoReturn,
+    /// The run ends here, without promotion and without fault.
+    Conclude,
+}
+
+impl Step {
+    /// Whether only a person ends it.
+    pub fn waits_for_somebody(&self) -> bool {
+        match self {
+            Step::Pause(None) => true,
+            Step::Call(call) => call.kind == CallKind::Gate && call.action == Action::Manual,
+            Step::Pause(Some(_))
+            | Step::SetWeight(_)
+            | Step::Rule(_)
+            | Step::Mirror(_)
+            | Step::Analysis(_)
+            | Step::Scale(_)
+            | Step::Hold
+            | Step::AbTest(_)
+            | Step::Experiment(_)
+            | Step::PointOfNoReturn
+            | Step::Conclude => false,
+        }
+    }
+
+    /// Whether it may send somebody to the candidate, or copies.
+    pub fn exposes(&self) -> bool {
+        match self {
+            Step::SetWeight(weight) => *weight > Weight::ZERO,
+            Step::Rule(_) | Step::Mirror(_) | Step::AbTest(_) | Step::Experiment(_) => true,
+            Step::Pause(_) | Step::Analysis(_) | Step::Scale(_) | Step::Hold | Step::Call(_) | Step::PointOfNoReturn | Step::Conclude => false,
+        }
+    }
+}
+
+/// How many instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scale {
+    /// Whose.
+    pub role: Role,
+    /// Share of the version's full size; more than zero means at least one instance.
+    pub share: Weight,
+}
+
+/// Several versions compared by goals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AbTestStep {
+    /// The candidate and any others; what they leave over is stable's, the control.
+    pub arms: Vec<Arm>,
+    /// Who takes part; empty: everybody.
+    pub matches: Vec<Match>,
+    /// What counts as success; the first decides, the others must not get worse. Never empty.
+    pub goals: Vec<Goal>,
+    /// At most this long; none: until there is a winner.
+    pub duration: Option<Span>,
+    /// True: a winner ends it before the duration is over.
+    pub until_significant: bool,
+    /// What happens with a winner.
+    pub on_winner: OnWinner,
+    /// Differences of fewer percentage points than this do not count, in parts per million of users.
+    pub negligible: Weight,
+}
+
+/// One arm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arm {
+    /// Who.
+    pub version: VersionName,
+    /// Share of the keys that take part.
+    pub weight: Weight,
+}
+
+/// What happens with a winner.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnWinner {
+    /// Somebody promotes, or aborts.
+    #[default]
+    Ask,
+    /// It goes on to the next step, when the winner is the release.
+    Promote,
+}
+
+/// A fresh baseline and the candidate beside stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExperimentStep {
+    /// Share of keys of each of the two.
+    pub weight: Weight,
+    /// How long.
+    pub duration: Span,
+    /// Instances of each.
+    pub instances: u32,
 }
 
 /// What a mirror step asks for.
@@ -194,6 +452,13 @@ impl std::fmt::Display for Step {
             Step::Rule(rule) => write!(f, "rule {} {}", rule.name, rule.weight.as_percent()),
             Step::Mirror(mirror) => write!(f, "mirror {}", mirror.weight.as_percent()),
             Step::Analysis(span) => write!(f, "analysis {span}"),
+            Step::Scale(Scale { role, share }) => write!(f, "scale {role} to {}", share.as_percent()),
+            Step::Hold => f.write_str("hold"),
+            Step::AbTest(test) => write!(f, "abTest of {} arms", test.arms.len().saturating_add(1)),
+            Step::Experiment(experiment) => write!(f, "experiment {} each", experiment.weight.as_percent()),
+            Step::Call(call) => write!(f, "{} {}", call.kind, call.name),
+            Step::PointOfNoReturn => f.write_str("pointOfNoReturn"),
+            Step::Conclude => f.write_str("conclude"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use shunt_filter_core::policy::Range;
+use shunt_filter_core::policy::{LatencyThresholds, Range};
 use shunt_filter_core::{VersionName, Weight};
 
 use crate::plan::{Backend, Plan, Routing, Step};
@@ -30,8 +30,41 @@ pub struct State {
     pub previous: Option<Previous>,
     /// The release that was refused last; Degraded while `release:` still names it.
     pub refused: Option<Refused>,
+    /// A release that ended without promotion and without fault (a shadow that only looked, an A/B test without a winner); it is not
+    /// started again while `release:` names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concluded: Option<Concluded>,
+    /// Versions that were stable before, newest last; at most [`FORMER_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<Former>,
+    /// What counts as slow in this epoch; none: latency is not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<LatencyThresholds>,
     /// Set when the manifest is gone: the Rollout is on its way out.
     pub retiring: Option<Retiring>,
+}
+
+/// Most former stables that are remembered.
+pub const FORMER_MAX: usize = 10;
+
+/// A release that ended without promotion and without fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Concluded {
+    /// The version.
+    pub version: VersionName,
+    /// What came of it, with numbers.
+    pub result: String,
+    /// When.
+    pub at: Time,
+}
+
+/// A version that was stable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    /// Its name.
+    pub version: VersionName,
+    /// Until when it was stable.
+    pub until: Time,
 }
 
 impl State {
@@ -39,7 +72,7 @@ impl State {
     pub fn initial(plan: &Plan) -> Self {
         let stage = match plan.routing {
             Routing::Managed => Installation::Installing,
-            Routing::External { .. } => Installation::Serving,
+            Routing::External { .. } | Routing::Flag { .. } => Installation::Serving,
         };
         let installed = plan.versions.iter().map(|v| (v.name.clone(), Installed { backend: v.backend.clone(), stage: stage.clone() }));
         Self {
@@ -52,6 +85,9 @@ impl State {
             run: None,
             previous: None,
             refused: None,
+            concluded: None,
+            former: Vec::new(),
+            thresholds: None,
             retiring: None,
         }
     }
@@ -66,14 +102,14 @@ impl State {
         match &self.run {
             None if self.refused.as_ref().is_some_and(|refused| refused.version == plan.release) => Phase::Degraded,
             None => Phase::Healthy,
-            Some(run) => match &run.stage {
-                Stage::Reverting(Ending::Refused { .. }) | Stage::Draining(Ending::Refused { .. }) => Phase::Degraded,
-                Stage::Reverting(_) | Stage::Draining(_) => Phase::Progressing,
-                _ if run.paused.is_some() => Phase::Paused,
+            Some(run) => match run.stage.ending() {
+                Some(Ending::Refused { .. }) => Phase::Degraded,
+                Some(Ending::RolledBack | Ending::Superseded | Ending::Deleted | Ending::Concluded { .. }) => Phase::Progressing,
+                None if run.paused.is_some() => Phase::Paused,
                 // It runs away from a refused release.
-                _ if self.refused.as_ref().is_some_and(|refused| refused.version == plan.release) => Phase::Degraded,
-                Stage::Holding { step } if plan.steps.get(*step) == Some(&Step::Pause(None)) => Phase::Paused,
-                _ => Phase::Progressing,
+                None if self.refused.as_ref().is_some_and(|refused| refused.version == plan.release) => Phase::Degraded,
+                None if run.stage.step().and_then(|step| plan.steps.get(step)).is_some_and(Step::waits_for_somebody) => Phase::Paused,
+                None => Phase::Progressing,
             },
         }
     }
@@ -146,6 +182,45 @@ pub struct Run {
     /// what it flees from.
     #[serde(default)]
     pub returning: bool,
+    /// Since when requests are held (recreate): nobody answers until the run ends, one way or the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Time>,
+    /// How many instances each side has, as far as they are ours.
+    #[serde(default)]
+    pub sizes: Sizes,
+    /// A fresh copy of stable while an experiment runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+    /// The step that follows the installation; not the first when somebody restarted from a later one.
+    #[serde(default)]
+    pub first_step: usize,
+    /// Set when this run replaces one that could not go back: the keys of that run stay where they are until this candidate takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_from: Option<VersionName>,
+}
+
+/// Shares of full size, as of the last step that scaled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sizes {
+    /// The candidate's.
+    pub candidate: Weight,
+    /// Stable's.
+    pub stable: Weight,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { candidate: Weight::ALL, stable: Weight::ALL }
+    }
+}
+
+/// A fresh copy of stable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// Its name: stable's with `-baseline`.
+    pub version: VersionName,
+    /// How many instances.
+    pub instances: u32,
 }
 
 /// Where a run is.
@@ -153,6 +228,11 @@ pub struct Run {
 pub enum Stage {
     /// The candidate is being installed.
     Preparing,
+    /// A step waits for instances, or for somebody outside, before it changes any traffic.
+    Equipping {
+        /// Index into the plan's steps.
+        step: usize,
+    },
     /// A step is published and not yet proved.
     Applying {
         /// Index into the plan's steps.
@@ -167,10 +247,43 @@ pub enum Stage {
     Shifting,
     /// The default route goes to the candidate; not yet proved.
     Switching,
+    /// Requests are held and the candidate's instances go, before stable's may come back.
+    Clearing(Ending),
+    /// Stable gets the instances back that it gave up; the candidate keeps the keys that stable cannot carry yet.
+    Restoring(Ending),
     /// All keys go back to stable; not yet proved.
     Reverting(Ending),
     /// Nobody is sent to the candidate any more; its requests in flight end.
     Draining(Ending),
+}
+
+impl Stage {
+    /// Why the run ends, when it does.
+    pub fn ending(&self) -> Option<&Ending> {
+        match self {
+            Stage::Clearing(ending) | Stage::Restoring(ending) | Stage::Reverting(ending) | Stage::Draining(ending) => Some(ending),
+            Stage::Preparing
+            | Stage::Equipping { .. }
+            | Stage::Applying { .. }
+            | Stage::Holding { .. }
+            | Stage::Shifting
+            | Stage::Switching => None,
+        }
+    }
+
+    /// The step it is at, counted from 0.
+    pub fn step(&self) -> Option<usize> {
+        match self {
+            Stage::Equipping { step } | Stage::Applying { step } | Stage::Holding { step } => Some(*step),
+            Stage::Preparing
+            | Stage::Shifting
+            | Stage::Switching
+            | Stage::Clearing(_)
+            | Stage::Restoring(_)
+            | Stage::Reverting(_)
+            | Stage::Draining(_) => None,
+        }
+    }
 }
 
 /// Why a run ends without promotion.
@@ -187,6 +300,11 @@ pub enum Ending {
     Superseded,
     /// The manifest is gone.
     Deleted,
+    /// It did what it was for.
+    Concluded {
+        /// With numbers in it.
+        result: String,
+    },
 }
 
 /// A hold.

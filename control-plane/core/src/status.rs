@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
-use crate::advance::{missing_pass, missing_proof};
+use crate::advance::{blocked, missing_equipment, missing_instances, missing_pass, missing_proof};
 use crate::analysis::Verdict;
 use crate::explain::notes;
 use crate::observation::{Delivery, Observation};
@@ -109,9 +109,7 @@ pub fn view(plan: &Plan, state: &State, seen: &Observation) -> RolloutView {
 }
 
 fn step_view(plan: &Plan, run: &Run) -> Option<StepView> {
-    let (Stage::Applying { step } | Stage::Holding { step }) = run.stage else {
-        return None;
-    };
+    let step = run.stage.step()?;
     let text = plan.steps.get(step).map(ToString::to_string).unwrap_or_default();
     Some(StepView { number: step.saturating_add(1), of: plan.steps.len(), text, since: run.since })
 }
@@ -137,6 +135,10 @@ fn at_rest(plan: &Plan, state: &State, seen: &Observation) -> String {
         (Some(refused), _) if refused.version == plan.release => {
             format!("{} was refused: {}; all on {}", refused.version, refused.reason, state.stable)
         }
+        _ if state.concluded.as_ref().is_some_and(|concluded| concluded.version == plan.release) => {
+            let result = state.concluded.as_ref().map(|concluded| concluded.result.as_str()).unwrap_or_default();
+            format!("{result}; all on {}; release another version, or `shunt retry`", state.stable)
+        }
         (_, Some(previous)) => {
             format!("{} is stable; {} stays warm for {} more", state.stable, previous.version, previous.until.since(seen.now).rounded())
         }
@@ -149,19 +151,36 @@ fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Strin
     let left = |span: Span| run.since.after(span).since(seen.now).rounded();
     let failed = state.refused.as_ref().map(|refused| format!("{}; ", refused.reason)).unwrap_or_default();
     match &run.stage {
-        Stage::Preparing => format!("{} is being installed: {}", run.candidate, proof()),
+        Stage::Preparing => match (missing_instances(plan, state, &run.candidate, seen), blocked(plan, Some(run), seen)) {
+            _ if !state.serving(&run.candidate) => format!("{} is being installed: {}", run.candidate, proof()),
+            (Some(missing), _) => missing,
+            (None, Some(why)) => why,
+            (None, None) => "goes on".to_owned(),
+        },
+        Stage::Equipping { step } => match missing_equipment(plan, state, run, *step, seen) {
+            Some(missing) => missing,
+            None => blocked(plan, Some(run), seen).unwrap_or_else(|| "goes on".to_owned()),
+        },
         Stage::Applying { .. } => proof(),
         Stage::Holding { step } => match plan.steps.get(*step) {
             Some(Step::Pause(None)) => "waits for `shunt promote`".to_owned(),
             Some(Step::Pause(Some(span))) if left(*span) > Span::default() => format!("{} left of the pause", left(*span)),
+            Some(Step::AbTest(_)) => seen.contest.message.clone(),
+            Some(Step::Hold) => format!("requests are held; those in flight at {} end", state.stable),
             Some(Step::Analysis(span)) if left(*span) > Span::default() => format!("{} left of the analysis", left(*span)),
             _ => match missing_pass(plan, state, run, *step, seen) {
                 Some(missing) => format!("waits for a pass: {missing}"),
-                None => "goes on".to_owned(),
+                None => blocked(plan, Some(run), seen).unwrap_or_else(|| "goes on".to_owned()),
             },
         },
         Stage::Shifting => format!("{failed}all keys to {}: {}", run.candidate, proof()),
         Stage::Switching => format!("{failed}the default route goes to {}: {}", run.candidate, proof()),
+        Stage::Clearing(_) => {
+            missing_instances(plan, state, &run.candidate, seen).unwrap_or_else(|| format!("{} is gone", run.candidate))
+        }
+        Stage::Restoring(_) => {
+            missing_instances(plan, state, &state.stable, seen).unwrap_or_else(|| format!("{} is whole again", state.stable))
+        }
         Stage::Reverting(_) => format!("all keys back to {}: {}", state.stable, proof()),
         Stage::Draining(_) => {
             let open = seen.versions.get(&run.candidate).map_or(0, |version| version.open);

@@ -149,6 +149,11 @@ fn overrides_come_first_and_follow_the_roles_of_the_moment() {
         paused: None,
         passed: None,
         returning: false,
+        held: None,
+        sizes: shunt_core::state::Sizes::default(),
+        baseline: None,
+        first_step: 0,
+        forward_from: None,
     });
     assert_eq!(rules(&plan, &state), [pair("try-candidate", "v2"), pair("stay-stable", "v1"), pair("old", "v1")]);
 }

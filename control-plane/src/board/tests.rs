@@ -33,6 +33,9 @@ fn desired(number: u8, epoch: Option<u8>, endpoint: Option<u8>) -> Desired {
         mirror: None,
         flags: Vec::new(),
         analysis: false,
+        counted_rule: None,
+        latency: None,
+        goals: Vec::new(),
     });
     let routes = endpoint.map(|endpoint| Routes {
         id: id.clone(),
@@ -44,8 +47,9 @@ fn desired(number: u8, epoch: Option<u8>, endpoint: Option<u8>) -> Desired {
         mirrors: Vec::new(),
         health: None,
         timeout: None,
+        held: false,
     });
-    Desired { service, routes }
+    Desired { service, routes, scale: BTreeMap::new(), calls: Vec::new() }
 }
 
 fn report(interval_ms: u32) -> ReportPolicy {

@@ -196,6 +196,7 @@ async fn a_world_that_would_break_requests_is_withheld_and_shown() {
         port: None,
         default: "v1".parse().unwrap(),
         versions,
+        held: false,
         mirrors: Vec::new(),
         protocol: Protocol::Http1,
         health: None,

@@ -7,6 +7,7 @@
 //! request and [`Service::decide`] makes the [`Decision`].
 
 mod at;
+mod cells;
 pub mod compile;
 pub mod cookie;
 pub mod decide;

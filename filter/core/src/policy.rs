@@ -93,6 +93,48 @@ pub struct ServicePolicy {
     /// True while an analysis runs: the report carries the epoch's bitmaps and counters.
     #[serde(default)]
     pub analysis: bool,
+    /// Set while requests that this rule assigned count in the epoch, instead of the split's (an A/B test within a cohort).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_rule: Option<String>,
+    /// What counts as slow in this epoch; none: the report has no slots by latency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<LatencyThresholds>,
+    /// What users may reach, counted per key while an A/B test runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub goals: Vec<Goal>,
+}
+
+/// What counts as slow: percentiles of the times to response headers before the epoch, in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LatencyThresholds {
+    /// Half of the requests took longer.
+    pub p50_us: u32,
+    /// One in ten took longer.
+    pub p90_us: u32,
+    /// One in a hundred took longer.
+    pub p99_us: u32,
+}
+
+/// Something users may reach: a request that matches and is answered well enough.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Goal {
+    /// Its name in reports.
+    pub name: String,
+    /// Any of these (OR); empty: every request.
+    #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
+    pub matches: Vec<Match>,
+    /// Statuses of the response that count, inclusive. Default: 200 to 299.
+    #[serde(default = "success")]
+    pub status: (u16, u16),
+    /// A response header that must be there with this value; the value `*` means any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_header: Option<(String, String)>,
+}
+
+fn success() -> (u16, u16) {
+    (200, 299)
 }
 
 /// A host name valid only for callers in one namespace.
@@ -232,6 +274,20 @@ fn mirror_body_max() -> u64 {
 pub struct Flag {
     /// Its key in the dictionary (RFC 9651 `key`).
     pub name: String,
+    /// The Rollout it belongs to, under which its values are counted as versions.
+    pub rollout: RolloutId,
+    /// Raised when its step changes; slot bitmaps belong to it.
+    #[serde(default)]
+    pub epoch: u64,
+    /// True while an analysis runs: its Rollout's report carries the epoch's bitmaps and counters, by value.
+    #[serde(default)]
+    pub analysis: bool,
+    /// Its key chain. Empty: the request id, not sticky.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<KeySource>,
+    /// What happens when a chain is configured and nothing of it is present.
+    #[serde(default)]
+    pub keyless: Keyless,
     /// The value of each version; a flag whose value is `default` is left out of the header.
     pub values: BTreeMap<VersionName, FlagValue>,
     /// The version whose value an absent flag means.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::names::{RolloutId, VersionName};
+pub use crate::cells::Cells;
 pub use crate::slots::{Slots, SlotsError};
 
 /// Upper bounds of the latency buckets, milliseconds; one more bucket counts what is slower.
@@ -18,6 +19,9 @@ pub const LATENCY_BUCKETS: usize = LATENCY_BOUNDS_MS.len() + 1;
 
 /// Number of slots of the hash space that bitmaps cover; slot = point / [`POINTS_PER_SLOT`].
 pub const SLOTS: u16 = 10_000;
+
+/// Number of cells of the hash space that goals are counted by, finer than slots, because goals are about users; cell = point / 10.
+pub const CELLS: u32 = 100_000;
 
 /// Points in one slot.
 pub const POINTS_PER_SLOT: u32 = 100;
@@ -144,6 +148,29 @@ pub struct EpochReport {
     pub seen: Slots,
     /// Slots with at least one failed request.
     pub failed: Slots,
+    /// Slots by latency; none without thresholds in the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<LatencySlots>,
+    /// Cells of the hash space by goal, while goals are counted: those whose key reached it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub goals: BTreeMap<String, Cells>,
+    /// Cells with at least one request, while goals are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<Cells>,
+}
+
+/// Slots of an epoch by time to response headers; only requests that have one count.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LatencySlots {
+    /// Slots with at least one timed request.
+    pub seen: Slots,
+    /// Slots whose first timed request took longer than p50.
+    pub first_slow: Slots,
+    /// Slots with a request longer than p90.
+    pub above_p90: Slots,
+    /// Slots with a request longer than p99.
+    pub above_p99: Slots,
 }
 
 /// The bucket of a latency: the first whose bound it does not exceed.

@@ -24,6 +24,13 @@ pub struct Slots {
 #[error("{0:?} is not a set of slots: use 'b' and a bitmap, or 'l' and numbers of four digits below 2710, in lower-case hex")]
 pub struct SlotsError(String);
 
+impl SlotsError {
+    /// About this text, shortened.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.chars().take(40).collect())
+    }
+}
+
 impl Slots {
     /// No slot.
     pub fn new() -> Self {
@@ -139,7 +146,7 @@ impl FromStr for Slots {
             (Some(b'l'), Some(digits)) => list(digits),
             _ => None,
         };
-        parsed.ok_or_else(|| SlotsError(text.chars().take(40).collect()))
+        parsed.ok_or_else(|| SlotsError::of(text))
     }
 }
 

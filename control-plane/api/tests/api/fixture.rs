@@ -120,6 +120,7 @@ pub(crate) fn observation(plan: &Plan) -> Observation {
         misrouted: 3,
         versions: plan.versions.iter().map(|version| version.name.clone()).zip(counts).collect::<BTreeMap<_, _>>(),
         verdicts: vec![verdict()],
+        ..Observation::unknown(NOW)
     }
 }
 
@@ -158,6 +159,11 @@ pub(crate) fn checkout(revision: u64) -> RolloutNow {
         paused: None,
         passed: None,
         returning: false,
+        held: None,
+        sizes: shunt_core::state::Sizes::default(),
+        baseline: None,
+        first_step: 0,
+        forward_from: None,
     };
     let state = State { revision, attempt: 1, run: Some(run), ..served(&before) };
     let plan = Plan { release: candidate, ..before };

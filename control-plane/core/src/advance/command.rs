@@ -1,12 +1,16 @@
 //! What somebody asked: obeyed, or refused with the reason and what to do instead.
 
+use super::blocked::frozen;
 use super::ending::{self, aborted};
-use super::step::{go_on, needs_pass, wait_ends, waive};
+use super::forward::no_return;
+use super::step::{enter, go_on, needs_pass, wait_ends, waive};
+use crate::call::CallKind;
 use super::{Transition, idle, with_run};
 use crate::command::{Command, Verb};
 use crate::observation::Observation;
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Role, Scale, Step};
 use crate::state::{Paused, Run, Stage, State};
+use shunt_filter_core::Weight;
 
 const NO_RUN: &str = "nothing is being released; set release: to another version first";
 
@@ -22,41 +26,128 @@ pub(super) fn obey(plan: &Plan, state: &State, seen: &Observation, command: &Com
         return Err(format!("the run of {} is about to end: {}", run.candidate, ending::sentence(state, run, &ending)));
     }
     match (command.verb, &state.run) {
-        (Verb::Retry, None) => retry(plan, state, seen, command),
+        (Verb::Retry, None) => retry(plan, state, seen, command, 0),
+        (Verb::RestartFrom { step }, None) => retry(plan, state, seen, command, index(plan, step)?),
         (Verb::Retry, Some(_)) => Err("a release is running; abort it before you retry".to_owned()),
         (_, None) => Err(NO_RUN.to_owned()),
-        (_, Some(run)) if matches!(run.stage, Stage::Reverting(_) | Stage::Draining(_)) => {
+        (_, Some(run)) if run.stage.ending().is_some() => {
             Err(format!("the run of {} is already ending; wait for it, then retry or release another version", run.candidate))
         }
         (Verb::Promote, Some(run)) => promote(plan, state, run, seen, command),
+        (Verb::PromoteFull, Some(run)) => skip(plan, state, run, plan.steps.len(), seen, command),
+        (Verb::PromoteTo { step }, Some(run)) => skip(plan, state, run, index(plan, step)?, seen, command),
+        (Verb::RestartFrom { step }, Some(run)) => restart(plan, state, run, index(plan, step)?, seen, command),
         (Verb::Pause, Some(run)) => pause(state, run, seen, command),
         (Verb::Resume, Some(run)) => resume(plan, state, run, seen, command),
-        (Verb::Abort, Some(run)) => Ok(aborted(&command.by, &command.reason, seen.now, state, run)),
+        (Verb::Abort, Some(run)) if no_return(plan, run) => Err(format!(
+            "the point of no return is passed, {} cannot carry the traffic any more: release a version that is right instead",
+            state.stable
+        )),
+        (Verb::Abort, Some(run)) => Ok(aborted(plan, &command.by, &command.reason, seen, state, run)),
     }
 }
 
-fn retry(plan: &Plan, state: &State, seen: &Observation, command: &Command) -> Result<Transition, String> {
-    match &state.refused {
-        Some(refused) if refused.version == plan.release => {
-            let mut made = idle::start(state, &plan.release, seen.now);
-            made.reason = format!("retried by {}: {}", command.by, made.reason);
-            Ok(made)
-        }
-        _ => Err("no release was refused; there is nothing to retry".to_owned()),
+/// A step as people count.
+fn index(plan: &Plan, step: usize) -> Result<usize, String> {
+    let last = plan.steps.len();
+    step.checked_sub(1).filter(|_| step <= last).ok_or_else(|| format!("there is no step {step}: steps are 1 to {last}"))
+}
+
+fn retry(plan: &Plan, state: &State, seen: &Observation, command: &Command, first_step: usize) -> Result<Transition, String> {
+    let refused = state.refused.as_ref().is_some_and(|refused| refused.version == plan.release);
+    let concluded = state.concluded.as_ref().is_some_and(|concluded| concluded.version == plan.release);
+    if !refused && !concluded {
+        return Err("no release was refused; there is nothing to retry".to_owned());
     }
+    if let Some(hook) = (0..first_step).find(|step| is_hook(plan, *step)) {
+        return Err(skipped(plan, hook));
+    }
+    if let Some(why) = frozen(seen) {
+        return Err(why);
+    }
+    let mut made = idle::start(plan, state, &plan.release, first_step, seen);
+    let from = if first_step == 0 { String::new() } else { format!(" from step {}", first_step.saturating_add(1)) };
+    made.reason = format!("retried{from} by {}: {}", command.by, made.reason);
+    Ok(made)
+}
+
+fn is_hook(plan: &Plan, step: usize) -> bool {
+    matches!(plan.steps.get(step), Some(Step::Call(call)) if call.kind == CallKind::Hook)
+}
+
+fn skipped(plan: &Plan, step: usize) -> String {
+    let what = plan.steps.get(step).map(Step::to_string).unwrap_or_default();
+    format!("step {} is {what}, which must not be left out: go to step {} first", step.saturating_add(1), step.saturating_add(1))
+}
+
+/// Into a later step, or, past the last one, the promotion. Cohorts, copies and sizes of the steps in between count.
+fn skip(plan: &Plan, state: &State, run: &Run, target: usize, seen: &Observation, command: &Command) -> Result<Transition, String> {
+    if let Some(why) = frozen(seen) {
+        return Err(why);
+    }
+    let here = match run.stage {
+        Stage::Equipping { step } | Stage::Applying { step } | Stage::Holding { step } => step,
+        Stage::Preparing => return Err(format!("{} is not installed yet: wait for it", run.candidate)),
+        _ => return Err("it is being promoted already".to_owned()),
+    };
+    if target <= here {
+        return Err(format!("step {} is past: `shunt retry --from` goes back", target.saturating_add(1)));
+    }
+    let between = here.saturating_add(1)..target;
+    if let Some(hook) = between.clone().find(|step| is_hook(plan, *step)) {
+        return Err(skipped(plan, hook));
+    }
+    if between.clone().any(|step| plan.steps.get(step) == Some(&Step::Hold)) {
+        return Err("requests are held in a step between: it cannot be left out".to_owned());
+    }
+    // Never promoted with less than all its instances.
+    let whole = between.rev().find(|step| matches!(plan.steps.get(*step), Some(Step::Scale(Scale { role: Role::Candidate, .. }))));
+    let to = whole.filter(|_| run.sizes.candidate < Weight::ALL).unwrap_or(target);
+    let waived = waive(state, run);
+    let made = enter(plan, &waived, waived.run.as_ref().unwrap_or(run), to, seen);
+    Ok(Transition::new(made.state, format!("promoted by {}; {}", command.by, made.reason)))
+}
+
+/// Back into an earlier step of a running release. Keys stay where they are.
+fn restart(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation, command: &Command) -> Result<Transition, String> {
+    if let Some(why) = frozen(seen) {
+        return Err(why);
+    }
+    let here = run.stage.step().ok_or("it is not in a step now")?;
+    if step > here {
+        return Err(format!("step {} is ahead: `shunt promote --to` goes there", step.saturating_add(1)));
+    }
+    if run.held.is_some() || run.sizes.stable < Weight::ALL {
+        return Err(format!("{} has given up instances: abort instead, and retry", state.stable));
+    }
+    let made = enter(plan, state, run, step, seen);
+    Ok(Transition::new(made.state, format!("started again by {}; {}", command.by, made.reason)))
 }
 
 /// Ends a wait. A proof cannot be skipped: only its deadline starts again.
 fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &Command) -> Result<Transition, String> {
+    if let Some(why) = frozen(seen) {
+        return Err(why);
+    }
     match (&run.stage, &run.paused) {
+        (Stage::Equipping { step }, None) if plan.steps.get(*step).is_some_and(Step::waits_for_somebody) => {
+            let what = plan.steps.get(*step).map(Step::to_string).unwrap_or_default();
+            let why = if command.reason.is_empty() { String::new() } else { format!(": {}", command.reason) };
+            let made = go_on(plan, state, *step, seen);
+            Ok(Transition::new(made.state, format!("{what}: yes, by {}{why}; {}", command.by, made.reason)))
+        }
         (Stage::Holding { step }, _) => {
             let what = plan.steps.get(*step).map(Step::to_string).unwrap_or_default();
             // Only who ends the wait for a pass goes on without one.
             let waived = if needs_pass(plan, run, *step) { waive(state, run) } else { state.clone() };
-            let made = go_on(plan, &waived, *step, seen.now);
+            let made = go_on(plan, &waived, *step, seen);
             Ok(Transition::new(made.state, format!("promoted past {what:?} by {}; {}", command.by, made.reason)))
         }
         (_, Some(_)) => Ok(resumed(plan, state, run, seen, command)),
+        (Stage::Equipping { step }, None) => Err(match super::missing_equipment(plan, state, run, *step, seen) {
+            Some(missing) => format!("this step cannot be skipped: {missing}"),
+            None => "nothing waits for a promotion here".to_owned(),
+        }),
         (_, None) => Err(match super::missing_proof(seen) {
             Some(missing) => format!("this step is not proved yet and a proof cannot be skipped: {missing}"),
             None => "nothing waits for a promotion here".to_owned(),

@@ -1,26 +1,26 @@
 //! Ways out of a run without promotion, and the way out of a Rollout whose manifest is gone.
 
-use super::{Transition, at, live, with_run};
+use super::{Transition, at, live, restore, with_run};
 use crate::analysis::Outcome;
-use crate::desired::withheld;
+use crate::call::CallSeen;
+use crate::desired::{rollback_id, withheld};
 use crate::observation::{Delivery, Misrouting, Observation};
-use crate::plan::{Plan, Routing, Step};
-use crate::state::{DefaultRoute, Ending, Installation, Refused, Retiring, Run, Stage, State};
+use crate::plan::{Backend, Plan, Routing, Step};
+use crate::state::{Concluded, DefaultRoute, Ending, Installation, Refused, Retiring, Run, Stage, State};
 use crate::time::Time;
 use shunt_filter_core::{VersionName, Weight};
 
 /// What ends a run before its time.
 pub(super) fn early(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Ending> {
-    match &run.stage {
-        Stage::Reverting(_) | Stage::Draining(_) => return None,
-        Stage::Preparing | Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => {}
+    if run.stage.ending().is_some() {
+        return None;
     }
     // On the way back from a release that failed while the old version was warm, `release:` still names the failed one.
     let flees = state.refused.as_ref().is_some_and(|refused| refused.version == state.stable);
     if plan.gone {
         Some(Ending::Deleted)
     } else if plan.release == run.candidate || (flees && plan.release == state.stable) {
-        failure(plan, run, seen).map(|reason| Ending::Refused { reason })
+        failure(plan, state, run, seen).map(|reason| Ending::Refused { reason })
     } else if plan.release == state.stable {
         Some(Ending::RolledBack)
     } else if passes_by(plan, state, run) {
@@ -37,13 +37,15 @@ pub(super) fn passes_by(plan: &Plan, state: &State, run: &Run) -> bool {
 }
 
 /// A failed analysis, or a candidate that the proxies cannot reach. A return is not judged; its deadline holds it.
-fn failure(plan: &Plan, run: &Run, seen: &Observation) -> Option<String> {
+fn failure(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<String> {
     if run.returning || !reached(plan, run) {
         return None;
     }
     let failed = seen.verdicts.iter().find(|verdict| verdict.outcome == Outcome::Fail);
-    failed.map(|verdict| verdict.message.clone()).or_else(|| match seen.misrouting {
-        Misrouting::Growing { since } if seen.now.since(since.max(run.since)) >= plan.fallback_deadline => Some(format!(
+    let asked = || outside(plan, state, seen);
+    failed.map(|verdict| verdict.message.clone()).or_else(asked).or_else(|| match seen.misrouting {
+        // A held request is answered by nobody on purpose.
+        Misrouting::Growing { since } if run.held.is_none() && seen.now.since(since.max(run.since)) >= plan.fallback_deadline => Some(format!(
             "{} did not answer for {}: {} requests were answered by another version or none; are its endpoints up?",
             run.candidate, plan.fallback_deadline, seen.misrouted
         )),
@@ -51,13 +53,29 @@ fn failure(plan: &Plan, run: &Run, seen: &Observation) -> Option<String> {
     })
 }
 
+/// Somebody outside asks for the way back.
+fn outside(plan: &Plan, state: &State, seen: &Observation) -> Option<String> {
+    let call = plan.rollback_call.as_ref()?;
+    match seen.calls.get(&rollback_id(state, call))? {
+        CallSeen::Yes { by, note } if note.is_empty() => Some(format!("{by} asks for a rollback")),
+        CallSeen::Yes { by, note } => Some(format!("{by} asks for a rollback: {note}")),
+        CallSeen::Waiting { .. } | CallSeen::No { .. } | CallSeen::Failed { .. } => None,
+    }
+}
+
 /// Whether the run sends anybody to its candidate yet, so that it can be blamed for what is misrouted.
 fn reached(plan: &Plan, run: &Run) -> bool {
-    let cohort = |step: usize| plan.steps.iter().take(step.saturating_add(1)).any(|step| matches!(step, Step::Rule(_)));
+    let seen_by_some = |step: &Step| matches!(step, Step::Rule(_) | Step::Mirror(_));
+    let cohort = |step: usize| plan.steps.iter().take(step.saturating_add(1)).any(seen_by_some);
     match run.stage {
-        Stage::Preparing => false,
-        Stage::Applying { step } | Stage::Holding { step } => run.weight > Weight::ZERO || cohort(step),
-        Stage::Shifting | Stage::Switching | Stage::Reverting(_) | Stage::Draining(_) => true,
+        Stage::Preparing => run.forward_from.is_some(),
+        Stage::Equipping { step } | Stage::Applying { step } | Stage::Holding { step } => run.weight > Weight::ZERO || cohort(step),
+        Stage::Shifting
+        | Stage::Switching
+        | Stage::Clearing(_)
+        | Stage::Restoring(_)
+        | Stage::Reverting(_)
+        | Stage::Draining(_) => true,
     }
 }
 
@@ -68,6 +86,7 @@ pub(super) fn sentence(state: &State, run: &Run, ending: &Ending) -> String {
         Ending::RolledBack => format!("release names {} again; all keys back to it", state.stable),
         Ending::Superseded => format!("another release replaces {}; its keys go back to {} first", run.candidate, state.stable),
         Ending::Deleted => format!("the manifest is gone; all keys back to {}", state.stable),
+        Ending::Concluded { result } => format!("{result}; all keys back to {}", state.stable),
     }
 }
 
@@ -78,9 +97,15 @@ pub(super) fn revert(state: &State, run: &Run, ending: Ending, now: Time) -> Tra
         DefaultRoute::Changing { .. } => DefaultRoute::Changing { to: state.stable.clone() },
         settled @ DefaultRoute::Settled(_) => settled.clone(),
     };
-    let reverting = Run { ranges: Vec::new(), weight: Weight::ZERO, ..at(run, Stage::Reverting(ending), now) };
+    let mut installed = state.installed.clone();
+    for (name, known) in &mut installed {
+        if run.baseline.as_ref().is_some_and(|baseline| baseline.version == *name) {
+            known.stage = Installation::Leaving { since: now };
+        }
+    }
+    let reverting = Run { ranges: Vec::new(), weight: Weight::ZERO, baseline: None, ..at(run, Stage::Reverting(ending), now) };
     let epoch = state.epoch.saturating_add(1);
-    Transition::new(State { default_route, epoch, ..with_run(state, reverting) }, reason)
+    Transition::new(State { default_route, epoch, installed, ..with_run(state, reverting) }, reason)
 }
 
 /// Every proxy sends nobody there any more. No deadline: until then some proxy may still use the candidate, and it is named.
@@ -90,11 +115,14 @@ pub(super) fn reverted(plan: &Plan, state: &State, run: &Run, ending: &Ending, s
     let default_route = match &state.default_route {
         DefaultRoute::Changing { .. } if !nobody_there && live(&seen.routes, "").is_err() => return None,
         DefaultRoute::Changing { to } => DefaultRoute::Settled(to.clone()),
+        // The held route is lifted with this.
+        DefaultRoute::Settled(_) if run.held.is_some() && !nobody_there && live(&seen.routes, "").is_err() => return None,
         settled @ DefaultRoute::Settled(_) => settled.clone(),
     };
     let others = if ruled(plan, state, &run.candidate) { " but by long-lived rules" } else { "" };
     let proxies = super::install::proxies_text(proxies);
-    let reason = format!("nobody is sent to {} any more{others}, proved by {proxies}", run.candidate);
+    let down = run.held.map(|since| format!("; requests were held for {}", seen.now.since(since))).unwrap_or_default();
+    let reason = format!("nobody is sent to {} any more{others}, proved by {proxies}{down}", run.candidate);
     let draining = at(run, Stage::Draining(ending.clone()), seen.now);
     Some(Transition::new(State { default_route, ..with_run(state, draining) }, reason))
 }
@@ -107,18 +135,33 @@ pub(super) fn drained(plan: &Plan, state: &State, run: &Run, ending: &Ending, se
     if open > 0 && seen.now.since(run.since) < plan.drain_deadline {
         return None;
     }
+    // Its instances go with this.
+    if needs_everybody(state, &run.candidate) {
+        super::install::nobody_uses_it(seen)?;
+    }
     let refused = match ending {
         Ending::Refused { reason } => Some(Refused { version: run.candidate.clone(), reason: reason.clone(), at: seen.now }),
-        Ending::RolledBack | Ending::Superseded | Ending::Deleted => state.refused.clone(),
+        Ending::RolledBack | Ending::Superseded | Ending::Deleted | Ending::Concluded { .. } => state.refused.clone(),
+    };
+    let concluded = match ending {
+        Ending::Concluded { result } => Some(Concluded { version: run.candidate.clone(), result: result.clone(), at: seen.now }),
+        Ending::Refused { .. } | Ending::RolledBack | Ending::Superseded | Ending::Deleted => None,
     };
     let reason = match (ending, open) {
+        (Ending::Concluded { result }, 0) => format!("{result}; {} is left until release changes or somebody retries", run.candidate),
         (Ending::Refused { .. }, 0) => format!("{} is refused until release changes or somebody retries", run.candidate),
         (_, _) if ruled => format!("{} is left to long-lived rules; its run is over", run.candidate),
         (_, 0) => format!("{} has nothing in flight; its run is over", run.candidate),
         (_, open) => format!("{} still has {open} requests in flight at the drain deadline; its run is over", run.candidate),
     };
     let epoch = state.epoch.saturating_add(1);
-    Some(Transition::new(State { run: None, refused, epoch, ..state.clone() }, reason))
+    Some(Transition::new(State { run: None, refused, concluded, epoch, ..state.clone() }, reason))
+}
+
+/// Whether instances of ours go when this version is no longer wanted, so that every proxy that may still use it must have said no.
+pub(super) fn needs_everybody(state: &State, version: &VersionName) -> bool {
+    let backend = state.installed.get(version).map(|installed| &installed.backend);
+    matches!(backend, Some(Backend::Command(_) | Backend::Registered(_)))
 }
 
 /// Whether long-lived rules send requests to this version whatever the run does.
@@ -158,7 +201,7 @@ pub(super) fn retire(plan: &Plan, state: &State, seen: &Observation) -> Option<T
 }
 
 /// How an operator's abort reads.
-pub(super) fn aborted(by: &str, reason: &str, now: Time, state: &State, run: &Run) -> Transition {
+pub(super) fn aborted(plan: &Plan, by: &str, reason: &str, seen: &Observation, state: &State, run: &Run) -> Transition {
     let why = if reason.is_empty() { format!("aborted by {by}") } else { format!("aborted by {by}: {reason}") };
-    revert(state, run, Ending::Refused { reason: why }, now)
+    restore::leave(plan, state, run, Ending::Refused { reason: why }, seen)
 }

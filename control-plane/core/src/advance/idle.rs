@@ -1,11 +1,11 @@
 //! No run: a changed release starts one, a kept old version is let go or returned to.
 
-use super::{Transition, live};
+use super::{Transition, ending, live};
 use crate::analysis::Outcome;
 use crate::observation::Observation;
-use crate::plan::{Plan, Routing};
+use crate::plan::{Plan, Role, Routing, Scale, Step, Strategy};
 use crate::ranges::reshape;
-use crate::state::{DefaultRoute, Previous, Refused, Run, Stage, State};
+use crate::state::{DefaultRoute, Previous, Refused, Run, Sizes, Stage, State};
 use crate::time::Time;
 use shunt_filter_core::{VersionName, Weight};
 
@@ -22,7 +22,7 @@ fn steer(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
     let to = |default_route, reason: String| Some(Transition::new(State { default_route, ..state.clone() }, reason));
     let stable = &state.stable;
     match (&plan.routing, &state.default_route) {
-        (Routing::External { .. }, _) => None,
+        (Routing::External { .. } | Routing::Flag { .. }, _) => None,
         (Routing::Managed, DefaultRoute::Settled(version)) if version == stable => None,
         (Routing::Managed, DefaultRoute::Changing { to: version }) if version == stable => {
             live(&seen.policy, "").and_then(|_| live(&seen.routes, "")).ok()?;
@@ -37,6 +37,10 @@ fn steer(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
 
 /// The manifest names another version than the refused one: the refusal is past.
 fn forgive(plan: &Plan, state: &State) -> Option<Transition> {
+    if let Some(concluded) = state.concluded.as_ref().filter(|concluded| concluded.version != plan.release) {
+        let reason = format!("release is {} now; what came of {} is past", plan.release, concluded.version);
+        return Some(Transition::new(State { concluded: None, ..state.clone() }, reason));
+    }
     let refused = state.refused.as_ref().filter(|refused| refused.version != plan.release)?;
     let reason = format!("release is {} now; the refusal of {} is past", plan.release, refused.version);
     Some(Transition::new(State { refused: None, ..state.clone() }, reason))
@@ -44,19 +48,24 @@ fn forgive(plan: &Plan, state: &State) -> Option<Transition> {
 
 fn release(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
     let refused = state.refused.as_ref().is_some_and(|refused| refused.version == plan.release);
-    if plan.release == state.stable || refused {
+    let concluded = state.concluded.as_ref().is_some_and(|concluded| concluded.version == plan.release);
+    if plan.release == state.stable || refused || concluded {
         return None;
     }
-    Some(start(state, &plan.release, seen.now))
+    Some(start(plan, state, &plan.release, 0, seen))
 }
 
-/// Starts a run: through the steps, or at once when the version is the old one and still warm.
-pub(super) fn start(state: &State, candidate: &VersionName, now: Time) -> Transition {
+/// Starts a run: through the steps from `first_step` on, or at once when the version was stable a while ago.
+pub(super) fn start(plan: &Plan, state: &State, candidate: &VersionName, first_step: usize, seen: &Observation) -> Transition {
+    let now = seen.now;
     let attempt = state.attempt.saturating_add(1);
     let kept = state.previous.as_ref().is_some_and(|previous| previous.version == *candidate && now < previous.until);
-    let warm = kept && state.serving(candidate);
+    let warm = kept && state.serving(candidate) && super::missing_instances(plan, state, candidate, seen).is_none();
+    let returning = warm || (first_step == 0 && lately_stable(plan, state, candidate, now));
     let (stage, weight, reason) = if warm {
         (Stage::Shifting, Weight::ALL, format!("back to {candidate}, which is still warm: all keys at once (attempt {attempt})"))
+    } else if returning {
+        (Stage::Preparing, Weight::ZERO, format!("back to {candidate}, which was stable a while ago: without steps (attempt {attempt})"))
     } else {
         (Stage::Preparing, Weight::ZERO, format!("release of {candidate} begins, {} is stable (attempt {attempt})", state.stable))
     };
@@ -69,10 +78,30 @@ pub(super) fn start(state: &State, candidate: &VersionName, now: Time) -> Transi
         since: now,
         paused: None,
         passed: None,
-        returning: warm,
+        returning,
+        held: None,
+        sizes: if returning { Sizes::default() } else { first_sizes(plan) },
+        baseline: None,
+        first_step,
+        forward_from: None,
     };
     let epoch = state.epoch.saturating_add(1);
-    Transition::new(State { attempt, epoch, run: Some(run), previous: None, refused: None, ..state.clone() }, reason)
+    let fresh = State { attempt, epoch, run: Some(run), previous: None, refused: None, concluded: None, ..state.clone() };
+    Transition::new(fresh, reason)
+}
+
+fn lately_stable(plan: &Plan, state: &State, candidate: &VersionName, now: Time) -> bool {
+    let flag = matches!(plan.routing, Routing::Flag { .. });
+    let lately = |until: Time| flag || now.since(until) < plan.rollback_window;
+    // Recreate is about the two never running at once, also on the way back.
+    plan.strategy != Strategy::Recreate && state.former.iter().any(|former| former.version == *candidate && lately(former.until))
+}
+
+/// The candidate starts whole, unless a step before anybody sees it says how many instances there should be.
+fn first_sizes(plan: &Plan) -> Sizes {
+    let before = plan.steps.iter().take_while(|step| !step.exposes());
+    let scaled = before.into_iter().any(|step| matches!(step, Step::Scale(Scale { role: Role::Candidate, .. })));
+    Sizes { candidate: if scaled { Weight::ZERO } else { Weight::ALL }, stable: Weight::ALL }
 }
 
 /// The analysis goes on while the old version is kept: a failure returns to it.
@@ -80,14 +109,22 @@ fn guard_old(plan: &Plan, state: &State, seen: &Observation) -> Option<Transitio
     let kept = |previous: &&Previous| seen.now < previous.until && state.serving(&previous.version) && plan.release == state.stable;
     let Previous { version, .. } = state.previous.as_ref().filter(kept)?;
     let failed = seen.verdicts.iter().find(|verdict| verdict.outcome == Outcome::Fail)?;
-    let mut made = start(state, version, seen.now);
+    let mut made = start(plan, state, version, 0, seen);
     made.state.refused = Some(Refused { version: state.stable.clone(), reason: failed.message.clone(), at: seen.now });
     made.reason = format!("{}; {}", failed.message, made.reason);
     Some(made)
 }
 
-fn let_go(_plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
+fn let_go(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
     let previous = state.previous.as_ref().filter(|previous| seen.now >= previous.until)?;
+    // Its instances go with this: no proxy may still use it, and what is in flight ends or has had its time.
+    if ending::needs_everybody(state, &previous.version) {
+        let proved = super::install::nobody_uses_it(seen)?;
+        let open = seen.versions.get(&previous.version).map_or(0, |version| version.open);
+        if open > 0 && seen.now.since(proved.max(previous.until)) < plan.drain_deadline {
+            return None;
+        }
+    }
     let reason = format!("{} is no longer kept warm", previous.version);
     Some(Transition::new(State { previous: None, ..state.clone() }, reason))
 }

@@ -5,7 +5,7 @@ use shunt_filter_core::{VersionName, limits};
 use super::{Transition, live};
 use crate::observation::{Delivery, Observation};
 use crate::plan::{Backend, Plan, Routing};
-use crate::state::{Installation, Installed, State};
+use crate::state::{Installation, Installed, Run, State};
 use crate::time::Time;
 
 /// Keeps the installed versions in step with the manifest and with what the proxies have.
@@ -19,7 +19,7 @@ fn declare(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition>
     let mut said = Vec::new();
     let arrival = match plan.routing {
         Routing::Managed => Installation::Installing,
-        Routing::External { .. } => Installation::Serving,
+        Routing::External { .. } | Routing::Flag { .. } => Installation::Serving,
     };
     let (released, others): (Vec<_>, Vec<_>) = plan.versions.iter().partition(|version| version.name == plan.release);
     for version in released.into_iter().chain(others) {
@@ -59,8 +59,15 @@ fn declare(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition>
 fn needed(state: &State, name: &VersionName) -> bool {
     *name == state.stable
         || name == state.default_route.target()
-        || state.run.as_ref().is_some_and(|run| run.candidate == *name)
+        || state.run.as_ref().is_some_and(|run| run_needs(run, name))
         || state.previous.as_ref().is_some_and(|previous| previous.version == *name)
+}
+
+fn run_needs(run: &Run, name: &VersionName) -> bool {
+    run.candidate == *name
+        || run.forward_from.as_ref() == Some(name)
+        || run.baseline.as_ref().is_some_and(|baseline| baseline.version == *name)
+        || run.ranges.iter().any(|range| range.version == *name)
 }
 
 /// Clusters and routes as published are proved everywhere: what was installing may be named.

@@ -5,24 +5,26 @@ use super::step::reweigh;
 use super::{Transition, at, live, overdue, proved, with_run};
 use crate::observation::Observation;
 use crate::plan::{Plan, Routing};
-use crate::state::{DefaultRoute, Previous, Run, Stage, State};
+use crate::state::{DefaultRoute, FORMER_MAX, Former, Previous, Run, Stage, State};
 use crate::time::{Span, Time};
 use shunt_filter_core::Weight;
 
 /// All keys to the candidate, by policy; the default route still names stable, which keeps its capacity.
-pub(super) fn shift(state: &State, run: &Run, now: Time) -> Transition {
+pub(super) fn shift(state: &State, run: &Run, seen: &Observation) -> Transition {
     let reason = format!("promotion of {}: all keys by policy", run.candidate);
-    Transition::new(reweigh(state, &at(run, Stage::Shifting, now), Weight::ALL), reason)
+    Transition::new(reweigh(state, &at(run, Stage::Shifting, seen.now), Weight::ALL, seen), reason)
 }
 
 /// Proved: the default route follows, where routes are ours.
 pub(super) fn shifted(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Transition> {
-    let proxies = match proved(seen) {
+    // While requests are held nobody answers, so there is nothing to watch.
+    let proof = if run.held.is_some() { live(&seen.policy, "the policy").map(|(_, proxies)| proxies) } else { proved(seen) };
+    let proxies = match proof {
         Ok(proxies) => proxies_text(proxies),
         Err(missing) => return overdue(plan, state, run, run.since, &missing, seen.now),
     };
     Some(match plan.routing {
-        Routing::External { .. } => promoted(plan, state, run, &proxies, seen.now),
+        Routing::External { .. } | Routing::Flag { .. } => promoted(plan, state, run, &proxies, seen.now),
         Routing::Managed => {
             let default_route = DefaultRoute::Changing { to: run.candidate.clone() };
             let reason = format!("all keys on {}, proved by {proxies}; the default route follows", run.candidate);
@@ -41,14 +43,30 @@ pub(super) fn switched(plan: &Plan, state: &State, run: &Run, seen: &Observation
 
 fn promoted(plan: &Plan, state: &State, run: &Run, proxies: &str, now: Time) -> Transition {
     let default_route = match &plan.routing {
-        Routing::Managed => DefaultRoute::Settled(run.candidate.clone()),
+        Routing::Managed | Routing::Flag { .. } => DefaultRoute::Settled(run.candidate.clone()),
         Routing::External { default_route } => DefaultRoute::Settled(default_route.clone()),
     };
     // What a return left is not kept: releasing it again goes through the steps, and no failure sends anybody back to it.
-    let kept = plan.keep_old > Span::default() && run.candidate != state.stable && !run.returning;
+    let instead = run.returning || run.forward_from.is_some() || run.held.is_some();
+    let kept = plan.keep_old > Span::default() && run.candidate != state.stable && !instead;
     let previous = kept.then(|| Previous { version: state.stable.clone(), until: now.after(plan.keep_old) });
-    let reason = format!("{} is stable, proved by {proxies}, {} after it began", run.candidate, now.since(run.started).rounded());
+    let down = run.held.map(|since| format!("; requests were held for {}", now.since(since))).unwrap_or_default();
+    let reason = format!("{} is stable, proved by {proxies}, {} after it began{down}", run.candidate, now.since(run.started).rounded());
     let epoch = state.epoch.saturating_add(1);
     let refused = state.refused.clone().filter(|refused| refused.version != run.candidate);
-    Transition::new(State { stable: run.candidate.clone(), default_route, run: None, previous, refused, epoch, ..state.clone() }, reason)
+    let former = formers(state, run, now);
+    let (stable, concluded) = (run.candidate.clone(), None);
+    Transition::new(State { stable, default_route, run: None, previous, refused, concluded, former, epoch, ..state.clone() }, reason)
+}
+
+/// Who was stable, newest last. A version that was left because it failed, or that cannot come back, is none.
+fn formers(state: &State, run: &Run, now: Time) -> Vec<Former> {
+    if run.forward_from.is_some() {
+        return Vec::new();
+    }
+    let others = state.former.iter().filter(|former| former.version != run.candidate && former.version != state.stable).cloned();
+    let left = (!run.returning && run.candidate != state.stable).then(|| Former { version: state.stable.clone(), until: now });
+    let mut all: Vec<Former> = others.chain(left).collect();
+    all.drain(..all.len().saturating_sub(FORMER_MAX));
+    all
 }

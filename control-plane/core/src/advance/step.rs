@@ -1,26 +1,40 @@
 //! The steps of a run: installed -> applied (proved) -> held (duration, pass) -> next.
 
 use super::install::proxies_text;
-use super::{Transition, at, overdue, promote, proved, with_run};
+use super::{Transition, at, contest, equip, live, overdue, promote, proved, with_run};
 use crate::analysis::{Outcome, Verdict};
-use crate::observation::Observation;
-use crate::plan::{Plan, Step};
+use crate::observation::{Observation, Typical};
+use crate::plan::{ExperimentStep, Plan, Step};
 use crate::ranges::reshape;
-use crate::state::{Run, Stage, State};
+use crate::state::{Baseline, Installation, Installed, Run, Stage, State};
 use crate::time::Time;
-use shunt_filter_core::Weight;
+use shunt_filter_core::{VersionName, Weight};
 
 /// The candidate's cluster and route are in place: the first step.
 pub(super) fn prepared(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Transition> {
     if !state.serving(&run.candidate) {
         return overdue(plan, state, run, run.since, &format!("{} is not installed at every proxy", run.candidate), seen.now);
     }
-    Some(enter(plan, state, run, 0, seen.now))
+    if let Some(missing) = equip::missing_instances(plan, state, &run.candidate, seen) {
+        return equip::lacking(plan, state, run, missing, seen);
+    }
+    if super::blocked(plan, Some(run), seen).is_some() {
+        return None;
+    }
+    Some(match run.returning || run.forward_from.is_some() {
+        true => promote::shift(state, run, seen),
+        false => enter(plan, state, run, run.first_step, seen),
+    })
 }
 
 /// What a step asks for is published; it counts when it is proved.
 pub(super) fn applied(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<Transition> {
-    match proved(seen) {
+    let proof = match plan.steps.get(step) {
+        // Nobody answers, so there is nothing to watch: every moment counts.
+        Some(Step::Hold) => live(&seen.policy, "the policy").and_then(|_| live(&seen.routes, "the held route")).map(|(_, proxies)| proxies),
+        _ => proved(seen),
+    };
+    match proof {
         Ok(proxies) => {
             let what = plan.steps.get(step).map(ToString::to_string).unwrap_or_default();
             let reason = format!("{what}: proved by {}{}", proxies_text(proxies), share(run, seen));
@@ -46,27 +60,57 @@ fn share(run: &Run, seen: &Observation) -> String {
 /// The wait of a proved step: its duration, then a pass where one is needed.
 pub(super) fn held(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<Transition> {
     let until = wait_ends(plan, step, run.since);
-    if seen.now < until || plan.steps.get(step) == Some(&Step::Pause(None)) {
-        return None;
+    match plan.steps.get(step) {
+        Some(Step::AbTest(test)) => return contest::held(plan, state, run, step, test, seen),
+        Some(Step::Pause(None)) => return None,
+        // Requests in flight end by themselves, or have had their time.
+        Some(Step::Hold) if in_flight(state, seen) && seen.now.since(run.since) < plan.drain_deadline => return None,
+        _ if seen.now < until => return None,
+        _ => {}
     }
     if let Some(missing) = missing_pass(plan, state, run, step, seen) {
         return overdue(plan, state, run, until, &missing, seen.now);
     }
+    if waits(plan, state, run, step, seen).is_some() {
+        return None;
+    }
     let now_passed = matches!(passed(state, run, seen), Pass::Now);
     let noted = if now_passed { waive(state, run) } else { state.clone() };
-    Some(go_on(plan, &noted, step, seen.now))
+    Some(go_on(plan, &noted, step, seen))
+}
+
+/// What keeps a step that is otherwise over: a freeze, a window, or a proxy that may still send stable more than it would keep.
+pub(super) fn waits(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
+    let early = plan.steps.get(step.saturating_add(1)).is_some_and(|next| equip::shrinks_too_early(state, run, next, seen));
+    super::blocked(plan, Some(run), seen).or_else(|| early.then(|| format!("some proxy may still send {} more than it would keep", state.stable)))
+}
+
+fn in_flight(state: &State, seen: &Observation) -> bool {
+    seen.versions.get(&state.stable).is_some_and(|version| version.open > 0)
 }
 
 /// When the duration of a step is over that is held since `since`.
 pub(super) fn wait_ends(plan: &Plan, step: usize, since: Time) -> Time {
     match plan.steps.get(step) {
-        Some(Step::Pause(Some(span)) | Step::Analysis(span)) => since.after(*span),
-        Some(Step::Pause(None) | Step::SetWeight(_) | Step::Rule(_) | Step::Mirror(_)) | None => since,
+        Some(Step::Pause(Some(span)) | Step::Analysis(span) | Step::Experiment(ExperimentStep { duration: span, .. })) => since.after(*span),
+        Some(
+            Step::Pause(None)
+            | Step::SetWeight(_)
+            | Step::Rule(_)
+            | Step::Mirror(_)
+            | Step::Scale(_)
+            | Step::Hold
+            | Step::AbTest(_)
+            | Step::Call(_)
+            | Step::PointOfNoReturn
+            | Step::Conclude,
+        )
+        | None => since,
     }
 }
 
 fn is_analysis(plan: &Plan, step: usize) -> bool {
-    matches!(plan.steps.get(step), Some(Step::Analysis(_)))
+    matches!(plan.steps.get(step), Some(Step::Analysis(_) | Step::Experiment(_)))
 }
 
 /// Whether this step ends only with a pass of the analysis.
@@ -125,35 +169,90 @@ fn gated(plan: &Plan, run: &Run, next: usize) -> bool {
         None => both_arms || (run.weight < Weight::ALL && too_many(Weight::ALL)),
         Some(Step::SetWeight(Weight::ALL)) => both_arms || too_many(Weight::ALL),
         Some(Step::SetWeight(weight)) => too_many(*weight),
-        Some(Step::Pause(_) | Step::Rule(_) | Step::Mirror(_) | Step::Analysis(_)) => false,
+        Some(Step::AbTest(test)) => too_many(test.arms.iter().map(|arm| arm.weight).max().unwrap_or(Weight::ZERO)),
+        Some(Step::Experiment(experiment)) => too_many(experiment.weight),
+        // What only shrinks, asks or ends comes before the promotion that needs the pass.
+        Some(Step::Scale(_) | Step::Call(_) | Step::PointOfNoReturn) => gated(plan, run, next.saturating_add(1)),
+        Some(Step::Pause(_) | Step::Rule(_) | Step::Mirror(_) | Step::Analysis(_) | Step::Hold | Step::Conclude) => false,
     }
 }
 
 /// The step after this one, or the promotion.
-pub(super) fn go_on(plan: &Plan, state: &State, step: usize, now: Time) -> Transition {
+pub(super) fn go_on(plan: &Plan, state: &State, step: usize, seen: &Observation) -> Transition {
     match &state.run {
-        Some(run) => enter(plan, state, run, step.saturating_add(1), now),
+        Some(run) => enter(plan, state, run, step.saturating_add(1), seen),
         None => Transition::new(state.clone(), "nothing is being released"),
     }
 }
 
-fn enter(plan: &Plan, state: &State, run: &Run, step: usize, now: Time) -> Transition {
+/// Into a step, or, after the last one, the promotion.
+pub(super) fn enter(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Transition {
+    let without = without_baseline(state, run, seen.now);
+    let (state, run) = (&without, without.run.as_ref().unwrap_or(run));
     let Some(what) = plan.steps.get(step) else {
-        return promote::shift(state, run, now);
+        return promote::shift(state, run, seen);
     };
     let reason = format!("step {} of {}: {what}", step.saturating_add(1), plan.steps.len());
-    let applying = at(run, Stage::Applying { step }, now);
-    match what {
+    let to = |stage| at(run, stage, seen.now);
+    let applying = to(Stage::Applying { step });
+    let state = match what {
         // Keys are given back by ending the run only: steps that were edited meanwhile do not take any away.
-        Step::SetWeight(weight) => Transition::new(reweigh(state, &applying, run.weight.max(*weight)), reason),
-        Step::Rule(_) | Step::Mirror(_) => Transition::new(with_run(state, applying), reason),
-        Step::Pause(_) | Step::Analysis(_) => Transition::new(with_run(state, at(run, Stage::Holding { step }, now)), reason),
+        Step::SetWeight(weight) => reweigh(state, &applying, run.weight.max(*weight), seen),
+        Step::Rule(_) | Step::Mirror(_) => with_run(state, applying),
+        Step::Pause(_) | Step::Analysis(_) | Step::PointOfNoReturn => with_run(state, to(Stage::Holding { step })),
+        Step::Scale(scale) => equip::scale(state, run, step, *scale, seen),
+        Step::Call(_) => with_run(state, to(Stage::Equipping { step })),
+        Step::Hold => with_run(state, Run { held: Some(seen.now), ..applying }),
+        Step::AbTest(test) => contest::begin(plan, state, run, step, test, seen),
+        Step::Experiment(experiment) => with_baseline(state, &to(Stage::Equipping { step }), experiment),
+        Step::Conclude => return contest::conclude(plan, state, run, &summary(plan, seen), seen),
+    };
+    Transition::new(state, reason)
+}
+
+/// What was learned, for a release that ends without promotion.
+fn summary(plan: &Plan, seen: &Observation) -> String {
+    let said: Vec<&str> = seen.verdicts.iter().map(|verdict| verdict.message.as_str()).collect();
+    if said.is_empty() { format!("{} was looked at", plan.release) } else { said.join("; ") }
+}
+
+/// A fresh copy of stable, to be compared with the candidate.
+fn with_baseline(state: &State, run: &Run, experiment: &ExperimentStep) -> State {
+    let Ok(version) = format!("{}-baseline", state.stable).parse::<VersionName>() else { return with_run(state, run.clone()) };
+    let mut installed = state.installed.clone();
+    if let Some(stable) = state.installed.get(&state.stable) {
+        installed.insert(version.clone(), Installed { backend: stable.backend.clone(), stage: Installation::Installing });
     }
+    let baseline = Some(Baseline { version, instances: experiment.instances });
+    State { installed, ..with_run(state, Run { baseline, ..run.clone() }) }
+}
+
+/// The experiment is over: its copy of stable gives its keys back and leaves.
+fn without_baseline(state: &State, run: &Run, now: Time) -> State {
+    let Some(baseline) = &run.baseline else { return state.clone() };
+    let mut installed = state.installed.clone();
+    if let Some(known) = installed.get_mut(&baseline.version) {
+        known.stage = Installation::Leaving { since: now };
+    }
+    let ranges = reshape(&run.ranges, &[(run.candidate.clone(), run.weight)]);
+    let epoch = state.epoch.saturating_add(1);
+    State { installed, epoch, ..with_run(state, Run { ranges, baseline: None, ..run.clone() }) }
 }
 
 /// Another weight: ranges that move the least, and a new epoch for the analysis.
-pub(super) fn reweigh(state: &State, run: &Run, weight: Weight) -> State {
-    let ranges = reshape(&run.ranges, &[(run.candidate.clone(), weight)]);
-    let epoch = if ranges == run.ranges { state.epoch } else { state.epoch.saturating_add(1) };
-    State { epoch, ..with_run(state, Run { ranges, weight, ..run.clone() }) }
+pub(super) fn reweigh(state: &State, run: &Run, weight: Weight, seen: &Observation) -> State {
+    reweigh_all(state, run, &[(run.candidate.clone(), weight)], seen)
+}
+
+/// Other weights of all versions beside stable. The run's weight is its candidate's.
+pub(super) fn reweigh_all(state: &State, run: &Run, weights: &[(VersionName, Weight)], seen: &Observation) -> State {
+    let ranges = reshape(&run.ranges, weights);
+    let weight = weights.iter().find(|(version, _)| *version == run.candidate).map_or(Weight::ZERO, |(_, weight)| *weight);
+    let changed = ranges != run.ranges;
+    let epoch = if changed { state.epoch.saturating_add(1) } else { state.epoch };
+    let thresholds = match &seen.typical {
+        Typical::Known(thresholds) if changed => Some(*thresholds),
+        Typical::Known(_) | Typical::Unknown => state.thresholds,
+    };
+    State { epoch, thresholds, ..with_run(state, Run { ranges, weight, ..run.clone() }) }
 }

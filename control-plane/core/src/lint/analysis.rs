@@ -49,7 +49,7 @@ impl Lint<'_> {
                     self.passable(weighed, weight, lasts);
                 }
                 Step::Pause(Some(span)) => lasts = Span::millis(lasts.0.saturating_add(span.0)),
-                Step::Pause(None) | Step::Rule(_) | Step::Mirror(_) => {}
+                _ => {}
             }
         }
         self.passable(weighed, weight, lasts);

@@ -27,7 +27,7 @@ impl Lint<'_> {
                     let message = "also copies requests that change something, such as POST: be sure that the candidate's copies change nothing that counts";
                     self.warn(format!("{path}.mirror.unsafeMethods"), message);
                 }
-                Step::Pause(Some(_)) | Step::Mirror(_) | Step::Rule(_) | Step::Analysis(_) => {}
+                _ => {}
             }
         }
         if weight < JUMP {

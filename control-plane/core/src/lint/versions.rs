@@ -13,6 +13,7 @@ impl Lint<'_> {
             let (field, places) = match &version.backend {
                 Backend::Endpoints(endpoints) => ("endpoints", endpoints.as_slice()),
                 Backend::Cluster(cluster) => ("cluster", std::slice::from_ref(cluster)),
+                Backend::Command(_) | Backend::Registered(_) | Backend::Value(_) => continue,
             };
             for place in places {
                 if let Some(owner) = owners.get(place.as_str()) {

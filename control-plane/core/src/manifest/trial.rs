@@ -105,7 +105,7 @@ fn all_rules(plan: &Plan, overrides: usize) -> Vec<(String, &PlannedRule)> {
     });
     let steps = plan.steps.iter().enumerate().filter_map(|(index, step)| match step {
         Step::Rule(rule) => Some((format!("spec.strategy.canary.steps[{index}].rule"), rule)),
-        Step::SetWeight(_) | Step::Pause(_) | Step::Mirror(_) | Step::Analysis(_) => None,
+        _ => None,
     });
     lasting.chain(steps).collect()
 }
@@ -128,7 +128,7 @@ fn filter_mirror(mirror: &MirrorStep, version: &VersionName) -> Mirror {
 fn service(plan: &Plan) -> ServicePolicy {
     let clusters = |backend: &Backend| match backend {
         Backend::Cluster(cluster) => vec![cluster.clone()],
-        Backend::Endpoints(_) => Vec::new(),
+        Backend::Endpoints(_) | Backend::Command(_) | Backend::Registered(_) | Backend::Value(_) => Vec::new(),
     };
     let version = |version: &crate::plan::Version| VersionPolicy {
         name: version.name.clone(),
@@ -159,5 +159,8 @@ fn bare(name: RolloutId, hosts: Vec<String>, versions: Vec<VersionPolicy>, stabl
         mirror: None,
         flags: Vec::new(),
         analysis: false,
+        counted_rule: None,
+        latency: None,
+        goals: Vec::new(),
     }
 }

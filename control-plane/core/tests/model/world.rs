@@ -98,7 +98,13 @@ pub(crate) fn plan(steps: Vec<Step>) -> Plan {
         key: Vec::new(),
         keyless: Keyless::Stable,
         rules: Vec::new(),
+        strategy: shunt_core::plan::Strategy::Canary,
         steps,
+        abort_over: Span::default(),
+        rollback_window: Span::default(),
+        windows: Vec::new(),
+        rollback_call: None,
+        hooks: Vec::new(),
         analysis: AnalysisPlan {
             metrics: vec![Metric { name: "errors".to_owned(), guard: Guard::ErrorsNoWorseThanStable, min_samples: 100 }],
         },
@@ -170,6 +176,11 @@ impl World {
             misrouted: 0,
             versions: self.state.installed.keys().map(seen).collect(),
             verdicts: self.verdicts(),
+            capacity: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            contest: shunt_core::contest::Contest::default(),
+            freeze: shunt_core::observation::Freeze::Off,
+            typical: shunt_core::observation::Typical::Unknown,
         }
     }
 

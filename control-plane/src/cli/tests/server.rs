@@ -1,6 +1,5 @@
 //! A served API; only the process behind its channels is played.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use shunt_api::{App, Ask, Metrics, ProxyView, RolloutNow, router};
 use shunt_core::journal::Entry;
 use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;
-use shunt_core::observation::{Delivery, Misrouting, Observation};
+use shunt_core::observation::{Delivery, Observation};
 use shunt_core::status::RolloutView;
 use shunt_core::{Plan, State};
 use tokio::net::TcpListener;
@@ -141,10 +140,7 @@ pub(super) fn entry(revision: u64, reason: &str) -> Entry {
         policy: live.clone(),
         everywhere: live.clone(),
         routes: live,
-        misrouting: Misrouting::Quiet { since: NOW },
-        misrouted: 0,
-        versions: BTreeMap::new(),
-        verdicts: Vec::new(),
+        ..Observation::unknown(NOW)
     };
     let next = State { revision, ..State::initial(&plan()) };
     let (rollout, digest) = (plan().id, plan().digest);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use shunt_core::advance::{Answer, Next};
 use shunt_core::journal::Entry;
 use shunt_core::manifest::{compile, parse};
-use shunt_core::observation::{Delivery, Misrouting, Observation};
+use shunt_core::observation::Observation;
 use shunt_core::{Plan, State, Time, Verb};
 use tempfile::TempDir;
 
@@ -34,17 +34,7 @@ fn stored() -> Stored {
 
 fn next(stored: &Stored, answered: Vec<Answer>) -> Next {
     let state = State { revision: stored.state.revision + 1, epoch: stored.state.epoch + 1, ..stored.state.clone() };
-    let nothing = || Delivery::Unknown { since: Time(0) };
-    let observation = Observation {
-        now: Time(8),
-        policy: nothing(),
-        everywhere: nothing(),
-        routes: nothing(),
-        misrouting: Misrouting::Quiet { since: Time(0) },
-        misrouted: 0,
-        versions: BTreeMap::new(),
-        verdicts: Vec::new(),
-    };
+    let observation = Observation::unknown(Time(8));
     let entry = Entry {
         rollout: stored.plan.id.clone(),
         revision: state.revision,

@@ -1,0 +1,81 @@
+//! An A/B test: it ends with a winner, without a difference, or when its time is over.
+
+use super::step::go_on;
+use super::{Transition, at, restore::leave, with_run};
+use crate::contest::ContestOutcome;
+use crate::observation::Observation;
+use crate::plan::{AbTestStep, OnWinner, Plan, Step};
+use crate::state::{Ending, Paused, Run, Stage, State};
+
+/// The test of the step that the run is at.
+pub(super) fn test_at<'p>(plan: &'p Plan, run: &Run) -> Option<&'p AbTestStep> {
+    match plan.steps.get(run.stage.step()?)? {
+        Step::AbTest(test) => Some(test),
+        _ => None,
+    }
+}
+
+/// `release:` names another arm of the running test: it becomes the candidate, and nobody changes version.
+pub(super) fn winner_released(plan: &Plan, state: &State, run: &Run) -> Option<Transition> {
+    let test = test_at(plan, run)?;
+    let arm = test.arms.iter().find(|arm| arm.version == plan.release && arm.version != run.candidate)?;
+    let reason = format!("release names {}, an arm of the running test: it is the candidate now", arm.version);
+    let weight = arm.weight;
+    Some(Transition::new(with_run(state, Run { candidate: arm.version.clone(), weight, ..run.clone() }), reason))
+}
+
+/// A held test: what its outcome means, now or when its time is over.
+pub(super) fn held(plan: &Plan, state: &State, run: &Run, step: usize, test: &AbTestStep, seen: &Observation) -> Option<Transition> {
+    if run.paused.is_some() {
+        return None;
+    }
+    let over = test.duration.is_some_and(|duration| seen.now.since(run.since) >= duration);
+    let message = &seen.contest.message;
+    match &seen.contest.outcome {
+        ContestOutcome::SampleRatioMismatch => Some(ask(state, run, message, seen)),
+        ContestOutcome::Winner(winner) if over || test.until_significant => match test.on_winner {
+            OnWinner::Promote if *winner == run.candidate => {
+                let made = go_on(plan, &super::step::waive(state, run), step, seen);
+                Some(Transition::new(made.state, format!("{message}; {}", made.reason)))
+            }
+            OnWinner::Promote if *winner == state.stable => Some(conclude(plan, state, run, message, seen)),
+            OnWinner::Promote | OnWinner::Ask => Some(ask(state, run, &format!("{message}{}", remedy(winner == &run.candidate, winner == &state.stable)), seen)),
+        },
+        ContestOutcome::NoDifference if over || test.until_significant => Some(without_winner(plan, state, run, test, message, seen)),
+        ContestOutcome::NotEnoughData | ContestOutcome::None | ContestOutcome::Winner(_) | ContestOutcome::NoDifference => {
+            over.then(|| without_winner(plan, state, run, test, message, seen))
+        }
+    }
+}
+
+fn remedy(candidate: bool, stable: bool) -> &'static str {
+    match (candidate, stable) {
+        (true, _) => "; `shunt promote` makes it stable",
+        (_, true) => "; `shunt abort` ends the test",
+        (false, false) => "; name it in release: and it goes on from here",
+    }
+}
+
+fn without_winner(plan: &Plan, state: &State, run: &Run, test: &AbTestStep, message: &str, seen: &Observation) -> Transition {
+    match test.on_winner {
+        OnWinner::Promote => conclude(plan, state, run, message, seen),
+        OnWinner::Ask => ask(state, run, message, seen),
+    }
+}
+
+/// The test is over and nobody is promoted.
+pub(super) fn conclude(plan: &Plan, state: &State, run: &Run, result: &str, seen: &Observation) -> Transition {
+    leave(plan, state, run, Ending::Concluded { result: result.to_owned() }, seen)
+}
+
+fn ask(state: &State, run: &Run, message: &str, seen: &Observation) -> Transition {
+    let paused = Some(Paused { at: seen.now, reason: message.to_owned() });
+    Transition::new(with_run(state, Run { paused, ..run.clone() }), message)
+}
+
+/// The test's arms get their keys.
+pub(super) fn begin(plan: &Plan, state: &State, run: &Run, step: usize, test: &AbTestStep, seen: &Observation) -> State {
+    let _ = plan;
+    let weights: Vec<_> = test.arms.iter().map(|arm| (arm.version.clone(), arm.weight)).collect();
+    super::step::reweigh_all(state, &at(run, Stage::Applying { step }, seen.now), &weights, seen)
+}

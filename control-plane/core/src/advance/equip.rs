@@ -1,0 +1,150 @@
+//! What a step needs before it changes any traffic: instances, or the answer of somebody outside.
+
+use super::step::{go_on, reweigh_all};
+use super::{Transition, at, ending, forward, overdue, with_run};
+use crate::call::CallSeen;
+use crate::capacity::Capacity;
+use crate::desired::{call_id, scaled};
+use crate::observation::Observation;
+use crate::plan::{Plan, Role, Scale, Step};
+use crate::state::{Ending, Run, Stage, State};
+use shunt_filter_core::VersionName;
+
+/// A step that waits for what it needs.
+pub(super) fn equipped(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<Transition> {
+    let what = plan.steps.get(step)?;
+    if let Some(reason) = refusal(plan, run, step, seen) {
+        return forward::instead(plan, state, run, Ending::Refused { reason }, seen);
+    }
+    if let Some(missing) = missing(plan, state, run, step, seen) {
+        return match what {
+            _ if what.waits_for_somebody() => None,
+            Step::Scale(_) | Step::Experiment(_) => lacking(plan, state, run, missing, seen),
+            _ => overdue(plan, state, run, run.since, &missing, seen.now),
+        };
+    }
+    if super::blocked(plan, Some(run), seen).is_some() {
+        return None;
+    }
+    Some(match what {
+        Step::Experiment(experiment) => {
+            let baseline = run.baseline.as_ref()?.version.clone();
+            let weights = [(run.candidate.clone(), experiment.weight), (baseline, experiment.weight)];
+            let weighed = reweigh_all(state, &at(run, Stage::Applying { step }, seen.now), &weights, seen);
+            Transition::new(weighed, format!("candidate and baseline are ready: {what}"))
+        }
+        _ => {
+            let made = go_on(plan, state, step, seen);
+            Transition::new(made.state, format!("{what}: {}; {}", answer(plan, run, step, seen), made.reason))
+        }
+    })
+}
+
+/// Instances that do not come end the run: what never becomes ready is a bad release.
+pub(super) fn lacking(plan: &Plan, state: &State, run: &Run, missing: String, seen: &Observation) -> Option<Transition> {
+    if seen.now.since(run.since) < plan.progress_deadline || run.paused.is_some() {
+        return None;
+    }
+    if run.returning {
+        return overdue(plan, state, run, run.since, &missing, seen.now);
+    }
+    let reason = format!("no progress for {}: {missing}", plan.progress_deadline);
+    forward::instead(plan, state, run, Ending::Refused { reason }, seen)
+}
+
+/// What an answered call, or what became of the instances, for the journal.
+fn answer(plan: &Plan, run: &Run, step: usize, seen: &Observation) -> String {
+    match (plan.steps.get(step), call_id(plan, run, step).and_then(|id| seen.calls.get(&id))) {
+        (_, Some(CallSeen::Yes { by, note })) if note.is_empty() => format!("yes, by {by}"),
+        (_, Some(CallSeen::Yes { by, note })) => format!("yes, by {by}: {note}"),
+        (Some(Step::Scale(_)), _) => format!("done after {}", seen.now.since(run.since).rounded()),
+        _ => "done".to_owned(),
+    }
+}
+
+/// A no, or no answer after all retries.
+fn refusal(plan: &Plan, run: &Run, step: usize, seen: &Observation) -> Option<String> {
+    let call = match plan.steps.get(step)? {
+        Step::Call(call) => call,
+        _ => return None,
+    };
+    match seen.calls.get(&call_id(plan, run, step)?)? {
+        CallSeen::No { by, note } => Some(format!("{} {}: no, by {by}{}", call.kind, call.name, colon(note))),
+        CallSeen::Failed { note } => Some(format!("{} {} failed{}", call.kind, call.name, colon(note))),
+        CallSeen::Waiting { .. } | CallSeen::Yes { .. } => None,
+    }
+}
+
+fn colon(note: &str) -> String {
+    if note.is_empty() { String::new() } else { format!(": {note}") }
+}
+
+/// What a step still needs; none: nothing.
+pub(super) fn missing(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
+    match plan.steps.get(step)? {
+        Step::Scale(Scale { role, .. }) => {
+            let version = match role {
+                Role::Candidate => &run.candidate,
+                Role::Stable => &state.stable,
+            };
+            missing_instances(plan, state, version, seen)
+        }
+        Step::Experiment(_) => {
+            let baseline = &run.baseline.as_ref()?.version;
+            let installed = state.serving(baseline).then_some(());
+            installed.map_or_else(|| Some(format!("{baseline} is not installed at every proxy")), |()| missing_instances(plan, state, baseline, seen))
+        }
+        Step::Call(call) => match seen.calls.get(&call_id(plan, run, step)?) {
+            Some(CallSeen::Yes { .. }) => None,
+            Some(CallSeen::Waiting { tries, note, .. }) if *tries > 0 => {
+                Some(format!("{} {} did not say yes in {tries} tries{}", call.kind, call.name, colon(note)))
+            }
+            Some(CallSeen::Waiting { .. } | CallSeen::No { .. } | CallSeen::Failed { .. }) | None => {
+                Some(format!("{} {} has not answered", call.kind, call.name))
+            }
+        },
+        Step::SetWeight(_)
+        | Step::Pause(_)
+        | Step::Rule(_)
+        | Step::Mirror(_)
+        | Step::Analysis(_)
+        | Step::Hold
+        | Step::AbTest(_)
+        | Step::PointOfNoReturn
+        | Step::Conclude => None,
+    }
+}
+
+/// What instances of a version are missing, or still there though they should be gone; none: it is as it should be, or not ours to count.
+pub fn missing_instances(plan: &Plan, state: &State, version: &VersionName, seen: &Observation) -> Option<String> {
+    let wanted = scaled(plan, state, version)?;
+    let about = |trouble: &str| if trouble.is_empty() { String::new() } else { format!(" ({trouble})") };
+    match seen.capacity.get(version) {
+        None => Some(format!("nobody knows the instances of {version} yet")),
+        Some(Capacity::Unmanaged) => None,
+        Some(Capacity::Instances { running, .. }) if wanted == 0 && *running > 0 => Some(format!("{running} instances of {version} are still there")),
+        Some(Capacity::Instances { .. }) if wanted == 0 => None,
+        // The number was changed a moment ago, and the platform has not looked yet.
+        Some(Capacity::Instances { wanted: known, .. }) if *known != wanted => Some(format!("{version} is being scaled to {wanted} instances")),
+        Some(Capacity::Instances { ready, trouble, .. }) if *ready < wanted => {
+            Some(format!("{ready} of {wanted} instances of {version} are ready{}", about(trouble)))
+        }
+        Some(Capacity::Instances { .. }) => None,
+    }
+}
+
+/// Instances as the step asks for, and the run waits for them.
+pub(super) fn scale(state: &State, run: &Run, step: usize, scale: Scale, seen: &Observation) -> State {
+    let mut sizes = run.sizes;
+    match scale.role {
+        Role::Candidate => sizes.candidate = scale.share,
+        Role::Stable => sizes.stable = scale.share,
+    }
+    with_run(state, Run { sizes, ..at(run, Stage::Equipping { step }, seen.now) })
+}
+
+/// Stable may be shrunk only when no proxy that may still be there can send it more than it keeps.
+pub(super) fn shrinks_too_early(state: &State, run: &Run, what: &Step, seen: &Observation) -> bool {
+    let shrinks = matches!(what, Step::Scale(Scale { role: Role::Stable, share }) if *share < run.sizes.stable);
+    shrinks && ending::needs_everybody(state, &state.stable) && super::install::nobody_uses_it(seen).is_none()
+}

@@ -1,0 +1,120 @@
+//! What somebody outside is asked while a release goes on: gates that say yes or no, and hooks that do something.
+//!
+//! The machine only names the calls it wants answered ([`crate::desired::Desired::calls`]); the platform makes them, at least once each, and
+//! records what came of them, so that a restart asks nobody twice who has answered.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::{Span, Time};
+
+/// One thing to ask or to do, as planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallSpec {
+    /// For people, unique in the Rollout: `beforeTraffic`, `change-board`.
+    pub name: String,
+    /// What its answer means.
+    pub kind: CallKind,
+    /// Who is asked, or what is run.
+    pub action: Action,
+    /// How long one try may take.
+    pub timeout: Span,
+    /// Further tries after a try without an answer (no connection, time-out, status 5xx, exit by signal); with back-off.
+    pub retries: u32,
+}
+
+/// What the answer of a call means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CallKind {
+    /// Yes (status 2xx, exit 0) lets the release go on; anything else is asked again later; no (status 403) ends it.
+    Gate,
+    /// Done (2xx, exit 0) lets the release go on; a failure after all retries ends it.
+    Hook,
+    /// Asked all the while a run goes on; yes (2xx, exit 0) ends the run: an outside rollback.
+    Rollback,
+}
+
+/// Who is asked, or what is run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// A person: `shunt approve`.
+    Manual,
+    /// An HTTP POST with a JSON body.
+    Webhook(Webhook),
+    /// A process on the control plane's machine: program and arguments, no shell. The context is in its environment and on stdin.
+    Command(Vec<String>),
+}
+
+/// Where a webhook goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Webhook {
+    /// `http://` or `https://`.
+    pub url: String,
+    /// File with the key of the HMAC-SHA256 signature over the body; none: not signed.
+    pub secret_file: Option<String>,
+    /// Further headers.
+    pub headers: BTreeMap<String, String>,
+    /// Further fields of the body.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A call that the machine wants made or answered now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    /// The same for the same question: `<attempt>/<place>/<name>`.
+    pub id: String,
+    /// What to ask or do.
+    pub spec: CallSpec,
+    /// What it is about, for its body and for people: `gate change-board before step 3 of 5: setWeight 25`.
+    pub about: String,
+}
+
+/// What came of a call so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CallSeen {
+    /// No answer yet.
+    Waiting {
+        /// Since when.
+        since: Time,
+        /// How often it was tried.
+        tries: u32,
+        /// What the last try said; may be empty.
+        note: String,
+    },
+    /// Yes, or done.
+    Yes {
+        /// Who: a token's name, or the webhook's host.
+        by: String,
+        /// In the answerer's words.
+        note: String,
+    },
+    /// No.
+    No {
+        /// Who.
+        by: String,
+        /// In the answerer's words.
+        note: String,
+    },
+    /// No answer after all retries, or the hook failed.
+    Failed {
+        /// What the last try said.
+        note: String,
+    },
+}
+
+impl std::fmt::Display for CallKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            CallKind::Gate => "gate",
+            CallKind::Hook => "hook",
+            CallKind::Rollback => "rollback",
+        })
+    }
+}
