@@ -1,5 +1,6 @@
 //! The command line: one file per verb in `cli/`, what they share beside them.
 
+mod certs;
 mod client;
 mod completion;
 mod console;
@@ -110,6 +111,8 @@ enum Command {
     Forget(forget::ForgetArgs),
     /// Print a bootstrap for an Envoy that gets everything from the control plane
     EnvoyBootstrap(envoy_bootstrap::EnvoyBootstrapArgs),
+    /// Make certificates: an authority, the control plane's, the proxies'
+    Certs(certs::CertsArgs),
     /// What this binary is, and which filter it brings along
     Version(version::VersionArgs),
     /// Print what a shell needs to complete commands
@@ -182,6 +185,7 @@ async fn execute(command: Command, server: &str, console: &mut Console<'_>) -> a
         Command::Proxies(_) => proxies::run(&client()?, console).await,
         Command::Forget(args) => forget::run(args, &client()?, console).await,
         Command::EnvoyBootstrap(args) => envoy_bootstrap::run(args, console),
+        Command::Certs(args) => certs::run(args, console),
         Command::Version(_) => version::run(crate::module::SHUNT_MODULE, console),
         Command::Completion(args) => completion::run(args, console),
     }

@@ -14,6 +14,7 @@ mod serve;
 mod show;
 mod standalone;
 mod telemetry;
+mod tls;
 
 use std::process::ExitCode;
 

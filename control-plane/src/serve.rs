@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use shunt_api::{App, Ask, Metrics};
 use shunt_core::Time;
 use shunt_filter_core::report::Report;
@@ -22,6 +22,7 @@ use crate::proxies::Proxies;
 use crate::reconcile::{Clock, Reconciler};
 use crate::show::{Show, Shown};
 use crate::standalone::{Files, Standalone};
+use crate::tls::{Doors, Guests, incoming};
 
 /// Questions that may wait; more are answered "busy" by the API after its own patience.
 const ASKS: usize = 256;
@@ -43,8 +44,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let filter = module::load(args.filter.as_deref())?;
     let clock: Clock = system_time;
     let on = Standalone::open(&args.config, &args.data()).await?;
+    let doors = Doors::new(args.xds_listen, args.api_listen, args.tls())?;
     let (xds, api) = (listen(args.xds_listen, "xDS").await?, listen(args.api_listen, "API").await?);
-    announce(xds.local_addr()?, api.local_addr()?)?;
+    announce(xds.local_addr()?, api.local_addr()?, &doors)?;
 
     let (publisher, fleet) = (Publisher::default(), Fleet::default());
     let (stopping, stopped) = watch::channel(false);
@@ -55,7 +57,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let metrics = app.metrics.clone();
     let press = Press::new(board, publisher.clone(), filter, metrics.clone());
 
-    let xds = tokio::spawn(shunt_xds::serve(xds, publisher, fleet.clone(), clock, until(stopped.clone())));
+    let (xds, api) = (incoming(xds, doors.clone(), Guests::Proxies), incoming(api, doors, Guests::Anybody));
+    let xds = tokio::spawn(shunt_xds::serve_on(xds, publisher, fleet.clone(), clock, until(stopped.clone())));
     let api = tokio::spawn(crate::http::serve(api, shunt_api::router(app), until(stopped.clone())));
     let mut reconciler = Reconciler::new(clock, on, proxies, fleet, press, show, metrics);
     let ended = work(&mut reconciler, inbox, stopping).await;
@@ -114,14 +117,11 @@ async fn work(reconciler: &mut Reconciler, mut inbox: Inbox, stopping: watch::Se
 }
 
 async fn listen(address: SocketAddr, what: &str) -> Result<TcpListener> {
-    if !address.ip().is_loopback() {
-        bail!("{what} at {address}: without TLS only loopback addresses are served");
-    }
     TcpListener::bind(address).await.with_context(|| format!("{what} at {address}"))
 }
 
-fn announce(xds: SocketAddr, api: SocketAddr) -> Result<()> {
-    tracing::info!(%xds, %api, "listening");
+fn announce(xds: SocketAddr, api: SocketAddr, doors: &Doors) -> Result<()> {
+    tracing::info!(%xds, %api, tls = doors.words(), "listening");
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", serde_json::json!({ "xds": xds, "api": api }))?;
     Ok(out.flush()?)

@@ -29,7 +29,7 @@ async fn envoy_accepts_a_bootstrap_with_any_kind_of_address() -> Result<()> {
     ] {
         for state_of_the_world in [false, true] {
             let (node, xds, api) = ("edge: \"1\"".to_owned(), xds.to_owned(), api.to_owned());
-            let of = Bootstrap { node, listen, admin: listen, xds, api, module: module.clone(), state_of_the_world };
+            let of = Bootstrap { node, listen, admin: listen, xds, api, module: module.clone(), state_of_the_world, tls: None };
             Envoy::validate(&bootstrap(&of)).await?;
         }
     }

@@ -11,6 +11,7 @@ pub mod explain;
 mod guard;
 mod health;
 pub mod metrics;
+mod peer;
 pub mod problem;
 pub mod proxies;
 mod reports;
@@ -25,6 +26,7 @@ use axum::routing::{delete, get, post};
 
 pub use app::{Accepted, App, Ask, ProxyView, Refusal, Rejection, Reply, RolloutNow};
 pub use metrics::Metrics;
+pub use peer::Peer;
 pub use problem::{Problem, ProblemBody};
 
 /// All routes of the API.

@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use shunt_core::identity::NotYou;
 use shunt_filter_core::RolloutId;
 use thiserror::Error;
 
@@ -34,6 +35,9 @@ pub enum Problem {
     /// A web page of another site sent it.
     #[error("a page of {0} may not change anything here")]
     ForeignOrigin(String),
+    /// The connection does not speak for that proxy.
+    #[error(transparent)]
+    NotYou(#[from] NotYou),
     /// The process refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -88,6 +92,7 @@ impl Problem {
             Self::Unreadable(_) => (StatusCode::BAD_REQUEST, "unreadable", "Not understood"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
             Self::ForeignOrigin(_) => (StatusCode::FORBIDDEN, "foreign-origin", "Not from other sites"),
+            Self::NotYou(_) => (StatusCode::FORBIDDEN, "not-you", "Not your own name"),
             Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
             Self::NoAnswer => (StatusCode::SERVICE_UNAVAILABLE, "no-answer", "No answer"),
             Self::Policy(_) => (StatusCode::INTERNAL_SERVER_ERROR, "policy", "Broken policy"),
@@ -113,6 +118,9 @@ impl Problem {
             Self::Unreadable(_) => "Correct the request; `shunt --help` shows commands that write it for you".to_owned(),
             Self::TooLarge(_) => "Send less".to_owned(),
             Self::ForeignOrigin(_) => "Use the command line, or a page served from a loopback address".to_owned(),
+            Self::NotYou(_) => {
+                "`shunt envoy-bootstrap --node NODE --tls DIR` writes a bootstrap whose node and certificate agree".to_owned()
+            }
             Self::Busy(_) => "Try again in a second; nothing is lost".to_owned(),
             Self::Policy(_) => "This is a defect of Shunt: please report it with the output of GET /v1/policy".to_owned(),
         }

@@ -1,16 +1,20 @@
 //! `shunt envoy-bootstrap`: what an Envoy needs to know to get everything else from the control plane.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use clap::Args;
-use shunt_xds::{Bootstrap, bootstrap};
+use shunt_xds::{Bootstrap, ProxyTls, bootstrap};
 
 use super::console::Console;
 use super::exit::Exit;
+use crate::tls::Folder;
 
 const EXAMPLES: &str = "Examples:
   shunt envoy-bootstrap --node edge-1 --listen 127.0.0.1:10000 > edge.yaml && envoy -c edge.yaml
   shunt envoy-bootstrap --node edge-2 --admin 127.0.0.1:9901 --module /opt/shunt/filter.wasm
+  shunt envoy-bootstrap --node edge-1 --tls ./certs --xds control.internal:18000 --api control.internal:18080
 
 An Envoy with routes of its own takes only the filter from the control plane: see the folder envoy/own-routes.";
 
@@ -45,6 +49,10 @@ pub(crate) struct EnvoyBootstrapArgs {
     /// Subscribe with the state-of-the-world variant of xDS instead of delta
     #[arg(long)]
     state_of_the_world: bool,
+
+    /// Folder as written by `shunt certs`, with the certificate of this node: mutual TLS for xDS and reports
+    #[arg(long, value_name = "DIR")]
+    tls: Option<PathBuf>,
 }
 
 fn node(text: &str) -> Result<String, String> {
@@ -63,7 +71,9 @@ fn endpoint(text: &str) -> Result<String, String> {
 
 /// `shunt envoy-bootstrap`
 pub(crate) fn run(args: &EnvoyBootstrapArgs, console: &mut Console<'_>) -> anyhow::Result<Exit> {
+    let tls = args.tls.as_deref().map(|folder| secrets(folder, &args.node)).transpose()?;
     let text = bootstrap(&Bootstrap {
+        tls,
         node: args.node.clone(),
         listen: args.listen,
         admin: args.admin,
@@ -74,4 +84,13 @@ pub(crate) fn run(args: &EnvoyBootstrapArgs, console: &mut Console<'_>) -> anyho
     });
     console.line(&text)?;
     Ok(Exit::Done)
+}
+
+/// The secrets file of this node: Envoy reads it where it runs, so its path should be absolute.
+fn secrets(folder: &Path, node: &str) -> anyhow::Result<ProxyTls> {
+    let file = Folder::new(&std::path::absolute(folder)?).secrets(node);
+    if !file.is_file() {
+        bail!("{} does not exist: make it with `shunt certs proxy {node} --dir {}`", file.display(), folder.display());
+    }
+    Ok(ProxyTls { secrets: file.display().to_string() })
 }

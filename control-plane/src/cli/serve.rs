@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::tls::{Folder, TlsFiles};
+
 const EXAMPLES: &str = "Prints one line of JSON with its addresses when it is ready; the log goes to stderr, RUST_LOG chooses what.
 SIGTERM ends it in order; it may be killed at any moment: the next start goes on where it was.
 
 Examples:
   shunt serve --config ./rollouts
-  shunt serve --config ./rollouts --data /var/lib/shunt --xds-listen 127.0.0.1:0 --api-listen 127.0.0.1:0";
+  shunt serve --config ./rollouts --data /var/lib/shunt --xds-listen 127.0.0.1:0 --api-listen 127.0.0.1:0
+  shunt serve --config ./rollouts --tls ./certs --xds-listen 0.0.0.0:18000 --api-listen 0.0.0.0:18080";
 
 /// What the control plane is started with.
 #[derive(Debug, Clone, Args)]
@@ -24,13 +27,29 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 
-    /// Where Envoys connect (xDS over gRPC). Loopback only, as long as there is no TLS.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:18000", value_parser = loopback)]
+    /// Where Envoys connect (xDS over gRPC). Other than loopback only with TLS.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:18000", value_parser = address)]
     pub(crate) xds_listen: SocketAddr,
 
-    /// Where the API listens (HTTP: commands, reports of the filters, metrics). Loopback only, as long as there is no TLS.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:18080", value_parser = loopback)]
+    /// Where the API listens (HTTP: commands, reports of the filters, metrics). Other than loopback only with TLS.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:18080", value_parser = address)]
     pub(crate) api_listen: SocketAddr,
+
+    /// Folder as written by `shunt certs init`: TLS for both, and proxies must show certificates. Read again when they change.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["tls_cert", "tls_key", "client_ca"])]
+    tls: Option<PathBuf>,
+
+    /// Certificate of this server, with what is between it and its authority (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Authority whose certificates proxies show (PEM); each names its node: URI spiffe://shunt/proxy/NODE, or host NODE
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    client_ca: Option<PathBuf>,
 
     /// Push this module instead of the built-in one, for whoever works on the filter
     #[arg(long, value_name = "FILE", hide_short_help = true)]
@@ -42,6 +61,17 @@ impl ServeArgs {
     pub(crate) fn data(&self) -> PathBuf {
         let whole = || self.config.canonicalize().or_else(|_| std::path::absolute(&self.config)).unwrap_or_else(|_| self.config.clone());
         self.data.clone().unwrap_or_else(|| beside(&whole()))
+    }
+
+    /// Where certificates and keys are; none: no TLS.
+    pub(crate) fn tls(&self) -> Option<TlsFiles> {
+        match (&self.tls, &self.tls_cert, &self.tls_key) {
+            (Some(folder), _, _) => Some(TlsFiles::of(&Folder::new(folder))),
+            (None, Some(certificate), Some(key)) => {
+                Some(TlsFiles { certificate: certificate.clone(), key: key.clone(), client_ca: self.client_ca.clone() })
+            }
+            (None, _, _) => None,
+        }
     }
 }
 
@@ -57,15 +87,6 @@ fn beside(config: &Path) -> PathBuf {
     }
 }
 
-fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text.parse().map_err(|_| format!("{text:?} is not an address: write for example 127.0.0.1:18000"))?;
-    if address.ip().is_loopback() {
-        Ok(address)
-    } else {
-        Err(format!(
-            "{address} can be reached from outside and there is no TLS yet: use 127.0.0.1:{port} or [::1]:{port}, \
-             and a tunnel or a proxy that authenticates for others",
-            port = address.port()
-        ))
-    }
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("{text:?} is not an address: write for example 127.0.0.1:18000"))
 }

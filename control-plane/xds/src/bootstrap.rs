@@ -22,7 +22,22 @@ pub struct Bootstrap {
     pub module: Option<String>,
     /// State of the world instead of delta.
     pub state_of_the_world: bool,
+    /// How it proves who it is, and knows the control plane; none: clear text, over loopback addresses.
+    pub tls: Option<ProxyTls>,
 }
+
+/// Files on the proxy's machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyTls {
+    /// Envoy's secrets file as `shunt certs proxy` writes it: with the certificate that names the node, its key, and the CA of the
+    /// control plane. Envoy reads it and the files that it names again when they are replaced.
+    pub secrets: String,
+}
+
+/// Names in the secrets file: the proxy's own certificate, and whom it trusts.
+pub const SECRET_OWN: &str = "shunt-proxy";
+/// See [`SECRET_OWN`].
+pub const SECRET_CA: &str = "shunt-ca";
 
 /// YAML that `envoy --mode validate` accepts (JSON is YAML; it is printed with indentation).
 pub fn bootstrap(of: &Bootstrap) -> String {
@@ -45,23 +60,29 @@ pub fn bootstrap(of: &Bootstrap) -> String {
             "cds_config": source,
             "lds_config": source,
         },
-        "static_resources": {"clusters": [cluster("shunt-xds", &of.xds, true), cluster("shunt-api", &of.api, false)]},
+        "static_resources": {"clusters": [cluster("shunt-xds", &of.xds, Wire::Http2, of.tls.as_ref()), cluster("shunt-api", &of.api, Wire::Http1, of.tls.as_ref())]},
         "stats_config": {"stats_tags": tags()},
         "layered_runtime": {"layers": [{"name": "static", "static_layer": {"re2.max_program_size.error_level": 1000}}]},
     });
     format!("{bootstrap:#}\n")
 }
 
-fn cluster(name: &str, endpoint: &str, http2: bool) -> Value {
+/// What is spoken to a cluster.
+#[derive(Debug, Clone, Copy)]
+enum Wire {
+    Http1,
+    Http2,
+}
+
+fn cluster(name: &str, endpoint: &str, wire: Wire, tls: Option<&ProxyTls>) -> Value {
     let (host, port) = endpoint.rsplit_once(':').unwrap_or((endpoint, "0"));
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let protocol = if http2 {
+    let protocol = match wire {
         // A dead control plane is noticed in 15 s, not when TCP gives up.
-        json!({"http2_protocol_options": {"connection_keepalive": {"interval": "10s", "timeout": "5s"}}})
-    } else {
-        json!({"http_protocol_options": {}})
+        Wire::Http2 => json!({"http2_protocol_options": {"connection_keepalive": {"interval": "10s", "timeout": "5s"}}}),
+        Wire::Http1 => json!({"http_protocol_options": {}}),
     };
-    json!({
+    let mut cluster = json!({
         "name": name,
         "type": "STRICT_DNS",
         // `localhost` should not be ::1 alone: the control plane listens on 127.0.0.1 by default.
@@ -77,7 +98,61 @@ fn cluster(name: &str, endpoint: &str, http2: bool) -> Value {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(host, port.parse().unwrap_or(0))}}]}],
         },
+    });
+    if let Some(tls) = tls {
+        cluster["transport_socket"] = transport(host, wire, tls);
+    }
+    cluster
+}
+
+/// Both sides prove who they are: the control plane by the host or address that the proxy was told, the proxy by its node id.
+fn transport(host: &str, wire: Wire, tls: &ProxyTls) -> Value {
+    let kind = if host.parse::<std::net::IpAddr>().is_ok() { "IP_ADDRESS" } else { "DNS" };
+    let protocol = match wire {
+        Wire::Http1 => "http/1.1",
+        Wire::Http2 => "h2",
+    };
+    let secret = |name: &str| {
+        let source = json!({"resource_api_version": "V3", "path_config_source": {"path": tls.secrets}});
+        json!({"name": name, "sds_config": source})
+    };
+    json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "sni": if kind == "DNS" { host } else { "" },
+            "common_tls_context": {
+                "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"},
+                "alpn_protocols": [protocol],
+                "tls_certificate_sds_secret_configs": [secret(SECRET_OWN)],
+                "combined_validation_context": {
+                    "default_validation_context": {
+                        "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": host}}],
+                    },
+                    "validation_context_sds_secret_config": secret(SECRET_CA),
+                },
+            },
+        },
     })
+}
+
+/// What Envoy reads as the secrets file: names of files on its machine, and the folder in which a replaced one is noticed.
+pub fn secrets(folder: &str, certificate: &str, key: &str, ca: &str) -> String {
+    let own = json!({
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+        "name": SECRET_OWN,
+        "tls_certificate": {
+            "certificate_chain": {"filename": certificate},
+            "private_key": {"filename": key},
+            "watched_directory": {"path": folder},
+        },
+    });
+    let trusted = json!({
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+        "name": SECRET_CA,
+        "validation_context": {"trusted_ca": {"filename": ca}, "watched_directory": {"path": folder}},
+    });
+    format!("{:#}\n", json!({"resources": [own, trusted]}))
 }
 
 fn address(host: &str, port: u16) -> Value {

@@ -11,10 +11,10 @@ mod session;
 pub mod snapshot;
 pub mod world;
 
-pub use bootstrap::{Bootstrap, bootstrap};
+pub use bootstrap::{Bootstrap, ProxyTls, bootstrap};
 pub use fleet::{Fleet, Nack, NodeStatus};
 pub use publisher::Publisher;
 pub use render::render;
-pub use server::serve;
+pub use server::{serve, serve_on};
 pub use snapshot::{Inconsistent, Snapshot};
 pub use world::{NodeInfo, World};

@@ -1,6 +1,7 @@
 //! The ADS server: one task per stream, which speaks what its session says. ECDS alone is served too.
 
 mod ecds;
+mod local;
 mod speech;
 
 use std::pin::Pin;
@@ -16,9 +17,12 @@ use envoy_types::pb::envoy::service::extension::v3::extension_config_discovery_s
 use envoy_types::pb::google::protobuf::value::Kind as ValueKind;
 use futures::{Stream, StreamExt};
 use shunt_core::Time;
+use shunt_core::identity::Caller;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, info, warn};
 
@@ -26,6 +30,7 @@ use crate::fleet::{Fleet, Nack};
 use crate::publisher::{Published, Publisher};
 use crate::session::{Push, Session};
 use crate::world::NodeInfo;
+use local::Local;
 use speech::{Delta, Speech, StateOfTheWorld};
 
 /// Longest request of a proxy, bytes. A proxy of 5,000 services names some 20,000 clusters.
@@ -43,7 +48,7 @@ struct Server {
 }
 
 /// Hands out what `publisher` publishes and tells `fleet` what became of it, until `shutdown` ends; then closes all streams.
-/// `now` is the clock. Errors when the transport fails.
+/// `now` is the clock. Errors when the transport fails. In clear text, to whoever connects: for loopback addresses.
 pub async fn serve(
     listener: TcpListener,
     publisher: Publisher,
@@ -51,6 +56,21 @@ pub async fn serve(
     now: fn() -> Time,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
+    let incoming = TcpListenerStream::new(listener).map(|stream| stream.map(Local));
+    serve_on(incoming, publisher, fleet, now, shutdown).await
+}
+
+/// As [`serve`], on connections that say who is at their other end: a proxy whose node id is not its own is refused.
+pub async fn serve_on<IO>(
+    incoming: impl Stream<Item = std::io::Result<IO>>,
+    publisher: Publisher,
+    fleet: Fleet,
+    now: fn() -> Time,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error>
+where
+    IO: AsyncRead + AsyncWrite + Connected<ConnectInfo = Caller> + Unpin + Send + 'static,
+{
     let server = Server { publisher, fleet, now };
     let (closing, closed) = watch::channel(false);
     let ads = Ads { server, streams: Arc::default(), closed };
@@ -66,7 +86,7 @@ pub async fn serve(
         .http2_keepalive_timeout(Some(std::time::Duration::from_secs(5)))
         .add_service(all)
         .add_service(alone)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown)
+        .serve_with_incoming_shutdown(incoming, shutdown)
         .await
 }
 
@@ -88,25 +108,28 @@ impl AggregatedDiscoveryService for Ads {
         &self,
         request: Request<Streaming<DiscoveryRequest>>,
     ) -> Result<Response<Self::StreamAggregatedResourcesStream>, Status> {
-        Ok(Response::new(self.open::<StateOfTheWorld>(request.into_inner())))
+        Ok(Response::new(self.open::<StateOfTheWorld>(request)))
     }
 
     async fn delta_aggregated_resources(
         &self,
         request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
-        Ok(Response::new(self.open::<Delta>(request.into_inner())))
+        Ok(Response::new(self.open::<Delta>(request)))
     }
 }
 
 impl Ads {
-    fn open<S: Speech>(&self, asks: Streaming<S::Ask>) -> Responses<S::Answer> {
+    fn open<S: Speech>(&self, request: Request<Streaming<S::Ask>>) -> Responses<S::Answer> {
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+        let asks = request.into_inner();
         // One response is enough of a buffer: the session never has more than one unanswered per kind.
         let (answers, stream) = mpsc::channel(1);
         let mut closed = self.closed.clone();
         let conversation = Conversation::<S> {
             server: self.server.clone(),
             stream: self.streams.fetch_add(1, Ordering::Relaxed),
+            caller,
             answers,
             node: None,
             withheld: None,
@@ -124,6 +147,7 @@ impl Ads {
 struct Conversation<S: Speech> {
     server: Server,
     stream: u64,
+    caller: Caller,
     answers: mpsc::Sender<Result<S::Answer, Status>>,
     node: Option<NodeInfo>,
     /// The newest world, when it is inconsistent.
@@ -183,6 +207,7 @@ impl<S: Speech> Conversation<S> {
         let mut pushes = Vec::new();
         if self.node.is_none() {
             let node = info_of(S::node(ask)).map_err(Status::invalid_argument)?;
+            self.caller.may_be(&node.id).map_err(|error| Status::permission_denied(error.to_string()))?;
             info!(node = node.id, variant = ?S::VARIANT, "a proxy connected");
             self.server.fleet.connected(&node.id, self.stream, (self.server.now)());
             self.node = Some(node);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
-use shunt_api::{App, Ask, Metrics, ProxyView, Rejection, RolloutNow, router};
+use shunt_api::{App, Ask, Metrics, Peer, ProxyView, Rejection, RolloutNow, router};
 use shunt_core::analysis::{Outcome, Verdict};
 use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;
@@ -63,7 +63,7 @@ impl Server {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, router(app)).await });
+        tokio::spawn(async move { axum::serve(listener, router(app).layer(axum::Extension(Peer::local()))).await });
         let http = Client::builder().no_proxy().build().unwrap();
         Self { address, http, rollouts, policy, problems, ready, stopping, asks, reports }
     }

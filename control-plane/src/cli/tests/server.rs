@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use shunt_api::{App, Ask, Metrics, ProxyView, RolloutNow, router};
+use shunt_api::{App, Ask, Metrics, Peer, ProxyView, RolloutNow, router};
 use shunt_core::journal::Entry;
 use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;
@@ -61,7 +61,7 @@ impl Server {
             // Also when the test is over.
             let _ = end.wait_for(|stopping| *stopping).await;
         };
-        let task = tokio::spawn(async move { axum::serve(listener, router(app)).with_graceful_shutdown(ended).await });
+        let task = tokio::spawn(async move { axum::serve(listener, router(app).layer(axum::Extension(Peer::local()))).with_graceful_shutdown(ended).await });
         Self { address, rollouts, stopping, asks, _problems: problems, task }
     }
 

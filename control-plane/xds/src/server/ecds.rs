@@ -16,14 +16,14 @@ impl ExtensionConfigDiscoveryService for Ads {
         &self,
         request: Request<Streaming<DiscoveryRequest>>,
     ) -> Result<Response<Self::StreamExtensionConfigsStream>, Status> {
-        Ok(Response::new(self.open::<StateOfTheWorld>(request.into_inner())))
+        Ok(Response::new(self.open::<StateOfTheWorld>(request)))
     }
 
     async fn delta_extension_configs(
         &self,
         request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaExtensionConfigsStream>, Status> {
-        Ok(Response::new(self.open::<Delta>(request.into_inner())))
+        Ok(Response::new(self.open::<Delta>(request)))
     }
 
     async fn fetch_extension_configs(&self, _: Request<DiscoveryRequest>) -> Result<Response<DiscoveryResponse>, Status> {

@@ -1,0 +1,17 @@
+//! TLS: files become a configuration that is made anew when they change, connections become wires that know who is at their other
+//! end. Certificates are made here too, for whoever has no authority of their own.
+
+mod authority;
+mod files;
+mod folder;
+mod incoming;
+mod wire;
+
+pub(crate) use authority::{Authority, Subject};
+pub(crate) use files::{Guests, TlsFiles};
+pub(crate) use folder::{Access, Folder, write};
+pub(crate) use incoming::{Doors, incoming};
+pub(crate) use wire::Wire;
+
+#[cfg(test)]
+mod tests;
