@@ -1,5 +1,7 @@
 //! Routes: one per allowed value of the route header, twice where retries differ by method; the last one, without a match, is the default.
 
+mod held;
+
 use std::sync::Arc;
 
 use envoy_types::pb::envoy::config::common::mutation_rules::v3::HeaderMutation;
@@ -62,11 +64,14 @@ pub(super) fn configuration(services: &[Routes]) -> Arc<Resource> {
 }
 
 fn virtual_host(group: &Group<'_>) -> VirtualHost {
-    let routes = group.claims.iter().flat_map(|(port, routes)| targets(routes, *port));
+    let routes = group.claims.iter().flat_map(|(port, routes)| match routes.held {
+        true => vec![held::route(routes, *port)],
+        false => targets(routes, *port).into_iter().flat_map(|target| [Retry::Idempotent, Retry::NotSent].map(|retry| route(target, retry))).collect(),
+    });
     VirtualHost {
         name: group.hosts.first().copied().unwrap_or_default().to_owned(),
         domains: group.hosts.iter().map(|host| (*host).to_owned()).collect(),
-        routes: routes.flat_map(|target| [Retry::Idempotent, Retry::NotSent].map(|retry| route(target, retry))).collect(),
+        routes: routes.collect(),
         ..VirtualHost::default()
     }
 }
