@@ -44,6 +44,18 @@ pub enum Guard {
         /// The limit.
         max: Span,
     },
+    /// Slow requests per slot at three percentiles, candidate against stable, sequentially (`analysis/latency_slots.rs`).
+    LatencyNoWorseThanStable,
+}
+
+impl Guard {
+    /// Whether it compares with stable, and so takes its part of the error that a release may be judged with.
+    pub fn compares(self) -> bool {
+        match self {
+            Guard::ErrorsNoWorseThanStable | Guard::LatencyNoWorseThanStable => true,
+            Guard::SuccessRateMin(_) | Guard::LatencyMax { .. } => false,
+        }
+    }
 }
 
 /// The judgement of one metric at one look.
@@ -158,7 +170,7 @@ impl Trial {
     fn judge(&mut self, metrics: &[Metric], steps: u32) -> Vec<Verdict> {
         let nothing = Counters::default();
         let counters = |version| self.latest.versions.get(version).unwrap_or(&nothing);
-        let compared = metrics.iter().filter(|metric| metric.guard == Guard::ErrorsNoWorseThanStable).count().max(1);
+        let compared = metrics.iter().filter(|metric| metric.guard.compares()).count().max(1);
         let threshold = ONE_IN * f64::from(steps.max(1)) * compared as f64;
         let arms = Arms { candidate: &self.candidate, stable: &self.stable, ranges: &self.ranges };
         let active = common(&self.slots.candidate, &self.latest.seen);
@@ -188,5 +200,6 @@ fn judge(look: &Look<'_>, slots: &ArmSlots, comparison: &mut Comparison, thresho
         Guard::ErrorsNoWorseThanStable => comparison.judge(look, threshold),
         Guard::SuccessRateMin(min) => counters::judge(look, min),
         Guard::LatencyMax { percentile, max } => latency::judge(look, percentile, max),
+        Guard::LatencyNoWorseThanStable => look.not_applicable("how long requests of stable take is not known yet"),
     }
 }

@@ -18,8 +18,8 @@ const RATE_MAX: f64 = 1_000.0;
 impl Lint<'_> {
     pub(super) fn analysis(&mut self) {
         let metrics = &self.plan.analysis.metrics;
-        let fixed = metrics.iter().any(|metric| metric.guard != Guard::ErrorsNoWorseThanStable);
-        if metrics.iter().all(|metric| matches!(metric.guard, Guard::LatencyMax { .. })) {
+        let fixed = metrics.iter().any(|metric| !metric.guard.compares());
+        if metrics.iter().all(|metric| matches!(metric.guard, Guard::LatencyMax { .. } | Guard::LatencyNoWorseThanStable)) {
             self.warn("spec.analysis.metrics", "nothing looks at errors: add {name: errors, successRate: {noWorseThanStable: {}}}");
         }
         if !fixed && self.plan.keep_old > Span::millis(0) && self.origin.has("spec.keepOld") && self.origin.has("spec.analysis") {

@@ -51,13 +51,17 @@ pub struct SuccessRateSpec {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoWorseThanStable {}
 
-/// A percentile and its limit.
+/// Either compared with stable, or a percentile and its limit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LatencySpec {
+    /// Compared with stable at the same time, sequentially.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_worse_than_stable: Option<NoWorseThanStable>,
     /// Percent, above 0 and below 100. Default: 99.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percentile: Option<f64>,
-    /// The limit. Required.
+    /// The limit. Required unless compared with stable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<Span>,
 }
@@ -94,7 +98,7 @@ impl AnalysisSpec {
             _ => {}
         }
         let mut names = BTreeSet::new();
-        let mut compared = false;
+        let mut compared: Vec<Guard> = Vec::new();
         let mut metrics = Vec::new();
         for (index, spec) in written.iter().enumerate() {
             let path = format!("{path}[{index}]");
@@ -102,11 +106,16 @@ impl AnalysisSpec {
             if !names.insert(metric.name.clone()) {
                 problems.add(format!("{path}.name"), format!("{:?} names two metrics: names must differ", metric.name));
             }
-            let compares = metric.guard == Guard::ErrorsNoWorseThanStable;
-            if compares && compared {
-                problems.add(format!("{path}.successRate"), "compares errors with stable a second time: remove one of the two metrics");
+            if metric.guard.compares() {
+                if compared.contains(&metric.guard) {
+                    let (field, what) = spec.compared();
+                    problems.add(
+                        format!("{path}.{field}"),
+                        format!("compares {what} with stable a second time: remove one of the two metrics"),
+                    );
+                }
+                compared.push(metric.guard);
             }
-            compared |= compares;
             metrics.push(metric);
         }
         metrics
@@ -146,6 +155,11 @@ impl MetricSpec {
         }
     }
 
+    /// The field that is compared, and what it is in words.
+    fn compared(&self) -> (&'static str, &'static str) {
+        if self.latency.is_some() { ("latency", "latency") } else { ("successRate", "errors") }
+    }
+
     fn min_samples(&self, path: &str, samples: &Samples, problems: &mut Problems) -> u64 {
         let path = format!("{path}.minSamples");
         let value = self.min_samples.unwrap_or(samples.default);
@@ -182,6 +196,13 @@ impl SuccessRateSpec {
 
 impl LatencySpec {
     fn guard(&self, path: &str, problems: &mut Problems) -> Option<Guard> {
+        if self.no_worse_than_stable.is_some() {
+            if self.percentile.is_some() || self.max.is_some() {
+                problems.add(path, "has both noWorseThanStable and a limit: make two metrics of it");
+                return None;
+            }
+            return Some(Guard::LatencyNoWorseThanStable);
+        }
         let percentile = self.percentile.unwrap_or(99.0);
         if !(percentile > 0.0 && percentile < 100.0) {
             problems.add(

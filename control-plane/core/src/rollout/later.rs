@@ -26,9 +26,6 @@ pub(crate) fn rollout(path: &str) -> Option<String> {
         | "spec.strategy.canary.steps[].scale"
         | "spec.strategy.canary.steps[].gate"
         | "spec.strategy.canary.steps[].pointOfNoReturn" => step(last(path)),
-        "spec.analysis.metrics[].latency.noWorseThanStable" => {
-            later("comparing latency with stable", "write a fixed limit, for example {percentile: 99, max: 300ms}")
-        }
         "spec.analysis.metrics[].successRate.noWorseThanStable.margin" => later("a margin", "write noWorseThanStable: {}"),
         "spec.analysis.metrics[].prometheus" | "spec.analysis.metrics[].web" | "spec.analysis.metrics[].goal" => {
             later(&format!("the metric source {}", last(path)), "use successRate or latency, which the proxies report themselves")
