@@ -3,11 +3,16 @@
 //! The machine only names the calls it wants answered ([`crate::desired::Desired::calls`]); the platform makes them, at least once each, and
 //! records what came of them, so that a restart asks nobody twice who has answered.
 
+mod body;
+mod progress;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::{Span, Time};
+pub use body::{Body, StepBody};
+pub use progress::{Progress, Reply, back_off};
 
 /// One thing to ask or to do, as planned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +46,7 @@ pub enum CallKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
-    /// A person: `shunt approve`.
+    /// A person: `shunt promote`.
     Manual,
     /// An HTTP POST with a JSON body.
     Webhook(Webhook),
@@ -53,14 +58,26 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Webhook {
-    /// `http://` or `https://`.
-    pub url: String,
+    /// Where it goes.
+    pub address: Address,
     /// File with the key of the HMAC-SHA256 signature over the body; none: not signed.
     pub secret_file: Option<String>,
     /// Further headers.
     pub headers: BTreeMap<String, String>,
     /// Further fields of the body.
     pub metadata: BTreeMap<String, String>,
+    /// Time between two questions of a gate that has not said yes or no.
+    pub interval: Span,
+}
+
+/// A URL, or the file with it: some receivers put a secret into it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Address {
+    /// `http://` or `https://`.
+    Url(String),
+    /// Absolute path of a file with one; read at each try.
+    File(String),
 }
 
 /// A call that the machine wants made or answered now.
