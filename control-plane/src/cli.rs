@@ -15,6 +15,7 @@ mod history;
 mod lint;
 mod manifests;
 mod paint;
+mod plan;
 mod proxies;
 mod release;
 mod replay;
@@ -103,6 +104,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Check manifests without a control plane
     Lint(lint::LintArgs),
+    /// What a release will do: steps, times, users, and what its analyses can see
+    Plan(plan::PlanArgs),
     /// What differs between two configurations, by what they mean
     Diff(diff::DiffArgs),
     /// Proxies, and how far each has come
@@ -182,6 +185,7 @@ async fn execute(command: Command, server: &str, console: &mut Console<'_>) -> a
         Command::Explain(args) => explain::run(args, &client()?, console).await,
         Command::Lint(args) => lint::run(args, console),
         Command::Diff(args) => diff::run(args, console),
+        Command::Plan(args) => plan::run(args, console),
         Command::Proxies(_) => proxies::run(&client()?, console).await,
         Command::Forget(args) => forget::run(args, &client()?, console).await,
         Command::EnvoyBootstrap(args) => envoy_bootstrap::run(args, console),

@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod desired;
 pub mod diff;
 pub mod explain;
+pub mod forecast;
 pub mod identity;
 pub mod journal;
 pub mod lint;

@@ -2,6 +2,7 @@
 
 pub(crate) mod all;
 pub(crate) mod explanation;
+pub(crate) mod forecast;
 pub(crate) mod one;
 pub(crate) mod proxies;
 pub(crate) mod transitions;

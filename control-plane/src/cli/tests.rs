@@ -2,6 +2,7 @@
 
 mod arguments;
 mod compared;
+mod foreseen;
 mod journals;
 mod offline;
 mod pictures;

@@ -40,6 +40,11 @@ fn seen(now: Time) -> Observation {
         misrouted: 0,
         versions: BTreeMap::new(),
         verdicts: Vec::new(),
+        capacity: BTreeMap::new(),
+        calls: BTreeMap::new(),
+        contest: shunt_core::contest::Contest::default(),
+        freeze: shunt_core::observation::Freeze::Off,
+        typical: shunt_core::observation::Typical::Unknown,
     }
 }
 

@@ -1,0 +1,200 @@
+//! What a release will do: the real state machine run over a modelled world, so that a forecast cannot differ from what the machine does.
+//!
+//! The model: proxies that apply everything at once, a candidate as good as stable, users with Zipf request rates, and somebody who
+//! promotes a pause without end after [`PATIENCE`]. Nothing is random but the users, and they are the same each time.
+
+mod journey;
+mod people;
+mod power;
+mod world;
+
+use serde::{Deserialize, Serialize};
+use shunt_filter_core::{RolloutId, VersionName, Weight};
+
+use crate::plan::Plan;
+use crate::time::{Span, Time};
+
+pub use people::Traffic;
+
+/// How long somebody takes to promote what waits for a person.
+pub const PATIENCE: Span = Span::seconds(600);
+
+/// What a release will do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Forecast {
+    /// Which Rollout.
+    pub rollout: RolloutId,
+    /// The version that is stable before.
+    pub from: VersionName,
+    /// The version that is released.
+    pub to: VersionName,
+    /// What was assumed.
+    pub traffic: Traffic,
+    /// In order.
+    pub legs: Vec<Leg>,
+    /// Each split of the keys with both versions in it, and what its analysis can see.
+    pub looks: Vec<Look>,
+    /// From the changed manifest to the end.
+    pub lasts: Span,
+    /// How it ends.
+    pub end: End,
+    /// What somebody should change, or know.
+    pub warnings: Vec<String>,
+}
+
+/// A part of the way: a step, or what comes before and after the steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leg {
+    /// Number of the step, from 1; none: before or after the steps.
+    pub step: Option<usize>,
+    /// `setWeight 5`, `promotion`.
+    pub text: String,
+    /// After the changed manifest.
+    pub at: Span,
+    /// How long.
+    pub lasts: Span,
+    /// How much of it until the proxies have proved it.
+    pub proof: Span,
+    /// The candidate's share of keys while it lasts.
+    pub weight: Weight,
+    /// Users of the candidate by that share; members of cohorts come on top.
+    pub users: u64,
+    /// Why it waits for somebody; none: it does not.
+    pub waits: Option<String>,
+}
+
+/// One split of the keys with both versions in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Look {
+    /// The candidate's share of keys.
+    pub weight: Weight,
+    /// How long.
+    pub lasts: Span,
+    /// Requests of the candidate in that time.
+    pub requests: u64,
+    /// Users of the candidate.
+    pub users: u64,
+    /// The smallest regression that is seen.
+    pub sees: Sight,
+}
+
+/// The smallest regression that an analysis sees.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Sight {
+    /// So many percentage points more failures are caught in at least 9 of 10 simulated releases, in this time (median).
+    Points {
+        /// Percentage points.
+        more: f64,
+        /// From the first request.
+        within: Span,
+    },
+    /// Not even a candidate that fails always.
+    Nothing,
+}
+
+/// How a release ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum End {
+    /// The candidate is stable.
+    Promoted,
+    /// Over without a promotion, as planned: the strategy only looks, or an A/B test had no winner.
+    Concluded(String),
+    /// Refused, although it is as good as stable.
+    Refused(String),
+    /// It waits for somebody for ever.
+    Stuck(String),
+}
+
+/// What the release of `to` will do while `from` is stable, from `start` on (which matters where only some hours are for releases).
+/// `plan.release` does not matter.
+pub fn forecast(plan: &Plan, from: &VersionName, to: &VersionName, traffic: Traffic, start: Time) -> Forecast {
+    journey::travel(plan, from, to, traffic, start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{compile, parse};
+    use test_case::test_case;
+
+    fn foresee(steps: &str, more: &str, traffic: Traffic) -> Forecast {
+        let text = format!(
+            "apiVersion: shunt.dev/v1alpha1\nkind: Rollout\nmetadata: {{name: checkout, namespace: shop}}\nspec:\n  \
+             service: {{hosts: [shop.test]}}\n  release: v1\n  \
+             versions: [{{name: v1, endpoints: ['127.0.0.1:9001']}}, {{name: v2, endpoints: ['127.0.0.1:9002']}}]\n  \
+             strategy: {{canary: {{steps: [{steps}]}}}}\n{more}"
+        );
+        let plan = compile(&parse("shop.yaml", &text).unwrap()[0], None).unwrap();
+        forecast(&plan, &"v1".parse().unwrap(), &"v2".parse().unwrap(), traffic, Time(0))
+    }
+
+    const USUAL: Traffic = Traffic { rate: 100.0, users: 5_000, errors: 0.001 };
+
+    fn lasts(forecast: &Forecast) -> Vec<(Option<usize>, u64)> {
+        forecast.legs.iter().map(|leg| (leg.step, leg.lasts.0 / 1_000)).collect()
+    }
+
+    #[test]
+    fn each_step_takes_its_time_and_each_weight_its_proof() {
+        let seen = foresee("{setWeight: 5}, {pause: {duration: 90s}}, {setWeight: 50}, {analysis: {duration: 2m}}", "", USUAL);
+        let expected = [(None, 0), (Some(1), 3), (Some(2), 90), (Some(3), 3), (Some(4), 120), (None, 3)];
+        assert_eq!((lasts(&seen), seen.lasts, &seen.end), (expected.to_vec(), Span::seconds(219), &End::Promoted));
+        assert_eq!(seen.legs.iter().map(|leg| leg.users).collect::<Vec<_>>(), [0, 250, 250, 2_500, 2_500, 5_000]);
+        let looks: Vec<(Span, u64)> = seen.looks.iter().map(|look| (look.lasts, look.requests)).collect();
+        assert_eq!(looks, [(Span::seconds(93), 465), (Span::seconds(123), 6_150)], "100/s by weight and time");
+        assert!(seen.warnings.is_empty(), "{:?}", seen.warnings);
+    }
+
+    /// shared figures of the test: at 5 % and 100/s, +1 point is caught in 97.5 % of ten minutes, +0.5 rarely.
+    #[test_case("10m", USUAL, 1.0; "one point in ten minutes")]
+    #[test_case("1m", USUAL, 5.0; "five points in a minute")]
+    fn what_is_seen_fits_the_published_figures(pause: &str, traffic: Traffic, expected: f64) {
+        let seen = foresee(&format!("{{setWeight: 5}}, {{pause: {{duration: {pause}}}}}"), "", traffic);
+        let Sight::Points { more, within } = seen.looks[0].sees else { panic!("{:?}", seen.looks) };
+        assert!((more - expected).abs() < 1e-9 && within < seen.looks[0].lasts, "{:?}", seen.looks);
+    }
+
+    #[test]
+    fn more_time_and_more_users_see_more() {
+        let points = |pause: &str, users: u32| {
+            let seen = foresee(&format!("{{setWeight: 5}}, {{pause: {{duration: {pause}}}}}"), "", Traffic { users, ..USUAL });
+            match seen.looks[0].sees {
+                Sight::Points { more, .. } => more,
+                Sight::Nothing => f64::INFINITY,
+            }
+        };
+        assert!(points("30s", 5_000) > points("30m", 5_000));
+        assert!(points("5m", 60) > points("5m", 5_000));
+    }
+
+    #[test]
+    fn an_analysis_that_cannot_decide_is_said_before_it_holds_the_run() {
+        let seen = foresee("{setWeight: 5}, {analysis: {duration: 1m}}", "", Traffic { rate: 0.5, users: 40, ..USUAL });
+        let waits: Vec<&str> = seen.legs.iter().filter_map(|leg| leg.waits.as_deref()).collect();
+        assert!(waits.iter().any(|why| why.starts_with("no progress for 10m: errors: ")), "{:?}", seen.legs);
+        assert!(seen.warnings[0].contains("cannot decide in time"), "{:?}", seen.warnings);
+        assert_eq!(seen.end, End::Promoted, "somebody goes on without it");
+    }
+
+    #[test]
+    fn a_limit_below_the_baseline_refuses_everybody() {
+        let metrics = "  analysis: {metrics: [{name: limit, successRate: {min: 99.9%}}]}\n";
+        let seen = foresee("{setWeight: 20}, {pause: {duration: 5m}}", metrics, Traffic { errors: 0.01, ..USUAL });
+        assert!(matches!(&seen.end, End::Refused(reason) if reason.contains("below 99.9 %")), "{:?}", seen.end);
+        assert!(seen.warnings[0].contains("tighter than the errors assumed"), "{:?}", seen.warnings);
+    }
+
+    #[test]
+    fn the_same_question_has_the_same_answer() {
+        let ask = || foresee("{setWeight: 5}, {pause: {}}, {setWeight: 50}, {pause: {duration: 2d}}", "", USUAL);
+        let once = ask();
+        assert_eq!(once, ask());
+        assert_eq!(once.legs[2].waits.as_deref(), Some("until somebody promotes"));
+        assert_eq!(once.lasts, Span::seconds(3 + 600 + 3 + 2 * 86_400 + 3));
+    }
+}

@@ -1,0 +1,301 @@
+//! The way from a changed manifest to the end of the run, second by second.
+
+use shunt_filter_core::{VersionName, Weight};
+
+use super::power::Trial;
+use super::world::World;
+use super::{End, Forecast, Leg, Look, PATIENCE, Sight, Traffic};
+use crate::advance::advance;
+use crate::call::Action;
+use crate::command::{Command, Verb};
+use crate::desired::desired;
+use crate::journal::Entry;
+use crate::plan::{Plan, Step};
+use crate::state::{Run, Stage, State};
+use crate::time::{Span, Time};
+
+/// No release is followed for longer.
+const MOST: Span = Span::seconds(60 * 24 * 3_600);
+/// Transitions in one moment; more would be a machine that does not come to rest.
+const RESTLESS: usize = 64;
+
+/// Where a run is, as people see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Before,
+    Step(usize),
+    Promotion,
+    WayBack,
+    Over,
+}
+
+/// See [`super::forecast`].
+pub(super) fn travel(plan: &Plan, from: &VersionName, to: &VersionName, traffic: Traffic, start: Time) -> Forecast {
+    let before = Plan { release: from.clone(), gone: false, ..plan.clone() };
+    let mut journey = Journey::new(Plan { release: to.clone(), ..before.clone() }, traffic, State::initial(&before), start);
+    journey.settle(&before);
+    journey.began = journey.now;
+    journey.entered = journey.now;
+    journey.run();
+    let lasts = journey.now.since(journey.began);
+    let end = journey.end();
+    if let End::Refused(_) = end {
+        // What would be seen in steps that are cut short says nothing.
+        journey.looks.clear();
+    }
+    let warnings = journey.warnings(&end);
+    Forecast {
+        rollout: plan.id.clone(),
+        from: from.clone(),
+        to: to.clone(),
+        traffic,
+        legs: journey.legs,
+        looks: journey.looks,
+        lasts,
+        end,
+        warnings,
+    }
+}
+
+struct Journey {
+    plan: Plan,
+    traffic: Traffic,
+    world: World,
+    state: State,
+    now: Time,
+    began: Time,
+    legs: Vec<Leg>,
+    looks: Vec<Look>,
+    /// When the present leg was entered.
+    entered: Time,
+    /// When the present epoch began.
+    epoch: Time,
+    /// When the last transition was made.
+    moved: Time,
+    proof: Span,
+    waits: Option<String>,
+    held: Vec<String>,
+    stuck: Option<String>,
+    refused: Option<String>,
+}
+
+impl Journey {
+    fn new(plan: Plan, traffic: Traffic, state: State, start: Time) -> Self {
+        Self {
+            plan,
+            traffic,
+            world: World::new(traffic),
+            state,
+            now: start,
+            began: start,
+            legs: Vec::new(),
+            looks: Vec::new(),
+            entered: start,
+            epoch: start,
+            moved: start,
+            proof: Span::default(),
+            waits: None,
+            held: Vec::new(),
+            stuck: None,
+            refused: None,
+        }
+    }
+
+    /// All versions are installed; the old one is stable.
+    fn settle(&mut self, before: &Plan) {
+        for _ in 0..RESTLESS {
+            self.now = self.now.after(Span::seconds(1));
+            if self.transition(before, &[]).is_none() {
+                return;
+            }
+        }
+    }
+
+    fn run(&mut self) {
+        let plan = self.plan.clone();
+        while self.now.since(self.began) < MOST && self.stuck.is_none() {
+            self.rest(&plan);
+            if self.state.run.is_none() {
+                return;
+            }
+            // Whoever promotes sees what comes of it at once.
+            self.somebody(&plan);
+            self.rest(&plan);
+            self.now = self.now.after(self.pace());
+        }
+    }
+
+    /// Fine at first, coarser while nothing happens.
+    fn pace(&self) -> Span {
+        match self.now.since(self.moved).0 {
+            0..1_800_000 => Span::seconds(1),
+            1_800_000..21_600_000 => Span::seconds(10),
+            _ => Span::seconds(60),
+        }
+    }
+
+    /// Transitions while there are any.
+    fn rest(&mut self, plan: &Plan) {
+        for _ in 0..RESTLESS {
+            let before = self.state.clone();
+            match self.transition(plan, &[]) {
+                Some(_) => self.moved(&before),
+                None => return,
+            }
+        }
+        self.stuck = Some("the machine does not come to rest".to_owned());
+    }
+
+    fn transition(&mut self, plan: &Plan, commands: &[Command]) -> Option<Entry> {
+        let wanted = desired(plan, &self.state);
+        self.world.take(&wanted, &self.state, self.now);
+        let seen = self.world.observe(plan, &self.state, self.now);
+        let next = advance(plan, &self.state, &seen, commands);
+        if let Some(Err(refusal)) = next.answered.into_iter().next().map(|answer| answer.result) {
+            self.stuck = Some(refusal);
+        }
+        self.state = next.state;
+        next.entry
+    }
+
+    /// A person promotes what waits for one: a pause without end after a while, a missed deadline at once.
+    fn somebody(&mut self, plan: &Plan) {
+        let Some(run) = &self.state.run else { return };
+        let held = run.paused.as_ref().map(|paused| paused.reason.clone());
+        let why = match &held {
+            Some(reason) => reason.clone(),
+            None if self.state.phase(plan) == crate::Phase::Paused && self.now.since(run.since) >= PATIENCE => {
+                "until somebody promotes".to_owned()
+            }
+            None => return,
+        };
+        self.held.extend(held);
+        self.waits = Some(why);
+        let command =
+            Command { id: 1, verb: Verb::Promote, revision: self.state.revision, by: "somebody".to_owned(), reason: String::new() };
+        let before = self.state.clone();
+        if self.transition(plan, &[command]).is_some() {
+            self.moved(&before);
+        }
+    }
+
+    /// What a transition ends: a proof, a leg, an epoch.
+    fn moved(&mut self, before: &State) {
+        let after = self.state.run.clone();
+        let (old, new) = (before.run.as_ref(), after.as_ref());
+        self.moved = self.now;
+        if let (Some(Stage::Applying { .. }), Some(run)) = (old.map(|run| &run.stage), old) {
+            self.proof = self.now.since(run.since);
+        }
+        if let Some(refused) = self.state.refused.as_ref().filter(|_| before.refused.is_none()) {
+            self.refused = Some(refused.reason.clone());
+        }
+        if let Some(run) = old {
+            if self.state.epoch != before.epoch {
+                self.look(run);
+            }
+            let (was, is) = (place(old), place(new));
+            if was != is {
+                self.leg(run, was);
+            }
+        }
+        if self.state.epoch != before.epoch {
+            self.epoch = self.now;
+        }
+        if old.is_none() {
+            self.entered = self.now;
+        }
+    }
+
+    fn leg(&mut self, run: &Run, was: Place) {
+        let (step, text) = match was {
+            Place::Step(step) => (Some(step.saturating_add(1)), self.plan.steps.get(step).map(ToString::to_string).unwrap_or_default()),
+            Place::Before => (None, format!("{} is installed", run.candidate)),
+            Place::Promotion => (None, "promotion".to_owned()),
+            Place::WayBack => (None, "all keys back".to_owned()),
+            Place::Over => return,
+        };
+        let gate = step.and_then(|step| self.plan.steps.get(step.saturating_sub(1)));
+        let waits = match gate {
+            Some(Step::Call(call)) if call.action == Action::Manual => Some("until somebody approves".to_owned()),
+            _ => self.waits.take(),
+        };
+        let promoting = was == Place::Promotion;
+        let weight = if promoting { Weight::ALL } else { run.weight };
+        let lasts = self.now.since(self.entered);
+        self.legs.push(Leg {
+            step,
+            text,
+            at: self.entered.since(self.began),
+            lasts,
+            proof: if promoting { lasts } else { self.proof },
+            weight,
+            users: self.users(weight),
+            waits,
+        });
+        self.entered = self.now;
+        self.proof = Span::default();
+    }
+
+    /// An epoch is over in which both versions had weight.
+    fn look(&mut self, run: &Run) {
+        let lasts = self.now.since(self.epoch);
+        if run.weight == Weight::ZERO || run.weight >= Weight::ALL || lasts == Span::default() {
+            return;
+        }
+        let sees = Trial { plan: &self.plan, traffic: self.traffic, weight: run.weight, lasts }.sight();
+        let requests = self.world.requests(run.weight, self.now);
+        self.looks.push(Look { weight: run.weight, lasts, requests, users: self.users(run.weight), sees });
+    }
+
+    fn users(&self, weight: Weight) -> u64 {
+        (f64::from(self.traffic.users) * weight.as_percent() / 100.0).round() as u64
+    }
+
+    fn end(&self) -> End {
+        match (&self.stuck, &self.refused) {
+            (Some(why), _) => End::Stuck(why.clone()),
+            (None, Some(why)) => End::Refused(why.clone()),
+            (None, None) if self.state.run.is_some() => End::Stuck(format!("not over after {MOST}")),
+            (None, None) => match &self.state.concluded {
+                Some(concluded) => End::Concluded(concluded.result.clone()),
+                None => End::Promoted,
+            },
+        }
+    }
+
+    fn warnings(&self, end: &End) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for reason in &self.held {
+            warnings.push(format!(
+                "the analysis cannot decide in time, the run will be held: {reason}; give the step more time or a larger weight, or ask for fewer minSamples"
+            ));
+        }
+        if let End::Refused(reason) = end {
+            warnings
+                .push(format!("a candidate as good as stable would be refused: {reason}; the limit is tighter than the errors assumed"));
+        }
+        for look in &self.looks {
+            let at = format!("at {} for {}", look.weight, look.lasts.rounded());
+            match look.sees {
+                Sight::Nothing => warnings
+                    .push(format!("{at} the analysis sees nothing, not even a candidate that always fails: too few requests or users")),
+                Sight::Points { more, .. } if more >= 20.0 => {
+                    warnings.push(format!("{at} the analysis sees only what is worse by {more}pp or more: give it more time or users"));
+                }
+                Sight::Points { .. } => {}
+            }
+        }
+        warnings
+    }
+}
+
+fn place(run: Option<&Run>) -> Place {
+    match run.map(|run| &run.stage) {
+        None => Place::Over,
+        Some(Stage::Preparing) => Place::Before,
+        Some(Stage::Equipping { step } | Stage::Applying { step } | Stage::Holding { step }) => Place::Step(*step),
+        Some(Stage::Shifting | Stage::Switching) => Place::Promotion,
+        Some(Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_)) => Place::WayBack,
+    }
+}

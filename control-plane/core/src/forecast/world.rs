@@ -1,0 +1,235 @@
+//! The modelled world: what is published is in force at once, requests come at an even rate, nobody fails more than always.
+
+use std::collections::BTreeMap;
+
+use shunt_filter_core::policy::LatencyThresholds;
+use shunt_filter_core::policy::Range;
+use shunt_filter_core::report::{Counters, EpochReport, LATENCY_BUCKETS, Slots};
+use shunt_filter_core::{ServicePolicy, VersionName, Weight, split};
+
+use super::PATIENCE;
+use super::people::{Dice, Person, Traffic, people};
+use crate::analysis::{Analyst, Arms, Verdict};
+use crate::call::{Action, Call, CallKind, CallSeen};
+use crate::capacity::Capacity;
+use crate::contest::Contest;
+use crate::desired::{Desired, Routes};
+use crate::observation::{Delivery, Freeze, Misrouting, Observation, Typical, VersionSeen};
+use crate::plan::{Backend, Plan, Step};
+use crate::state::{Installed, Run, Stage, State};
+use crate::time::{Span, Time};
+
+/// Proxies of the model.
+const PROXIES: u32 = 1;
+
+/// The world as the machine sees it.
+#[derive(Debug)]
+pub(super) struct World {
+    traffic: Traffic,
+    people: Vec<Person>,
+    service: (Option<ServicePolicy>, Time),
+    routes: (Option<Routes>, Time),
+    /// Instances by version: asked for, and since when.
+    scale: BTreeMap<VersionName, (u32, Time)>,
+    /// Calls that are wanted, by id, and since when.
+    calls: BTreeMap<String, (Call, Time)>,
+    /// The epoch, since when, and who of the users comes when first in it.
+    epoch: (u64, Time),
+    arrivals: Vec<(f64, u16)>,
+    attempt: u64,
+    analyst: Analyst,
+}
+
+impl World {
+    pub(super) fn new(traffic: Traffic) -> Self {
+        Self {
+            traffic,
+            people: people(&traffic),
+            service: (None, Time(0)),
+            routes: (None, Time(0)),
+            scale: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            epoch: (0, Time(0)),
+            arrivals: Vec::new(),
+            attempt: 0,
+            analyst: Analyst::default(),
+        }
+    }
+
+    /// What is wanted is published, and in force at once.
+    pub(super) fn take(&mut self, wanted: &Desired, state: &State, now: Time) {
+        if self.service.0 != wanted.service {
+            self.service = (wanted.service.clone(), now);
+        }
+        if self.routes.0 != wanted.routes {
+            self.routes = (wanted.routes.clone(), now);
+        }
+        for (name, wanted) in &wanted.scale {
+            let known = self.scale.entry(name.clone()).or_insert((*wanted, now));
+            if known.0 != *wanted {
+                *known = (*wanted, now);
+            }
+        }
+        let calls = wanted.calls.iter().map(|call| {
+            let since = self.calls.get(&call.id).map_or(now, |(_, since)| *since);
+            (call.id.clone(), (call.clone(), since))
+        });
+        self.calls = calls.collect();
+        if self.epoch.0 != state.epoch {
+            self.epoch = (state.epoch, now);
+            self.arrivals = wanted.service.as_ref().map(|service| self.arrivals(&service.split.salt)).unwrap_or_default();
+        }
+        if self.attempt != state.attempt {
+            (self.attempt, self.analyst) = (state.attempt, Analyst::default());
+        }
+    }
+
+    /// When each slot is seen first, by seconds since now.
+    fn arrivals(&self, salt: &str) -> Vec<(f64, u16)> {
+        let seed = split::seed(salt);
+        let arrival = |person: &Person| {
+            let hash = split::hash(&person.identity.to_le_bytes(), seed);
+            (Dice::new(hash).first(person.rate), split::slot(split::point(hash)))
+        };
+        self.people.iter().map(arrival).collect()
+    }
+
+    /// Seconds of the epoch so far.
+    fn seconds(&self, now: Time) -> f64 {
+        now.since(self.epoch.1).0 as f64 / 1_000.0
+    }
+
+    /// Requests of a share of the keys in this epoch so far.
+    pub(super) fn requests(&self, weight: Weight, now: Time) -> u64 {
+        (self.traffic.rate * self.seconds(now) * weight.as_percent() / 100.0) as u64
+    }
+
+    pub(super) fn observe(&mut self, plan: &Plan, state: &State, now: Time) -> Observation {
+        let live = |since: Time| Delivery::Live { since, proxies: PROXIES };
+        Observation {
+            now,
+            policy: live(self.service.1),
+            everywhere: live(self.service.1),
+            routes: live(self.routes.1),
+            misrouting: Misrouting::Quiet { since: Time(0) },
+            misrouted: 0,
+            versions: self.versions(state, now),
+            verdicts: self.verdicts(plan, state, now),
+            capacity: self.capacity(state, now),
+            calls: self.calls.values().map(|(call, since)| (call.id.clone(), answer(call, *since, now))).collect(),
+            // Nobody is better: a test ends with its time.
+            contest: Contest::default(),
+            freeze: Freeze::Off,
+            typical: Typical::Known(LatencyThresholds { p50_us: 20_000, p90_us: 50_000, p99_us: 200_000 }),
+        }
+    }
+
+    /// Instances are ready as soon as they may count as ready, and gone at once.
+    fn capacity(&self, state: &State, now: Time) -> BTreeMap<VersionName, Capacity> {
+        let capacity = |(name, installed): (&VersionName, &Installed)| {
+            let min_ready = match &installed.backend {
+                Backend::Command(command) => command.min_ready,
+                Backend::Registered(registered) => registered.min_ready,
+                Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Value(_) => return (name.clone(), Capacity::Unmanaged),
+            };
+            let (wanted, since) = self.scale.get(name).copied().unwrap_or((0, now));
+            let ready = if now.since(since) >= min_ready { wanted } else { 0 };
+            (name.clone(), Capacity::Instances { wanted, ready, running: wanted, trouble: String::new() })
+        };
+        state.installed.iter().map(capacity).collect()
+    }
+
+    fn versions(&self, state: &State, now: Time) -> BTreeMap<VersionName, VersionSeen> {
+        let seen = |name: &VersionName| {
+            let requests = self.requests(share(state, name), now);
+            let failed = (requests as f64 * self.traffic.errors) as u64;
+            (name.clone(), VersionSeen { open: 0, in_epoch: requests, total: requests, failed })
+        };
+        state.installed.keys().map(seen).collect()
+    }
+
+    /// As the platform judges: while the candidate is exposed, and while the old version is kept.
+    fn verdicts(&mut self, plan: &Plan, state: &State, now: Time) -> Vec<Verdict> {
+        let everybody = [Range { from: 0, to: shunt_filter_core::weight::POINTS, version: state.stable.clone() }];
+        let (candidate, stable, ranges) = match (&state.run, &state.previous) {
+            (Some(run), _) if exposes(run) => {
+                let stable = run.baseline.as_ref().map_or(&state.stable, |baseline| &baseline.version);
+                (&run.candidate, stable, run.ranges.as_slice())
+            }
+            (None, Some(previous)) => (&state.stable, &previous.version, everybody.as_slice()),
+            (Some(_) | None, _) => return Vec::new(),
+        };
+        let evidence = EpochReport {
+            epoch: state.epoch,
+            versions: [candidate, stable].map(|name| (name.clone(), self.counters(share(state, name), now))).into(),
+            seen: self.seen(now),
+            // No failure stands out: the candidate is as good as stable.
+            failed: Slots::default(),
+            ..EpochReport::default()
+        };
+        self.analyst.look(&plan.analysis.metrics, compared(plan), Arms { candidate, stable, ranges }, &evidence)
+    }
+
+    fn seen(&self, now: Time) -> Slots {
+        let seconds = self.seconds(now);
+        let mut seen = Slots::default();
+        for (first, slot) in &self.arrivals {
+            if *first <= seconds {
+                seen.insert(*slot);
+            }
+        }
+        seen
+    }
+
+    fn counters(&self, weight: Weight, now: Time) -> Counters {
+        let requests = self.requests(weight, now);
+        counters(requests, (requests as f64 * self.traffic.errors) as u64)
+    }
+}
+
+/// Requests of which so many failed, all of them fast.
+pub(super) fn counters(requests: u64, failed: u64) -> Counters {
+    let mut latency = vec![0; LATENCY_BUCKETS];
+    if let Some(fastest) = latency.first_mut() {
+        *fastest = requests;
+    }
+    Counters { started: requests, succeeded: requests.saturating_sub(failed), failed, latency, ..Counters::default() }
+}
+
+/// Machines say yes at once, people after a while; nobody outside asks for a rollback.
+fn answer(call: &Call, since: Time, now: Time) -> CallSeen {
+    let patience = match call.spec.action {
+        Action::Manual => PATIENCE,
+        Action::Webhook(_) | Action::Command(_) => Span::default(),
+    };
+    match call.spec.kind {
+        CallKind::Gate | CallKind::Hook if now.since(since) >= patience => {
+            CallSeen::Yes { by: "the model".to_owned(), note: String::new() }
+        }
+        CallKind::Gate | CallKind::Hook | CallKind::Rollback => CallSeen::Waiting { since, tries: 1, note: String::new() },
+    }
+}
+
+/// The share of keys of a version.
+fn share(state: &State, name: &VersionName) -> Weight {
+    let ranges = state.run.iter().flat_map(|run| &run.ranges);
+    let points = |named: bool| {
+        let own = ranges.clone().filter(|range| (range.version == *name) == named);
+        own.map(|range| range.to.saturating_sub(range.from)).fold(0, u32::saturating_add)
+    };
+    let rest = if *name == state.stable { Weight::ALL.points().saturating_sub(points(false)).saturating_sub(points(true)) } else { 0 };
+    Weight::ppm(points(true).saturating_add(rest))
+}
+
+fn exposes(run: &Run) -> bool {
+    match run.stage {
+        Stage::Equipping { .. } | Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => true,
+        Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => false,
+    }
+}
+
+/// Steps in which both arms have weight: the error of the comparison is divided over them.
+pub(super) fn compared(plan: &Plan) -> u32 {
+    let both = plan.steps.iter().filter(|step| matches!(step, Step::SetWeight(weight) if *weight > Weight::ZERO && *weight < Weight::ALL));
+    u32::try_from(both.count()).unwrap_or(u32::MAX).max(1)
+}

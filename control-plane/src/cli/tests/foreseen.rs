@@ -1,0 +1,98 @@
+//! `plan`: golden outputs.
+
+use std::path::PathBuf;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::server::run;
+use crate::cli::exit::Exit;
+
+const NOWHERE: &str = "127.0.0.1:1";
+
+fn manifest(spec: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.yaml");
+    let text = format!(
+        "apiVersion: shunt.dev/v1alpha1\nkind: Rollout\nmetadata: {{name: checkout, namespace: shop}}\nspec:\n  \
+         service: {{hosts: [shop.test]}}\n  \
+         versions: [{{name: v1, endpoints: ['127.0.0.1:9001']}}, {{name: v2, endpoints: ['127.0.0.1:9002']}}]\n  release: v1\n  \
+         key: [{{cookie: shunt-id, generate: {{maxAge: 30d}}}}]\n{spec}\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+async fn plan(spec: &str, more: &[&str]) -> (String, anyhow::Result<Exit>) {
+    let (_folder, path) = manifest(spec);
+    run(NOWHERE, &[&["plan", path.to_str().unwrap()], more].concat()).await
+}
+
+const CANARY: &str = "  strategy: {canary: {steps: [{setWeight: 5}, {pause: {duration: 10m}}, {setWeight: 50}, {pause: {duration: 10m}}]}}";
+
+const COMPOSED: &str = "  maxExposed: 5
+  analysis: {metrics: [{name: errors, successRate: {noWorseThanStable: {}}}, {name: limit, successRate: {min: 99%}}]}
+  strategy:
+    canary:
+      steps:
+        - rule: {name: staff, match: [{headers: {x-staff: {present: true}}}]}
+        - mirror: {weight: 10}
+        - setWeight: 1
+        - pause: {duration: 2m}
+        - setWeight: 5
+        - analysis: {duration: 5m}
+        - setWeight: 50
+        - pause: {}";
+
+#[tokio::test]
+async fn a_canary() {
+    let (text, result) = plan(CANARY, &[]).await;
+    assert_eq!(result.unwrap(), Exit::Done);
+    assert_snapshot!(text);
+}
+
+#[tokio::test]
+async fn a_composed_release() {
+    let (text, result) = plan(COMPOSED, &["--rate", "2000/s", "--users", "300000", "--baseline-errors", "0.02%"]).await;
+    assert_eq!(result.unwrap(), Exit::Done);
+    assert_snapshot!(text);
+}
+
+#[tokio::test]
+async fn too_few_to_decide() {
+    let (text, result) = plan(CANARY, &["--rate", "12/m", "--users", "40"]).await;
+    assert_eq!(result.unwrap(), Exit::Wrong, "there is something to change");
+    assert_snapshot!(text);
+}
+
+#[tokio::test]
+async fn a_limit_that_nobody_keeps() {
+    let (text, result) = plan(COMPOSED, &["--baseline-errors", "2%"]).await;
+    assert_eq!(result.unwrap(), Exit::Wrong);
+    assert_snapshot!(text);
+}
+
+#[tokio::test]
+async fn for_programs_and_the_other_way() {
+    let (text, result) = plan(CANARY, &["-o", "json", "--from", "v2"]).await;
+    result.unwrap();
+    let found: Value = serde_json::from_str(&text).unwrap();
+    let forecast = &found["rollouts"][0];
+    assert_eq!((&forecast["from"], &forecast["to"], &forecast["end"]), (&"v2".into(), &"v1".into(), &"promoted".into()));
+    assert_eq!((&forecast["lasts"], &forecast["legs"][1]["text"]), (&"1209s".into(), &"setWeight 5".into()));
+}
+
+#[tokio::test]
+async fn what_cannot_be_foreseen_is_refused() {
+    let cases: [(&str, &[&str], &str); 4] = [
+        (CANARY, &["--to", "v9"], "shop/checkout has no version v9: it has v1, v2"),
+        (CANARY, &["--to", "v1"], "--from and --to name the same version"),
+        (CANARY, &["--rollout", "shop/cart"], "there is no Rollout shop/cart in these files\nKnown: shop/checkout"),
+        ("  progressDeadline: soon", &[], "shop.yaml:9:3: spec.progressDeadline: \"soon\" is not a duration"),
+    ];
+    for (spec, more, expected) in cases {
+        let words = format!("{:#}", plan(spec, more).await.1.unwrap_err());
+        assert!(words.contains(expected), "{words}");
+    }
+}
