@@ -4,6 +4,7 @@
 //! attributes are the types of `shunt-filter-core`, unchanged.
 
 pub mod analysis;
+pub mod flag;
 pub mod health;
 pub mod later;
 pub mod quantity;
@@ -18,6 +19,7 @@ use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::time::Span;
 pub use analysis::AnalysisSpec;
+pub use flag::FlagSpec;
 pub use health::HealthSpec;
 pub use rule::RuleSpec;
 pub use service::ServiceSpec;
@@ -43,6 +45,9 @@ pub struct RolloutSpec {
     /// All versions. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub versions: Option<Vec<VersionSpec>>,
+    /// The feature flag whose values the versions are. With `value` versions only, and required there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flag: Option<FlagSpec>,
     /// The version that should be stable. Required. Changing it runs the strategy; changing it back rolls back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<VersionName>,

@@ -1,6 +1,7 @@
 //! A Rollout under the mesh policy -> [`Plan`]: defaults filled in, limits kept, everything checked.
 
 mod key;
+mod routing;
 
 use sha2::{Digest, Sha256};
 
@@ -8,13 +9,14 @@ use super::error::ManifestError;
 use super::problems::Problems;
 use super::{Document, Manifest, trial};
 use crate::mesh_policy::{Bound, Defaults, Limits, MeshPolicy, Prohibition, Settle};
-use crate::plan::{AnalysisPlan, Backend, HealthCheck, Plan, PlannedRule, Protocol, Routing, Step, Version};
+use crate::plan::{AnalysisPlan, Backend, Plan, PlannedRule, Step, Version};
 use crate::rollout::analysis::{Samples, default_metrics};
 use crate::rollout::rule::{RuleNames, unknown_version};
 use crate::rollout::strategy::{Terms, default_steps};
 use crate::rollout::version::versions;
 use crate::rollout::{Rollout, RolloutSpec};
 use crate::time::Span;
+use routing::Owner;
 use shunt_filter_core::{VersionName, Weight};
 
 /// Requests of the candidate in a step before a pass is possible, when nobody says it.
@@ -67,8 +69,8 @@ impl Compiler<'_> {
         let steps = self.steps(&versions, max_exposed);
         let keep_old = self.keep_old();
         let deadlines = self.deadlines();
-        let external = matches!(routing, Some(Routing::External { .. }));
-        let (health, timeout, protocol) = (self.health(external), self.timeout(external), self.protocol(external));
+        let owner = Owner::of(&versions);
+        let (health, timeout, protocol) = (self.health(owner), self.timeout(owner), self.protocol(owner));
         let mut plan = Plan {
             id: rollout.id.clone(),
             digest: String::new(),
@@ -89,6 +91,7 @@ impl Compiler<'_> {
             windows: Vec::new(),
             rollback_call: None,
             hooks: Vec::new(),
+            notifications: Vec::new(),
             analysis: self.analysis(),
             max_exposed,
             keep_old,
@@ -113,29 +116,6 @@ impl Compiler<'_> {
                 self.problems.add("spec.service", "is missing: write for example service: {hosts: [checkout], port: 80}");
                 Vec::new()
             }
-        }
-    }
-
-    fn routing(&mut self, versions: &[Version]) -> Option<Routing> {
-        let path = "spec.service.defaultRoute";
-        let external = versions.iter().any(|version| matches!(version.backend, Backend::Cluster(_)));
-        let named = self.spec.service.as_ref().and_then(|service| service.default_route.clone());
-        match (external, named) {
-            (false, None) => Some(Routing::Managed),
-            (false, Some(_)) => {
-                self.problems.add(path, "is for versions with cluster: Shunt owns the default route of versions with endpoints; remove it");
-                None
-            }
-            (true, None) => {
-                self.problems
-                    .add(path, "is missing: versions are clusters of your own Envoy, so write the version that your default route names");
-                None
-            }
-            (true, Some(version)) if versions.iter().all(|known| known.name != version) => {
-                self.problems.add(path, unknown_version(&version, versions));
-                None
-            }
-            (true, Some(default_route)) => Some(Routing::External { default_route }),
         }
     }
 
@@ -268,45 +248,6 @@ impl Compiler<'_> {
             }
         }
         deadlines
-    }
-
-    fn health(&mut self, external: bool) -> Option<HealthCheck> {
-        match (&self.spec.health, &self.defaults.health) {
-            (Some(_), _) if external => {
-                self.problems.add(
-                    "spec.health",
-                    "needs clusters that Shunt owns: set health checks on your own Envoy's clusters, and remove it here",
-                );
-                None
-            }
-            (Some(health), _) => health.check("spec.health", &mut self.problems),
-            (None, Some(health)) if !external => {
-                self.settle.mesh_says("spec.health", "spec.defaults.health");
-                health.check("spec.health", &mut self.problems)
-            }
-            (None, _) => None,
-        }
-    }
-
-    fn protocol(&mut self, external: bool) -> Protocol {
-        let protocol = self.spec.service.as_ref().and_then(|service| service.protocol);
-        if external && protocol.is_some() {
-            let message = "needs clusters that Shunt owns: set the protocol on your own Envoy's clusters, and remove it here";
-            self.problems.add("spec.service.protocol", message);
-        }
-        protocol.unwrap_or_default()
-    }
-
-    fn timeout(&mut self, external: bool) -> Option<Span> {
-        let timeout = self.spec.timeout?;
-        if external {
-            self.problems
-                .add("spec.timeout", "needs routes that Shunt owns: set the timeout on your own Envoy's routes, and remove it here");
-        }
-        if timeout == Span::millis(0) {
-            self.problems.add("spec.timeout", "0s is no time at all: write 1ms or more, or leave it out for 15s");
-        }
-        Some(timeout)
     }
 }
 

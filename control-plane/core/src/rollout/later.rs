@@ -6,15 +6,11 @@ pub(crate) fn rollout(path: &str) -> Option<String> {
     let step = |name: &str| later(name, "use setWeight, pause, rule, mirror and analysis");
     let message = match path {
         "spec.versions[].deployment" => {
-            later("Deployments (Kubernetes)", "write endpoints: [\"host:port\"], or cluster with your own Envoy's cluster")
+            later("Deployments (Kubernetes)", "write command with instances, endpoints: [\"host:port\"], dns, or cluster with your own Envoy's cluster")
         }
-        "spec.versions[].value" => later("versions that are values (feature flags)", "write endpoints, or keep the flag in your service"),
-        "spec.versions[].command" => {
-            later("starting versions by command", "start the process yourself and write endpoints: [\"host:port\"]")
-        }
-        "spec.versions[].replicas" | "spec.scale" => later("scaling", "start the instances yourself and list them in endpoints"),
-        "spec.workloadRef" => later("following a workload", "list versions with endpoints and change release"),
-        "spec.flag" | "spec.flags" => later("feature flags", "remove the field"),
+        "spec.versions[].replicas" | "spec.scale" => "unknown field; write instances beside command, in spec.versions".to_owned(),
+        "spec.workloadRef" => later("following a workload", "list versions with command or endpoints, and change release"),
+        "spec.flags" => "unknown field; write flag: {name: ..}: a Rollout decides one flag".to_owned(),
         "spec.onAbort" => later("giving keys back slowly", "remove the field: an abort moves everybody at once"),
         "spec.strategy.recreate"
         | "spec.strategy.rollingUpdate"

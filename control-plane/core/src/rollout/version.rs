@@ -1,15 +1,24 @@
 //! `versions`: the named builds of the service.
 
-use std::collections::BTreeSet;
-use std::net::Ipv6Addr;
+mod command;
+mod endpoints;
+mod probe;
+mod register;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
+use shunt_filter_core::policy::FlagValue;
 
 use crate::manifest::Problems;
 use crate::plan::{Backend, Version};
+use crate::time::Span;
+pub use probe::ProbeSpec;
+pub use register::RegisterSpec;
 
-/// A named build and where it runs. Exactly one of `endpoints`, `cluster`.
+/// A named build and where it runs. Exactly one of `endpoints`, `dns`, `cluster`, `command`, `register`, `value`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionSpec {
@@ -19,15 +28,59 @@ pub struct VersionSpec {
     /// `host:port` of each instance; clusters and routes are Shunt's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<Vec<String>>,
+    /// `host:port`; every address of that name is an instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<String>,
     /// A cluster of the user's own Envoy; routes are the user's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// Program and arguments of instances that Shunt starts and stops; no shell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    /// How many instances of the command at full size. Default: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instances: Option<u32>,
+    /// Environment variable that tells an instance its port. Default: PORT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port_env: Option<String>,
+    /// Further environment variables of the command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env: Option<BTreeMap<String, String>>,
+    /// Working directory of the command. Default: the control plane's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work_dir: Option<String>,
+    /// Between SIGTERM and SIGKILL. Default: 10s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub termination_grace: Option<Span>,
+    /// Instances that register themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub register: Option<RegisterSpec>,
+    /// How the control plane asks an instance of `command` or `register` whether it is ready. Default: it accepts connections, or registers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeSpec>,
+    /// How long an instance of `command` or `register` must be ready before it counts. Default: 0s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_ready: Option<Span>,
+    /// A value of the feature flag that `flag` names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<FlagValue>,
+}
+
+/// What a version says about where it runs.
+#[derive(Debug, Clone, Copy)]
+enum Kind<'s> {
+    Endpoints(&'s [String]),
+    Dns(&'s str),
+    Cluster(&'s str),
+    Command(&'s [String]),
+    Register(&'s RegisterSpec),
+    Value(&'s FlagValue),
 }
 
 /// Most versions of one Rollout.
 const VERSIONS_MAX: usize = 64;
-/// Most endpoints of one version.
-const ENDPOINTS_MAX: usize = 1_000;
+/// Most instances of one version, and most endpoints.
+const INSTANCES_MAX: u32 = 1_000;
 
 /// All versions, every problem noted.
 pub(crate) fn versions(written: Option<&[VersionSpec]>, problems: &mut Problems) -> Vec<Version> {
@@ -45,7 +98,7 @@ pub(crate) fn versions(written: Option<&[VersionSpec]>, problems: &mut Problems)
         if spec.name.is_none() {
             problems.add(format!("{path}.name"), "is missing: write a name, for example v2");
         }
-        let backend = backend(spec, &path, problems);
+        let backend = spec.backend(&path, problems);
         let (Some(name), Some(backend)) = (spec.name.clone(), backend) else { continue };
         if seen.insert(name.clone()) {
             versions.push(Version { name, backend });
@@ -53,96 +106,136 @@ pub(crate) fn versions(written: Option<&[VersionSpec]>, problems: &mut Problems)
             problems.add(format!("{path}.name"), format!("{:?} names two versions: names must differ", name.as_str()));
         }
     }
-    mixed(&versions, written, problems);
+    mixed(written, problems);
+    value::twice(written, problems);
     versions
 }
 
-fn backend(spec: &VersionSpec, path: &str, problems: &mut Problems) -> Option<Backend> {
-    match (&spec.endpoints, &spec.cluster) {
-        (Some(_), Some(_)) => {
-            problems.add(
-                path,
-                "has both endpoints and cluster: keep endpoints if Shunt owns the routes, cluster if your own Envoy configuration does",
-            );
-            None
+impl VersionSpec {
+    fn kinds(&self) -> Vec<Kind<'_>> {
+        let all = [
+            self.endpoints.as_deref().map(Kind::Endpoints),
+            self.dns.as_deref().map(Kind::Dns),
+            self.cluster.as_deref().map(Kind::Cluster),
+            self.command.as_deref().map(Kind::Command),
+            self.register.as_ref().map(Kind::Register),
+            self.value.as_ref().map(Kind::Value),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    fn backend(&self, path: &str, problems: &mut Problems) -> Option<Backend> {
+        let kinds = self.kinds();
+        let [kind] = kinds.as_slice() else {
+            problems.add(path, not_one(&kinds));
+            return None;
+        };
+        self.stray(*kind, path, problems);
+        match kind {
+            Kind::Endpoints(written) => endpoints::endpoints(written, &format!("{path}.endpoints"), problems),
+            Kind::Dns(name) => endpoints::dns(name, &format!("{path}.dns"), problems),
+            Kind::Cluster(cluster) if cluster.trim().is_empty() => {
+                problems.add(format!("{path}.cluster"), "is empty: write the name of a cluster of your own Envoy");
+                None
+            }
+            Kind::Cluster(cluster) => Some(Backend::Cluster((*cluster).to_owned())),
+            Kind::Command(command) => self.command(command, path, problems),
+            Kind::Register(register) => register.backend(self.probe.as_ref(), self.min_ready, path, problems),
+            Kind::Value(value) => value::value(value, &format!("{path}.value"), problems),
         }
-        (None, None) => {
-            problems.add(path, "says not where it runs: write endpoints, for example endpoints: [\"127.0.0.1:9001\"], or cluster with the name of a cluster of your own Envoy");
-            None
+    }
+
+    /// Fields that belong to another kind.
+    fn stray(&self, kind: Kind<'_>, path: &str, problems: &mut Problems) {
+        let command = [
+            ("instances", self.instances.is_some()),
+            ("portEnv", self.port_env.is_some()),
+            ("env", self.env.is_some()),
+            ("workDir", self.work_dir.is_some()),
+            ("terminationGrace", self.termination_grace.is_some()),
+        ];
+        let ours = [("probe", self.probe.is_some()), ("minReady", self.min_ready.is_some())];
+        let (fields, owner) = match kind {
+            Kind::Command(_) => return,
+            Kind::Register(_) => (command.to_vec(), "command"),
+            Kind::Endpoints(_) | Kind::Dns(_) | Kind::Cluster(_) | Kind::Value(_) => {
+                ([command.as_slice(), &ours].concat(), "command or register")
+            }
+        };
+        for (field, _) in fields.into_iter().filter(|(_, written)| *written) {
+            let message = match (kind, field) {
+                (Kind::Register(_), "instances") => "stands in register: write register: {instances: ..}".to_owned(),
+                (Kind::Endpoints(_) | Kind::Dns(_), "probe") => {
+                    "is for instances of command or register: write spec.health, by which the proxies check endpoints".to_owned()
+                }
+                (_, "probe" | "minReady") => format!("is for instances of {owner}: remove it"),
+                _ => "is for instances that Shunt starts (command): remove it".to_owned(),
+            };
+            problems.add(format!("{path}.{field}"), message);
         }
-        (Some(written), None) => endpoints(written, &format!("{path}.endpoints"), problems),
-        (None, Some(cluster)) if cluster.trim().is_empty() => {
-            problems.add(format!("{path}.cluster"), "is empty: write the name of a cluster of your own Envoy");
-            None
-        }
-        (None, Some(cluster)) => Some(Backend::Cluster(cluster.clone())),
     }
 }
 
-fn endpoints(written: &[String], path: &str, problems: &mut Problems) -> Option<Backend> {
-    if written.is_empty() {
-        problems.add(path, "is empty: write host:port of at least one instance; a version without instances is one that is not listed");
-        return None;
+fn not_one(kinds: &[Kind<'_>]) -> String {
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+    match kinds {
+        [] => "says not where it runs: write one of endpoints (for example endpoints: [\"127.0.0.1:9001\"]), dns, command, register, cluster (of your own Envoy), or value (of a feature flag)".to_owned(),
+        [Kind::Endpoints(_), Kind::Cluster(_)] => {
+            "has both endpoints and cluster: keep endpoints if Shunt owns the routes, cluster if your own Envoy configuration does".to_owned()
+        }
+        _ => format!("has {}: a version runs in one way, keep one of them", names.join(" and ")),
     }
-    if written.len() > ENDPOINTS_MAX {
-        problems.add(path, format!("has {} endpoints: at most {ENDPOINTS_MAX} are allowed", written.len()));
-    }
-    let mut seen = BTreeSet::new();
-    for (index, text) in written.iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        if !is_endpoint(text) {
-            problems.add(path, format!("{text:?} is not host:port: write for example \"127.0.0.1:9001\" or \"[::1]:9001\""));
-        } else if !seen.insert(text) {
-            problems.add(path, format!("{text:?} appears twice: remove one"));
+}
+
+impl Kind<'_> {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Endpoints(_) => "endpoints",
+            Kind::Dns(_) => "dns",
+            Kind::Cluster(_) => "cluster",
+            Kind::Command(_) => "command",
+            Kind::Register(_) => "register",
+            Kind::Value(_) => "value",
         }
     }
-    Some(Backend::Endpoints(written.to_vec()))
-}
 
-fn is_endpoint(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return false;
-    };
-    let port_ok = port.parse::<u16>().is_ok_and(|port| port > 0) && port.bytes().all(|b| b.is_ascii_digit());
-    let host_ok = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => {
-            host.len() <= 253
-                && host
-                    .split('.')
-                    .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')))
+    /// Who routes to it: versions of one Rollout agree in this.
+    fn routed_by(self) -> &'static str {
+        match self {
+            Kind::Endpoints(_) | Kind::Dns(_) | Kind::Command(_) | Kind::Register(_) => "Shunt",
+            Kind::Cluster(_) => "your own Envoy",
+            Kind::Value(_) => "nobody",
         }
-    };
-    port_ok && host_ok
-}
-
-/// Routes are either ours or the user's.
-fn mixed(versions: &[Version], written: &[VersionSpec], problems: &mut Problems) {
-    let external = |version: &Version| matches!(version.backend, Backend::Cluster(_));
-    if versions.iter().any(external) && !versions.iter().all(external) {
-        let index = written.iter().position(|spec| spec.cluster.is_some()).unwrap_or(0);
-        let message = "is a cluster while another version has endpoints: use one kind for all versions of a Rollout";
-        problems.add(format!("spec.versions[{index}].cluster"), message);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use test_case::test_case;
+/// Routes are either ours, or the user's, or there are none.
+fn mixed(written: &[VersionSpec], problems: &mut Problems) {
+    let kinds: Vec<(usize, Kind<'_>)> =
+        written.iter().enumerate().flat_map(|(index, spec)| Some((index, *spec.kinds().first()?))).collect();
+    let Some((_, first)) = kinds.first() else { return };
+    if let Some((index, other)) = kinds.iter().find(|(_, kind)| kind.routed_by() != first.routed_by()) {
+        // Both are named at the one that is not Shunt's to route.
+        let (at, here, there) = match first.routed_by() {
+            "Shunt" => (*index, other, first),
+            _ => (kinds.first().map_or(0, |(index, _)| *index), first, other),
+        };
+        let message = format!(
+            "is {} while another version has {}: use one kind for all versions of a Rollout (endpoints, dns, command and register go together)",
+            article(*here),
+            there.name()
+        );
+        problems.add(format!("spec.versions[{at}].{}", here.name()), message);
+    }
+}
 
-    #[test_case("127.0.0.1:9001", true; "IPv4")]
-    #[test_case("[::1]:9001", true; "IPv6")]
-    #[test_case("checkout-v2.internal:80", true; "DNS name")]
-    #[test_case("::1:9001", false; "IPv6 without brackets")]
-    #[test_case("checkout", false; "no port")]
-    #[test_case("checkout:", false; "empty port")]
-    #[test_case("checkout:0", false; "port 0")]
-    #[test_case("checkout:+80", false; "signed port")]
-    #[test_case("checkout:70000", false; "port too large")]
-    #[test_case("http://checkout:80", false; "URL")]
-    #[test_case(":80", false; "no host")]
-    fn endpoint(text: &str, expected: bool) {
-        assert_eq!(is_endpoint(text), expected);
+fn article(kind: Kind<'_>) -> &'static str {
+    match kind {
+        Kind::Cluster(_) => "a cluster",
+        Kind::Value(_) => "a value",
+        Kind::Command(_) => "a command",
+        Kind::Dns(_) => "a DNS name",
+        Kind::Endpoints(_) => "a list of endpoints",
+        Kind::Register(_) => "a registration",
     }
 }
