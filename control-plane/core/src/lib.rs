@@ -12,6 +12,7 @@ pub mod contest;
 pub mod delivery;
 pub mod desired;
 pub mod diff;
+pub mod event;
 pub mod explain;
 pub mod forecast;
 pub mod identity;

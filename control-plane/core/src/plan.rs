@@ -9,6 +9,7 @@ use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::analysis::Metric;
 use crate::call::{Action, CallKind, CallSpec};
+use crate::event::EventKind;
 use crate::time::Span;
 
 /// A compiled Rollout: cannot contradict itself, defaults are filled in. Made by [`crate::manifest`].
@@ -66,6 +67,9 @@ pub struct Plan {
     /// What is done after something happened; a release does not wait for it.
     #[serde(default)]
     pub hooks: Vec<Hook>,
+    /// Who is told what happens.
+    #[serde(default)]
+    pub notifications: Vec<Notification>,
     /// Active health checks of endpoints, when wanted.
     pub health: Option<HealthCheck>,
     /// Longest time a request may take; none: Envoy's default of 15 s.
@@ -127,6 +131,37 @@ pub struct Hook {
     pub on: HookPoint,
     /// What.
     pub call: CallSpec,
+}
+
+/// Somebody who is told what happens, at least once and in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notification {
+    /// For people, unique in the Rollout.
+    pub name: String,
+    /// Who.
+    pub to: Action,
+    /// Of what; never empty.
+    pub events: Vec<EventKind>,
+    /// In which words.
+    pub format: Format,
+    /// How long one try may take.
+    pub timeout: Span,
+    /// Tried for so long after the event before it is given up.
+    pub retry_for: Span,
+}
+
+/// How an event is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Format {
+    /// CloudEvents 1.0, structured: `application/cloudevents+json`.
+    #[default]
+    CloudEvents,
+    /// CloudEvents 1.0, binary: attributes in headers `ce-...`, the data in the body.
+    CloudEventsBinary,
+    /// `{"text": "one sentence"}`, as Slack, Mattermost, Teams and Google Chat take it.
+    Text,
 }
 
 /// After what a hook is called. (`beforeDeploy` and `beforeTraffic` are steps of their own: the release waits for them.)

@@ -105,6 +105,7 @@ pub(crate) fn plan(steps: Vec<Step>) -> Plan {
         windows: Vec::new(),
         rollback_call: None,
         hooks: Vec::new(),
+        notifications: Vec::new(),
         analysis: AnalysisPlan {
             metrics: vec![Metric { name: "errors".to_owned(), guard: Guard::ErrorsNoWorseThanStable, min_samples: 100 }],
         },

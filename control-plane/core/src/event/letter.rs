@@ -1,0 +1,109 @@
+//! Who is told of a transition: the Rollout's notifications and the hooks that follow events.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Event, EventKind, events};
+use crate::call::{Body, Call};
+use crate::journal::Entry;
+use crate::plan::{Hook, HookPoint, Notification, Plan};
+use crate::state::{Ending, State};
+
+/// One thing to deliver, at least once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Letter {
+    /// An event for one of `notifications`.
+    Notice {
+        /// To whom.
+        to: Notification,
+        /// What.
+        event: Box<Event>,
+    },
+    /// One of `hooks` that a release does not wait for.
+    Errand {
+        /// What to call.
+        hook: Hook,
+        /// What to say.
+        body: Box<Body>,
+    },
+}
+
+impl Letter {
+    /// Letters to the same receiver are delivered in order; a receiver that does not answer keeps nobody else waiting.
+    pub fn lane(&self) -> String {
+        match self {
+            Letter::Notice { to, .. } => format!("notification {}", to.name),
+            Letter::Errand { hook, .. } => format!("hook {}", hook.call.name),
+        }
+    }
+
+    /// For people: what it is about.
+    pub fn about(&self) -> String {
+        match self {
+            Letter::Notice { event, .. } => format!("{} of {}", event.data.event.as_str(), event.subject),
+            Letter::Errand { body, .. } => body.about.clone(),
+        }
+    }
+
+    /// To the receiver as the manifest names it now: a wrong address that is put right helps what waits.
+    #[must_use]
+    pub fn readdressed(self, plan: &Plan) -> Self {
+        match self {
+            Letter::Notice { to, event } => {
+                let now = plan.notifications.iter().find(|known| known.name == to.name).cloned();
+                Letter::Notice { to: now.unwrap_or(to), event }
+            }
+            Letter::Errand { hook, body } => {
+                let now = plan.hooks.iter().find(|known| known.call.name == hook.call.name && known.on == hook.on).cloned();
+                Letter::Errand { hook: now.unwrap_or(hook), body }
+            }
+        }
+    }
+}
+
+/// All that follows from a transition, in order.
+pub fn letters(plan: &Plan, before: &State, entry: &Entry) -> Vec<Letter> {
+    let events = events(plan, before, entry);
+    events.iter().flat_map(|event| notices(plan, event).chain(errands(plan, before, entry, event)).collect::<Vec<_>>()).collect()
+}
+
+fn notices<'a>(plan: &'a Plan, event: &'a Event) -> impl Iterator<Item = Letter> + 'a {
+    let wanted = plan.notifications.iter().filter(|to| to.events.contains(&event.data.event));
+    wanted.map(|to| Letter::Notice { to: to.clone(), event: Box::new(event.clone()) })
+}
+
+fn errands<'a>(plan: &'a Plan, before: &'a State, entry: &'a Entry, event: &'a Event) -> impl Iterator<Item = Letter> + 'a {
+    let point = point(event.data.event, before, &entry.next);
+    let wanted = plan.hooks.iter().filter(move |hook| Some(hook.on) == point);
+    wanted.map(move |hook| {
+        let kind = event.data.event.as_str();
+        let about = format!("hook {} after {kind} of {}", hook.call.name, event.subject);
+        let call = Call { id: format!("{}/{}", event.id, hook.call.name), spec: hook.call.clone(), about };
+        let run = super::about(before, &entry.next, event.data.event);
+        let body =
+            Body { event: Some(kind.to_owned()), candidate: event.data.candidate.clone(), ..Body::new(plan, &entry.next, run, &call) };
+        Letter::Errand { hook: hook.clone(), body: Box::new(body) }
+    })
+}
+
+/// Which hooks follow an event. What undoes things comes when nobody is on the candidate any more, not when keys begin to go back.
+fn point(kind: EventKind, before: &State, next: &State) -> Option<HookPoint> {
+    match kind {
+        EventKind::Promoted => Some(HookPoint::AfterPromote),
+        EventKind::Stepped => Some(HookPoint::OnStep),
+        EventKind::RollForward => Some(HookPoint::OnRollForward),
+        // An older version is stable again; when keys of a run only begin to go back, `Recovered` follows.
+        EventKind::RolledBack => next.run.is_none().then_some(HookPoint::OnRollback),
+        EventKind::Recovered => match before.run.as_ref().and_then(|run| run.stage.ending()) {
+            Some(Ending::Refused { .. } | Ending::RolledBack) => Some(HookPoint::OnRollback),
+            Some(Ending::Superseded | Ending::Deleted | Ending::Concluded { .. }) | None => None,
+        },
+        EventKind::Started
+        | EventKind::Paused
+        | EventKind::Resumed
+        | EventKind::Aborted
+        | EventKind::Superseded
+        | EventKind::Deleted
+        | EventKind::Concluded => None,
+    }
+}
