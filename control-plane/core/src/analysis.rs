@@ -2,10 +2,13 @@
 
 mod arms;
 mod counters;
+mod first_slow;
 mod latency;
+mod latency_slots;
 mod look;
 mod number;
 mod sequential;
+mod typical;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
@@ -13,8 +16,10 @@ use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{Counters, EpochReport, Slots};
 
 pub use self::arms::{Arms, Exposure};
+pub use self::typical::thresholds;
 
 use self::arms::ArmSlots;
+use self::latency_slots::LatencyComparison;
 use self::look::Look;
 use self::sequential::Comparison;
 use crate::time::Span;
@@ -97,7 +102,7 @@ pub enum Outcome {
 const ONE_IN: f64 = 100.0;
 
 /// Judges one attempt, whose epochs only grow; keeps what the sequential tests need between looks. A fresh one after a restart sees all
-/// failures of the epoch as one batch, which keeps the error bound.
+/// of the epoch as one batch, which keeps the error bound.
 #[derive(Debug, Default)]
 pub struct Analyst {
     trial: Option<Trial>,
@@ -108,14 +113,14 @@ impl Analyst {
     ///
     /// `steps` is how many steps of the run have weight on both arms (at least 1): the error of 1 % is divided over them and over the
     /// metrics that compare with stable. A newer epoch in `evidence` starts fresh tests; an older one is ignored, what was last seen is
-    /// judged again. Other arms in the same epoch start fresh tests too, and slots that have failed before count in neither arm.
+    /// judged again. Other arms in the same epoch start fresh tests too, and slots that have failed or were slow before count in neither arm.
     /// A comparison that has failed stays failed for its epoch.
     pub fn look(&mut self, metrics: &[Metric], steps: u32, arms: Arms<'_>, evidence: &EpochReport) -> Vec<Verdict> {
         let trial = match self.trial.take() {
             Some(trial) if evidence.epoch < trial.epoch => trial,
             Some(trial) if evidence.epoch == trial.epoch && trial.is_of(&arms) => trial.with(evidence),
-            Some(trial) if evidence.epoch == trial.epoch => Trial::new(&arms, evidence, evidence.failed.clone()),
-            Some(_) | None => Trial::new(&arms, evidence, Slots::default()),
+            Some(trial) if evidence.epoch == trial.epoch => Trial::new(&arms, evidence, evidence),
+            Some(_) | None => Trial::new(&arms, evidence, &EpochReport::default()),
         };
         self.trial.insert(trial).judge(metrics, steps)
     }
@@ -131,24 +136,26 @@ struct Trial {
     slots: ArmSlots,
     /// Failed slots that need no counting any more.
     counted: Slots,
-    comparison: Comparison,
+    errors: Comparison,
+    latency: LatencyComparison,
     latest: EpochReport,
 }
 
 impl Trial {
-    /// Slots in `before` are in neither arm.
-    fn new(arms: &Arms<'_>, evidence: &EpochReport, before: Slots) -> Self {
+    /// Slots that failed or were slow in `before` are in neither arm.
+    fn new(arms: &Arms<'_>, evidence: &EpochReport, before: &EpochReport) -> Self {
         let slots = ArmSlots::of(arms);
-        let at_risk = |arm: &Slots| arm.minus(&before).len() as u64;
-        let comparison = Comparison::new(at_risk(&slots.candidate), at_risk(&slots.stable));
+        let at_risk = |arm: &Slots| arm.minus(&before.failed).len() as u64;
+        let errors = Comparison::new(at_risk(&slots.candidate), at_risk(&slots.stable));
         let trial = Self {
             epoch: evidence.epoch,
             candidate: arms.candidate.clone(),
             stable: arms.stable.clone(),
             ranges: arms.ranges.to_vec(),
+            latency: LatencyComparison::new(&slots, before.latency.clone().unwrap_or_default()),
             slots,
-            counted: before,
-            comparison,
+            counted: before.failed.clone(),
+            errors,
             latest: EpochReport::default(),
         };
         trial.with(evidence)
@@ -158,12 +165,15 @@ impl Trial {
         self.candidate == *arms.candidate && self.stable == *arms.stable && self.ranges == arms.ranges
     }
 
-    /// Counts each slot that failed since the last look, once.
+    /// Counts each slot that failed, or was slow, since the last look, once.
     fn with(mut self, evidence: &EpochReport) -> Self {
         let newly = evidence.failed.minus(&self.counted);
-        self.comparison.take(common(&newly, &self.slots.candidate), common(&newly, &self.slots.stable));
+        self.errors.take(common(&newly, &self.slots.candidate), common(&newly, &self.slots.stable));
         self.counted.union_with(&newly);
-        self.latest = evidence.clone();
+        if let Some(seen) = &evidence.latency {
+            self.latency.take(&self.slots, seen);
+        }
+        self.latest.clone_from(evidence);
         self
     }
 
@@ -177,7 +187,7 @@ impl Trial {
         let slots = self.slots.candidate.len() as u64;
         let (candidate, stable) = (counters(&self.candidate), counters(&self.stable));
         let looks = metrics.iter().map(|metric| Look { metric, arms, candidate, stable, slots, active });
-        looks.map(|look| judge(&look, &self.slots, &mut self.comparison, threshold)).collect()
+        looks.map(|look| judge(&look, &self.slots, &mut self.errors, &mut self.latency, threshold)).collect()
     }
 }
 
@@ -186,20 +196,20 @@ fn common(a: &Slots, b: &Slots) -> u64 {
     a.len().saturating_sub(a.minus(b).len()) as u64
 }
 
-fn judge(look: &Look<'_>, slots: &ArmSlots, comparison: &mut Comparison, threshold: f64) -> Verdict {
+fn judge(look: &Look<'_>, slots: &ArmSlots, errors: &mut Comparison, latency: &mut LatencyComparison, threshold: f64) -> Verdict {
     if slots.candidate_points == 0 {
         return look.not_applicable(&format!("{} has no weight in this step", look.arms.candidate));
     }
     match look.metric.guard {
-        Guard::ErrorsNoWorseThanStable if slots.stable_points == 0 => {
+        guard if guard.compares() && slots.stable_points == 0 => {
             look.not_applicable(&format!("{} has no weight in this step, there is nothing to compare with", look.arms.stable))
         }
-        Guard::ErrorsNoWorseThanStable if slots.stable.is_empty() => {
+        guard if guard.compares() && slots.stable.is_empty() => {
             look.not_applicable(&format!("{} has no whole slot of the hash space, there is nothing to compare with", look.arms.stable))
         }
-        Guard::ErrorsNoWorseThanStable => comparison.judge(look, threshold),
+        Guard::ErrorsNoWorseThanStable => errors.judge(look, threshold),
         Guard::SuccessRateMin(min) => counters::judge(look, min),
-        Guard::LatencyMax { percentile, max } => latency::judge(look, percentile, max),
-        Guard::LatencyNoWorseThanStable => look.not_applicable("how long requests of stable take is not known yet"),
+        Guard::LatencyMax { percentile, max } => self::latency::judge(look, percentile, max),
+        Guard::LatencyNoWorseThanStable => latency.judge(look, threshold),
     }
 }

@@ -6,7 +6,7 @@ use shunt_core::Span;
 use shunt_core::analysis::{Analyst, Arms, Guard, Metric, Outcome, Verdict};
 use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::Range;
-use shunt_filter_core::report::{Counters, EpochReport, LATENCY_BOUNDS_MS, LATENCY_BUCKETS};
+use shunt_filter_core::report::{Counters, EpochReport, LATENCY_BOUNDS_MS, LATENCY_BUCKETS, LatencySlots, Slots};
 use test_case::test_case;
 
 fn version(name: &str) -> VersionName {
@@ -253,4 +253,77 @@ fn how_many_users_saw_the_candidate() {
     let evidence = Evidence::epoch(1).seen(0..30).seen(500..900);
     let exposure = split.arms().exposure(&evidence.0);
     assert_eq!((exposure.slots, exposure.users), (30, 31));
+}
+
+fn as_fast() -> Metric {
+    Metric { name: "slow".to_owned(), guard: Guard::LatencyNoWorseThanStable, min_samples: 100 }
+}
+
+/// Which slots were seen, first slow, above p90 and above p99; 300 requests of v2 and 5,700 of v1 with a time each.
+fn timed(seen: &[u16], first_slow: &[u16], p90: &[u16], p99: &[u16]) -> Evidence {
+    let slots = |of: &[u16]| of.iter().copied().collect::<Slots>();
+    let mut evidence = Evidence::epoch(1).times("v2", &[(50, 240), (100, 60)]).times("v1", &[(50, 5_600), (100, 100)]).seen(0..60);
+    evidence.0.latency =
+        Some(LatencySlots { seen: slots(seen), first_slow: slots(first_slow), above_p90: slots(p90), above_p99: slots(p99) });
+    evidence
+}
+
+#[test]
+fn a_slow_release_in_one_sentence() {
+    let seen: Vec<u16> = (0..60).chain(500..1_600).collect();
+    let slow = verdict(as_fast(), FIVE, &timed(&seen, &[1, 600], &[3, 77, 150, 204, 499], &[3]));
+    assert_eq!(slow.outcome, Outcome::Fail);
+    assert_eq!(
+        slow.message,
+        "slow: v2 p50 ~ 44ms, p90 ~ 88ms, p99 ~ 99ms, v1 p50 ~ 43ms, p90 ~ 49ms, p99 ~ 86ms; E = 118021 ≥ 1200 at p90: slower than stable"
+    );
+    let same = verdict(as_fast(), FIVE, &timed(&seen, &[1, 600], &[3, 700, 9_000], &[]));
+    assert_eq!(same.outcome, Outcome::Pass);
+    assert!(same.message.ends_with("< 1200: not slower than stable"), "{}", same.message);
+}
+
+#[test]
+fn each_percentile_alone_is_enough() {
+    let seen: Vec<u16> = (0..100).chain(500..2_400).collect();
+    let candidate: Vec<u16> = (0..100).collect();
+    for (evidence, percentile) in [
+        (timed(&seen, &candidate, &[], &[]), "1200 at p50"),
+        (timed(&seen, &[], &[1, 2, 3, 4, 5, 6], &[]), "1200 at p90"),
+        (timed(&seen, &[], &[], &[1, 2, 3, 4, 5, 6]), "1200 at p99"),
+    ] {
+        let verdict = verdict(as_fast(), FIVE, &evidence);
+        assert!(verdict.outcome == Outcome::Fail && verdict.message.contains(percentile), "{}", verdict.message);
+    }
+}
+
+#[test]
+fn the_first_report_of_a_slot_says_whether_its_first_request_was_slow() {
+    let split = split(FIVE);
+    let seen: Vec<u16> = (0..100).chain(500..2_400).collect();
+    let slow: Vec<u16> = (0..100).collect();
+    let look = |analyst: &mut Analyst, evidence: &Evidence| analyst.look(&[as_fast()], 4, split.arms(), &evidence.0).remove(0);
+    let mut analyst = Analyst::default();
+    let fast_first = look(&mut analyst, &timed(&seen, &[], &[], &[]));
+    // Another proxy met the same slots later, and there they were slow.
+    let later = look(&mut analyst, &timed(&seen, &slow, &[], &[]));
+    assert_eq!((later.outcome, &later.message), (Outcome::Pass, &fast_first.message));
+    assert_eq!(look(&mut Analyst::default(), &timed(&seen, &slow, &[], &[])).outcome, Outcome::Fail, "at once it is one batch");
+}
+
+#[test]
+fn latency_is_not_passed_while_nobody_knows_what_is_slow() {
+    let verdict = verdict(as_fast(), FIVE, &Evidence::epoch(1).times("v2", &[(50, 300)]).seen(0..60));
+    assert_eq!(verdict.outcome, Outcome::NeedMoreData);
+    assert!(verdict.message.ends_with("how long requests of v1 take was not known when this step began"), "{}", verdict.message);
+}
+
+#[test]
+fn latency_shares_the_error_with_errors_and_is_not_compared_with_nobody() {
+    let split = split(1_000_000);
+    let verdicts = Analyst::default().look(&[errors(), as_fast()], 4, split.arms(), &Evidence::epoch(1).0);
+    assert!(verdicts.iter().all(|verdict| verdict.outcome == Outcome::NotApplicable), "{verdicts:?}");
+    let five = self::split(FIVE);
+    let verdicts = Analyst::default().look(&[errors(), as_fast()], 4, five.arms(), &Evidence::epoch(1).0);
+    // And a third of its part goes to each percentile.
+    assert_eq!((verdicts[0].threshold.as_str(), verdicts[1].threshold.as_str()), ("E ≥ 800", "E ≥ 2400"));
 }

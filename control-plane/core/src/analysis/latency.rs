@@ -42,7 +42,8 @@ pub(super) fn judge(look: &Look<'_>, percentile: f64, max: Span) -> Verdict {
     Verdict { baseline, ..look.verdict(outcome, value, samples, format!("p{percentile} ≤ {max}"), &sentence) }
 }
 
-fn total(counters: &Counters) -> u64 {
+/// Requests that have a time.
+pub(super) fn total(counters: &Counters) -> u64 {
     counters.latency.iter().copied().fold(0, u64::saturating_add)
 }
 
@@ -82,7 +83,7 @@ fn slower_than(counters: &Counters, limit: f64) -> Slower {
 }
 
 /// `p99 ~ 340ms`, evenly within its bucket; `p99 > 10s`; none without requests.
-fn percentile_text(counters: &Counters, percentile: f64) -> Option<String> {
+pub(super) fn percentile_text(counters: &Counters, percentile: f64) -> Option<String> {
     let rank = total(counters) as f64 * percentile / 100.0;
     if rank <= 0.0 {
         return None;

@@ -1,4 +1,4 @@
-//! A sequential log-rank test on the first failure per slot of the hash space.
+//! A sequential log-rank test on the first failure (or the first slow request) per slot of the hash space.
 //!
 //! Slots are dealt to the arms at random, so if the candidate is equal, which arm the next failing slot is in is like drawing from an
 //! urn with the slots of both arms that have not failed yet, whatever users do: clusters, bursts, heavy users, any base rate. A slot
@@ -16,10 +16,10 @@ use super::number;
 use super::{Outcome, Verdict};
 
 /// How much worse a candidate may be, as alternatives: from twice as bad to hopeless.
-const THETAS: [f64; 8] = [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+pub(super) const FAILURES: [f64; 8] = [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// Failed slots of the candidate below which it never fails: one or two users are no release.
-const MIN_FAILED_SLOTS: u64 = 3;
+pub(super) const MIN_FAILED_SLOTS: u64 = 3;
 
 /// The test of one epoch.
 #[derive(Debug, Clone)]
@@ -30,14 +30,21 @@ pub(super) struct LogRank {
     stable: u64,
     /// Slots of the candidate that failed.
     failed: u64,
-    /// X_θ, by [`THETAS`].
+    /// The alternatives.
+    thetas: [f64; 8],
+    /// X_θ, by them.
     logs: [f64; 8],
 }
 
 impl LogRank {
-    /// With this many slots in each arm.
-    pub(super) fn new(candidate: u64, stable: u64) -> Self {
-        Self { candidate, stable, failed: 0, logs: [0.0; 8] }
+    /// With this many slots in each arm, against these alternatives.
+    pub(super) fn new(thetas: [f64; 8], candidate: u64, stable: u64) -> Self {
+        Self { candidate, stable, failed: 0, thetas, logs: [0.0; 8] }
+    }
+
+    /// Slots of the candidate that failed.
+    pub(super) fn failed(&self) -> u64 {
+        self.failed
     }
 
     /// One look: slots that failed since the last, by arm.
@@ -50,7 +57,7 @@ impl LogRank {
             return;
         }
         let share = self.candidate as f64 / at_risk;
-        for (log, theta) in self.logs.iter_mut().zip(THETAS) {
+        for (log, theta) in self.logs.iter_mut().zip(self.thetas) {
             *log += candidate as f64 * theta.ln() - newly * (share * (theta - 1.0)).ln_1p();
         }
         self.candidate = self.candidate.saturating_sub(candidate);
@@ -58,12 +65,17 @@ impl LogRank {
         self.failed = self.failed.saturating_add(candidate);
     }
 
-    /// ln E, by log-sum-exp: exp(X_θ) itself overflows from about 130 failed slots on.
+    /// ln E.
     pub(super) fn ln_e(&self) -> f64 {
-        let highest = self.logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = self.logs.iter().map(|log| (log - highest).exp()).sum();
-        highest + (sum / THETAS.len() as f64).ln()
+        ln_mean_exp(&self.logs)
     }
+}
+
+/// ln of the mean of exp(X), by log-sum-exp: exp(X) itself overflows from about 130 failed slots on.
+pub(super) fn ln_mean_exp(logs: &[f64]) -> f64 {
+    let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logs.iter().map(|log| (log - highest).exp()).sum();
+    highest + (sum / logs.len() as f64).ln()
 }
 
 /// The test of one epoch with its stopping rule: what it said when it failed stands.
@@ -76,7 +88,7 @@ pub(super) struct Comparison {
 impl Comparison {
     /// With this many slots in each arm.
     pub(super) fn new(candidate: u64, stable: u64) -> Self {
-        Self { test: LogRank::new(candidate, stable), failed: false }
+        Self { test: LogRank::new(FAILURES, candidate, stable), failed: false }
     }
 
     /// One look; a test that has failed has stopped.
@@ -131,9 +143,9 @@ mod tests {
     }
 
     /// Runs the test over slots 0, 1, 2, … failing in batches of these sizes: E after each look.
-    fn path(slots: u32, mask: u32, batches: &[u32]) -> Vec<f64> {
+    fn path(thetas: [f64; 8], slots: u32, mask: u32, batches: &[u32]) -> Vec<f64> {
         let candidate = mask.count_ones();
-        let mut test = LogRank::new(u64::from(candidate), u64::from(slots - candidate));
+        let mut test = LogRank::new(thetas, u64::from(candidate), u64::from(slots - candidate));
         let mut next = 0;
         batches
             .iter()
@@ -155,10 +167,12 @@ mod tests {
     fn equal_candidates_fail_as_rarely_as_promised() {
         let sequences: [&[u32]; 7] = [&SINGLES, &[12], &[3, 3, 3, 3], &[1, 4, 1, 2], &[5, 1, 1, 1, 1], &[2, 0, 2, 0, 2], &[1, 1, 7]];
         let mut tight = 0;
-        for candidate in 1..12 {
+        // Those of slow requests (`latency_slots.rs`) are nearer to 1.
+        let alternatives = [FAILURES, [1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 64.0]];
+        for (candidate, thetas) in (1..12).flat_map(|candidate| alternatives.map(|thetas| (candidate, thetas))) {
             let all: Vec<u32> = placements(12, candidate).collect();
             for batches in sequences {
-                let paths: Vec<Vec<f64>> = all.iter().map(|mask| path(12, *mask, batches)).collect();
+                let paths: Vec<Vec<f64>> = all.iter().map(|mask| path(thetas, 12, *mask, batches)).collect();
                 for look in 0..batches.len() {
                     let mean = paths.iter().map(|path| path[look]).sum::<f64>() / paths.len() as f64;
                     assert!(mean <= 1.0 + 1e-9, "E[E] = {mean} after look {look} of {batches:?}, {candidate} slots");
@@ -183,22 +197,22 @@ mod tests {
     #[test]
     fn one_failure_by_hand() {
         // 2 of 4 slots: π = 1/2, so E = mean of θ / (1 + (θ − 1)/2) = mean of 2θ / (θ + 1).
-        let mut test = LogRank::new(2, 2);
+        let mut test = LogRank::new(FAILURES, 2, 2);
         test.take(1, 0);
-        let expected = THETAS.iter().map(|theta| 2.0 * theta / (theta + 1.0)).sum::<f64>() / 8.0;
+        let expected = FAILURES.iter().map(|theta| 2.0 * theta / (theta + 1.0)).sum::<f64>() / 8.0;
         assert!((test.ln_e().exp() - expected).abs() < 1e-12);
         // Then one of stable's 2 of the 3 left: π = 1/3.
         test.take(0, 1);
-        let expected = THETAS.iter().map(|theta| 2.0 * theta / (theta + 1.0) * 3.0 / (theta + 2.0)).sum::<f64>() / 8.0;
+        let expected = FAILURES.iter().map(|theta| 2.0 * theta / (theta + 1.0) * 3.0 / (theta + 2.0)).sum::<f64>() / 8.0;
         assert!((test.ln_e().exp() - expected).abs() < 1e-12);
     }
 
     #[test]
     fn large_numbers_neither_overflow_nor_vanish() {
-        let mut worse = LogRank::new(500, 9_500);
+        let mut worse = LogRank::new(FAILURES, 500, 9_500);
         worse.take(500, 0);
         assert!(worse.ln_e() > 1_000.0 && worse.ln_e().is_finite(), "{}", worse.ln_e());
-        let mut better = LogRank::new(500, 9_500);
+        let mut better = LogRank::new(FAILURES, 500, 9_500);
         better.take(0, 9_500);
         assert!(better.ln_e() < -100.0 && better.ln_e().is_finite(), "{}", better.ln_e());
         better.take(1_000, 1);

@@ -1,0 +1,201 @@
+//! Is the candidate slower than stable? Three tests over slots of the hash space, one for each percentile that counts as slow in this
+//! epoch (times of stable before it).
+//!
+//! Above p90 and p99: a slot's first request above the threshold is an event like a failure (`sequential.rs`). At p50 most slots have
+//! such a request soon, so what counts is whether the first request of a slot was slow (`first_slow.rs`). A shift of all requests shows
+//! at p50, a long tail at p99.
+//!
+//! Each of the three gets a third of the error: it fails at 3/α. Their mean against 1/α would not do: each is a supermartingale for
+//! those who see only its own slots, not for those who also see the others' (slots above p90 are the ones that get above p99 next),
+//! and a stopping rule on the mean sees all.
+
+use shunt_filter_core::report::{Counters, LatencySlots, Slots};
+
+use super::arms::ArmSlots;
+use super::common;
+use super::first_slow::{FirstSlow, Newly};
+use super::latency;
+use super::look::Look;
+use super::number;
+use super::sequential::{FAILURES, LogRank, MIN_FAILED_SLOTS};
+use super::{Outcome, Verdict};
+
+/// Alternatives above p90: ten times as many slow requests is all there can be.
+const SLOW: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 64.0];
+
+/// So many tests share the error.
+const TESTS: f64 = 3.0;
+
+/// The test with the highest E.
+struct Strongest {
+    percentile: &'static str,
+    ln_e: f64,
+    /// Slow slots of the candidate in it.
+    slow: u64,
+}
+
+/// The tests of one epoch with their stopping rule: what was said when it failed stands.
+#[derive(Debug, Clone)]
+pub(super) struct LatencyComparison {
+    p50: FirstSlow,
+    p90: LogRank,
+    p99: LogRank,
+    /// What needs no counting any more. (Which slots were slow first is known when they were seen, so that is not kept.)
+    counted: LatencySlots,
+    /// Whether proxies report slots by latency in this epoch.
+    reported: bool,
+    failed: bool,
+}
+
+impl LatencyComparison {
+    /// With the slots of these arms. Slots in `before` are in neither.
+    pub(super) fn new(slots: &ArmSlots, before: LatencySlots) -> Self {
+        let test = |thetas, before: &Slots| {
+            let at_risk = |arm: &Slots| arm.minus(before).len() as u64;
+            LogRank::new(thetas, at_risk(&slots.candidate), at_risk(&slots.stable))
+        };
+        Self {
+            p50: FirstSlow::default(),
+            p90: test(SLOW, &before.above_p90),
+            p99: test(FAILURES, &before.above_p99),
+            counted: before,
+            reported: false,
+            failed: false,
+        }
+    }
+
+    /// One look; a test that has failed has stopped.
+    pub(super) fn take(&mut self, slots: &ArmSlots, seen: &LatencySlots) {
+        self.reported = true;
+        if self.failed {
+            return;
+        }
+        for (test, now, counted) in
+            [(&mut self.p90, &seen.above_p90, &mut self.counted.above_p90), (&mut self.p99, &seen.above_p99, &mut self.counted.above_p99)]
+        {
+            let newly = now.minus(counted);
+            if !newly.is_empty() {
+                test.take(common(&newly, &slots.candidate), common(&newly, &slots.stable));
+                counted.union_with(&newly);
+            }
+        }
+        // Proxies may disagree which request of a slot was its first: the first report counts, and of several at once the slow one.
+        let newly = seen.seen.minus(&self.counted.seen);
+        if !newly.is_empty() {
+            let fast = newly.minus(&seen.first_slow);
+            let (candidate, stable) = (common(&newly, &slots.candidate), common(&newly, &slots.stable));
+            self.p50.take(Newly {
+                candidate,
+                stable,
+                candidate_slow: candidate.saturating_sub(common(&fast, &slots.candidate)),
+                stable_slow: stable.saturating_sub(common(&fast, &slots.stable)),
+            });
+            self.counted.seen.union_with(&newly);
+        }
+    }
+
+    fn strongest(&self) -> Strongest {
+        let p50 = Strongest { percentile: "p50", ln_e: self.p50.ln_e(), slow: self.p50.slow() };
+        let p90 = Strongest { percentile: "p90", ln_e: self.p90.ln_e(), slow: self.p90.failed() };
+        let p99 = Strongest { percentile: "p99", ln_e: self.p99.ln_e(), slow: self.p99.failed() };
+        [p90, p99].into_iter().fold(p50, |most, test| if test.ln_e > most.ln_e { test } else { most })
+    }
+
+    /// The verdict. `threshold` is 1/α of all three tests together.
+    pub(super) fn judge(&mut self, look: &Look<'_>, threshold: f64) -> Verdict {
+        let Strongest { percentile, ln_e, slow } = self.strongest();
+        let threshold = TESTS * threshold;
+        let reached = ln_e >= threshold.ln();
+        self.failed |= reached && slow >= MIN_FAILED_SLOTS;
+        let samples = latency::total(look.candidate);
+        let (value, baseline) = (percentiles(look.candidate), percentiles(look.stable));
+        let (candidate, stable) = (look.arms.candidate, look.arms.stable);
+        let written = |text: &str| if text.is_empty() { "has no times yet".to_owned() } else { text.to_owned() };
+        let compared = format!("{candidate} {}, {stable} {}", written(&value), written(&baseline));
+        let e = number::evidence(ln_e);
+        let (outcome, rest) = if self.failed {
+            (Outcome::Fail, format!("E = {e} ≥ {threshold} at {percentile}: slower than stable"))
+        } else if reached {
+            (
+                Outcome::NeedMoreData,
+                format!("E = {e} ≥ {threshold} at {percentile}, but fewer than {MIN_FAILED_SLOTS} slots: no judgement yet"),
+            )
+        } else if let Some(missing) = look.missing(samples) {
+            (Outcome::NeedMoreData, missing)
+        } else if !self.reported {
+            (Outcome::NeedMoreData, format!("how long requests of {stable} take was not known when this step began"))
+        } else {
+            (Outcome::Pass, format!("E = {e} < {threshold}: not slower than stable"))
+        };
+        Verdict { baseline, ..look.verdict(outcome, value, samples, format!("E ≥ {threshold}"), &format!("{compared}; {rest}")) }
+    }
+}
+
+/// `p50 ~ 30ms, p90 ~ 80ms, p99 ~ 310ms`; empty without requests.
+fn percentiles(counters: &Counters) -> String {
+    let texts: Option<Vec<String>> = [50.0, 90.0, 99.0].into_iter().map(|p| latency::percentile_text(counters, p)).collect();
+    texts.map(|texts| texts.join(", ")).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    const SLOTS: u16 = 10;
+
+    fn slots(mask: u16) -> Slots {
+        (0..SLOTS).filter(|slot| mask & (1 << slot) != 0).collect()
+    }
+
+    /// Masks of slots seen, first slow, above p90 and above p99, as cumulative as reports are.
+    fn seen([seen, first_slow, p90, p99]: [u16; 4]) -> LatencySlots {
+        LatencySlots { seen: slots(seen), first_slow: slots(first_slow), above_p90: slots(p90), above_p99: slots(p99) }
+    }
+
+    /// All three together, where slots that are slow at one percentile are likely to be slow at the others: over all placements of the
+    /// candidate's slots the tests, each at 3/α, fail as rarely as promised.
+    #[test]
+    fn the_three_tests_together_keep_the_error() {
+        let all = (1_u16 << SLOTS) - 1;
+        let schedule: Vec<LatencySlots> = [
+            [0b11, 0b01, 0b01, 0b00],
+            [0b1111, 0b0101, 0b0101, 0b0100],
+            [0b1111_1111, 0b0101_0101, 0b0101, 0b0101],
+            [all, 0b11_0101_0101, 0b1101_0101, 0b1100_0101],
+            [all, 0b11_0101_0101, 0b11_1101_0111, 0b01_1100_0101],
+            [all, 0b11_0101_0101, all, 0b11_1100_1101],
+        ]
+        .map(seen)
+        .to_vec();
+        let mut failures = 0;
+        for candidate in 1..SLOTS {
+            let arms: Vec<u16> = (0..=all).filter(|arm| arm.count_ones() == u32::from(candidate)).collect();
+            let highest: Vec<f64> = arms.iter().map(|arm| highest(&split(*arm, all), &schedule)).collect();
+            for threshold in [1.1, 1.2, 1.5, 2.0, 3.0, 5.0] {
+                let reached = highest.iter().filter(|e| **e >= TESTS * threshold).count();
+                failures += reached;
+                assert!(
+                    reached as f64 / arms.len() as f64 <= 1.0 / threshold,
+                    "{reached} of {} at {threshold}, {candidate} slots",
+                    arms.len()
+                );
+            }
+        }
+        assert!(failures > 20, "nothing ever failed ({failures}): the test above cannot");
+    }
+
+    fn split(arm: u16, all: u16) -> ArmSlots {
+        let (candidate, stable) = (slots(arm), slots(all & !arm));
+        ArmSlots { candidate, stable, candidate_points: 1, stable_points: 1 }
+    }
+
+    fn highest(arms: &ArmSlots, schedule: &[LatencySlots]) -> f64 {
+        let mut comparison = LatencyComparison::new(arms, LatencySlots::default());
+        let looks = schedule.iter().map(|seen| {
+            comparison.take(arms, seen);
+            comparison.strongest().ln_e.exp()
+        });
+        looks.fold(0.0, f64::max)
+    }
+}
