@@ -92,7 +92,6 @@ impl Compiler<'_> {
             rollback_call: None,
             hooks: Vec::new(),
             notifications: Vec::new(),
-            notifications: Vec::new(),
             analysis: self.analysis(),
             max_exposed,
             keep_old,
