@@ -119,8 +119,8 @@ fn in_run(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<T
     if let Some(made) = contest::winner_released(plan, state, run) {
         return Some(made);
     }
-    if let Some(ending) = ending::early(plan, state, run, seen) {
-        return forward::instead(plan, state, run, ending, seen);
+    if let Some(made) = ending::early(plan, state, run, seen).and_then(|ending| forward::instead(plan, state, run, ending, seen)) {
+        return Some(made);
     }
     match &run.stage {
         Stage::Clearing(ending) => restore::cleared(plan, state, run, ending, seen),

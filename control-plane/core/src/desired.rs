@@ -203,7 +203,8 @@ fn exposed(run: &Run) -> bool {
 
 fn steps_so_far<'p>(plan: &'p Plan, run: &Run) -> &'p [Step] {
     match run.stage {
-        Stage::Equipping { step } | Stage::Applying { step } | Stage::Holding { step } => plan.steps.get(..=step).unwrap_or(&plan.steps),
+        Stage::Equipping { step } => plan.steps.get(..step).unwrap_or(&plan.steps),
+        Stage::Applying { step } | Stage::Holding { step } => plan.steps.get(..=step).unwrap_or(&plan.steps),
         // Cohorts and copies stay until the candidate is stable, so that nobody in them changes version twice: after `setWeight: 100` a promotion then changes nothing here, and
         // what is proved stays proved.
         Stage::Shifting | Stage::Switching => &plan.steps,

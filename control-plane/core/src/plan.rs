@@ -8,6 +8,7 @@ use shunt_filter_core::policy::{FlagValue, Goal, KeySource, Keyless};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::analysis::Metric;
+use crate::analysis::measured::Measured;
 use crate::call::{Action, CallKind, CallSpec};
 use crate::event::EventKind;
 use crate::time::Span;
@@ -68,7 +69,7 @@ pub struct Plan {
     #[serde(default)]
     pub hooks: Vec<Hook>,
     /// Who is told what happens.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notifications: Vec<Notification>,
     /// Active health checks of endpoints, when wanted.
     pub health: Option<HealthCheck>,
@@ -457,8 +458,11 @@ pub struct MirrorStep {
 /// What guards a release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnalysisPlan {
-    /// Never empty: without `analysis:` errors are compared with stable.
+    /// What the proxies report themselves. Without `analysis:` errors are compared with stable; empty where only sources outside judge.
     pub metrics: Vec<Metric>,
+    /// Metrics with a source outside; their verdicts follow those of `metrics`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<Measured>,
 }
 
 /// Active health checks.
@@ -487,10 +491,10 @@ impl std::fmt::Display for Step {
             Step::Rule(rule) => write!(f, "rule {} {}", rule.name, rule.weight.as_percent()),
             Step::Mirror(mirror) => write!(f, "mirror {}", mirror.weight.as_percent()),
             Step::Analysis(span) => write!(f, "analysis {span}"),
-            Step::Scale(Scale { role, share }) => write!(f, "scale {role} to {}", share.as_percent()),
+            Step::Scale(Scale { role, share }) => write!(f, "scale {role} to {share}"),
             Step::Hold => f.write_str("hold"),
             Step::AbTest(test) => write!(f, "abTest of {} arms", test.arms.len().saturating_add(1)),
-            Step::Experiment(experiment) => write!(f, "experiment {} each", experiment.weight.as_percent()),
+            Step::Experiment(experiment) => write!(f, "experiment {} each", experiment.weight),
             Step::Call(call) => write!(f, "{} {}", call.kind, call.name),
             Step::PointOfNoReturn => f.write_str("pointOfNoReturn"),
             Step::Conclude => f.write_str("conclude"),

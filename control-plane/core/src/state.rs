@@ -1,6 +1,6 @@
 //! What is recorded of a Rollout: enough to go on after a crash at any line. Traffic, routes and scale are derived from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::{LatencyThresholds, Range};
@@ -188,9 +188,12 @@ pub struct Run {
     /// How many instances each side has, as far as they are ours.
     #[serde(default)]
     pub sizes: Sizes,
-    /// A fresh copy of stable while an experiment runs.
+    /// A fresh copy of stable while an experiment runs; its name is stable's with `-baseline`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub baseline: Option<Baseline>,
+    pub baseline: Option<VersionName>,
+    /// Further versions that this run has given keys to: they stay until it is over.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub arms: BTreeSet<VersionName>,
     /// The step that follows the installation; not the first when somebody restarted from a later one.
     #[serde(default)]
     pub first_step: usize,
@@ -212,15 +215,6 @@ impl Default for Sizes {
     fn default() -> Self {
         Self { candidate: Weight::ALL, stable: Weight::ALL }
     }
-}
-
-/// A fresh copy of stable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Baseline {
-    /// Its name: stable's with `-baseline`.
-    pub version: VersionName,
-    /// How many instances.
-    pub instances: u32,
 }
 
 /// Where a run is.
@@ -321,8 +315,15 @@ pub struct Paused {
 pub struct Previous {
     /// Its name.
     pub version: VersionName,
-    /// Warm until then.
+    /// Warm until then; what is past only waits until nobody can use it any more.
     pub until: Time,
+    /// How many instances it keeps, as a share of full size.
+    #[serde(default = "all")]
+    pub size: Weight,
+}
+
+fn all() -> Weight {
+    Weight::ALL
 }
 
 /// A refused release.

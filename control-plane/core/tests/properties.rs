@@ -16,7 +16,9 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use event::{Dice, Event, key};
+use shunt_core::call::CallSeen;
 use shunt_core::command::Verb;
+use shunt_core::observation::Freeze;
 use shunt_core::state::{Installation, Phase, Retiring};
 use shunt_core::time::Span;
 use world::{Edge, Judge, World, plan};
@@ -49,7 +51,10 @@ fn comes_to_rest(world: &mut World) -> Result<(), String> {
     if world.edges.is_empty() {
         world.edges.push(Edge::new("edge-9".to_owned()));
     }
-    world.edges.iter_mut().for_each(|edge| (edge.takes_policy, edge.takes_routes) = (true, true));
+    world.edges.iter_mut().for_each(|edge| (edge.takes_policy, edge.takes_routes, edge.silent) = (true, true, false));
+    world.broken.clear();
+    world.freeze = Freeze::Off;
+    world.calls.insert("ask".to_owned(), CallSeen::Yes { by: "cab".to_owned(), note: String::new() });
     for _ in 0..60 {
         settle(world)?;
         let phase = world.state.phase(&world.plan);
@@ -73,7 +78,8 @@ fn at_rest(world: &World, phase: Phase) -> Result<(), String> {
     if state.retiring.is_some() {
         return if state.run.is_none() { Ok(()) } else { Err("gone with a run".to_owned()) };
     }
-    let refused = state.refused.as_ref().is_some_and(|refused| refused.version == plan.release);
+    let refused = state.refused.as_ref().is_some_and(|refused| refused.version == plan.release)
+        || state.concluded.as_ref().is_some_and(|concluded| concluded.version == plan.release);
     if state.stable != plan.release && !refused {
         return Err(format!("{phase:?}, but stable is {} and release {}", state.stable, plan.release));
     }

@@ -4,8 +4,8 @@ use super::blocked::frozen;
 use super::ending::{self, aborted};
 use super::forward::no_return;
 use super::step::{enter, go_on, needs_pass, wait_ends, waive};
-use crate::call::CallKind;
 use super::{Transition, idle, with_run};
+use crate::call::CallKind;
 use crate::command::{Command, Verb};
 use crate::observation::Observation;
 use crate::plan::{Plan, Role, Scale, Step};
@@ -22,6 +22,7 @@ pub(super) fn obey(plan: &Plan, state: &State, seen: &Observation, command: &Com
     // Nothing that somebody asks overtakes what ends the run: a promotion at the moment of a failure would hide it.
     if let Some((run, ending)) = state.run.as_ref().and_then(|run| Some((run, ending::early(plan, state, run, seen)?)))
         && command.verb != Verb::Abort
+        && !no_return(plan, run)
     {
         return Err(format!("the run of {} is about to end: {}", run.candidate, ending::sentence(state, run, &ending)));
     }
@@ -93,6 +94,9 @@ fn skip(plan: &Plan, state: &State, run: &Run, target: usize, seen: &Observation
     if target <= here {
         return Err(format!("step {} is past: `shunt retry --from` goes back", target.saturating_add(1)));
     }
+    if matches!(plan.steps.get(target), Some(Step::Scale(Scale { role: Role::Stable, .. }))) {
+        return Err(format!("step {} takes instances away from {}: go to the step before it", target.saturating_add(1), state.stable));
+    }
     let between = here.saturating_add(1)..target;
     if let Some(hook) = between.clone().find(|step| is_hook(plan, *step)) {
         return Err(skipped(plan, hook));
@@ -139,7 +143,8 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
         (Stage::Holding { step }, _) => {
             let what = plan.steps.get(*step).map(Step::to_string).unwrap_or_default();
             // Only who ends the wait for a pass goes on without one.
-            let waived = if needs_pass(plan, run, *step) { waive(state, run) } else { state.clone() };
+            let goes_on_without = needs_pass(plan, run, *step) || no_return(plan, run);
+            let waived = if goes_on_without { waive(state, run) } else { state.clone() };
             let made = go_on(plan, &waived, *step, seen);
             Ok(Transition::new(made.state, format!("promoted past {what:?} by {}; {}", command.by, made.reason)))
         }
@@ -185,6 +190,7 @@ fn resumed(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
         }
         _ => seen.now,
     };
-    let on = Run { paused: None, since, ..run.clone() };
+    let passed = if no_return(plan, run) { Some(state.epoch) } else { run.passed };
+    let on = Run { paused: None, since, passed, ..run.clone() };
     Transition::new(with_run(state, on), format!("resumed by {}", command.by))
 }

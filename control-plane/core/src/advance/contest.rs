@@ -4,8 +4,9 @@ use super::step::go_on;
 use super::{Transition, at, restore::leave, with_run};
 use crate::contest::ContestOutcome;
 use crate::observation::Observation;
-use crate::plan::{AbTestStep, OnWinner, Plan, Step};
+use crate::plan::{AbTestStep, Arm, OnWinner, Plan, Step};
 use crate::state::{Ending, Paused, Run, Stage, State};
+use shunt_filter_core::Weight;
 
 /// The test of the step that the run is at.
 pub(super) fn test_at<'p>(plan: &'p Plan, run: &Run) -> Option<&'p AbTestStep> {
@@ -18,10 +19,12 @@ pub(super) fn test_at<'p>(plan: &'p Plan, run: &Run) -> Option<&'p AbTestStep> {
 /// `release:` names another arm of the running test: it becomes the candidate, and nobody changes version.
 pub(super) fn winner_released(plan: &Plan, state: &State, run: &Run) -> Option<Transition> {
     let test = test_at(plan, run)?;
-    let arm = test.arms.iter().find(|arm| arm.version == plan.release && arm.version != run.candidate)?;
+    let takes_part = |arm: &&Arm| arm.version == plan.release && run.ranges.iter().any(|range| range.version == arm.version);
+    let arm = test.arms.iter().find(takes_part).filter(|arm| arm.version != run.candidate)?;
     let reason = format!("release names {}, an arm of the running test: it is the candidate now", arm.version);
-    let weight = arm.weight;
-    Some(Transition::new(with_run(state, Run { candidate: arm.version.clone(), weight, ..run.clone() }), reason))
+    let points = run.ranges.iter().filter(|range| range.version == arm.version).map(|range| range.to.saturating_sub(range.from));
+    let weight = Weight::ppm(points.fold(0, u32::saturating_add));
+    Some(Transition::new(with_run(state, Run { candidate: arm.version.clone(), weight, paused: None, ..run.clone() }), reason))
 }
 
 /// A held test: what its outcome means, now or when its time is over.
@@ -30,7 +33,7 @@ pub(super) fn held(plan: &Plan, state: &State, run: &Run, step: usize, test: &Ab
         return None;
     }
     let over = test.duration.is_some_and(|duration| seen.now.since(run.since) >= duration);
-    let message = &seen.contest.message;
+    let message = if seen.contest.message.is_empty() { "its time is over, and nobody was seen" } else { &seen.contest.message };
     match &seen.contest.outcome {
         ContestOutcome::SampleRatioMismatch => Some(ask(state, run, message, seen)),
         ContestOutcome::Winner(winner) if over || test.until_significant => match test.on_winner {
@@ -39,7 +42,9 @@ pub(super) fn held(plan: &Plan, state: &State, run: &Run, step: usize, test: &Ab
                 Some(Transition::new(made.state, format!("{message}; {}", made.reason)))
             }
             OnWinner::Promote if *winner == state.stable => Some(conclude(plan, state, run, message, seen)),
-            OnWinner::Promote | OnWinner::Ask => Some(ask(state, run, &format!("{message}{}", remedy(winner == &run.candidate, winner == &state.stable)), seen)),
+            OnWinner::Promote | OnWinner::Ask => {
+                Some(ask(state, run, &format!("{message}{}", remedy(winner == &run.candidate, winner == &state.stable)), seen))
+            }
         },
         ContestOutcome::NoDifference if over || test.until_significant => Some(without_winner(plan, state, run, test, message, seen)),
         ContestOutcome::NotEnoughData | ContestOutcome::None | ContestOutcome::Winner(_) | ContestOutcome::NoDifference => {

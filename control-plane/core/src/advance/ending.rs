@@ -45,10 +45,12 @@ fn failure(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<
     let asked = || outside(plan, state, seen);
     failed.map(|verdict| verdict.message.clone()).or_else(asked).or_else(|| match seen.misrouting {
         // A held request is answered by nobody on purpose.
-        Misrouting::Growing { since } if run.held.is_none() && seen.now.since(since.max(run.since)) >= plan.fallback_deadline => Some(format!(
-            "{} did not answer for {}: {} requests were answered by another version or none; are its endpoints up?",
-            run.candidate, plan.fallback_deadline, seen.misrouted
-        )),
+        Misrouting::Growing { since } if run.held.is_none() && seen.now.since(since.max(run.since)) >= plan.fallback_deadline => {
+            Some(format!(
+                "{} did not answer for {}: {} requests were answered by another version or none; are its endpoints up?",
+                run.candidate, plan.fallback_deadline, seen.misrouted
+            ))
+        }
         _ => None,
     })
 }
@@ -69,13 +71,9 @@ fn reached(plan: &Plan, run: &Run) -> bool {
     let cohort = |step: usize| plan.steps.iter().take(step.saturating_add(1)).any(seen_by_some);
     match run.stage {
         Stage::Preparing => run.forward_from.is_some(),
-        Stage::Equipping { step } | Stage::Applying { step } | Stage::Holding { step } => run.weight > Weight::ZERO || cohort(step),
-        Stage::Shifting
-        | Stage::Switching
-        | Stage::Clearing(_)
-        | Stage::Restoring(_)
-        | Stage::Reverting(_)
-        | Stage::Draining(_) => true,
+        Stage::Equipping { step } => run.weight > Weight::ZERO || step.checked_sub(1).is_some_and(cohort),
+        Stage::Applying { step } | Stage::Holding { step } => run.weight > Weight::ZERO || cohort(step),
+        Stage::Shifting | Stage::Switching | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => true,
     }
 }
 
@@ -98,10 +96,8 @@ pub(super) fn revert(state: &State, run: &Run, ending: Ending, now: Time) -> Tra
         settled @ DefaultRoute::Settled(_) => settled.clone(),
     };
     let mut installed = state.installed.clone();
-    for (name, known) in &mut installed {
-        if run.baseline.as_ref().is_some_and(|baseline| baseline.version == *name) {
-            known.stage = Installation::Leaving { since: now };
-        }
+    if let Some(known) = run.baseline.as_ref().and_then(|baseline| installed.get_mut(baseline)) {
+        known.stage = Installation::Leaving { since: now };
     }
     let reverting = Run { ranges: Vec::new(), weight: Weight::ZERO, baseline: None, ..at(run, Stage::Reverting(ending), now) };
     let epoch = state.epoch.saturating_add(1);

@@ -7,12 +7,16 @@ use crate::capacity::Capacity;
 use crate::desired::{call_id, scaled};
 use crate::observation::Observation;
 use crate::plan::{Plan, Role, Scale, Step};
-use crate::state::{Ending, Run, Stage, State};
-use shunt_filter_core::VersionName;
+use crate::state::{Ending, Run, Sizes, Stage, State};
+use shunt_filter_core::{VersionName, Weight};
 
 /// A step that waits for what it needs.
 pub(super) fn equipped(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<Transition> {
-    let what = plan.steps.get(step)?;
+    // An experiment has something of its own to wait for, once it has asked for it.
+    let begun = |what: &&Step| !what.exposes() || (matches!(what, Step::Experiment(_)) && run.baseline.is_some());
+    let Some(what) = plan.steps.get(step).filter(begun) else {
+        return exposing(plan, state, run, step, seen);
+    };
     if let Some(reason) = refusal(plan, run, step, seen) {
         return forward::instead(plan, state, run, Ending::Refused { reason }, seen);
     }
@@ -28,7 +32,7 @@ pub(super) fn equipped(plan: &Plan, state: &State, run: &Run, step: usize, seen:
     }
     Some(match what {
         Step::Experiment(experiment) => {
-            let baseline = run.baseline.as_ref()?.version.clone();
+            let baseline = run.baseline.clone()?;
             let weights = [(run.candidate.clone(), experiment.weight), (baseline, experiment.weight)];
             let weighed = reweigh_all(state, &at(run, Stage::Applying { step }, seen.now), &weights, seen);
             Transition::new(weighed, format!("candidate and baseline are ready: {what}"))
@@ -37,6 +41,49 @@ pub(super) fn equipped(plan: &Plan, state: &State, run: &Run, step: usize, seen:
             let made = go_on(plan, state, step, seen);
             Transition::new(made.state, format!("{what}: {}; {}", answer(plan, run, step, seen), made.reason))
         }
+    })
+}
+
+/// A step that shows somebody the candidate, or the promotion, and instances that were missing.
+fn exposing(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<Transition> {
+    match short(plan, state, run, step, seen) {
+        Some(missing) => lacking(plan, state, run, missing, seen),
+        None => super::blocked(plan, Some(run), seen).is_none().then(|| super::step::enter(plan, state, run, step, seen)),
+    }
+}
+
+/// Before anybody is sent to instances that are not there, the run waits for them: arms of a test, or a candidate that was scaled down by
+/// steps that were edited meanwhile.
+pub(super) fn first(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<Transition> {
+    let missing = short(plan, state, run, step, seen)?;
+    let candidate = if run.sizes.candidate < needed(plan, step) { Weight::ALL } else { run.sizes.candidate };
+    let sizes = Sizes { candidate, ..run.sizes };
+    let waiting = Run { sizes, ..at(run, Stage::Equipping { step }, seen.now) };
+    Some(Transition::new(with_run(state, waiting), format!("first {missing}")))
+}
+
+/// The share of its instances that the candidate needs for a step: all for the promotion, some for any that shows it to somebody.
+fn needed(plan: &Plan, step: usize) -> Weight {
+    match plan.steps.get(step) {
+        None => Weight::ALL,
+        Some(what) if what.exposes() => Weight::ppm(1),
+        Some(_) => Weight::ZERO,
+    }
+}
+
+fn short(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
+    let ours = scaled(plan, state, &run.candidate).is_some();
+    if ours && run.sizes.candidate < needed(plan, step) {
+        return Some(format!("{} needs its instances", run.candidate));
+    }
+    let arms = match plan.steps.get(step) {
+        Some(Step::AbTest(test)) => test.arms.iter().map(|arm| &arm.version).collect(),
+        Some(what) if !what.exposes() => Vec::new(),
+        Some(_) | None => vec![&run.candidate],
+    };
+    arms.into_iter().find_map(|arm| {
+        let absent = (!state.serving(arm)).then(|| format!("{arm} is not installed at every proxy"));
+        absent.or_else(|| missing_instances(plan, state, arm, seen))
     })
 }
 
@@ -81,7 +128,8 @@ fn colon(note: &str) -> String {
 
 /// What a step still needs; none: nothing.
 pub(super) fn missing(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
-    match plan.steps.get(step)? {
+    let Some(what) = plan.steps.get(step) else { return short(plan, state, run, step, seen) };
+    match what {
         Step::Scale(Scale { role, .. }) => {
             let version = match role {
                 Role::Candidate => &run.candidate,
@@ -89,10 +137,14 @@ pub(super) fn missing(plan: &Plan, state: &State, run: &Run, step: usize, seen: 
             };
             missing_instances(plan, state, version, seen)
         }
+        Step::Experiment(_) if run.baseline.is_none() => short(plan, state, run, step, seen),
         Step::Experiment(_) => {
-            let baseline = &run.baseline.as_ref()?.version;
+            let baseline = run.baseline.as_ref()?;
             let installed = state.serving(baseline).then_some(());
-            installed.map_or_else(|| Some(format!("{baseline} is not installed at every proxy")), |()| missing_instances(plan, state, baseline, seen))
+            installed.map_or_else(
+                || Some(format!("{baseline} is not installed at every proxy")),
+                |()| missing_instances(plan, state, baseline, seen),
+            )
         }
         Step::Call(call) => match seen.calls.get(&call_id(plan, run, step)?) {
             Some(CallSeen::Yes { .. }) => None,
@@ -103,15 +155,8 @@ pub(super) fn missing(plan: &Plan, state: &State, run: &Run, step: usize, seen: 
                 Some(format!("{} {} has not answered", call.kind, call.name))
             }
         },
-        Step::SetWeight(_)
-        | Step::Pause(_)
-        | Step::Rule(_)
-        | Step::Mirror(_)
-        | Step::Analysis(_)
-        | Step::Hold
-        | Step::AbTest(_)
-        | Step::PointOfNoReturn
-        | Step::Conclude => None,
+        Step::SetWeight(_) | Step::Rule(_) | Step::Mirror(_) | Step::AbTest(_) => short(plan, state, run, step, seen),
+        Step::Pause(_) | Step::Analysis(_) | Step::Hold | Step::PointOfNoReturn | Step::Conclude => None,
     }
 }
 
@@ -122,10 +167,14 @@ pub fn missing_instances(plan: &Plan, state: &State, version: &VersionName, seen
     match seen.capacity.get(version) {
         None => Some(format!("nobody knows the instances of {version} yet")),
         Some(Capacity::Unmanaged) => None,
-        Some(Capacity::Instances { running, .. }) if wanted == 0 && *running > 0 => Some(format!("{running} instances of {version} are still there")),
+        Some(Capacity::Instances { running, .. }) if wanted == 0 && *running > 0 => {
+            Some(format!("{running} instances of {version} are still there"))
+        }
         Some(Capacity::Instances { .. }) if wanted == 0 => None,
         // The number was changed a moment ago, and the platform has not looked yet.
-        Some(Capacity::Instances { wanted: known, .. }) if *known != wanted => Some(format!("{version} is being scaled to {wanted} instances")),
+        Some(Capacity::Instances { wanted: known, .. }) if *known != wanted => {
+            Some(format!("{version} is being scaled to {wanted} instances"))
+        }
         Some(Capacity::Instances { ready, trouble, .. }) if *ready < wanted => {
             Some(format!("{ready} of {wanted} instances of {version} are ready{}", about(trouble)))
         }
@@ -133,14 +182,36 @@ pub fn missing_instances(plan: &Plan, state: &State, version: &VersionName, seen
     }
 }
 
-/// Instances as the step asks for, and the run waits for them.
-pub(super) fn scale(state: &State, run: &Run, step: usize, scale: Scale, seen: &Observation) -> State {
+/// Instances as the step asks for, and the run waits for them. Steps that were edited meanwhile never leave anybody without the instances
+/// that their keys need.
+pub(super) fn scale(plan: &Plan, state: &State, run: &Run, step: usize, scale: Scale, seen: &Observation) -> State {
     let mut sizes = run.sizes;
     match scale.role {
+        Role::Candidate if run.weight > Weight::ZERO => sizes.candidate = scale.share.max(sizes.candidate),
         Role::Candidate => sizes.candidate = scale.share,
-        Role::Stable => sizes.stable = scale.share,
+        Role::Stable if run.held.is_some() => sizes.stable = scale.share,
+        Role::Stable => sizes.stable = scale.share.max(without(run.weight, unavailable(plan))).min(sizes.stable),
     }
     with_run(state, Run { sizes, ..at(run, Stage::Equipping { step }, seen.now) })
+}
+
+/// What is left of everybody without these.
+fn without(weight: Weight, other: Weight) -> Weight {
+    Weight::ppm(Weight::ALL.points().saturating_sub(weight.points()).saturating_sub(other.points()))
+}
+
+/// How much less than its keys need stable may have, by the steps as they are written (`maxUnavailable`).
+fn unavailable(plan: &Plan) -> Weight {
+    let (mut weight, mut most) = (Weight::ZERO, Weight::ZERO);
+    // Whoever holds requests may take everything.
+    for step in plan.steps.iter().take_while(|step| **step != Step::Hold) {
+        match step {
+            Step::SetWeight(next) => weight = *next,
+            Step::Scale(Scale { role: Role::Stable, share }) => most = most.max(without(weight, *share)),
+            _ => {}
+        }
+    }
+    most
 }
 
 /// Stable may be shrunk only when no proxy that may still be there can send it more than it keeps.

@@ -1,5 +1,7 @@
 //! No run: a changed release starts one, a kept old version is let go or returned to.
 
+use std::collections::BTreeSet;
+
 use super::{Transition, ending, live};
 use crate::analysis::Outcome;
 use crate::observation::Observation;
@@ -82,6 +84,7 @@ pub(super) fn start(plan: &Plan, state: &State, candidate: &VersionName, first_s
         held: None,
         sizes: if returning { Sizes::default() } else { first_sizes(plan) },
         baseline: None,
+        arms: BTreeSet::new(),
         first_step,
         forward_from: None,
     };
@@ -125,6 +128,6 @@ fn let_go(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> 
             return None;
         }
     }
-    let reason = format!("{} is no longer kept warm", previous.version);
+    let reason = format!("{} is no longer kept", previous.version);
     Some(Transition::new(State { previous: None, ..state.clone() }, reason))
 }

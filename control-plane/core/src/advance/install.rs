@@ -64,10 +64,7 @@ fn needed(state: &State, name: &VersionName) -> bool {
 }
 
 fn run_needs(run: &Run, name: &VersionName) -> bool {
-    run.candidate == *name
-        || run.forward_from.as_ref() == Some(name)
-        || run.baseline.as_ref().is_some_and(|baseline| baseline.version == *name)
-        || run.ranges.iter().any(|range| range.version == *name)
+    run.candidate == *name || run.forward_from.as_ref() == Some(name) || run.baseline.as_ref() == Some(name) || run.arms.contains(name)
 }
 
 /// Clusters and routes as published are proved everywhere: what was installing may be named.

@@ -1,8 +1,9 @@
 //! Promotion: all keys by policy, proved -> the default route, proved -> the candidate is stable. The old version may go only then.
 
+use super::ending::needs_everybody;
 use super::install::proxies_text;
 use super::step::reweigh;
-use super::{Transition, at, live, overdue, proved, with_run};
+use super::{Transition, at, forward, live, overdue, proved, with_run};
 use crate::observation::Observation;
 use crate::plan::{Plan, Routing};
 use crate::state::{DefaultRoute, FORMER_MAX, Former, Previous, Run, Stage, State};
@@ -46,22 +47,30 @@ fn promoted(plan: &Plan, state: &State, run: &Run, proxies: &str, now: Time) -> 
         Routing::Managed | Routing::Flag { .. } => DefaultRoute::Settled(run.candidate.clone()),
         Routing::External { default_route } => DefaultRoute::Settled(default_route.clone()),
     };
-    // What a return left is not kept: releasing it again goes through the steps, and no failure sends anybody back to it.
-    let instead = run.returning || run.forward_from.is_some() || run.held.is_some();
-    let kept = plan.keep_old > Span::default() && run.candidate != state.stable && !instead;
-    let previous = kept.then(|| Previous { version: state.stable.clone(), until: now.after(plan.keep_old) });
+    let previous = left(plan, state, run, now);
     let down = run.held.map(|since| format!("; requests were held for {}", now.since(since))).unwrap_or_default();
     let reason = format!("{} is stable, proved by {proxies}, {} after it began{down}", run.candidate, now.since(run.started).rounded());
     let epoch = state.epoch.saturating_add(1);
     let refused = state.refused.clone().filter(|refused| refused.version != run.candidate);
-    let former = formers(state, run, now);
+    let former = formers(plan, state, run, now);
     let (stable, concluded) = (run.candidate.clone(), None);
     Transition::new(State { stable, default_route, run: None, previous, refused, concluded, former, epoch, ..state.clone() }, reason)
 }
 
+/// The old stable: kept warm, or at least until no proxy can use its instances any more. What a return left is not kept warm: releasing
+/// it again goes through the steps, and no failure sends anybody back to it.
+fn left(plan: &Plan, state: &State, run: &Run, now: Time) -> Option<Previous> {
+    let warm = !run.returning && !forward::no_return(plan, run) && run.held.is_none();
+    let keep_old = if warm { plan.keep_old } else { Span::default() };
+    let size = if keep_old > Span::default() { Weight::ALL } else { run.sizes.stable };
+    let has_instances = needs_everybody(state, &state.stable) && size > Weight::ZERO;
+    let left = run.candidate != state.stable && (keep_old > Span::default() || has_instances);
+    left.then(|| Previous { version: state.stable.clone(), until: now.after(keep_old), size })
+}
+
 /// Who was stable, newest last. A version that was left because it failed, or that cannot come back, is none.
-fn formers(state: &State, run: &Run, now: Time) -> Vec<Former> {
-    if run.forward_from.is_some() {
+fn formers(plan: &Plan, state: &State, run: &Run, now: Time) -> Vec<Former> {
+    if forward::no_return(plan, run) {
         return Vec::new();
     }
     let others = state.former.iter().filter(|former| former.version != run.candidate && former.version != state.stable).cloned();

@@ -19,7 +19,10 @@ pub(super) fn leave(plan: &Plan, state: &State, run: &Run, ending: Ending, seen:
         // The two must not run at the same time: that is what recreate is for.
         let sizes = Sizes { candidate: Weight::ZERO, ..run.sizes };
         let clearing = Run { sizes, ..at(run, Stage::Clearing(ending), seen.now) };
-        return Transition::new(with_run(state, clearing), format!("{sentence}; first {} goes, then {} comes back", run.candidate, state.stable));
+        return Transition::new(
+            with_run(state, clearing),
+            format!("{sentence}; first {} goes, then {} comes back", run.candidate, state.stable),
+        );
     }
     if run.sizes.stable < Weight::ALL && run.held.is_none() {
         return restore(state, run, ending, &sentence, seen);
@@ -38,7 +41,10 @@ fn restore(state: &State, run: &Run, ending: Ending, sentence: &str, seen: &Obse
 
 /// The weight that the candidate keeps because stable cannot carry it yet. Never more than it has.
 fn keeps(state: &State, run: &Run, seen: &Observation) -> Weight {
-    let full = state.installed.get(&state.stable).and_then(|installed| full_size(&Version { name: state.stable.clone(), backend: installed.backend.clone() }));
+    let full = state
+        .installed
+        .get(&state.stable)
+        .and_then(|installed| full_size(&Version { name: state.stable.clone(), backend: installed.backend.clone() }));
     let carries = match (full, seen.capacity.get(&state.stable)) {
         (Some(full), Some(Capacity::Instances { ready, .. })) => {
             let points = u64::from(*ready).saturating_mul(u64::from(POINTS)).checked_div(u64::from(full)).unwrap_or(0);
@@ -69,7 +75,9 @@ pub(super) fn restored(plan: &Plan, state: &State, run: &Run, ending: &Ending, s
         let mut made = revert(state, run, ending.clone(), seen.now);
         made.reason = match missing {
             None => format!("{} has its instances again; all keys back to it", state.stable),
-            Some(missing) => format!("{} kept its keys for {}: all back to {} now, though {missing}", run.candidate, plan.abort_over, state.stable),
+            Some(missing) => {
+                format!("{} kept its keys for {}: all back to {} now, though {missing}", run.candidate, plan.abort_over, state.stable)
+            }
         };
         return Some(made);
     }

@@ -4,9 +4,9 @@ use super::install::proxies_text;
 use super::{Transition, at, contest, equip, live, overdue, promote, proved, with_run};
 use crate::analysis::{Outcome, Verdict};
 use crate::observation::{Observation, Typical};
-use crate::plan::{ExperimentStep, Plan, Step};
+use crate::plan::{Backend, CommandBackend, ExperimentStep, Plan, Step};
 use crate::ranges::reshape;
-use crate::state::{Baseline, Installation, Installed, Run, Stage, State};
+use crate::state::{Installation, Installed, Run, Stage, State};
 use crate::time::Time;
 use shunt_filter_core::{VersionName, Weight};
 
@@ -82,7 +82,8 @@ pub(super) fn held(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Ob
 /// What keeps a step that is otherwise over: a freeze, a window, or a proxy that may still send stable more than it would keep.
 pub(super) fn waits(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
     let early = plan.steps.get(step.saturating_add(1)).is_some_and(|next| equip::shrinks_too_early(state, run, next, seen));
-    super::blocked(plan, Some(run), seen).or_else(|| early.then(|| format!("some proxy may still send {} more than it would keep", state.stable)))
+    super::blocked(plan, Some(run), seen)
+        .or_else(|| early.then(|| format!("some proxy may still send {} more than it would keep", state.stable)))
 }
 
 fn in_flight(state: &State, seen: &Observation) -> bool {
@@ -92,7 +93,9 @@ fn in_flight(state: &State, seen: &Observation) -> bool {
 /// When the duration of a step is over that is held since `since`.
 pub(super) fn wait_ends(plan: &Plan, step: usize, since: Time) -> Time {
     match plan.steps.get(step) {
-        Some(Step::Pause(Some(span)) | Step::Analysis(span) | Step::Experiment(ExperimentStep { duration: span, .. })) => since.after(*span),
+        Some(Step::Pause(Some(span)) | Step::Analysis(span) | Step::Experiment(ExperimentStep { duration: span, .. })) => {
+            since.after(*span)
+        }
         Some(
             Step::Pause(None)
             | Step::SetWeight(_)
@@ -189,6 +192,9 @@ pub(super) fn go_on(plan: &Plan, state: &State, step: usize, seen: &Observation)
 pub(super) fn enter(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Transition {
     let without = without_baseline(state, run, seen.now);
     let (state, run) = (&without, without.run.as_ref().unwrap_or(run));
+    if let Some(made) = equip::first(plan, state, run, step, seen) {
+        return made;
+    }
     let Some(what) = plan.steps.get(step) else {
         return promote::shift(state, run, seen);
     };
@@ -200,7 +206,7 @@ pub(super) fn enter(plan: &Plan, state: &State, run: &Run, step: usize, seen: &O
         Step::SetWeight(weight) => reweigh(state, &applying, run.weight.max(*weight), seen),
         Step::Rule(_) | Step::Mirror(_) => with_run(state, applying),
         Step::Pause(_) | Step::Analysis(_) | Step::PointOfNoReturn => with_run(state, to(Stage::Holding { step })),
-        Step::Scale(scale) => equip::scale(state, run, step, *scale, seen),
+        Step::Scale(scale) => equip::scale(plan, state, run, step, *scale, seen),
         Step::Call(_) => with_run(state, to(Stage::Equipping { step })),
         Step::Hold => with_run(state, Run { held: Some(seen.now), ..applying }),
         Step::AbTest(test) => contest::begin(plan, state, run, step, test, seen),
@@ -221,9 +227,15 @@ fn with_baseline(state: &State, run: &Run, experiment: &ExperimentStep) -> State
     let Ok(version) = format!("{}-baseline", state.stable).parse::<VersionName>() else { return with_run(state, run.clone()) };
     let mut installed = state.installed.clone();
     if let Some(stable) = state.installed.get(&state.stable) {
-        installed.insert(version.clone(), Installed { backend: stable.backend.clone(), stage: Installation::Installing });
+        let backend = match &stable.backend {
+            Backend::Command(command) => {
+                Backend::Command(Box::new(CommandBackend { instances: experiment.instances, ..CommandBackend::clone(command) }))
+            }
+            other => other.clone(),
+        };
+        installed.insert(version.clone(), Installed { backend, stage: Installation::Installing });
     }
-    let baseline = Some(Baseline { version, instances: experiment.instances });
+    let baseline = Some(version);
     State { installed, ..with_run(state, Run { baseline, ..run.clone() }) }
 }
 
@@ -231,7 +243,7 @@ fn with_baseline(state: &State, run: &Run, experiment: &ExperimentStep) -> State
 fn without_baseline(state: &State, run: &Run, now: Time) -> State {
     let Some(baseline) = &run.baseline else { return state.clone() };
     let mut installed = state.installed.clone();
-    if let Some(known) = installed.get_mut(&baseline.version) {
+    if let Some(known) = installed.get_mut(baseline) {
         known.stage = Installation::Leaving { since: now };
     }
     let ranges = reshape(&run.ranges, &[(run.candidate.clone(), run.weight)]);
@@ -254,5 +266,7 @@ pub(super) fn reweigh_all(state: &State, run: &Run, weights: &[(VersionName, Wei
         Typical::Known(thresholds) if changed => Some(*thresholds),
         Typical::Known(_) | Typical::Unknown => state.thresholds,
     };
-    State { epoch, thresholds, ..with_run(state, Run { ranges, weight, ..run.clone() }) }
+    let mut arms = run.arms.clone();
+    arms.extend(ranges.iter().map(|range| &range.version).filter(|version| **version != run.candidate).cloned());
+    State { epoch, thresholds, ..with_run(state, Run { ranges, weight, arms, ..run.clone() }) }
 }

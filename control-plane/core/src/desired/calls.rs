@@ -23,7 +23,15 @@ pub(super) fn calls(plan: &Plan, state: &State) -> Vec<Call> {
 
 fn call_at(plan: &Plan, state: &State, run: &Run, step: usize) -> Option<Call> {
     let Some(Step::Call(spec)) = plan.steps.get(step) else { return None };
-    let about = format!("{} {} before step {} of {} of the release of {} over {}", spec.kind, spec.name, step.saturating_add(2), plan.steps.len(), run.candidate, state.stable);
+    let about = format!(
+        "{} {} before step {} of {} of the release of {} over {}",
+        spec.kind,
+        spec.name,
+        step.saturating_add(2),
+        plan.steps.len(),
+        run.candidate,
+        state.stable
+    );
     Some(Call { id: call_id(plan, run, step)?, spec: CallSpec::clone(spec), about })
 }
 

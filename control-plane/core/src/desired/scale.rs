@@ -23,7 +23,6 @@ pub fn scaled(plan: &Plan, state: &State, name: &VersionName) -> Option<u32> {
     }
     Some(match share(plan, state, name) {
         Want::Share(share) => part(full, share),
-        Want::Exactly(instances) => instances,
         // It goes when no proxy can use it any more; until then it keeps what it may have.
         Want::Nothing if matches!(installed.stage, Installation::Leaving { .. }) && was_used(state, name) => full,
         Want::Nothing => 0,
@@ -33,7 +32,6 @@ pub fn scaled(plan: &Plan, state: &State, name: &VersionName) -> Option<u32> {
 /// What a version needs.
 enum Want {
     Share(Weight),
-    Exactly(u32),
     Nothing,
 }
 
@@ -42,23 +40,26 @@ fn share(plan: &Plan, state: &State, name: &VersionName) -> Want {
     if *name == state.stable {
         return Want::Share(run.map_or(Weight::ALL, |run| run.sizes.stable));
     }
+    let ruled = withheld(state, name).is_none() && plan.rules.iter().any(|rule| rule.version.as_ref() == Some(name));
+    // Long-lived rules send requests there whatever the run does, except where the two must not run at once.
+    if ruled && run.is_none_or(|run| run.held.is_none()) {
+        return Want::Share(Weight::ALL);
+    }
     if let Some(wanted) = run.and_then(|run| in_run(plan, run, name)) {
         return wanted;
     }
-    let previous = state.previous.as_ref().is_some_and(|previous| previous.version == *name);
-    let ruled = withheld(state, name).is_none() && plan.rules.iter().any(|rule| rule.version.as_ref() == Some(name));
-    if previous || ruled || *name == *state.default_route.target() { Want::Share(Weight::ALL) } else { Want::Nothing }
+    if let Some(previous) = state.previous.as_ref().filter(|previous| previous.version == *name) {
+        return Want::Share(previous.size);
+    }
+    if ruled || *name == *state.default_route.target() { Want::Share(Weight::ALL) } else { Want::Nothing }
 }
 
 fn in_run(plan: &Plan, run: &Run, name: &VersionName) -> Option<Want> {
     if run.candidate == *name {
         return Some(Want::Share(run.sizes.candidate));
     }
-    if let Some(baseline) = run.baseline.as_ref().filter(|baseline| baseline.version == *name) {
-        return Some(Want::Exactly(baseline.instances));
-    }
     let arm = plan.steps.iter().any(|step| matches!(step, Step::AbTest(test) if test.arms.iter().any(|arm| arm.version == *name)));
-    let left = run.forward_from.as_ref() == Some(name) || run.ranges.iter().any(|range| range.version == *name);
+    let left = [&run.forward_from, &run.baseline].contains(&&Some(name.clone())) || run.arms.contains(name);
     ((arm && run.stage.ending().is_none()) || left).then_some(Want::Share(Weight::ALL))
 }
 

@@ -153,7 +153,7 @@ impl World {
         let everybody = [Range { from: 0, to: shunt_filter_core::weight::POINTS, version: state.stable.clone() }];
         let (candidate, stable, ranges) = match (&state.run, &state.previous) {
             (Some(run), _) if exposes(run) => {
-                let stable = run.baseline.as_ref().map_or(&state.stable, |baseline| &baseline.version);
+                let stable = run.baseline.as_ref().unwrap_or(&state.stable);
                 (&run.candidate, stable, run.ranges.as_slice())
             }
             (None, Some(previous)) => (&state.stable, &previous.version, everybody.as_slice()),

@@ -1,14 +1,17 @@
 //! A modelled world: proxies that take what is published, at once or when the script lets them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_core::advance;
 use shunt_core::analysis::{Guard, Metric, Outcome, Verdict};
+use shunt_core::call::{Call, CallSeen};
+use shunt_core::capacity::Capacity;
 use shunt_core::command::{Command, Verb};
+use shunt_core::contest::Contest;
 use shunt_core::desired::{Desired, Routes, desired};
 use shunt_core::journal::Entry;
-use shunt_core::observation::{Delivery, Misrouting, Observation, VersionSeen};
-use shunt_core::plan::{AnalysisPlan, Backend, Plan, Routing, Step, Version};
+use shunt_core::observation::{Delivery, Freeze, Misrouting, Observation, VersionSeen};
+use shunt_core::plan::{AnalysisPlan, Backend, CommandBackend, Plan, Routing, Step, Version};
 use shunt_core::state::{Stage, State};
 use shunt_core::time::{Span, Time};
 use shunt_filter_core::policy::Keyless;
@@ -33,16 +36,21 @@ pub(crate) struct Edge {
     pub(crate) name: String,
     pub(crate) takes_policy: bool,
     pub(crate) takes_routes: bool,
+    /// Has not reported for a while: it proves nothing, and may still have what it had.
+    pub(crate) silent: bool,
     service: Option<(Option<ServicePolicy>, Time)>,
     routes: Option<(Option<Routes>, Time)>,
 }
 
 impl Edge {
     pub(crate) fn new(name: String) -> Self {
-        Self { name, takes_policy: true, takes_routes: true, service: None, routes: None }
+        Self { name, takes_policy: true, takes_routes: true, silent: false, service: None, routes: None }
     }
 
     fn take(&mut self, wanted: &Desired, now: Time) {
+        if self.silent {
+            return;
+        }
         if self.takes_policy && self.service.as_ref().is_none_or(|(service, _)| *service != wanted.service) {
             self.service = Some((wanted.service.clone(), now));
         }
@@ -60,14 +68,32 @@ impl Edge {
     }
 }
 
+/// Instances of one version: when each was started, and when each began to stop.
+#[derive(Clone, Default)]
+struct Fleet {
+    alive: Vec<Time>,
+    stopping: Vec<Time>,
+}
+
 pub(crate) struct World {
     pub(crate) plan: Plan,
+    /// Versions whose instances never become ready.
+    pub(crate) broken: BTreeSet<VersionName>,
+    /// How long an instance takes to become ready, and to go.
+    pub(crate) takes: Span,
+    fleets: BTreeMap<VersionName, Fleet>,
+    /// What came of calls, by name.
+    pub(crate) calls: BTreeMap<String, CallSeen>,
+    pub(crate) contest: Contest,
+    pub(crate) freeze: Freeze,
     pub(crate) state: State,
     pub(crate) now: Time,
     pub(crate) judge: Judge,
     pub(crate) edges: Vec<Edge>,
     pub(crate) misrouting_since: Option<Time>,
+    /// Requests in flight at versions that are not stable, and at stable.
     pub(crate) open: u64,
+    pub(crate) stable_open: u64,
     pub(crate) pending: Vec<Command>,
     pub(crate) journal: Vec<Entry>,
     pub(crate) answers: Vec<Result<String, String>>,
@@ -84,6 +110,21 @@ pub(crate) fn name(text: &str) -> VersionName {
 
 pub(crate) fn version(text: &str) -> Version {
     Version { name: name(text), backend: Backend::Endpoints(vec![format!("127.0.0.1:9{}", text.trim_start_matches('v'))]) }
+}
+
+/// The same with instances that are ours.
+pub(crate) fn command(text: &str, instances: u32) -> Version {
+    let backend = CommandBackend {
+        command: vec![format!("./{text}")],
+        instances,
+        port_env: "PORT".to_owned(),
+        env: BTreeMap::new(),
+        work_dir: None,
+        probe: None,
+        min_ready: Span::default(),
+        termination_grace: Span::seconds(10),
+    };
+    Version { name: name(text), backend: Backend::Command(Box::new(backend)) }
 }
 
 pub(crate) fn plan(steps: Vec<Step>) -> Plan {
@@ -108,6 +149,7 @@ pub(crate) fn plan(steps: Vec<Step>) -> Plan {
         notifications: Vec::new(),
         analysis: AnalysisPlan {
             metrics: vec![Metric { name: "errors".to_owned(), guard: Guard::ErrorsNoWorseThanStable, min_samples: 100 }],
+            measured: Vec::new(),
         },
         max_exposed: Weight::ALL,
         keep_old: Span::default(),
@@ -127,6 +169,12 @@ impl World {
         let state = State::initial(&plan);
         Self {
             plan,
+            broken: BTreeSet::new(),
+            takes: Span::seconds(2),
+            fleets: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            contest: Contest::default(),
+            freeze: Freeze::Off,
             first: state.clone(),
             state,
             now: Time(0),
@@ -134,6 +182,7 @@ impl World {
             edges: vec![Edge::new("edge-1".to_owned())],
             misrouting_since: None,
             open: 0,
+            stable_open: 0,
             pending: Vec::new(),
             journal: Vec::new(),
             answers: Vec::new(),
@@ -147,28 +196,29 @@ impl World {
         self.pending.push(Command { id: self.commands, verb, revision, by: "ops".to_owned(), reason: String::new() });
     }
 
-    fn delivery(&self, reached: impl Fn(&Edge) -> Option<Time>) -> Delivery {
-        let behind: Vec<String> = self.edges.iter().filter(|edge| reached(edge).is_none()).map(|edge| edge.name.clone()).collect();
-        match self.edges.iter().filter_map(&reached).max() {
+    fn delivery<'w>(&'w self, among: impl Fn(&&'w Edge) -> bool, reached: impl Fn(&'w Edge) -> Option<Time>) -> Delivery {
+        let edges: Vec<&Edge> = self.edges.iter().filter(among).collect();
+        let behind: Vec<String> = edges.iter().filter(|edge| reached(edge).is_none()).map(|edge| edge.name.clone()).collect();
+        match edges.iter().filter_map(|edge| reached(edge)).max() {
             _ if !behind.is_empty() => Delivery::Waiting { behind },
-            Some(since) => Delivery::Live { since, proxies: u32::try_from(self.edges.len()).expect("few") },
+            Some(since) => Delivery::Live { since, proxies: u32::try_from(edges.len()).expect("few") },
             None => Delivery::Unknown { since: Time(0) },
         }
     }
 
     pub(crate) fn observe(&self, wanted: &Desired) -> Observation {
-        let policy = self.delivery(|edge| edge.has_service(wanted));
+        let policy = self.delivery(|edge| !edge.silent, |edge| edge.has_service(wanted));
         let seen = |name: &VersionName| {
-            let open = if *name == self.state.stable { 0 } else { self.open };
+            let open = if *name == self.state.stable { self.stable_open } else { self.open };
             (name.clone(), VersionSeen { open, in_epoch: 200, total: 200, failed: 0 })
         };
         Observation {
             now: self.now,
-            everywhere: policy.clone(),
+            everywhere: self.delivery(|_| true, |edge| edge.has_service(wanted)),
             policy,
             routes: match wanted.routes {
                 None => Delivery::Live { since: Time(0), proxies: 0 },
-                Some(_) => self.delivery(|edge| edge.has_routes(wanted)),
+                Some(_) => self.delivery(|edge| !edge.silent, |edge| edge.has_routes(wanted)),
             },
             misrouting: match self.misrouting_since {
                 Some(since) => Misrouting::Growing { since },
@@ -177,18 +227,67 @@ impl World {
             misrouted: 0,
             versions: self.state.installed.keys().map(seen).collect(),
             verdicts: self.verdicts(),
-            capacity: BTreeMap::new(),
-            calls: BTreeMap::new(),
-            contest: shunt_core::contest::Contest::default(),
-            freeze: shunt_core::observation::Freeze::Off,
+            capacity: self.capacity(wanted),
+            calls: self.seen_calls(wanted),
+            contest: self.contest(),
+            freeze: self.freeze.clone(),
             typical: shunt_core::observation::Typical::Unknown,
         }
+    }
+
+    /// Starts and stops instances as asked; each takes its time.
+    fn run_instances(&mut self, wanted: &Desired) {
+        let (now, takes) = (self.now, self.takes);
+        self.fleets.retain(|version, fleet| wanted.scale.contains_key(version) || !fleet.alive.is_empty() || !fleet.stopping.is_empty());
+        for version in wanted.scale.keys() {
+            self.fleets.entry(version.clone()).or_default();
+        }
+        for (version, fleet) in &mut self.fleets {
+            let size = wanted.scale.get(version).copied().unwrap_or(0) as usize;
+            while fleet.alive.len() < size {
+                fleet.alive.push(now);
+            }
+            while fleet.alive.len() > size {
+                fleet.alive.pop();
+                fleet.stopping.push(now);
+            }
+            fleet.stopping.retain(|since| now.since(*since) < takes);
+        }
+    }
+
+    fn capacity(&self, wanted: &Desired) -> BTreeMap<VersionName, Capacity> {
+        let unmanaged = self.state.installed.keys().map(|version| (version.clone(), Capacity::Unmanaged));
+        let mut capacity: BTreeMap<_, _> = unmanaged.collect();
+        for (version, wanted) in &wanted.scale {
+            let fleet = self.fleets.get(version).cloned().unwrap_or_default();
+            let broken = self.broken.contains(version);
+            let ready = fleet.alive.iter().filter(|since| !broken && self.now.since(**since) >= self.takes).count();
+            let running = fleet.alive.len() + fleet.stopping.len();
+            let trouble = if broken { "exit code 1: no such table".to_owned() } else { String::new() };
+            let count = |many: usize| u32::try_from(many).expect("few");
+            capacity
+                .insert(version.clone(), Capacity::Instances { wanted: *wanted, ready: count(ready), running: count(running), trouble });
+        }
+        capacity
+    }
+
+    fn seen_calls(&self, wanted: &Desired) -> BTreeMap<String, CallSeen> {
+        let waiting = CallSeen::Waiting { since: Time(0), tries: 0, note: String::new() };
+        let answer = |call: &Call| self.calls.get(&call.spec.name).cloned().unwrap_or_else(|| waiting.clone());
+        wanted.calls.iter().map(|call| (call.id.clone(), answer(call))).collect()
+    }
+
+    /// While a test is on.
+    fn contest(&self) -> Contest {
+        let step = self.state.run.as_ref().and_then(|run| run.stage.step());
+        let on = step.and_then(|step| self.plan.steps.get(step)).is_some_and(|step| matches!(step, Step::AbTest(_)));
+        if on { self.contest.clone() } else { Contest::default() }
     }
 
     /// As the platform does it: while the candidate is exposed, and while the old version is kept.
     fn verdicts(&self) -> Vec<Verdict> {
         let (candidate, both) = match (&self.state.run, &self.state.previous) {
-            (Some(run), _) if matches!(run.stage, Stage::Preparing | Stage::Reverting(_) | Stage::Draining(_)) => return Vec::new(),
+            (Some(run), _) if run.stage == Stage::Preparing || run.stage.ending().is_some() => return Vec::new(),
             (Some(run), _) => (&run.candidate, run.weight > Weight::ZERO && run.weight < Weight::ALL),
             (None, Some(_)) => (&self.state.stable, false),
             (None, None) => return Vec::new(),
@@ -227,6 +326,7 @@ impl World {
         let wanted = desired(&self.plan, &self.state);
         let now = self.now;
         self.edges.iter_mut().for_each(|edge| edge.take(&wanted, now));
+        self.run_instances(&wanted);
         let seen = self.observe(&wanted);
         let next = advance(&self.plan, &self.state, &seen, &self.pending);
         self.pending.retain(|command| !next.answered.iter().any(|answer| answer.command == command.id));

@@ -1,14 +1,18 @@
 //! What may happen to a Rollout, at random and in any order.
 
 use shunt_core::Plan;
+use shunt_core::call::{Action, CallKind, CallSeen, CallSpec};
+use shunt_core::capacity::full_size;
 use shunt_core::command::Verb;
-use shunt_core::plan::{Backend, MirrorStep, PlannedRule, Role, Routing, Step};
+use shunt_core::contest::{Contest, ContestOutcome};
+use shunt_core::observation::Freeze;
+use shunt_core::plan::{AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Role, Routing, Scale, Step, Strategy};
 use shunt_core::state::State;
 use shunt_core::time::Span;
 use shunt_filter_core::Weight;
-use shunt_filter_core::policy::KeySource;
+use shunt_filter_core::policy::{Goal, KeySource};
 
-use crate::world::{Edge, Judge, World, name, version};
+use crate::world::{Edge, Judge, World, command, name, version};
 
 /// Numbers that look random and are the same in every run (SplitMix64).
 pub(crate) struct Dice(pub(crate) u64);
@@ -42,19 +46,42 @@ pub(crate) enum Event {
     MaxExposed(usize),
     Move(usize),
     External(bool),
+    /// Instances of every version are ours, this many.
+    Instances(usize),
+    Broken(usize, bool),
+    Silent(usize, bool),
+    /// What a call answers.
+    Call(usize),
+    Contest(usize),
+    Freeze(bool),
     Crash,
 }
 
 const VERSIONS: [&str; 4] = ["v1", "v2", "v3", "v4"];
 const WAITS: [u64; 6] = [1, 3, 10, 40, 90, 700];
-const VERBS: [Verb; 6] = [Verb::Promote, Verb::Promote, Verb::Pause, Verb::Resume, Verb::Abort, Verb::Retry];
+const VERBS: [Verb; 12] = [
+    Verb::Promote,
+    Verb::Promote,
+    Verb::Promote,
+    Verb::Pause,
+    Verb::Resume,
+    Verb::Abort,
+    Verb::Abort,
+    Verb::Retry,
+    Verb::PromoteFull,
+    Verb::PromoteTo { step: 2 },
+    Verb::PromoteTo { step: 4 },
+    Verb::RestartFrom { step: 2 },
+];
+/// Kinds of lists of steps.
+const STEPS: usize = 16;
 
 impl Event {
     pub(crate) fn random(dice: &mut Dice) -> Self {
-        match dice.roll(40) {
+        match dice.roll(50) {
             0..=5 => Event::Release(dice.roll(VERSIONS.len())),
             6 => Event::Drop(dice.roll(VERSIONS.len())),
-            7 | 8 => Event::Steps(dice.roll(7)),
+            7 | 8 | 48 => Event::Steps(dice.roll(STEPS)),
             9 => Event::Rules(dice.roll(4)),
             10 => Event::Gone(dice.roll(3) > 0),
             11 | 12 => Event::Gone(false),
@@ -73,6 +100,12 @@ impl Event {
                 1 => Event::External(false),
                 moved => Event::Move(moved % VERSIONS.len()),
             },
+            39 | 40 => Event::Instances(1 + dice.roll(4)),
+            41 => Event::Broken(dice.roll(VERSIONS.len()), dice.roll(2) == 0),
+            42 | 43 => Event::Silent(dice.roll(3), dice.roll(2) == 0),
+            44 | 45 => Event::Call(dice.roll(4)),
+            46 => Event::Contest(dice.roll(6)),
+            47 => Event::Freeze(dice.roll(2) == 0),
             _ => Event::Crash,
         }
     }
@@ -85,7 +118,45 @@ impl Event {
                 add(&mut world.plan, index);
             }
             Event::Drop(index) => drop_version(&mut world.plan, index),
-            Event::Steps(index) => world.plan.steps = steps(index),
+            Event::Steps(index) => {
+                world.plan.steps = steps(index);
+                let recreate = world.plan.steps.contains(&Step::Hold);
+                world.plan.strategy = if recreate { Strategy::Recreate } else { Strategy::Canary };
+            }
+            Event::Instances(count) => {
+                let count = u32::try_from(count).expect("few");
+                world.plan.routing = Routing::Managed;
+                world.plan.versions = world.plan.versions.iter().map(|v| command(v.name.as_str(), count)).collect();
+            }
+            Event::Broken(index, true) => drop(world.broken.insert(name(VERSIONS[index]))),
+            Event::Broken(index, false) => drop(world.broken.remove(&name(VERSIONS[index]))),
+            Event::Silent(index, silent) => world.edges.iter_mut().skip(index).take(1).for_each(|edge| edge.silent = silent),
+            Event::Call(index) => {
+                let (by, note) = ("cab".to_owned(), String::new());
+                let answer = [
+                    CallSeen::Yes { by: by.clone(), note: note.clone() },
+                    CallSeen::Yes { by: by.clone(), note: note.clone() },
+                    CallSeen::No { by, note: note.clone() },
+                    CallSeen::Failed { note },
+                ];
+                world.calls.insert("ask".to_owned(), answer[index].clone());
+            }
+            Event::Contest(index) => {
+                let winner = |version| ContestOutcome::Winner(name(version));
+                let outcomes = [
+                    ContestOutcome::None,
+                    ContestOutcome::NotEnoughData,
+                    ContestOutcome::NoDifference,
+                    winner("v2"),
+                    winner("v3"),
+                    ContestOutcome::SampleRatioMismatch,
+                ];
+                world.contest = Contest { outcome: outcomes[index].clone(), message: "a test".to_owned(), effects: Vec::new() };
+            }
+            Event::Freeze(true) => {
+                world.freeze = Freeze::On { by: "ops".to_owned(), reason: "peak".to_owned(), since: world.now };
+            }
+            Event::Freeze(false) => world.freeze = Freeze::Off,
             Event::Rules(index) => {
                 world.plan.rules = rules(index);
                 let named = world.plan.rules.iter().filter_map(|rule| rule.version.as_ref().map(ToString::to_string));
@@ -140,6 +211,9 @@ fn add(plan: &mut Plan, index: usize) {
         if matches!(plan.routing, Routing::External { .. }) {
             added.backend = Backend::Cluster(format!("{}-cluster", added.name));
         }
+        if let Some(instances) = plan.versions.iter().find_map(full_size) {
+            added = command(VERSIONS[index], instances);
+        }
         plan.versions.push(added);
     }
 }
@@ -173,7 +247,49 @@ fn steps(index: usize) -> Vec<Step> {
     let mirror = |percent: u32| {
         Step::Mirror(MirrorStep { weight: Weight::ppm(percent * 10_000), matches: Vec::new(), unsafe_methods: false, max_body_bytes: 9 })
     };
+    let scale = |role, percent: u32| Step::Scale(Scale { role, share: Weight::ppm(percent * 10_000) });
+    let (candidate, stable) = (|percent| scale(Role::Candidate, percent), |percent| scale(Role::Stable, percent));
+    let call = |kind| {
+        let action = Action::Command(vec!["./ask".to_owned()]);
+        Step::Call(Box::new(CallSpec { name: "ask".to_owned(), kind, action, timeout: Span::seconds(1), retries: 0 }))
+    };
+    let test = |on_winner, arms: &[&str]| {
+        let arm = |version: &&str| Arm { version: name(version), weight: Weight::ppm(300_000) };
+        let goals = vec![Goal { name: "bought".to_owned(), matches: Vec::new(), status: (200, 299), response_header: None }];
+        let (duration, until_significant, negligible) = (Some(Span::seconds(60)), true, Weight::ZERO);
+        let arms = arms.iter().map(arm).collect();
+        Step::AbTest(Box::new(AbTestStep { arms, matches: Vec::new(), goals, duration, until_significant, on_winner, negligible }))
+    };
+    let experiment = Step::Experiment(ExperimentStep { weight: Weight::ppm(50_000), duration: Span::seconds(30), instances: 1 });
     match index {
+        7 => vec![Step::Hold, stable(0), candidate(100)],
+        8 => vec![
+            candidate(25),
+            weight(25),
+            stable(75),
+            candidate(50),
+            weight(50),
+            stable(50),
+            candidate(75),
+            weight(75),
+            stable(25),
+            candidate(100),
+        ],
+        9 => vec![stable(75), candidate(25), weight(25), stable(50), candidate(50), weight(50), stable(25), candidate(100)],
+        10 => vec![
+            call(CallKind::Hook),
+            candidate(100),
+            call(CallKind::Gate),
+            weight(5),
+            Step::PointOfNoReturn,
+            weight(50),
+            Step::Pause(None),
+        ],
+        11 => vec![test(OnWinner::Promote, &["v2", "v3"]), weight(60)],
+        12 => vec![test(OnWinner::Ask, &["v2"])],
+        13 => vec![mirror(100), Step::Analysis(Span::seconds(20)), Step::Conclude],
+        14 => vec![experiment, weight(50), pause(10)],
+        15 => vec![candidate(25), weight(5), pause(20), weight(50), candidate(100), weight(100), pause(20)],
         0 => Vec::new(),
         1 => vec![weight(5), pause(20), weight(50), pause(20)],
         2 => vec![weight(100)],

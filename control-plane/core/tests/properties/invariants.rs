@@ -1,10 +1,11 @@
 //! What holds of every transition and of every state, whatever happens.
 
-use shunt_core::desired::desired;
+use shunt_core::desired::{desired, scaled};
 use shunt_core::journal::Entry;
 use shunt_core::observation::Delivery;
 use shunt_core::plan::{Plan, Routing};
 use shunt_core::state::{DefaultRoute, Ending, Installation, Retiring, Run, Stage, State};
+use shunt_filter_core::Weight;
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::weight::POINTS;
 
@@ -30,6 +31,7 @@ pub(crate) fn transition(world: &World, before: &State, entry: &Entry) -> Result
     promotion(plan, before, entry)?;
     removal(plan, before, entry)?;
     running(before, after)?;
+    stopped(plan, before, entry)?;
     ending(before, entry)?;
     state(plan, after)
 }
@@ -68,17 +70,65 @@ fn removal(plan: &Plan, before: &State, entry: &Entry) -> Result<(), String> {
     Ok(())
 }
 
-/// Within a run keys only move to the candidate, except when it ends.
+/// Within a run keys only move to the candidate, except when it ends. Another candidate takes over only as an arm of a test, or where
+/// nothing goes back.
 fn running(before: &State, after: &State) -> Result<(), String> {
     let (Some(old), Some(new)) = (&before.run, &after.run) else { return Ok(()) };
-    holds!(before.attempt == after.attempt && old.candidate == new.candidate, "a run became another one");
-    if matches!(new.stage, Stage::Reverting(_) | Stage::Draining(_)) {
+    let forward = new.forward_from.is_some() && new.stage == Stage::Preparing && after.attempt == before.attempt + 1;
+    let arm = new.ranges == old.ranges && new.ranges.iter().any(|range| range.version == new.candidate);
+    holds!(forward || (before.attempt == after.attempt && (old.candidate == new.candidate || arm)), "a run became another one");
+    if new.stage.ending().is_some() {
+        holds!(new.ranges.is_empty() || new.weight <= old.weight, "an ending run gets more keys");
+        return Ok(());
+    }
+    if old.candidate != new.candidate {
         return Ok(());
     }
     holds!(new.weight >= old.weight, "the weight went from {} to {}", old.weight, new.weight);
-    let kept = |range: &Range| new.ranges.iter().any(|other| other.from <= range.from && range.to <= other.to);
-    holds!(old.ranges.iter().all(kept), "keys were taken away: {:?} -> {:?}", old.ranges, new.ranges);
+    let kept =
+        |range: &&Range| new.ranges.iter().any(|other| other.version == range.version && other.from <= range.from && range.to <= other.to);
+    let own = old.ranges.iter().filter(|range| range.version == old.candidate);
+    holds!(own.clone().filter(kept).count() == own.count(), "keys were taken away: {:?} -> {:?}", old.ranges, new.ranges);
     holds!(new.ranges == old.ranges || after.epoch > before.epoch, "other ranges in the same epoch");
+    Ok(())
+}
+
+/// Nobody is without the instances that their keys need.
+fn instances(plan: &Plan, state: &State) -> Result<(), String> {
+    if plan.routing != Routing::Managed {
+        return Ok(());
+    }
+    let held = desired(plan, state).routes.is_some_and(|routes| routes.held);
+    let target = state.default_route.target();
+    let gone = state.retiring == Some(Retiring::Gone);
+    holds!(held || gone || scaled(plan, state, target) != Some(0), "the default route names {target}, which has no instances");
+    let replaced = state.run.as_ref().is_some_and(|run| run.held.is_some());
+    holds!(replaced || gone || scaled(plan, state, &state.stable) != Some(0), "stable has no instances");
+    let Some(run) = &state.run else { return Ok(()) };
+    let stop_first = Weight::ppm(250_000);
+    let carries = run.sizes.stable.points() + run.weight.points() + stop_first.points();
+    holds!(
+        held || run.held.is_some() || carries >= POINTS,
+        "stable has {} of its instances and all but {} of keys",
+        run.sizes.stable,
+        run.weight
+    );
+    let exposed = run.ranges.iter().map(|range| &range.version).find(|version| scaled(plan, state, version) == Some(0));
+    holds!(exposed.is_none(), "{exposed:?} has keys and no instances");
+    Ok(())
+}
+
+/// Instances go only when no expected proxy may still use them.
+fn stopped(plan: &Plan, before: &State, entry: &Entry) -> Result<(), String> {
+    let everywhere = &entry.observation.everywhere;
+    let known = live(everywhere) || matches!(everywhere, Delivery::Unknown { .. });
+    for version in entry.next.installed.keys() {
+        let stops = scaled(plan, before, version) > Some(0) && scaled(plan, &entry.next, version) == Some(0);
+        let clears = matches!(entry.next.run.as_ref().map(|run| &run.stage), Some(Stage::Clearing(_)));
+        // Started for a step that has not come: nobody was ever sent there.
+        let unused = before.run.as_ref().is_some_and(|run| run.candidate != *version && !run.arms.contains(version));
+        holds!(!stops || known || clears || unused, "{version} stops while {everywhere:?}");
+    }
     Ok(())
 }
 
@@ -110,6 +160,7 @@ pub(crate) fn state(plan: &Plan, state: &State) -> Result<(), String> {
     if let Some(run) = &state.run {
         ranges(state, run)?;
     }
+    instances(plan, state)?;
     let wanted = desired(plan, state);
     if let Some(routes) = &wanted.routes {
         holds!(routes.versions.iter().any(|version| version.name == routes.default), "no route to the default version");
@@ -126,14 +177,15 @@ fn ranges(state: &State, run: &Run) -> Result<(), String> {
     let mut end = 0;
     for Range { from, to, version } in &run.ranges {
         holds!(*from >= end && from < to && *to <= POINTS, "bad range {from}..{to} after {end}");
-        holds!(state.installed.contains_key(version), "a range names {version}, which is not installed");
-        holds!(*version == run.candidate, "a range names {version}, which is not the candidate");
+        let known = state.installed.get(version).ok_or(format!("a range names {version}, which is not installed"))?;
+        // Installing again, when routing was handed over meanwhile: the filter says stable for it until it is in place.
+        holds!(!matches!(known.stage, Installation::Leaving { .. }), "{version} has keys and leaves");
         end = *to;
     }
-    let sum: u32 = run.ranges.iter().map(|range| range.to - range.from).sum();
+    // Until it is there, what it takes over from has the keys.
+    let owner = run.forward_from.as_ref().filter(|_| run.stage == Stage::Preparing);
+    let own = run.ranges.iter().filter(|range| owner.is_some() || range.version == run.candidate);
+    let sum: u32 = own.map(|range| range.to - range.from).sum();
     holds!(sum == run.weight.points(), "ranges have {sum} points, the weight is {}", run.weight);
-    // Installing again, when routing was handed over meanwhile: the filter says stable for it until it is in place.
-    let leaves = state.installed.get(&run.candidate).is_some_and(|it| matches!(it.stage, Installation::Leaving { .. }));
-    holds!(run.ranges.is_empty() || !leaves, "{} has keys and leaves", run.candidate);
     Ok(())
 }
