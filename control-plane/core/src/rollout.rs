@@ -4,9 +4,12 @@
 //! attributes are the types of `shunt-filter-core`, unchanged.
 
 pub mod analysis;
+pub mod calls;
 pub mod flag;
 pub mod health;
+pub mod hooks;
 pub mod later;
+pub mod notifications;
 pub mod quantity;
 pub mod rule;
 pub mod service;
@@ -20,7 +23,10 @@ use shunt_filter_core::{RolloutId, VersionName, Weight};
 use crate::time::Span;
 pub use analysis::AnalysisSpec;
 pub use flag::FlagSpec;
+pub use calls::{GateSpec, HookSpec, WebhookSpec};
 pub use health::HealthSpec;
+pub use hooks::{GatesSpec, HooksSpec};
+pub use notifications::NotificationSpec;
 pub use rule::RuleSpec;
 pub use service::ServiceSpec;
 pub use strategy::StrategySpec;
@@ -81,6 +87,15 @@ pub struct RolloutSpec {
     /// How long proxies may answer the candidate's requests from stable before the release aborts. Default: 1m.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_deadline: Option<Span>,
+    /// Who is asked before a release goes on. Default: nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gates: Option<GatesSpec>,
+    /// What is done around a release. Default: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<HooksSpec>,
+    /// Who is told what happens. Default: nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notifications: Option<Vec<NotificationSpec>>,
     /// Active health checks of endpoints. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthSpec>,

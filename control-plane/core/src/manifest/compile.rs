@@ -11,6 +11,9 @@ use super::{Document, Manifest, trial};
 use crate::mesh_policy::{Bound, Defaults, Limits, MeshPolicy, Prohibition, Settle};
 use crate::plan::{AnalysisPlan, Backend, Plan, PlannedRule, Step, Version};
 use crate::rollout::analysis::{Samples, default_metrics};
+use crate::rollout::calls::{Whose, weave};
+use crate::rollout::hooks::around;
+use crate::rollout::notifications::notifications;
 use crate::rollout::rule::{RuleNames, unknown_version};
 use crate::rollout::strategy::{Terms, default_steps};
 use crate::rollout::version::versions;
@@ -67,6 +70,9 @@ impl Compiler<'_> {
         let rules = self.rules(&versions);
         let max_exposed = self.max_exposed();
         let steps = self.steps(&versions, max_exposed);
+        let around = around(self.spec.gates.as_ref(), self.spec.hooks.as_ref(), &mut self.names, &mut self.problems);
+        let notifications = notifications(self.spec.notifications.as_deref(), &mut self.names, &mut self.problems);
+        let steps = weave(steps, &around.places, instances(&versions));
         let keep_old = self.keep_old();
         let deadlines = self.deadlines();
         let owner = Owner::of(&versions);
@@ -89,9 +95,9 @@ impl Compiler<'_> {
             abort_over: Span::default(),
             rollback_window: Span::default(),
             windows: Vec::new(),
-            rollback_call: None,
-            hooks: Vec::new(),
-            notifications: Vec::new(),
+            rollback_call: around.rollback,
+            hooks: around.hooks,
+            notifications,
             analysis: self.analysis(),
             max_exposed,
             keep_old,
@@ -249,6 +255,12 @@ impl Compiler<'_> {
         }
         deadlines
     }
+}
+
+/// Whether the candidate's instances are ours to start, so that they can wait for gates and hooks.
+fn instances(versions: &[Version]) -> Whose {
+    let ours = versions.iter().any(|version| matches!(version.backend, Backend::Command(_)));
+    if ours { Whose::Ours } else { Whose::Theirs }
 }
 
 /// How long waits may take.

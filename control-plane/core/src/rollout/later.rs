@@ -3,7 +3,7 @@
 /// What to say about a field of a Rollout, by its path with `[]` for every index; none when it is not one of these.
 pub(crate) fn rollout(path: &str) -> Option<String> {
     let strategy = |name: &str| later(name, "write canary with steps");
-    let step = |name: &str| later(name, "use setWeight, pause, rule, mirror and analysis");
+    let step = |name: &str| later(name, "use setWeight, pause, rule, mirror, analysis, gate and hook");
     let message = match path {
         "spec.versions[].deployment" => {
             later("Deployments (Kubernetes)", "write command with instances, endpoints: [\"host:port\"], dns, or cluster with your own Envoy's cluster")
@@ -45,6 +45,8 @@ fn other(path: &str) -> Option<String> {
         "spec.service.host" | "spec.service.name" => "unknown field; write hosts: [...]",
         "spec.metrics" => "unknown field; write analysis: {metrics: [...]}",
         "spec.candidate" | "spec.stable" => "unknown field; roles are not written: release names the version that should be stable",
+        "spec.hooks.loadTest" => "unknown field; write onStep: it is called whenever a step is entered",
+        "spec.webhooks" | "spec.analysis.webhooks" => "unknown field; write gates, hooks or notifications",
         "status" => "is not written in a manifest: remove it",
         _ => return None,
     };

@@ -8,6 +8,7 @@ use shunt_filter_core::policy::MIRROR_BODY_MAX;
 use super::Terms;
 use crate::manifest::Problems;
 use crate::plan::{MirrorStep, PlannedRule, Role, Step};
+use crate::rollout::calls::{GateSpec, HookSpec};
 use crate::rollout::quantity::Size;
 use crate::rollout::rule::{self, RuleNames};
 use crate::time::Span;
@@ -31,6 +32,12 @@ pub struct StepSpec {
     /// Wait for a pass of the analysis.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub analysis: Option<AnalysisStepSpec>,
+    /// Ask, and go on with a yes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateSpec>,
+    /// Do something, and go on when it is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook: Option<HookSpec>,
 }
 
 /// `pause`.
@@ -86,16 +93,21 @@ const MAX_BODY: Size = Size::bytes(512 * 1024);
 
 impl StepSpec {
     pub(super) fn step(&self, path: &str, terms: &Terms, names: &mut RuleNames, problems: &mut Problems) -> Option<Step> {
+        match (&self.gate, &self.hook, self.written().as_slice()) {
+            (Some(gate), None, [_]) => return gate.step(&format!("{path}.gate"), names, problems),
+            (None, Some(hook), [_]) => return hook.step(&format!("{path}.hook"), names, problems),
+            _ => {}
+        }
         match (self.set_weight, &self.pause, &self.rule, &self.mirror, &self.analysis) {
             (Some(weight), None, None, None, None) => Some(Step::SetWeight(weight)),
             (None, Some(pause), None, None, None) => pause.step(path, problems),
             (None, None, Some(rule), None, None) => rule.step(&format!("{path}.rule"), names, problems),
             (None, None, None, Some(mirror), None) => mirror.step(&format!("{path}.mirror"), terms, problems),
             (None, None, None, None, Some(analysis)) => Some(Step::Analysis(analysis.duration.unwrap_or_default())),
-            (None, None, None, None, None) => {
+            (None, None, None, None, None) if self.written().is_empty() => {
                 problems.add(
                     path,
-                    "does nothing: write one of setWeight, pause, rule, mirror, analysis (a pause without duration is pause: {})",
+                    "does nothing: write one of setWeight, pause, rule, mirror, analysis, gate, hook (a pause without duration is pause: {})",
                 );
                 None
             }
@@ -113,6 +125,8 @@ impl StepSpec {
             ("rule", self.rule.is_some()),
             ("mirror", self.mirror.is_some()),
             ("analysis", self.analysis.is_some()),
+            ("gate", self.gate.is_some()),
+            ("hook", self.hook.is_some()),
         ];
         all.into_iter().filter(|(_, written)| *written).map(|(name, _)| name).collect()
     }
