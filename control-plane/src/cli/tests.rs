@@ -6,6 +6,7 @@ mod foreseen;
 mod journals;
 mod offline;
 mod pictures;
+mod questions;
 mod server;
 mod verbs;
 mod views;
