@@ -81,6 +81,8 @@ impl Reconciler {
                 self.command(&rollout, verb, revision, by, reason, reply).await;
             }
             Ask::Release { rollout, version, by, reply } => self.release(rollout, version, &by, reply),
+            Ask::Put { rollout, text, by, reply } => self.put(rollout, &text, &by, reply),
+            Ask::Remove { rollout, by, reply } => self.remove(rollout, &by, reply),
             Ask::History { rollout, limit, reply } => {
                 let entries = self.on.history(&rollout, limit).await.map_err(|error| unavailable(&error));
                 let known = self.on.read(&rollout).is_some() || self.on.conflicted().contains_key(&rollout);

@@ -4,6 +4,8 @@ mod asks;
 mod board;
 mod cadence;
 mod cli;
+mod deploy;
+mod desk;
 mod http;
 mod module;
 mod observe;
@@ -15,6 +17,7 @@ mod show;
 mod standalone;
 mod telemetry;
 mod tls;
+mod tokens;
 
 use std::process::ExitCode;
 

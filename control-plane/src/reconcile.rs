@@ -18,6 +18,7 @@ use shunt_xds::Fleet;
 
 use crate::asks::Waiting;
 use crate::cadence::is_busy;
+use crate::deploy::Deployments;
 use crate::observe::{Analysts, observe};
 use crate::press::Press;
 use crate::proxies::Proxies;
@@ -40,6 +41,7 @@ pub(crate) struct Reconciler {
     pub(crate) on: Standalone,
     pub(crate) proxies: Proxies,
     pub(crate) waiting: Waiting,
+    pub(crate) deployments: Deployments,
     fleet: Fleet,
     press: Press,
     analysts: Analysts,
@@ -56,8 +58,8 @@ pub(crate) struct Reconciler {
 impl Reconciler {
     /// Nothing is read or published yet.
     pub(crate) fn new(clock: Clock, on: Standalone, proxies: Proxies, fleet: Fleet, press: Press, show: Show, metrics: Metrics) -> Self {
-        let (waiting, analysts) = (Waiting::default(), Analysts::default());
-        Self { clock, on, proxies, waiting, fleet, press, analysts, show, metrics, unread: true, looked: Time::default(), silence: None }
+        let (waiting, deployments, analysts) = (Waiting::default(), Deployments::default(), Analysts::default());
+        Self { clock, on, proxies, waiting, deployments, fleet, press, analysts, show, metrics, unread: true, looked: Time::default(), silence: None }
     }
 
     /// The manifests are to be read again.
@@ -170,5 +172,6 @@ impl Reconciler {
         self.show.problems(self.on.problems());
         self.show.ready(self.press.board().is_live());
         self.waiting.look(&self.on, now);
+        self.deployments.look(&self.on, now);
     }
 }

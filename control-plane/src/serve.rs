@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use shunt_api::{App, Ask, Metrics};
+use shunt_api::{Access, App, Ask, Metrics};
 use shunt_core::Time;
 use shunt_filter_core::report::Report;
 use shunt_xds::{Fleet, Publisher};
@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::board::Board;
 use crate::cli::ServeArgs;
+use crate::desk::Desk;
 use crate::module;
 use crate::press::Press;
 use crate::proxies::Proxies;
@@ -50,7 +51,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
 
     let (publisher, fleet) = (Publisher::default(), Fleet::default());
     let (stopping, stopped) = watch::channel(false);
-    let (app, inbox, show) = wire(&on, &fleet, stopped.clone());
+    let (desk, access) = Desk::open(on.database().share(), clock).await?;
+    let (app, inbox, show) = wire(&on, &fleet, access, stopped.clone());
     let (policy, recorded) = on.database().policy().await?;
     let board = Board::new(policy, recorded, on.ids().into_iter().collect::<BTreeSet<_>>());
     let proxies = Proxies::new(on.database().expected().await?, clock());
@@ -60,9 +62,11 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let (xds, api) = (incoming(xds, doors.clone(), Guests::Proxies), incoming(api, doors, Guests::Anybody));
     let xds = tokio::spawn(shunt_xds::serve_on(xds, publisher, fleet.clone(), clock, until(stopped.clone())));
     let api = tokio::spawn(crate::http::serve(api, shunt_api::router(app), until(stopped.clone())));
+    let desk = tokio::spawn(desk.run());
     let mut reconciler = Reconciler::new(clock, on, proxies, fleet, press, show, metrics);
     let ended = work(&mut reconciler, inbox, stopping).await;
-    let servers = async { (xds.await, api.await) };
+    // The desk ends when nobody can ask it any more, after all that was done is recorded.
+    let servers = async { (xds.await, api.await, desk.await) };
     if tokio::time::timeout(GRACE, servers).await.is_err() {
         tracing::warn!("connections were cut after {GRACE:?}");
     }
@@ -79,12 +83,12 @@ struct Inbox {
     fleet: watch::Receiver<u64>,
 }
 
-fn wire(on: &Standalone, fleet: &Fleet, stopping: watch::Receiver<bool>) -> (App, Inbox, Show) {
+fn wire(on: &Standalone, fleet: &Fleet, access: Access, stopping: watch::Receiver<bool>) -> (App, Inbox, Show) {
     let (asks, asked) = mpsc::channel(ASKS);
     let (reports, reported) = mpsc::channel(REPORTS);
     let (show, Shown { rollouts, policy, proxies, problems, ready }) = Show::new();
     let metrics = Metrics::default();
-    let app = App { rollouts, policy, proxies, problems, asks, reports, ready, stopping, metrics };
+    let app = App { rollouts, policy, proxies, problems, asks, reports, ready, stopping, access, metrics };
     (app, Inbox { asks: asked, reports: reported, files: on.files(), fleet: fleet.changed() }, show)
 }
 

@@ -5,6 +5,7 @@
 mod database;
 mod files;
 mod manifests;
+mod put;
 mod release;
 
 use std::collections::BTreeMap;
@@ -14,14 +15,15 @@ use std::sync::Arc;
 use anyhow::Context;
 use shunt_core::advance::Next;
 use shunt_core::journal::Entry;
-use shunt_core::manifest::{ManifestError, conflicts};
+use shunt_core::manifest::{ManifestError, conflicts, parse};
 use shunt_core::{Command, Plan, State, Time};
 use shunt_filter_core::RolloutId;
 use tokio::sync::watch;
 
-pub(crate) use database::{ContributionRecord, Database, NewCommand, PolicyRecord, StoreError, Stored};
+pub(crate) use database::{ContributionRecord, Database, NewCommand, PolicyRecord, Shared, StoreError, Stored};
 pub(crate) use files::Files;
 use manifests::Manifests;
+pub(crate) use put::{Put, PutError};
 pub(crate) use release::{ReleaseError, Written};
 
 /// Manifests and store.
@@ -240,10 +242,75 @@ impl Standalone {
         self.database.history(id, limit).await
     }
 
+    /// Writes a Rollout's manifest into its file, or into a new one. Refused when it is wrong, alone or together with the others.
+    pub(crate) fn put(&self, id: &RolloutId, text: &str) -> Result<Put, PutError> {
+        let known = self.sources.get(id);
+        let file = known.cloned().unwrap_or_else(|| self.free_name(id));
+        one_document(&file, text, id)?;
+        let now = std::fs::read_to_string(self.folder.join(&file)).unwrap_or_default();
+        let edited = put::edited(&now, id, Some(text)).unwrap_or_default();
+        let digest = self.check(id, &file, &edited)?;
+        put::write(&self.folder, &file, Some(&edited))?;
+        Ok(Put { new: known.is_none(), file, digest })
+    }
+
+    /// Takes a Rollout's manifest out of its file; the file's name.
+    pub(crate) fn remove(&self, id: &RolloutId) -> Result<String, PutError> {
+        let file = self.sources.get(id).ok_or_else(|| PutError::Unknown(id.clone()))?;
+        let now = std::fs::read_to_string(self.folder.join(file))
+            .map_err(|error| PutError::ReadOnly { file: file.clone(), why: error.to_string() })?;
+        put::write(&self.folder, file, put::edited(&now, id, None).as_deref())?;
+        Ok(file.clone())
+    }
+
+    /// What all manifests would say; the digest of this one's plan.
+    fn check(&self, id: &RolloutId, file: &str, text: &str) -> Result<String, PutError> {
+        let mut files = self.files.borrow().clone();
+        files.texts.insert(file.to_owned(), Ok(text.to_owned()));
+        let mut would = manifests::read(&files, &self.texts);
+        would.problems.retain(|problem| problem.rollout.as_ref() == Some(id) || !self.problems.contains(problem));
+        let plan = match would.plans.remove(id) {
+            Some(plan) if would.problems.is_empty() => plan,
+            _ => return Err(PutError::Invalid(would.problems)),
+        };
+        let same = |stored: &Stored| (&stored.plan.hosts, stored.plan.port) == (&plan.hosts, plan.port);
+        if !self.rollouts.get(id).is_some_and(same) {
+            let others = self.rollouts.values().filter(|other| other.plan.id != *id).map(|other| (&*other.plan, Time(0)));
+            if let Some(reason) = conflicts(&others.chain([(&plan, Time(1))]).collect::<Vec<_>>()).remove(id) {
+                return Err(PutError::Conflicted(reason));
+            }
+        }
+        Ok(plan.digest)
+    }
+
+    fn free_name(&self, id: &RolloutId) -> String {
+        let name = format!("{}.{}", id.namespace(), id.name());
+        let numbered = (2_u32..).map(|number| format!("{name}.{number}.yaml"));
+        let free = |file: &String| !self.folder.join(file).exists() && !self.folder.join(file).is_symlink();
+        std::iter::once(format!("{name}.yaml")).chain(numbered).find(free).unwrap_or_default()
+    }
+
     /// Edits `spec.release` in the manifest's file; see [`release::write`].
     pub(crate) fn release(&self, id: &RolloutId, version: &shunt_filter_core::VersionName) -> Result<Written, ReleaseError> {
         let file = self.sources.get(id).ok_or_else(|| ReleaseError::NoManifest(id.clone()))?;
         release::write(&self.folder, file, id, version)
+    }
+}
+
+/// A manifest that comes alone names the Rollout that it is sent for, and nothing else.
+fn one_document(file: &str, text: &str, id: &RolloutId) -> Result<(), PutError> {
+    let documents = parse(file, text).map_err(PutError::Invalid)?;
+    match documents.as_slice() {
+        [one] if one.id() == Some(id) => Ok(()),
+        [one] => {
+            let message = format!("must be {} in namespace {}, as the path says", id.name(), id.namespace());
+            Err(PutError::Invalid(vec![one.origin.error("metadata.name", message)]))
+        }
+        all => {
+            let message = format!("must hold one document, the Rollout {id}; it holds {}", all.len());
+            let at = ManifestError { file: file.to_owned(), line: 1, column: 1, path: String::new(), message, rollout: None };
+            Err(PutError::Invalid(vec![at]))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use shunt_filter_core::{RolloutId, RoutingPolicy, VersionName};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::access::Access;
 use crate::metrics::Metrics;
 
 /// Everything the API reads and whom it asks. Cheap to clone.
@@ -33,6 +34,8 @@ pub struct App {
     pub ready: watch::Receiver<bool>,
     /// True once the process wants to end: open event streams end.
     pub stopping: watch::Receiver<bool>,
+    /// Whom to let in, and where to record what they did.
+    pub access: Access,
     /// What the process counts itself; `/metrics` adds what it computes from the values above.
     pub metrics: Metrics,
 }
@@ -109,6 +112,26 @@ pub enum Ask {
         /// Answered once the file is written.
         reply: Reply<Accepted>,
     },
+    /// Write a Rollout's manifest into the config folder.
+    Put {
+        /// Which.
+        rollout: RolloutId,
+        /// The manifest: one document, YAML or JSON.
+        text: String,
+        /// Who asks.
+        by: String,
+        /// Answered once it is in force.
+        reply: Reply<Accepted>,
+    },
+    /// Take a Rollout's manifest out of the config folder.
+    Remove {
+        /// Which.
+        rollout: RolloutId,
+        /// Who asks.
+        by: String,
+        /// Answered once that is seen.
+        reply: Reply<Accepted>,
+    },
     /// The journal of a Rollout (also of one whose manifest is gone).
     History {
         /// Which.
@@ -182,9 +205,28 @@ pub enum Refusal {
     /// The manifest cannot be edited (409); the text names file and line, and what to write there.
     #[error("{0}")]
     ReadOnly(String),
+    /// The manifest cannot be taken (422); each error with its place.
+    #[error("{}", first(.0))]
+    Invalid(Vec<ManifestError>),
+    /// There is no such token (404).
+    #[error("there is no token {name}")]
+    UnknownToken {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
     /// The store failed (503); the text says how.
     #[error("{0}")]
     Unavailable(String),
+}
+
+fn first(errors: &[ManifestError]) -> String {
+    match errors {
+        [] => "the manifest is refused".to_owned(),
+        [only] => only.to_string(),
+        [first, others @ ..] => format!("{first} (and {} more)", others.len()),
+    }
 }
 
 fn names(versions: &[VersionName]) -> String {

@@ -9,7 +9,7 @@ use crate::app::{App, Ask, Reply};
 use crate::problem::Problem;
 
 /// How long the process may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The process's answer; [`Problem::NoAnswer`] when it takes longer than 10 s or is ending.
 pub(crate) async fn ask<T>(app: &App, question: impl FnOnce(Reply<T>) -> Ask) -> Result<T, Problem> {

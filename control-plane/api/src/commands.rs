@@ -1,12 +1,14 @@
 //! What people and pipelines ask of a Rollout.
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use shunt_core::Verb;
 use shunt_filter_core::VersionName;
 
-use crate::app::{Accepted, App, Ask};
+use crate::access::Actor;
+use crate::app::{Accepted, App, Ask, Refusal, RolloutNow};
 use crate::ask::ask;
 use crate::body::{Body, one_line};
 use crate::problem::Problem;
@@ -24,7 +26,7 @@ pub struct CommandBody {
     /// Why, in the author's words.
     #[serde(default)]
     pub reason: String,
-    /// Who asks; empty: `api`. Not checked: whoever reaches a loopback address is trusted.
+    /// Who asks; empty: `api`. A token's name takes its place: this counts only while there are no tokens.
     #[serde(default)]
     pub by: String,
 }
@@ -40,30 +42,81 @@ pub struct ReleaseBody {
     pub by: String,
 }
 
-fn author(by: &str) -> String {
-    let by = one_line(by);
-    if by.is_empty() { "api".to_owned() } else { by }
+/// `POST /v1/rollouts/{namespace}/{name}/rollback`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RollbackBody {
+    /// The version to go back to. None: the stable one while a release runs, else the one that was stable before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<VersionName>,
+    /// Why, for the audit.
+    #[serde(default)]
+    pub reason: String,
+    /// Who asks; empty: `api`.
+    #[serde(default)]
+    pub by: String,
 }
 
 /// `POST .../commands`
 pub(crate) async fn command(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path((namespace, name)): Path<(String, String)>,
     Body(body): Body<CommandBody>,
 ) -> Result<Json<Accepted>, Problem> {
     let rollout = find(&app, &namespace, &name)?.view.id.clone();
     let CommandBody { verb, revision, .. } = body;
-    let (by, reason) = (author(&body.by), one_line(&body.reason));
+    let (by, reason) = (actor.by(&one_line(&body.by)), one_line(&body.reason));
+    actor.does(word(verb), reason.clone());
     Ok(Json(ask(&app, |reply| Ask::Command { rollout, verb, revision, by, reason, reply }).await?))
 }
 
 /// `POST .../release`
 pub(crate) async fn release(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path((namespace, name)): Path<(String, String)>,
     Body(body): Body<ReleaseBody>,
 ) -> Result<Json<Accepted>, Problem> {
     let rollout = find(&app, &namespace, &name)?.view.id.clone();
-    let (version, by) = (body.version, author(&body.by));
+    let (version, by) = (body.version, actor.by(&one_line(&body.by)));
+    actor.does("release", version.as_str());
     Ok(Json(ask(&app, |reply| Ask::Release { rollout, version, by, reply }).await?))
+}
+
+/// `POST .../rollback`: the release goes back, and with it everybody.
+pub(crate) async fn rollback(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Path((namespace, name)): Path<(String, String)>,
+    Body(body): Body<RollbackBody>,
+) -> Result<Json<Accepted>, Problem> {
+    let now = find(&app, &namespace, &name)?;
+    let version = body
+        .to
+        .or_else(|| before(&now))
+        .ok_or_else(|| Problem::from(Refusal::NotNow(format!("no version was stable before {}: name one with `to`", now.state.stable))))?;
+    let (rollout, by) = (now.view.id.clone(), actor.by(&one_line(&body.by)));
+    actor.does("rollback", format!("{version} {}", one_line(&body.reason)));
+    Ok(Json(ask(&app, |reply| Ask::Release { rollout, version, by, reply }).await?))
+}
+
+/// The version to go back to: from a running or refused release the stable one, else the one before it that is still there.
+fn before(now: &RolloutNow) -> Option<VersionName> {
+    let stable = &now.state.stable;
+    if now.state.run.is_some() || now.plan.release != *stable {
+        return Some(stable.clone());
+    }
+    let previous = now.state.previous.iter().map(|previous| &previous.version);
+    let former = now.state.former.iter().rev().map(|former| &former.version);
+    previous.chain(former).find(|version| *version != stable && now.plan.version(version).is_some()).cloned()
+}
+
+/// A verb as it goes over the wire, also one with an argument.
+fn word(verb: Verb) -> String {
+    match serde_json::to_value(verb) {
+        Ok(Value::String(word)) => word,
+        Ok(Value::Object(one)) => one.keys().next().cloned().unwrap_or_default(),
+        _ => "command".to_owned(),
+    }
 }

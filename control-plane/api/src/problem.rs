@@ -1,13 +1,18 @@
 //! Errors as people and programs read them: `application/problem+json` (RFC 9457) with what to do next.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use shunt_core::identity::NotYou;
+use shunt_core::manifest::ManifestError;
 use shunt_filter_core::RolloutId;
 use thiserror::Error;
 
+use crate::access::{Role, Stranger};
 use crate::app::Refusal;
+use crate::gate::seconds;
 
 /// Why a request to the API was not answered with what it asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -35,6 +40,37 @@ pub enum Problem {
     /// A web page of another site sent it.
     #[error("a page of {0} may not change anything here")]
     ForeignOrigin(String),
+    /// Nobody knows who sent it.
+    #[error(transparent)]
+    Unauthenticated(Stranger),
+    /// It is known who sent it, and that is not enough.
+    #[error("{name} has the role {has}; this needs {needs}")]
+    Forbidden {
+        /// Who.
+        name: String,
+        /// What the token allows.
+        has: Role,
+        /// What it takes.
+        needs: Role,
+    },
+    /// The client sends more often than it may; how long it should wait.
+    #[error("too many requests: wait {} s", seconds(*.0))]
+    TooOften(Duration),
+    /// The request took too long to arrive or to be answered.
+    #[error("it took longer than {} s", .0.as_secs())]
+    Slow(Duration),
+    /// What was waited for has not come.
+    #[error("{0}")]
+    NotYet(String),
+    /// A body of a kind that is not read here.
+    #[error("content-type {0:?} is not read here")]
+    MediaType(String),
+    /// The idempotency key was used for something else.
+    #[error("the idempotency key {0:?} was used for another request")]
+    KeyReused(String),
+    /// A request with this idempotency key was begun, and nobody knows what became of it yet.
+    #[error("a request with the idempotency key {0:?} was begun and is not answered")]
+    KeyOpen(String),
     /// The connection does not speak for that proxy.
     #[error(transparent)]
     NotYou(#[from] NotYou),
@@ -50,6 +86,15 @@ pub enum Problem {
     /// The policy that is published cannot be compiled; it should never have been.
     #[error("the published policy does not compile: {0}")]
     Policy(String),
+}
+
+/// What kind of problem an answer tells, for whoever passes it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind(pub(crate) &'static str);
+
+impl Kind {
+    /// Of [`Problem::NoAnswer`]: whether something was done is not known.
+    pub(crate) const NO_ANSWER: Self = Self("no-answer");
 }
 
 /// A problem on the wire.
@@ -70,6 +115,9 @@ pub struct ProblemBody {
     /// What there is, when something unknown was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<String>,
+    /// What is wrong with a manifest, each with its place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<ManifestError>,
 }
 
 impl Problem {
@@ -84,6 +132,8 @@ impl Problem {
             Self::Refused(Refusal::Stale { .. }) => (StatusCode::CONFLICT, "stale", "The Rollout has moved on"),
             Self::Refused(Refusal::NotNow(_)) => (StatusCode::CONFLICT, "not-now", "Not possible in this state"),
             Self::Refused(Refusal::ReadOnly(_)) => (StatusCode::CONFLICT, "read-only", "The manifest cannot be edited"),
+            Self::Refused(Refusal::Invalid(_)) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The manifest is refused"),
+            Self::Refused(Refusal::UnknownToken { .. }) => (StatusCode::NOT_FOUND, "unknown-token", "No such token"),
             Self::Refused(Refusal::Unavailable(_)) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The control plane cannot do it now")
             }
@@ -92,6 +142,14 @@ impl Problem {
             Self::Unreadable(_) => (StatusCode::BAD_REQUEST, "unreadable", "Not understood"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
             Self::ForeignOrigin(_) => (StatusCode::FORBIDDEN, "foreign-origin", "Not from other sites"),
+            Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated", "Who are you?"),
+            Self::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Self::TooOften(_) => (StatusCode::TOO_MANY_REQUESTS, "too-often", "Too many requests"),
+            Self::Slow(_) => (StatusCode::REQUEST_TIMEOUT, "slow", "Took too long"),
+            Self::NotYet(_) => (StatusCode::GATEWAY_TIMEOUT, "not-yet", "Not yet"),
+            Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Not read here"),
+            Self::KeyReused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Another request"),
+            Self::KeyOpen(_) => (StatusCode::CONFLICT, "key-open", "Not answered yet"),
             Self::NotYou(_) => (StatusCode::FORBIDDEN, "not-you", "Not your own name"),
             Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
             Self::NoAnswer => (StatusCode::SERVICE_UNAVAILABLE, "no-answer", "No answer"),
@@ -112,12 +170,24 @@ impl Problem {
             Self::Refused(Refusal::UnknownProxy(_)) => "`shunt proxies` lists those that are known".to_owned(),
             Self::Refused(Refusal::Stale { .. }) => "Look at it again and repeat the command if it still makes sense".to_owned(),
             Self::Refused(Refusal::NotNow(_) | Refusal::ReadOnly(_)) => String::new(),
+            Self::Refused(Refusal::Invalid(_)) => "Correct it; `shunt lint FILE` says the same, and warns of more".to_owned(),
+            Self::Refused(Refusal::UnknownToken { .. }) => "`shunt token list` shows them".to_owned(),
             Self::Refused(Refusal::Unavailable(_)) | Self::NoAnswer => "See the log of `shunt serve`, then try again".to_owned(),
             Self::UnknownPath(_) => "The API starts with /v1/: rollouts, proxies, policy, explain, watch".to_owned(),
             Self::Method(_) => "See the `allow` header for what is".to_owned(),
             Self::Unreadable(_) => "Correct the request; `shunt --help` shows commands that write it for you".to_owned(),
             Self::TooLarge(_) => "Send less".to_owned(),
             Self::ForeignOrigin(_) => "Use the command line, or a page served from a loopback address".to_owned(),
+            Self::Unauthenticated(_) => {
+                "Send `authorization: Bearer TOKEN` (--token, --token-file, SHUNT_TOKEN); `shunt token create` makes one".to_owned()
+            }
+            Self::Forbidden { needs, .. } => format!("Use a token with the role {needs}: `shunt token create --role {needs} --name NAME`"),
+            Self::TooOften(_) => "See `retry-after`; `GET /v1/watch` tells changes without asking again".to_owned(),
+            Self::Slow(_) => "Try again".to_owned(),
+            Self::NotYet(_) => "Wait again, or look what it waits for: `shunt get`".to_owned(),
+            Self::MediaType(_) => "Send application/json, or application/yaml where a manifest is meant".to_owned(),
+            Self::KeyReused(_) => "Use a new key for a new request".to_owned(),
+            Self::KeyOpen(_) => "Look what became of it, then try again, with a new key if it was not done".to_owned(),
             Self::NotYou(_) => {
                 "`shunt envoy-bootstrap --node NODE --tls DIR` writes a bootstrap whose node and certificate agree".to_owned()
             }
@@ -130,6 +200,14 @@ impl Problem {
         match self {
             Self::UnknownRollout { known, .. } => known.iter().map(ToString::to_string).collect(),
             Self::Refused(Refusal::UnknownVersion { known, .. }) => known.iter().map(ToString::to_string).collect(),
+            Self::Refused(Refusal::UnknownToken { known, .. }) => known.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn errors(&self) -> Vec<ManifestError> {
+        match self {
+            Self::Refused(Refusal::Invalid(errors)) => errors.clone(),
             _ => Vec::new(),
         }
     }
@@ -144,19 +222,24 @@ impl Problem {
             detail: self.to_string(),
             next: self.next(),
             known: self.known(),
+            errors: self.errors(),
         }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.class().0;
+        let (status, kind, _) = self.class();
         let mut response = (status, axum::Json(self.body())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        match self {
+            Self::TooOften(wait) => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(wait)))),
+            Self::Unauthenticated(_) => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"))),
+            _ => {}
         }
+        response.extensions_mut().insert(Kind(kind));
         response
     }
 }

@@ -65,11 +65,6 @@ pub(crate) async fn list(State(app): State<App>) -> Json<RolloutList> {
     Json(list_now(&app, None))
 }
 
-/// `GET /v1/rollouts/{namespace}/{name}`
-pub(crate) async fn get(State(app): State<App>, Path((namespace, name)): Path<(String, String)>) -> Result<Json<RolloutView>, Problem> {
-    Ok(Json(find(&app, &namespace, &name)?.view.clone()))
-}
-
 /// `GET /v1/rollouts/{namespace}/{name}/history?limit=`. Also of a Rollout that is gone: its journal outlives it.
 pub(crate) async fn history(
     State(app): State<App>,

@@ -3,12 +3,15 @@
 //! One thread owns the connection and does one transaction after the other; callers wait without blocking the runtime. A
 //! transition is one transaction: the state (compare-and-swap on its revision), its journal entry, and the commands it used up.
 
+mod audit;
 mod files;
+mod idempotency;
 mod journal;
 mod policy;
 mod proxies;
 mod rollouts;
 mod schema;
+mod tokens;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -70,7 +73,13 @@ pub(crate) enum StoreError {
     Closed,
 }
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+type Work = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// What the store's thread is told.
+enum Job {
+    Do(Work),
+    End,
+}
 
 /// The store. Dropping it, or [`Database::close`], ends its thread after what was asked before.
 #[derive(Debug)]
@@ -95,8 +104,8 @@ impl Database {
         schema::prepare(&mut connection)?;
         let (jobs, todo) = mpsc::channel::<Job>();
         let work = move || {
-            while let Ok(job) = todo.recv() {
-                job(&mut connection);
+            while let Ok(Job::Do(work)) = todo.recv() {
+                work(&mut connection);
             }
         };
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(work).map_err(failed)?;
@@ -109,11 +118,13 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
-        let job: Job = Box::new(move |connection| drop(reply.send(job(connection))));
-        jobs.send(job).map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        with(jobs, job).await
+    }
+
+    /// For others who use the store beside its owner. It ends with the owner: then nothing is done any more.
+    pub(crate) fn share(&self) -> Shared {
+        Shared { jobs: self.jobs.clone() }
     }
 
     /// Ends the store's thread after all that was asked before, and closes the file.
@@ -122,7 +133,10 @@ impl Database {
     }
 
     fn end(&mut self) {
-        self.jobs = None;
+        if let Some(jobs) = self.jobs.take() {
+            // What others still send after this is not done.
+            drop(jobs.send(Job::End));
+        }
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
@@ -133,6 +147,33 @@ impl Drop for Database {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// The store, used beside its owner; clones are the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    jobs: Option<mpsc::Sender<Job>>,
+}
+
+impl Shared {
+    async fn with<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        with(self.jobs.as_ref().ok_or(StoreError::Closed)?, job).await
+    }
+}
+
+async fn with<T, F>(jobs: &mpsc::Sender<Job>, job: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    let work: Work = Box::new(move |connection| drop(reply.send(job(connection))));
+    jobs.send(Job::Do(work)).map_err(|_| StoreError::Closed)?;
+    answer.await.map_err(|_| StoreError::Closed)?
 }
 
 /// Reads a JSON column.

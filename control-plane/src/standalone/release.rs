@@ -79,7 +79,8 @@ pub(crate) fn write(folder: &Path, file: &str, id: &RolloutId, version: &Version
     Ok(Written::Changed { file: named(), line: number })
 }
 
-fn replace(folder: &Path, path: &Path, text: &str, permissions: std::fs::Permissions) -> std::io::Result<()> {
+/// Writes a new file beside the old one and renames it over it.
+pub(super) fn replace(folder: &Path, path: &Path, text: &str, permissions: std::fs::Permissions) -> std::io::Result<()> {
     // Its name starts with a dot, so that the watcher does not take it for a manifest.
     let mut new = tempfile::Builder::new().prefix(".shunt-").suffix(".tmp").tempfile_in(folder)?;
     new.write_all(text.as_bytes())?;

@@ -65,7 +65,7 @@ async fn what_is_not_understood_never_reaches_the_process() {
 async fn pages_of_other_sites_change_nothing() {
     let mut server = Server::start().await;
     let form = server.http.post(server.url(COMMANDS)).header("content-type", "text/plain").body(r#"{"verb":"abort"}"#).send().await;
-    assert_eq!(problem(form.unwrap()).await.0, 400);
+    assert_eq!(problem(form.unwrap()).await.0, 415);
     let page = server.http.post(server.url(COMMANDS)).header("origin", "https://evil.test").json(&json!({"verb": "abort"})).send().await;
     let (status, body) = problem(page.unwrap()).await;
     assert_eq!((status, &body["type"]), (403, &json!("urn:shunt:problem:foreign-origin")));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
-use shunt_api::{App, Ask, Metrics, Peer, ProxyView, Rejection, RolloutNow, router};
+use shunt_api::{Access, App, Ask, Metrics, Peer, ProxyView, Rejection, RolloutNow, router};
 use shunt_core::analysis::{Outcome, Verdict};
 use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;
@@ -59,6 +59,7 @@ impl Server {
             reports: report,
             ready: see_ready,
             stopping: see_stopping,
+            access: Access::open(),
             metrics: Metrics::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use shunt_api::{App, Ask, Metrics, Peer, ProxyView, RolloutNow, router};
+use shunt_api::{Access, App, Ask, Metrics, Peer, ProxyView, RolloutNow, router};
 use shunt_core::journal::Entry;
 use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;
@@ -52,6 +52,7 @@ impl Server {
             reports: mpsc::channel(1).0,
             ready: watch::channel(true).1,
             stopping: see_stopping,
+            access: Access::open(),
             metrics: Metrics::default(),
         };
         let listener = TcpListener::bind(address).await.unwrap();

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// One entry per schema version: what leads to it from the one before. Never edited, only added to.
-const STEPS: [&str; 1] = [FIRST];
+const STEPS: &[&str] = &[FIRST, ACCESS];
 
 const FIRST: &str = "
 -- Rollouts that are not yet forgotten. The plan is kept so that the last good version runs on when its manifest cannot be read.
@@ -70,6 +70,38 @@ CREATE TABLE contributions (
 CREATE TABLE proxies (
     node       TEXT PRIMARY KEY,
     first_seen INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+const ACCESS: &str = "
+-- Who may use the API. Secrets are not kept.
+CREATE TABLE tokens (
+    name    TEXT PRIMARY KEY,
+    role    TEXT NOT NULL,
+    hash    BLOB NOT NULL UNIQUE,         -- SHA-256 of the secret
+    created INTEGER NOT NULL,             -- ms since the epoch
+    by      TEXT NOT NULL,
+    expires INTEGER                       -- ms since the epoch
+) STRICT, WITHOUT ROWID;
+
+-- Who did what through the API.
+CREATE TABLE audit (
+    id   INTEGER PRIMARY KEY AUTOINCREMENT,
+    at   INTEGER NOT NULL,                -- ms since the epoch
+    deed TEXT NOT NULL                    -- JSON
+) STRICT;
+CREATE INDEX audit_by_time ON audit (at);
+
+-- Requests with an idempotency key, and what was answered.
+CREATE TABLE idempotency (
+    by      TEXT NOT NULL,
+    key     TEXT NOT NULL,
+    at      INTEGER NOT NULL,             -- ms since the epoch
+    request TEXT NOT NULL,                -- digest
+    status  INTEGER,                      -- none: begun, and nobody knows what became of it
+    kind    TEXT,
+    body    BLOB,
+    PRIMARY KEY (by, key)
 ) STRICT, WITHOUT ROWID;
 ";
 

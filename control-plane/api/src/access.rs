@@ -1,0 +1,197 @@
+//! Who may do what: tokens with roles.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use shunt_core::Time;
+use tokio::sync::{mpsc, watch};
+
+use crate::desk::Errand;
+use crate::limits::Limits;
+use crate::peer::Peer;
+
+/// What a token allows; each role includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Look at everything but tokens and audit.
+    Read,
+    /// Change Rollouts: deploy, release, promote, abort.
+    Operate,
+    /// Tokens and audit.
+    Admin,
+}
+
+/// Not a role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a role: write read, operate or admin")]
+pub struct RoleError(String);
+
+impl Role {
+    /// As written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = RoleError;
+    fn from_str(text: &str) -> Result<Self, RoleError> {
+        [Self::Read, Self::Operate, Self::Admin].into_iter().find(|role| role.as_str() == text).ok_or_else(|| RoleError(text.to_owned()))
+    }
+}
+
+/// A token as it is kept: without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Names it, and whoever uses it.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// Of the secret.
+    pub hash: TokenHash,
+    /// When it was made.
+    pub created: Time,
+    /// Who made it.
+    pub by: String,
+    /// From when on it is no longer valid.
+    pub expires: Option<Time>,
+}
+
+/// SHA-256 of a token's secret. A secret is 256 random bits, so there is nothing to guess that salt or a slow hash would protect;
+/// those are for passwords, which people choose.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(..)")
+    }
+}
+
+impl TokenHash {
+    /// Of this secret.
+    pub fn of(secret: &str) -> Self {
+        Self(Sha256::digest(secret.as_bytes()).into())
+    }
+}
+
+/// What the API needs to know whom to let in, and where to record what they did.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// All tokens, also expired ones: as soon as there is one, every request needs one.
+    pub tokens: watch::Receiver<Arc<Vec<Token>>>,
+    /// Makes, revokes and records.
+    pub desk: mpsc::Sender<Errand>,
+    /// The clock.
+    pub now: fn() -> Time,
+    /// How much at a time.
+    pub limits: Limits,
+}
+
+impl Access {
+    /// Without tokens, and with nobody to record anything: for tests of other things.
+    pub fn open() -> Self {
+        Self { tokens: watch::channel(Arc::default()).1, desk: mpsc::channel(1).0, now: Time::default, limits: Limits::default() }
+    }
+
+    /// Who sends this secret (none: nobody says who they are); or why nobody is let in.
+    pub(crate) fn actor(&self, peer: &Peer, secret: Option<&str>) -> Result<Actor, Stranger> {
+        let tokens = self.tokens.borrow();
+        match secret {
+            None if tokens.is_empty() && peer.is_local() => Ok(Actor::new(None, Role::Admin, peer)),
+            None if tokens.is_empty() => Err(Stranger::NoTokens),
+            None => Err(Stranger::NoToken),
+            // Whoever has a token already should not fail where none is needed yet.
+            Some(_) if tokens.is_empty() && peer.is_local() => Ok(Actor::new(None, Role::Admin, peer)),
+            Some(secret) => {
+                let hash = TokenHash::of(secret);
+                let token = tokens.iter().find(|token| token.hash == hash).ok_or(Stranger::Unknown)?;
+                match token.expires {
+                    Some(end) if (self.now)() >= end => Err(Stranger::Expired(token.name.clone())),
+                    _ => Ok(Actor::new(Some(token.name.clone()), token.role, peer)),
+                }
+            }
+        }
+    }
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Stranger {
+    /// It says nothing.
+    #[error("this server needs a token")]
+    NoToken,
+    /// There is none that it could say.
+    #[error("this server has no tokens yet, and without one only its own machine is let in")]
+    NoTokens,
+    /// It says one that nobody knows, or that was revoked.
+    #[error("the token is not known here; it may have been revoked")]
+    Unknown,
+    /// Its time is over.
+    #[error("the token {0} has expired")]
+    Expired(String),
+}
+
+/// Who sent a request that was let in.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// The token's name; none: this machine, while there are no tokens.
+    pub token: Option<String>,
+    /// What it may do.
+    pub role: Role,
+    /// Where it is.
+    pub peer: Peer,
+    did: Arc<Mutex<Option<Did>>>,
+}
+
+/// What a request is about, more precisely than its path says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Did {
+    /// For example `abort`.
+    pub(crate) verb: String,
+    /// For example the reason.
+    pub(crate) detail: String,
+}
+
+impl Actor {
+    fn new(token: Option<String>, role: Role, peer: &Peer) -> Self {
+        Self { token, role, peer: peer.clone(), did: Arc::default() }
+    }
+
+    /// For the audit.
+    pub fn name(&self) -> &str {
+        self.token.as_deref().unwrap_or("loopback")
+    }
+
+    /// For the journal: the token's name, or, where there are no tokens, what somebody says of himself.
+    pub fn by(&self, said: &str) -> String {
+        match (&self.token, said) {
+            (Some(name), _) => name.clone(),
+            (None, "") => "api".to_owned(),
+            (None, said) => said.to_owned(),
+        }
+    }
+
+    /// Says for the audit what this is about.
+    pub(crate) fn does(&self, verb: impl Into<String>, detail: impl Into<String>) {
+        *self.did.lock().unwrap_or_else(PoisonError::into_inner) = Some(Did { verb: verb.into(), detail: detail.into() });
+    }
+
+    pub(crate) fn did(&self) -> Option<Did> {
+        self.did.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,146 @@
+//! What is kept of the API's own: tokens, audit, answers to repeated requests. Asked of the process, like everything else.
+
+use serde::{Deserialize, Serialize};
+use shunt_core::Time;
+
+use crate::access::Role;
+use crate::app::Reply;
+
+/// Something to be kept or looked up.
+#[derive(Debug)]
+pub enum Errand {
+    /// Make a token.
+    Create {
+        /// What it should be.
+        token: NewToken,
+        /// Who asks.
+        by: String,
+        /// Answered with its secret, this once.
+        reply: Reply<Secret>,
+    },
+    /// End a token.
+    Revoke {
+        /// Its name.
+        name: String,
+        /// Answered once that is recorded.
+        reply: Reply<()>,
+    },
+    /// Keep what somebody did.
+    Note(Deed),
+    /// What was done.
+    Audit {
+        /// Only what came before this number.
+        before: Option<u64>,
+        /// At most so many.
+        limit: usize,
+        /// Newest first.
+        reply: Reply<Vec<AuditEntry>>,
+    },
+    /// A request with an idempotency key is about to be done.
+    Begin {
+        /// Whose key.
+        key: Key,
+        /// Digest of method, path and body.
+        request: String,
+        /// Whether it should be.
+        reply: Reply<Begun>,
+    },
+    /// It was done, and this was answered; or nothing was done, and it may be sent again.
+    End {
+        /// Whose key.
+        key: Key,
+        /// None: forget the key.
+        answer: Option<Answer>,
+        /// Answered once that is recorded.
+        reply: Reply<()>,
+    },
+}
+
+/// A token that somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewToken {
+    /// Names it; letters, digits, `-`, `_`, `.`, `@`.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// From when on it is no longer valid; none: until it is revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Time>,
+}
+
+/// A token that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret {
+    /// Its name.
+    pub name: String,
+    /// Its secret: shown this once, kept nowhere.
+    pub token: String,
+}
+
+/// Something that somebody did, or tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deed {
+    /// When.
+    pub at: Time,
+    /// Who: the token's name, or `loopback` while there are no tokens.
+    pub by: String,
+    /// From where, without the port.
+    pub address: String,
+    /// What: `abort`, `release`, `putRollout`, `createToken`, ...
+    pub verb: String,
+    /// To what: the path after `/v1/`.
+    pub object: String,
+    /// In whose words why, or what else is worth knowing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// HTTP status of the answer.
+    pub status: u16,
+    /// `done`, or the kind of the problem.
+    pub result: String,
+}
+
+/// A deed as kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEntry {
+    /// Grows.
+    pub id: u64,
+    /// What was done.
+    #[serde(flatten)]
+    pub deed: Deed,
+}
+
+/// An idempotency key, per author.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Who sent it.
+    pub by: String,
+    /// What it said.
+    pub key: String,
+}
+
+/// What there is about an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// Nothing: do it, then say what was answered.
+    New,
+    /// It was done: this was answered.
+    Done(Answer),
+    /// It was begun, and nobody knows what became of it: it is being done now, or the process ended meanwhile.
+    Open,
+    /// The key was used for another request.
+    Other,
+}
+
+/// An answer as it went over the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Content type.
+    pub kind: String,
+    /// Body.
+    pub body: Vec<u8>,
+}

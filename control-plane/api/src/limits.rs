@@ -1,0 +1,112 @@
+//! How much the API takes on at a time. Reports have limits of their own, so that no client of the API can starve them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Clients that are told apart at a time.
+const CLIENTS: usize = 10_000;
+
+/// Limits; clones share them.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Of requests per client.
+    pub requests: Bucket,
+    /// Requests worked on at a time.
+    pub at_once: Arc<Semaphore>,
+    /// Event streams and waits at a time.
+    pub waiting: Arc<Semaphore>,
+    /// Of reports per proxy's address.
+    pub reports: Bucket,
+    /// Reports worked on at a time.
+    pub reports_at_once: Arc<Semaphore>,
+    /// How long a request may take to arrive and be answered.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let places = |number| Arc::new(Semaphore::new(number));
+        Self {
+            requests: Bucket::new(200, 400),
+            at_once: places(64),
+            waiting: places(256),
+            // A proxy of 64 workers under analysis posts some 260 a second.
+            reports: Bucket::new(2_000, 4_000),
+            reports_at_once: places(64),
+            patience: Duration::from_secs(30),
+        }
+    }
+}
+
+/// So many a second for each client, and so many at once after a quiet time (GCRA, ITU-T I.371). Clones share it.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    interval: Duration,
+    slack: Duration,
+    /// When each client would be back at rest; those at rest are forgotten when there are too many.
+    clients: Arc<Mutex<HashMap<String, Instant>>>,
+}
+
+impl Bucket {
+    /// `per_second` of at least 1 in the long run, `burst` of at least 1 at once.
+    pub fn new(per_second: u32, burst: u32) -> Self {
+        let interval = Duration::from_secs(1) / per_second.max(1);
+        Self { interval, slack: interval * burst.max(1).saturating_sub(1), clients: Arc::default() }
+    }
+
+    /// Takes one for this client; or how long it should wait before the next try.
+    pub(crate) fn take(&self, client: &str, now: Instant) -> Result<(), Duration> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if clients.len() >= CLIENTS && !clients.contains_key(client) {
+            clients.retain(|_, rest| *rest > now);
+        }
+        // Too many at a time share one.
+        let client = if clients.len() >= CLIENTS && !clients.contains_key(client) { "" } else { client };
+        let rest = clients.get(client).copied().unwrap_or(now).max(now);
+        if rest > now + self.slack {
+            return Err(rest.duration_since(now + self.slack));
+        }
+        clients.insert(client.to_owned(), rest + self.interval);
+        Ok(())
+    }
+}
+
+/// A place among those worked on, if there is one.
+pub(crate) fn place(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    places.clone().try_acquire_owned().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_at_once_then_so_many_a_second() {
+        let bucket = Bucket::new(10, 3);
+        let start = Instant::now();
+        assert_eq!((0..5).filter(|_| bucket.take("ann", start).is_ok()).count(), 3);
+        assert_eq!(bucket.take("ann", start), Err(Duration::from_millis(100)));
+        assert_eq!(bucket.take("bob", start), Ok(()), "others are not held up");
+        let later = start + Duration::from_millis(100);
+        assert_eq!(bucket.take("ann", later), Ok(()));
+        assert!(bucket.take("ann", later).is_err());
+        let much_later = start + Duration::from_secs(60);
+        assert_eq!((0..5).filter(|_| bucket.take("ann", much_later).is_ok()).count(), 3, "nothing is saved up beyond the burst");
+    }
+
+    #[test]
+    fn the_memory_is_bounded() {
+        let bucket = Bucket::new(1, 1);
+        let start = Instant::now();
+        for number in 0..CLIENTS + 10 {
+            let _ = bucket.take(&number.to_string(), start);
+        }
+        assert!(bucket.clients.lock().unwrap().len() <= CLIENTS + 1);
+        let later = start + Duration::from_secs(10);
+        assert_eq!(bucket.take("new", later), Ok(()));
+        assert_eq!(bucket.clients.lock().unwrap().len(), 1, "who is at rest is forgotten");
+    }
+}

@@ -1,0 +1,36 @@
+//! Deploying by HTTP: a Rollout's manifest is written into the config folder, or taken out of it.
+
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use shunt_filter_core::RolloutId;
+
+use crate::access::Actor;
+use crate::app::{Accepted, App, Ask};
+use crate::ask::ask;
+use crate::body::ManifestText;
+use crate::problem::Problem;
+
+/// `PUT /v1/rollouts/{namespace}/{name}`: one manifest, YAML or JSON, that names this Rollout. Answered once it is in force.
+pub(crate) async fn put(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Path((namespace, name)): Path<(String, String)>,
+    ManifestText(text): ManifestText,
+) -> Result<Json<Accepted>, Problem> {
+    let (rollout, by) = (id(&namespace, &name)?, actor.by(""));
+    Ok(Json(ask(&app, |reply| Ask::Put { rollout, text, by, reply }).await?))
+}
+
+/// `DELETE /v1/rollouts/{namespace}/{name}`: the Rollout gives everybody back to stable first, then it goes.
+pub(crate) async fn remove(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Path((namespace, name)): Path<(String, String)>,
+) -> Result<Json<Accepted>, Problem> {
+    let (rollout, by) = (id(&namespace, &name)?, actor.by(""));
+    Ok(Json(ask(&app, |reply| Ask::Remove { rollout, by, reply }).await?))
+}
+
+fn id(namespace: &str, name: &str) -> Result<RolloutId, Problem> {
+    RolloutId::new(namespace, name).map_err(|error| Problem::Unreadable(error.to_string()))
+}

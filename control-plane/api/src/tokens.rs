@@ -1,0 +1,109 @@
+//! Tokens over HTTP, for admins: made, listed, revoked. And who did what.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use shunt_core::Time;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::access::{Actor, Role, Token};
+use crate::app::{App, Reply};
+use crate::ask::PATIENCE;
+use crate::body::{Asked, Body};
+use crate::desk::{AuditEntry, Errand, NewToken, Secret};
+use crate::problem::Problem;
+
+/// Entries of the audit when nothing is said.
+const AUDIT_DEFAULT: usize = 50;
+/// Most entries of the audit in one answer.
+const AUDIT_MAX: usize = 1_000;
+
+/// A token as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenView {
+    /// Its name.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// When it was made.
+    pub created: Time,
+    /// Who made it.
+    pub by: String,
+    /// From when on it is no longer valid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Time>,
+}
+
+impl From<&Token> for TokenView {
+    fn from(token: &Token) -> Self {
+        let Token { name, role, created, by, expires, .. } = token.clone();
+        Self { name, role, created, by, expires }
+    }
+}
+
+/// `GET /v1/tokens`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenList {
+    /// In order of name; also those that have expired.
+    pub tokens: Vec<TokenView>,
+}
+
+/// `GET /v1/audit`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// Newest first.
+    pub entries: Vec<AuditEntry>,
+    /// Say `before=` this for the next page; none: that was all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+}
+
+/// `?before=&limit=`
+#[derive(Debug, Deserialize)]
+pub(crate) struct AuditQuery {
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// `GET /v1/tokens`
+pub(crate) async fn list(State(app): State<App>) -> Json<TokenList> {
+    Json(TokenList { tokens: app.access.tokens.borrow().iter().map(TokenView::from).collect() })
+}
+
+/// `POST /v1/tokens`
+pub(crate) async fn create(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Body(token): Body<NewToken>,
+) -> Result<(StatusCode, Json<Secret>), Problem> {
+    let by = actor.name().to_owned();
+    actor.does("createToken", format!("{} with the role {}", crate::body::one_line(&token.name), token.role));
+    let secret = errand(&app, |reply| Errand::Create { token, by, reply }).await?;
+    Ok((StatusCode::CREATED, Json(secret)))
+}
+
+/// `DELETE /v1/tokens/{name}`
+pub(crate) async fn revoke(State(app): State<App>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+    errand(&app, |reply| Errand::Revoke { name, reply }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /v1/audit?before=&limit=`
+pub(crate) async fn audit(State(app): State<App>, Asked(query): Asked<AuditQuery>) -> Result<Json<Audit>, Problem> {
+    let (before, limit) = (query.before, query.limit.unwrap_or(AUDIT_DEFAULT).clamp(1, AUDIT_MAX));
+    let entries = errand(&app, |reply| Errand::Audit { before, limit, reply }).await?;
+    let next = if entries.len() < limit { None } else { entries.last().map(|entry| entry.id) };
+    Ok(Json(Audit { entries, next }))
+}
+
+async fn errand<T>(app: &App, errand: impl FnOnce(Reply<T>) -> Errand) -> Result<T, Problem> {
+    let (reply, answer) = oneshot::channel();
+    let exchange = async {
+        app.access.desk.send(errand(reply)).await.map_err(|_| Problem::NoAnswer)?;
+        answer.await.map_err(|_| Problem::NoAnswer)
+    };
+    Ok(timeout(PATIENCE, exchange).await.map_err(|_| Problem::NoAnswer)???)
+}

@@ -1,0 +1,39 @@
+//! Tokens as they are made: random, shown once, kept as a hash.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use shunt_api::desk::{NewToken, Secret};
+use shunt_api::{Refusal, Token, TokenHash};
+use shunt_core::Time;
+
+use crate::standalone::Shared;
+
+/// In front of every secret, so that scanners for leaked ones know it.
+const PREFIX: &str = "shunt_";
+
+/// Longest name, characters.
+const NAME_MAX: usize = 63;
+
+/// Makes a token and keeps its hash.
+pub(crate) async fn create(store: &Shared, new: NewToken, by: String, now: Time) -> Result<Secret, Refusal> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
+    if new.name.is_empty() || new.name.len() > NAME_MAX || !new.name.chars().all(fits) || new.name == "loopback" {
+        return Err(Refusal::NotNow(format!(
+            "{:?} cannot name a token: write 1 to {NAME_MAX} of letters, digits, - _ . @, and not loopback",
+            new.name
+        )));
+    }
+    if new.expires.is_some_and(|end| end <= now) {
+        return Err(Refusal::NotNow("it would have expired already: name a later time".to_owned()));
+    }
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(|error| Refusal::Unavailable(format!("no random numbers: {error}")))?;
+    let secret = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
+    let NewToken { name, role, expires } = new;
+    let token = Token { name: name.clone(), role, hash: TokenHash::of(&secret), created: now, by, expires };
+    match store.keep_token(token).await {
+        Ok(true) => Ok(Secret { name, token: secret }),
+        Ok(false) => Err(Refusal::NotNow(format!("there is a token {name} already: revoke it first, or take another name"))),
+        Err(error) => Err(Refusal::Unavailable(error.to_string())),
+    }
+}
