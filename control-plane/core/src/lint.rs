@@ -7,17 +7,22 @@ mod versions;
 
 use crate::manifest::{Document, ManifestError, Origin, Problems};
 use crate::plan::Plan;
+use crate::rollout::strategy;
 
 /// A Rollout being looked at.
 struct Lint<'a> {
     origin: &'a Origin,
     plan: &'a Plan,
+    /// The field of each step.
+    steps: Vec<String>,
     found: Problems,
 }
 
 /// All warnings about a Rollout whose document compiled to this plan, in the order of its file.
 pub fn lint(document: &Document, plan: &Plan) -> Vec<ManifestError> {
-    let mut lint = Lint { origin: &document.origin, plan, found: Problems::new() };
+    let strategy = document.rollout().and_then(|rollout| rollout.spec.strategy.as_ref());
+    let steps = strategy::paths(strategy, plan);
+    let mut lint = Lint { origin: &document.origin, plan, steps, found: Problems::new() };
     lint.key();
     lint.versions();
     lint.steps();
@@ -26,6 +31,11 @@ pub fn lint(document: &Document, plan: &Plan) -> Vec<ManifestError> {
 }
 
 impl Lint<'_> {
+    /// The field of a step.
+    fn step_path(&self, index: usize) -> String {
+        self.steps.get(index).cloned().unwrap_or_else(|| "spec.strategy".to_owned())
+    }
+
     fn warn(&mut self, path: impl Into<String>, message: impl std::fmt::Display) {
         self.found.add(path, message);
     }

@@ -3,7 +3,6 @@
 use shunt_filter_core::Weight;
 
 use super::Lint;
-use super::steps::step_path;
 use crate::analysis::Guard;
 use crate::plan::Step;
 use crate::time::Span;
@@ -56,7 +55,7 @@ impl Lint<'_> {
     }
 
     fn analysis_step(&mut self, index: usize, weight: Weight, fixed: bool) {
-        let path = format!("{}.analysis", step_path(index));
+        let path = self.step_path(index);
         if weight == Weight::ZERO {
             self.warn(
                 path,
@@ -72,7 +71,7 @@ impl Lint<'_> {
         let Some(index) = step.filter(|_| weight > Weight::ZERO && weight < Weight::ALL) else {
             return;
         };
-        let path = format!("{}.setWeight", step_path(index));
+        let path = self.step_path(index);
         let least = Weight::ppm(SLOT.saturating_mul(SLOTS_MIN));
         if weight < least {
             let (weight, least) = (weight.as_percent(), least.as_percent());

@@ -13,7 +13,7 @@ impl Lint<'_> {
         let plan = self.plan;
         let mut weight = Weight::ZERO;
         for (index, step) in plan.steps.iter().enumerate() {
-            let path = step_path(index);
+            let path = self.step_path(index);
             match step {
                 Step::SetWeight(next) => {
                     self.set_weight(&path, weight, *next, plan.steps.get(index.saturating_add(1)));
@@ -21,11 +21,11 @@ impl Lint<'_> {
                 }
                 Step::Pause(None) => {
                     let message = "waits until somebody runs `shunt promote`: write a duration if nobody should have to";
-                    self.warn(format!("{path}.pause"), message);
+                    self.warn(path, message);
                 }
                 Step::Mirror(mirror) if mirror.unsafe_methods && mirror.weight > Weight::ZERO => {
                     let message = "also copies requests that change something, such as POST: be sure that the candidate's copies change nothing that counts";
-                    self.warn(format!("{path}.mirror.unsafeMethods"), message);
+                    self.warn(format!("{path}.unsafeMethods"), message);
                 }
                 _ => {}
             }
@@ -40,21 +40,15 @@ impl Lint<'_> {
     }
 
     fn set_weight(&mut self, path: &str, before: Weight, next: Weight, following: Option<&Step>) {
-        let path = format!("{path}.setWeight");
         let (from, to) = (before.as_percent(), next.as_percent());
         if next == Weight::ALL && before < JUMP {
-            self.warn(&path, format!("everybody gets the candidate at once, from {from} % on: add steps such as {{setWeight: 25}}, {{setWeight: 50}} before it"));
+            self.warn(path, format!("everybody gets the candidate at once, from {from} % on: add steps such as {{setWeight: 25}}, {{setWeight: 50}} before it"));
         } else if next == before && next > Weight::ZERO {
-            self.warn(&path, format!("is {to} as before, so nothing changes: remove it"));
+            self.warn(path, format!("is {to} as before, so nothing changes: remove it"));
         }
         if matches!(following, Some(Step::SetWeight(_))) && next < Weight::ALL {
             let message = "is followed by another weight at once, so it is not looked at: add {pause: {duration: 5m}} or {analysis: {duration: 5m}} after it";
-            self.warn(&path, message);
+            self.warn(path, message);
         }
     }
-}
-
-/// Path of a step; the default steps are not in the manifest and need no warning of their own.
-pub(super) fn step_path(index: usize) -> String {
-    format!("spec.strategy.canary.steps[{index}]")
 }

@@ -2,24 +2,25 @@
 
 mod key;
 mod routing;
+mod ways_back;
 
 use sha2::{Digest, Sha256};
 
 use super::error::ManifestError;
 use super::problems::Problems;
-use super::{Document, Manifest, trial};
+use super::{Document, trial};
 use crate::mesh_policy::{Bound, Defaults, Limits, MeshPolicy, Prohibition, Settle};
-use crate::plan::{AnalysisPlan, Backend, Plan, PlannedRule, Step, Version};
-use crate::rollout::analysis::{Samples, default_metrics};
+use crate::plan::{AnalysisPlan, Backend, Plan, PlannedRule, Version};
+use crate::rollout::analysis::{AnalysisSpec, Around, Samples, Templates, default_metrics};
 use crate::rollout::calls::{Whose, weave};
 use crate::rollout::hooks::around;
 use crate::rollout::notifications::notifications;
 use crate::rollout::rule::{RuleNames, unknown_version};
-use crate::rollout::strategy::{Terms, default_steps};
+use crate::rollout::owner::Owner;
+use crate::rollout::strategy::{self, Placed, Terms};
 use crate::rollout::version::versions;
-use crate::rollout::{Rollout, RolloutSpec};
+use crate::rollout::{Rollout, RolloutSpec, StrategySpec};
 use crate::time::Span;
-use routing::Owner;
 use shunt_filter_core::{VersionName, Weight};
 
 /// Requests of the candidate in a step before a pass is possible, when nobody says it.
@@ -30,6 +31,8 @@ struct Compiler<'a> {
     document: &'a Document,
     spec: &'a RolloutSpec,
     mesh: Option<&'a MeshPolicy>,
+    templates: &'a Templates,
+    namespace: &'a str,
     defaults: Defaults,
     limits: Limits,
     settle: Settle<'a>,
@@ -38,16 +41,23 @@ struct Compiler<'a> {
 }
 
 /// The plan of a Rollout's document, or all that is wrong with it. The result is a policy that a filter accepts.
+/// Knows the built-in templates only; see [`compile_with`].
 pub fn compile(document: &Document, mesh: Option<&MeshPolicy>) -> Result<Plan, Vec<ManifestError>> {
-    let rollout = match &document.manifest {
-        Manifest::Rollout(rollout) => rollout,
-        Manifest::MeshPolicy(_) => return Err(vec![document.origin.error("kind", "is MeshPolicy: only a Rollout has a plan")]),
+    compile_with(document, mesh, &Templates::default())
+}
+
+/// The same, with all templates of analyses that there are.
+pub fn compile_with(document: &Document, mesh: Option<&MeshPolicy>, templates: &Templates) -> Result<Plan, Vec<ManifestError>> {
+    let Some(rollout) = document.rollout() else {
+        return Err(vec![document.origin.error("kind", "is no Rollout: only a Rollout has a plan")]);
     };
     let (defaults, limits) = mesh.map(|mesh| (mesh.spec.defaults.clone(), mesh.spec.limits.clone())).unwrap_or_default();
     let mut compiler = Compiler {
         document,
         spec: &rollout.spec,
         mesh,
+        templates,
+        namespace: rollout.id.namespace(),
         defaults,
         limits,
         settle: Settle::new(mesh),
@@ -69,11 +79,14 @@ impl Compiler<'_> {
         let release = self.release(&versions);
         let rules = self.rules(&versions);
         let max_exposed = self.max_exposed();
-        let steps = self.steps(&versions, max_exposed);
+        let terms = self.terms(&versions, release.as_ref(), max_exposed);
+        let placed = self.steps(&terms);
         let around = around(self.spec.gates.as_ref(), self.spec.hooks.as_ref(), &mut self.names, &mut self.problems);
         let notifications = notifications(self.spec.notifications.as_deref(), &mut self.names, &mut self.problems);
-        let steps = weave(steps, &around.places, instances(&versions));
-        let keep_old = self.keep_old();
+        let steps = weave(placed.iter().map(|placed| placed.step.clone()).collect(), &around.places, instances(&versions));
+        let paths = strategy::along(&steps, &placed);
+        let strategy = self.spec.strategy.as_ref().map(StrategySpec::strategy).unwrap_or_default();
+        let keep_old = self.keep_old(Some(strategy).filter(|strategy| strategy::stops_old(*strategy, &terms)));
         let deadlines = self.deadlines();
         let owner = Owner::of(&versions);
         let (health, timeout, protocol) = (self.health(owner), self.timeout(owner), self.protocol(owner));
@@ -90,15 +103,15 @@ impl Compiler<'_> {
             key: self.key(),
             keyless: self.keyless(),
             rules,
-            strategy: crate::plan::Strategy::Canary,
+            strategy,
             steps,
-            abort_over: Span::default(),
-            rollback_window: Span::default(),
-            windows: Vec::new(),
+            abort_over: self.abort_over(),
+            rollback_window: self.spec.rollback_window.unwrap_or_default(),
+            windows: self.windows(),
             rollback_call: around.rollback,
             hooks: around.hooks,
             notifications,
-            analysis: self.analysis(),
+            analysis: self.analysis(owner),
             max_exposed,
             keep_old,
             progress_deadline: deadlines.progress,
@@ -109,7 +122,7 @@ impl Compiler<'_> {
             sources: std::mem::take(&mut self.settle.sources),
         };
         if self.problems.is_empty() {
-            trial::plan(&plan, self.mesh.map_or(0, |mesh| mesh.spec.overrides.len()), &mut self.problems);
+            trial::plan(&plan, self.mesh.map_or(0, |mesh| mesh.spec.overrides.len()), &paths, &mut self.problems);
         }
         plan.digest = digest(rollout, self.mesh, &plan);
         Some(plan)
@@ -117,7 +130,12 @@ impl Compiler<'_> {
 
     fn hosts(&mut self) -> Vec<String> {
         match &self.spec.service {
-            Some(service) => service.hosts(&mut self.problems),
+            Some(service) => {
+                let mut hosts = service.hosts(&mut self.problems);
+                let preview = self.spec.strategy.as_ref().and_then(StrategySpec::preview_host).and_then(|written| strategy::preview_host(written).ok());
+                hosts.extend(preview.filter(|host| !hosts.contains(host)));
+                hosts
+            }
             None => {
                 self.problems.add("spec.service", "is missing: write for example service: {hosts: [checkout], port: 80}");
                 Vec::new()
@@ -156,43 +174,49 @@ impl Compiler<'_> {
         rules
     }
 
-    fn steps(&mut self, versions: &[Version], max_exposed: Weight) -> Vec<Step> {
+    fn steps(&mut self, terms: &Terms<'_>) -> Vec<Placed> {
+        match &self.spec.strategy {
+            Some(spec) if spec.canary.as_ref().is_some_and(|canary| canary.steps.is_none()) => {
+                self.settle.built_in("spec.strategy.canary.steps");
+            }
+            Some(_) => {}
+            None => self.settle.built_in("spec.strategy"),
+        }
+        strategy::steps(self.spec.strategy.as_ref(), terms, &mut self.names, &mut self.problems)
+    }
+
+    fn terms<'t>(&self, versions: &'t [Version], release: Option<&'t VersionName>, max_exposed: Weight) -> Terms<'t> {
         let forbids = |what| self.mesh.and_then(|mesh| mesh.forbids(what));
-        let terms = Terms {
+        Terms {
             max_exposed,
-            external: versions.iter().any(|version| matches!(version.backend, Backend::Cluster(_))),
+            owner: Owner::of(versions),
+            versions,
+            release,
             no_mirror: forbids(Prohibition::Mirror),
             no_unsafe_methods: forbids(Prohibition::UnsafeMethods),
             no_jump: forbids(Prohibition::JumpToAll),
-        };
-        match &self.spec.strategy {
-            Some(strategy) => {
-                if strategy.canary.as_ref().is_some_and(|canary| canary.steps.is_none()) {
-                    self.settle.built_in("spec.strategy.canary.steps");
-                }
-                strategy.steps("spec.strategy", &terms, &mut self.names, &mut self.problems)
-            }
-            None => {
-                self.settle.built_in("spec.strategy");
-                default_steps(max_exposed)
-            }
         }
     }
 
-    fn analysis(&mut self) -> AnalysisPlan {
+    fn analysis(&mut self, owner: Owner) -> AnalysisPlan {
         let path = "spec.analysis";
         let floor = self.limits.min_samples;
         let default = self.defaults.min_samples.unwrap_or(MIN_SAMPLES);
         let samples = Samples { default: floor.map_or(default, |floor| default.max(floor)), floor };
-        let metrics = match &self.spec.analysis {
-            Some(analysis) => analysis.metrics(path, &samples, &mut self.problems),
+        let (no_cluster, no_shadow) = match owner {
+            Owner::Shunt => (None, None),
+            Owner::User => (None, Some("copies are made by your own Envoy, to a cluster of yours: write its name")),
+            Owner::Nobody => (Some("the versions are values of a feature flag"), Some("the versions are values of a feature flag")),
+        };
+        let around = Around { templates: self.templates, namespace: self.namespace, no_cluster, no_shadow };
+        let plan = match &self.spec.analysis {
+            Some(analysis) => analysis.plan(path, &samples, &around, &mut self.problems),
             None => {
                 self.settle.built_in(path);
-                default_metrics(&samples)
+                AnalysisPlan { metrics: default_metrics(&samples), measured: Vec::new() }
             }
         };
-        let says_all = self.spec.analysis.iter().flat_map(|spec| spec.metrics.iter().flatten()).all(|metric| metric.min_samples.is_some());
-        if !says_all || self.spec.analysis.is_none() {
+        if !self.spec.analysis.as_ref().is_some_and(AnalysisSpec::says_all_samples) {
             let path = "spec.analysis.metrics.minSamples";
             match (floor.filter(|floor| *floor > default), self.defaults.min_samples) {
                 (Some(_), _) => self.settle.mesh_says(path, "spec.limits.minSamples"),
@@ -200,7 +224,7 @@ impl Compiler<'_> {
                 (None, None) => self.settle.built_in(path),
             }
         }
-        AnalysisPlan { metrics }
+        plan
     }
 
     fn max_exposed(&mut self) -> Weight {
@@ -210,13 +234,6 @@ impl Compiler<'_> {
         let bounds = [Bound::AtMost(self.limits.max_exposed, "spec.limits.maxExposed")];
         let values = [self.spec.max_exposed, self.defaults.max_exposed];
         self.settle.bounded("maxExposed", values, Weight::ALL, &bounds, &mut self.problems)
-    }
-
-    fn keep_old(&mut self) -> Span {
-        let (min, max) = (self.limits.min_keep_old, self.limits.max_keep_old);
-        let bounds = [Bound::AtLeast(min, "spec.limits.minKeepOld"), Bound::AtMost(max, "spec.limits.maxKeepOld")];
-        let values = [self.spec.keep_old, self.defaults.keep_old];
-        self.settle.bounded("keepOld", values, Span::seconds(1_800), &bounds, &mut self.problems)
     }
 
     fn deadlines(&mut self) -> Deadlines {

@@ -15,27 +15,57 @@ struct Paths {
     key: String,
     rules: Vec<String>,
     mirror: String,
+    goals: String,
 }
 
-/// Notes everything of a plan that a filter would refuse, at the field it comes from.
-pub(super) fn plan(plan: &Plan, overrides: usize, problems: &mut Problems) {
+/// Notes everything of a plan that a filter would refuse, at the field it comes from. `steps`: the field of each step.
+pub(super) fn plan(plan: &Plan, overrides: usize, steps: &[String], problems: &mut Problems) {
     let empty = service(plan);
     let key = Paths { key: "spec.key".to_owned(), ..Paths::default() };
     attempt(ServicePolicy { key: plan.key.clone(), ..empty.clone() }, &key, problems);
-    let rules = all_rules(plan, overrides);
+    let rules = all_rules(plan, overrides, steps);
     for (path, rule) in &rules {
         let paths = Paths { rules: vec![path.clone()], ..Paths::default() };
         attempt(ServicePolicy { rules: vec![filter_rule(rule, &plan.release)], ..empty.clone() }, &paths, problems);
     }
-    for (index, step) in plan.steps.iter().enumerate() {
-        let Step::Mirror(mirror) = step else { continue };
-        let paths = Paths { mirror: format!("spec.strategy.canary.steps[{index}].mirror"), ..Paths::default() };
-        attempt(ServicePolicy { mirror: Some(filter_mirror(mirror, &plan.release)), ..empty.clone() }, &paths, problems);
+    for (path, step) in steps.iter().zip(&plan.steps) {
+        step_alone(step, path, &empty, problems);
     }
     if problems.is_empty() {
         let compiled = rules.iter().map(|(_, rule)| filter_rule(rule, &plan.release)).collect();
         let paths = Paths { rules: rules.into_iter().map(|(path, _)| path).collect(), ..key };
         attempt(ServicePolicy { key: plan.key.clone(), rules: compiled, ..empty }, &paths, problems);
+    }
+}
+
+/// What a step brings to the policy beside its rule.
+fn step_alone(step: &Step, path: &str, empty: &ServicePolicy, problems: &mut Problems) {
+    match step {
+        Step::Mirror(mirror) => {
+            let paths = Paths { mirror: path.to_owned(), ..Paths::default() };
+            attempt(ServicePolicy { mirror: Some(filter_mirror(mirror, &empty.stable)), ..empty.clone() }, &paths, problems);
+        }
+        Step::AbTest(test) => {
+            let paths = Paths { rules: vec![path.to_owned()], ..Paths::default() };
+            let cohort = (!test.matches.is_empty()).then(|| Rule {
+                name: "shunt-ab-test".to_owned(),
+                matches: test.matches.clone(),
+                split: Split::all(empty.stable.clone()),
+            });
+            attempt(ServicePolicy { rules: cohort.into_iter().collect(), ..empty.clone() }, &paths, problems);
+            let paths = Paths { goals: format!("{path}.goals"), ..Paths::default() };
+            attempt(ServicePolicy { goals: test.goals.clone(), ..empty.clone() }, &paths, problems);
+        }
+        Step::SetWeight(_)
+        | Step::Pause(_)
+        | Step::Rule(_)
+        | Step::Analysis(_)
+        | Step::Scale(_)
+        | Step::Hold
+        | Step::Experiment(_)
+        | Step::Call(_)
+        | Step::PointOfNoReturn
+        | Step::Conclude => {}
     }
 }
 
@@ -78,6 +108,9 @@ impl Paths {
         if let Some(rest) = below(field, "mirror") {
             return format!("{}{rest}", self.mirror);
         }
+        if let Some(rest) = below(field, "goals") {
+            return format!("{}{rest}", self.goals);
+        }
         if let Some(rest) = below(field, "key") {
             // Attributes of the mesh policy stand alone there, not in a chain.
             let rest = if self.key.ends_with(".cookie") { rest.strip_prefix("[0].generate").unwrap_or(rest) } else { rest };
@@ -98,13 +131,13 @@ fn below<'f>(field: &'f str, part: &str) -> Option<&'f str> {
 }
 
 /// Long-lived rules and those of steps, each with its path; the first `overrides` are the mesh policy's.
-fn all_rules(plan: &Plan, overrides: usize) -> Vec<(String, &PlannedRule)> {
+fn all_rules<'p>(plan: &'p Plan, overrides: usize, steps: &[String]) -> Vec<(String, &'p PlannedRule)> {
     let lasting = plan.rules.iter().enumerate().map(|(index, rule)| match index.checked_sub(overrides) {
         Some(own) => (format!("spec.rules[{own}]"), rule),
         None => ("spec.rules".to_owned(), rule),
     });
-    let steps = plan.steps.iter().enumerate().filter_map(|(index, step)| match step {
-        Step::Rule(rule) => Some((format!("spec.strategy.canary.steps[{index}].rule"), rule)),
+    let steps = steps.iter().zip(&plan.steps).filter_map(|(path, step)| match step {
+        Step::Rule(rule) => Some((path.clone(), rule)),
         _ => None,
     });
     lasting.chain(steps).collect()

@@ -2,8 +2,6 @@
 
 /// What to say about a field of a Rollout, by its path with `[]` for every index; none when it is not one of these.
 pub(crate) fn rollout(path: &str) -> Option<String> {
-    let strategy = |name: &str| later(name, "write canary with steps");
-    let step = |name: &str| later(name, "use setWeight, pause, rule, mirror, analysis, gate and hook");
     let message = match path {
         "spec.versions[].deployment" => {
             later("Deployments (Kubernetes)", "write command with instances, endpoints: [\"host:port\"], dns, or cluster with your own Envoy's cluster")
@@ -11,21 +9,7 @@ pub(crate) fn rollout(path: &str) -> Option<String> {
         "spec.versions[].replicas" | "spec.scale" => "unknown field; write instances beside command, in spec.versions".to_owned(),
         "spec.workloadRef" => later("following a workload", "list versions with command or endpoints, and change release"),
         "spec.flags" => "unknown field; write flag: {name: ..}: a Rollout decides one flag".to_owned(),
-        "spec.onAbort" => later("giving keys back slowly", "remove the field: an abort moves everybody at once"),
-        "spec.strategy.recreate"
-        | "spec.strategy.rollingUpdate"
-        | "spec.strategy.blueGreen"
-        | "spec.strategy.abTest"
-        | "spec.strategy.shadow" => strategy(last(path)),
-        "spec.strategy.canary.steps[].experiment"
-        | "spec.strategy.canary.steps[].ramp"
-        | "spec.strategy.canary.steps[].scale"
-        | "spec.strategy.canary.steps[].gate"
-        | "spec.strategy.canary.steps[].pointOfNoReturn" => step(last(path)),
         "spec.analysis.metrics[].successRate.noWorseThanStable.margin" => later("a margin", "write noWorseThanStable: {}"),
-        "spec.analysis.metrics[].prometheus" | "spec.analysis.metrics[].web" | "spec.analysis.metrics[].goal" => {
-            later(&format!("the metric source {}", last(path)), "use successRate or latency, which the proxies report themselves")
-        }
         _ => return other(path),
     };
     Some(message)
@@ -64,8 +48,4 @@ pub(crate) fn mesh_policy(path: &str) -> Option<String> {
 
 fn later(what: &str, instead: &str) -> String {
     format!("this version of Shunt does not do it yet ({what}): {instead}")
-}
-
-fn last(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
 }

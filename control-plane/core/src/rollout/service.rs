@@ -60,7 +60,7 @@ impl ServiceSpec {
 }
 
 /// The host as the filter compares it.
-fn host(text: &str) -> Result<String, String> {
+pub(crate) fn host(text: &str) -> Result<String, String> {
     let lower = text.to_ascii_lowercase();
     let name = lower.strip_suffix('.').unwrap_or(&lower);
     if let Some((host, scheme_rest)) = name.split_once("://") {

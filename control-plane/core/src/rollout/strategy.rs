@@ -1,42 +1,78 @@
-//! `strategy`: how a new release is rolled out.
+//! `strategy`: how a new release is rolled out. Every strategy is a list of steps in the end.
 
+mod ab_test;
+mod blue_green;
+mod canary;
+mod list;
+mod order;
+mod recreate;
+mod rolling_update;
+mod shadow;
 mod step;
 
 use serde::{Deserialize, Serialize};
-use shunt_filter_core::Weight;
+use shunt_filter_core::{VersionName, Weight};
 
 use crate::manifest::Problems;
-use crate::plan::Step;
+use crate::plan::{Backend, Plan, Step, Strategy, Version};
+use crate::rollout::owner::Owner;
 use crate::rollout::rule::RuleNames;
-use crate::time::Span;
-pub use step::{AnalysisStepSpec, MirrorSpec, PauseSpec, RuleStepSpec, StepSpec};
+pub use ab_test::{AbTestSpec, ArmSpec, GoalSpec, HeaderSpec, StatusRange};
+pub(crate) use blue_green::preview_host;
+pub use blue_green::{BlueGreenSpec, LookSpec, PreviewSpec};
+pub use canary::{CanarySpec, default_steps};
+pub(crate) use list::{List, Placed};
+pub use recreate::RecreateSpec;
+pub use rolling_update::{OrderSpec, RollingUpdateSpec};
+pub use shadow::{ShadowSpec, ThenSpec, ThenWord};
+pub use step::{AnalysisStepSpec, ExperimentSpec, MirrorSpec, NoReturnSpec, PauseSpec, RampSpec, RuleStepSpec, ScaleSpec, StepSpec};
 
-/// Exactly one strategy; this version of Shunt knows canary.
+/// Exactly one strategy.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct StrategySpec {
+    /// Old down, new up; requests are held meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recreate: Option<RecreateSpec>,
+    /// Batches of instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rolling_update: Option<RollingUpdateSpec>,
+    /// All at once, the old one kept warm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blue_green: Option<BlueGreenSpec>,
     /// The steps as written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanarySpec>,
-}
-
-/// A list of steps; after the last one the candidate is promoted.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct CanarySpec {
-    /// In order. Default: [`default_steps`].
+    /// Arms compared by goals.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<Vec<StepSpec>>,
+    pub ab_test: Option<AbTestSpec>,
+    /// Copies, whose answers nobody sees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowSpec>,
 }
 
-/// Most steps of one strategy.
-const STEPS_MAX: usize = 100;
+/// The one strategy that is written.
+#[derive(Debug, Clone, Copy)]
+enum Written<'s> {
+    Recreate,
+    RollingUpdate(&'s RollingUpdateSpec),
+    BlueGreen(&'s BlueGreenSpec),
+    Canary(&'s CanarySpec),
+    AbTest(&'s AbTestSpec),
+    Shadow(&'s ShadowSpec),
+}
 
-/// Who owns the routes, and what the mesh policy allows steps to do.
+/// Who owns the routes, what runs where, and what the mesh policy allows steps to do.
 #[derive(Debug, Clone)]
-pub(crate) struct Terms {
+pub(crate) struct Terms<'t> {
     /// Largest share of keys before the analysis has passed once.
     pub(crate) max_exposed: Weight,
-    /// The user's own Envoy configuration routes: no copies.
-    pub(crate) external: bool,
+    /// Who routes to the versions.
+    pub(crate) owner: Owner,
+    /// All versions.
+    pub(crate) versions: &'t [Version],
+    /// The version that should be stable.
+    pub(crate) release: Option<&'t VersionName>,
     /// Why copies are forbidden, if they are.
     pub(crate) no_mirror: Option<String>,
     /// Why copies of requests with other methods than GET, HEAD, OPTIONS are forbidden, if they are.
@@ -45,81 +81,146 @@ pub(crate) struct Terms {
     pub(crate) no_jump: Option<String>,
 }
 
-/// Weights without a strategy, in points.
-const DEFAULT_WEIGHTS: [Weight; 3] = [Weight::ppm(50_000), Weight::ppm(250_000), Weight::ppm(500_000)];
-/// How long each of them lasts.
-const DEFAULT_PAUSE: Span = Span::seconds(300);
+impl<'t> Terms<'t> {
+    /// Those under which a plan was made, without prohibitions: it keeps them.
+    pub(crate) fn of(plan: &'t Plan) -> Self {
+        Self {
+            max_exposed: plan.max_exposed,
+            owner: Owner::of(&plan.versions),
+            versions: &plan.versions,
+            release: Some(&plan.release),
+            no_mirror: None,
+            no_unsafe_methods: None,
+            no_jump: None,
+        }
+    }
 
-/// Without a strategy: 5, 25, 50 %, five minutes each, then promotion; the analysis guards every step. Starts at `max_exposed` where
-/// that is less than 5 %, because nobody can be judged before.
-pub fn default_steps(max_exposed: Weight) -> Vec<Step> {
-    let first = DEFAULT_WEIGHTS.first().filter(|first| max_exposed < **first).map(|_| max_exposed);
-    let weights = first.into_iter().chain(DEFAULT_WEIGHTS);
-    weights.flat_map(|weight| [Step::SetWeight(weight), Step::Pause(Some(DEFAULT_PAUSE))]).collect()
+    /// Whether Shunt starts and stops the instances of all versions.
+    pub(crate) fn scalable(&self) -> bool {
+        !self.versions.is_empty() && self.versions.iter().all(|version| matches!(version.backend, Backend::Command(_)))
+    }
+
+    /// Instances of the release at full size, where Shunt starts those of all versions.
+    fn full(&self) -> Option<u32> {
+        let release = self.versions.iter().find(|version| Some(&version.name) == self.release)?;
+        match &release.backend {
+            Backend::Command(command) if self.scalable() => Some(command.instances),
+            Backend::Command(_) | Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Registered(_) | Backend::Value(_) => None,
+        }
+    }
 }
 
 impl StrategySpec {
-    /// The steps, every problem noted. `path` is where this stands in the manifest.
-    pub(crate) fn steps(&self, path: &str, terms: &Terms, names: &mut RuleNames, problems: &mut Problems) -> Vec<Step> {
-        let Some(canary) = &self.canary else {
-            problems.add(path, "names no strategy: write canary: {steps: [...]}, or leave strategy out for the default steps");
-            return Vec::new();
-        };
-        let Some(written) = &canary.steps else {
-            return default_steps(terms.max_exposed);
-        };
-        let path = format!("{path}.canary.steps");
-        match written.len() {
-            0 => problems.add(&path, "is empty, so nothing would be learned before everybody gets the candidate: leave steps out for the default ones (5, 25, 50 %, 5m each)"),
-            n if n > STEPS_MAX => problems.add(&path, format!("has {n} steps: at most {STEPS_MAX} are allowed")),
-            _ => {}
+    fn written(&self) -> Vec<(&'static str, Written<'_>)> {
+        let all = [
+            ("recreate", self.recreate.as_ref().map(|_| Written::Recreate)),
+            ("rollingUpdate", self.rolling_update.as_ref().map(Written::RollingUpdate)),
+            ("blueGreen", self.blue_green.as_ref().map(Written::BlueGreen)),
+            ("canary", self.canary.as_ref().map(Written::Canary)),
+            ("abTest", self.ab_test.as_ref().map(Written::AbTest)),
+            ("shadow", self.shadow.as_ref().map(Written::Shadow)),
+        ];
+        all.into_iter().filter_map(|(name, written)| Some((name, written?))).collect()
+    }
+
+    /// Which one it is: the first one written, or canary.
+    pub(crate) fn strategy(&self) -> Strategy {
+        match self.written().first() {
+            Some((_, Written::Recreate)) => Strategy::Recreate,
+            Some((_, Written::RollingUpdate(_))) => Strategy::RollingUpdate,
+            Some((_, Written::BlueGreen(_))) => Strategy::BlueGreen,
+            Some((_, Written::AbTest(_))) => Strategy::AbTest,
+            Some((_, Written::Shadow(_))) => Strategy::Shadow,
+            Some((_, Written::Canary(_))) | None => Strategy::Canary,
         }
-        let mut steps = Vec::new();
-        for (index, spec) in written.iter().enumerate() {
-            steps.push(spec.step(&format!("{path}[{index}]"), terms, names, problems));
+    }
+
+    /// The host at which the candidate is previewed, as written.
+    pub(crate) fn preview_host(&self) -> Option<&str> {
+        self.blue_green.as_ref()?.preview.as_ref()?.host.as_deref()
+    }
+
+    fn add(&self, path: &str, list: &mut List<'_>) {
+        let written = self.written();
+        let (name, one) = match written.as_slice() {
+            [one] => *one,
+            [] => {
+                let message = "names no strategy: write one of recreate, rollingUpdate, blueGreen, canary, abTest, shadow, or leave strategy out for the default steps";
+                return list.refuse(path, message);
+            }
+            several => {
+                let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
+                return list.refuse(
+                    path,
+                    format!(
+                        "has {}: a release goes one way, keep one of them; steps of several kinds stand together in canary",
+                        names.join(" and ")
+                    ),
+                );
+            }
+        };
+        let path = format!("{path}.{name}");
+        match one {
+            Written::Recreate => recreate::add(&path, list),
+            Written::RollingUpdate(spec) => spec.add(&path, list),
+            Written::BlueGreen(spec) => spec.add(&path, list),
+            Written::Canary(spec) => spec.add(&path, list),
+            Written::AbTest(spec) => spec.add(&path, list),
+            Written::Shadow(spec) => spec.add(&path, list),
         }
-        weights(&steps, &path, terms, problems);
-        exposed(&steps, &path, terms.max_exposed, problems);
-        steps.into_iter().flatten().collect()
     }
 }
 
-/// Weights only grow: giving keys back within a run is what abort is for.
-fn weights(steps: &[Option<Step>], path: &str, terms: &Terms, problems: &mut Problems) {
-    let mut before: Option<(usize, Weight)> = None;
-    for (index, step) in steps.iter().enumerate() {
-        let Some(Step::SetWeight(weight)) = step else { continue };
-        let at = format!("{path}[{index}].setWeight");
-        let last = before.map_or(Weight::ZERO, |(_, last)| last);
-        if let Some((earlier, last)) = before.filter(|(_, last)| weight < last) {
-            problems.add(
-                &at,
-                format!(
-                    "{} is less than {} in steps[{earlier}]: weights of a release must not go down; write {} or more",
-                    weight.as_percent(),
-                    last.as_percent(),
-                    last.as_percent()
-                ),
-            );
-        }
-        if let Some(why) = terms.no_jump.as_ref().filter(|_| *weight == Weight::ALL && last.points() < Weight::ALL.points().div_euclid(2)) {
-            problems.add(&at, format!("100 after {} is forbidden by {why}: add a step of 50 or more before it", last.as_percent()));
-        }
-        before = Some((index, *weight));
+/// The steps of a release, each with the field that it comes from; every problem noted.
+pub(crate) fn steps(written: Option<&StrategySpec>, terms: &Terms<'_>, names: &mut RuleNames, problems: &mut Problems) -> Vec<Placed> {
+    let path = "spec.strategy";
+    let mut list = List::new(terms, names, problems);
+    match written {
+        Some(spec) => spec.add(path, &mut list),
+        None => list.extend(path, default_steps(terms.max_exposed)),
+    }
+    list.finish(path)
+}
+
+/// The fields that the steps of a plan come from, one for each.
+pub(crate) fn paths(written: Option<&StrategySpec>, plan: &Plan) -> Vec<String> {
+    let placed = steps(written, &Terms::of(plan), &mut RuleNames::new(), &mut Problems::new());
+    along(&plan.steps, &placed)
+}
+
+/// The fields of all steps, of which gates and hooks around the release have put some between those of the strategy.
+pub(crate) fn along(steps: &[Step], placed: &[Placed]) -> Vec<String> {
+    let mut left = placed.iter().peekable();
+    let path = |step: &Step| match left.next_if(|placed| placed.step == *step) {
+        Some(placed) => placed.path.clone(),
+        None => "spec.gates".to_owned(),
+    };
+    steps.iter().map(path).collect()
+}
+
+/// Whether old instances are stopped on the way, so that nothing is left to keep warm.
+pub(crate) fn stops_old(strategy: Strategy, terms: &Terms<'_>) -> bool {
+    match strategy {
+        Strategy::Recreate => true,
+        Strategy::RollingUpdate => terms.scalable(),
+        Strategy::BlueGreen | Strategy::Canary | Strategy::AbTest | Strategy::Shadow => false,
     }
 }
 
-/// A weight above `maxExposed` needs a pass, and nothing can be judged before the first weight.
-fn exposed(steps: &[Option<Step>], path: &str, most: Weight, problems: &mut Problems) {
-    let first = steps.iter().enumerate().find_map(|(index, step)| match step {
-        Some(Step::SetWeight(weight)) if *weight > Weight::ZERO => Some((index, *weight)),
-        _ => None,
-    });
-    if let Some((index, weight)) = first.filter(|(_, weight)| *weight > most) {
-        let (weight, most) = (weight.as_percent(), most.as_percent());
-        let message = format!(
-            "{weight} comes first and is above maxExposed ({most}), so nothing could pass before it: add a step of {most} or less before it"
-        );
-        problems.add(format!("{path}[{index}].setWeight"), message);
+/// The weight that the candidate has after a step, if the step changes it.
+fn weight_after(step: &Step, terms: &Terms<'_>) -> Option<Weight> {
+    match step {
+        Step::SetWeight(weight) => Some(*weight),
+        Step::AbTest(test) => test.arms.iter().find(|arm| Some(&arm.version) == terms.release).map(|arm| arm.weight),
+        Step::Experiment(experiment) => Some(experiment.weight),
+        Step::Pause(_)
+        | Step::Rule(_)
+        | Step::Mirror(_)
+        | Step::Analysis(_)
+        | Step::Scale(_)
+        | Step::Hold
+        | Step::Call(_)
+        | Step::PointOfNoReturn
+        | Step::Conclude => None,
     }
 }

@@ -1,42 +1,11 @@
 //! Who routes: Shunt, the user's own Envoy, or nobody (the versions are values of a flag); and what only makes sense for one of them.
 
 use super::Compiler;
-use crate::plan::{Backend, HealthCheck, Protocol, Routing, Version};
+use crate::plan::{HealthCheck, Protocol, Routing, Version};
+use crate::rollout::owner::Owner;
 use crate::rollout::rule::unknown_version;
 use crate::time::Span;
 use shunt_filter_core::VersionName;
-
-/// Who routes to the versions, as far as they say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner {
-    /// Clusters and routes are Shunt's.
-    Shunt,
-    /// Versions are clusters of the user's own Envoy.
-    User,
-    /// Versions are values.
-    Nobody,
-}
-
-impl Owner {
-    /// Whoever is named by any version, beside Shunt; that all agree is checked elsewhere.
-    pub(super) fn of(versions: &[Version]) -> Self {
-        let of = |version: &Version| match version.backend {
-            Backend::Cluster(_) => Owner::User,
-            Backend::Value(_) => Owner::Nobody,
-            Backend::Endpoints(_) | Backend::Command(_) | Backend::Registered(_) => Owner::Shunt,
-        };
-        versions.iter().map(of).find(|owner| *owner != Owner::Shunt).unwrap_or(Owner::Shunt)
-    }
-
-    /// Why a field that is about clusters or routes makes no sense, and what to do; none: it does.
-    fn refuses(self, what: &str, yours: &str) -> Option<String> {
-        match self {
-            Owner::Shunt => None,
-            Owner::User => Some(format!("needs {what} that Shunt owns: set {yours}, and remove it here")),
-            Owner::Nobody => Some("has no meaning for a feature flag, which routes nothing: remove it".to_owned()),
-        }
-    }
-}
 
 impl Compiler<'_> {
     pub(super) fn routing(&mut self, versions: &[Version]) -> Option<Routing> {

@@ -1,25 +1,40 @@
 //! One step of a strategy, as written and as planned.
 
+mod experiment;
+mod mirror;
+mod ramp;
+mod scale;
+
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 use shunt_filter_core::matching::Match;
-use shunt_filter_core::policy::MIRROR_BODY_MAX;
 
-use super::Terms;
-use crate::manifest::Problems;
-use crate::plan::{MirrorStep, PlannedRule, Role, Step};
+use super::{AbTestSpec, List};
+use crate::plan::{PlannedRule, Role, Step};
 use crate::rollout::calls::{GateSpec, HookSpec};
-use crate::rollout::quantity::Size;
-use crate::rollout::rule::{self, RuleNames};
+use crate::rollout::rule;
 use crate::time::Span;
+pub use experiment::ExperimentSpec;
+pub use mirror::MirrorSpec;
+pub use ramp::RampSpec;
+pub use scale::ScaleSpec;
 
-/// Exactly one of these.
+/// Exactly one of these; `bake` goes with `setWeight`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepSpec {
     /// Percent of keys that go to the candidate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_weight: Option<Weight>,
+    /// How long to stay at that weight. Default: 0s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bake: Option<Span>,
+    /// Weights that grow little by little.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<RampSpec>,
+    /// Another number of instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<ScaleSpec>,
     /// Wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause: Option<PauseSpec>,
@@ -32,12 +47,21 @@ pub struct StepSpec {
     /// Wait for a pass of the analysis.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub analysis: Option<AnalysisStepSpec>,
+    /// A fresh baseline and the candidate, compared with each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<ExperimentSpec>,
+    /// Arms compared by goals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ab_test: Option<AbTestSpec>,
     /// Ask, and go on with a yes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateSpec>,
     /// Do something, and go on when it is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hook: Option<HookSpec>,
+    /// From here on there is no way back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub point_of_no_return: Option<NoReturnSpec>,
 }
 
 /// `pause`.
@@ -56,6 +80,10 @@ pub struct AnalysisStepSpec {
     pub duration: Option<Span>,
 }
 
+/// `pointOfNoReturn: {}`: nothing to set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoReturnSpec {}
+
 /// `rule`, as a step: its version is always the candidate.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RuleStepSpec {
@@ -70,113 +98,112 @@ pub struct RuleStepSpec {
     pub weight: Option<Weight>,
 }
 
-/// `mirror`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MirrorSpec {
-    /// Percent of requests copied; 0 ends an earlier mirror. Default: 100.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weight: Option<Weight>,
-    /// Any of these. Default: every request.
-    #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
-    pub matches: Option<Vec<Match>>,
-    /// Also methods other than GET, HEAD, OPTIONS. Default: false.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unsafe_methods: Option<bool>,
-    /// Requests with a longer body are not copied. Default: 64KiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_body: Option<Size>,
+/// The one thing that a step does.
+#[derive(Debug, Clone, Copy)]
+enum Written<'s> {
+    SetWeight(Weight),
+    Ramp(&'s RampSpec),
+    Scale(&'s ScaleSpec),
+    Pause(&'s PauseSpec),
+    Rule(&'s RuleStepSpec),
+    Mirror(&'s MirrorSpec),
+    Analysis(&'s AnalysisStepSpec),
+    Experiment(&'s ExperimentSpec),
+    AbTest(&'s AbTestSpec),
+    Gate(&'s GateSpec),
+    Hook(&'s HookSpec),
+    PointOfNoReturn,
 }
 
-/// Larger bodies could hang the original when the copy stalls: the proxy buffers no more than this.
-const MAX_BODY: Size = Size::bytes(512 * 1024);
-
 impl StepSpec {
-    pub(super) fn step(&self, path: &str, terms: &Terms, names: &mut RuleNames, problems: &mut Problems) -> Option<Step> {
-        match (&self.gate, &self.hook, self.written().as_slice()) {
-            (Some(gate), None, [_]) => return gate.step(&format!("{path}.gate"), names, problems),
-            (None, Some(hook), [_]) => return hook.step(&format!("{path}.hook"), names, problems),
-            _ => {}
+    /// The steps that this one becomes, every problem noted. `path` is where it stands in the manifest.
+    pub(super) fn add(&self, path: &str, list: &mut List<'_>) {
+        let written = self.written();
+        let (name, one) = match written.as_slice() {
+            [one] => *one,
+            [] => {
+                let message = "does nothing: write one of setWeight, ramp, scale, pause, rule, mirror, analysis, experiment, abTest, gate, hook, pointOfNoReturn (a pause without duration is pause: {})";
+                return list.refuse(path, message);
+            }
+            several => {
+                let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
+                return list.refuse(path, format!("has {}: a step does one thing, make one step of each", names.join(" and ")));
+            }
+        };
+        if self.bake.is_some() && self.set_weight.is_none() {
+            list.refuse(format!("{path}.bake"), "is how long a setWeight lasts: write pause: {duration: ..}");
         }
-        match (self.set_weight, &self.pause, &self.rule, &self.mirror, &self.analysis) {
-            (Some(weight), None, None, None, None) => Some(Step::SetWeight(weight)),
-            (None, Some(pause), None, None, None) => pause.step(path, problems),
-            (None, None, Some(rule), None, None) => rule.step(&format!("{path}.rule"), names, problems),
-            (None, None, None, Some(mirror), None) => mirror.step(&format!("{path}.mirror"), terms, problems),
-            (None, None, None, None, Some(analysis)) => Some(Step::Analysis(analysis.duration.unwrap_or_default())),
-            (None, None, None, None, None) if self.written().is_empty() => {
-                problems.add(
-                    path,
-                    "does nothing: write one of setWeight, pause, rule, mirror, analysis, gate, hook (a pause without duration is pause: {})",
-                );
-                None
+        let at = format!("{path}.{name}");
+        match one {
+            Written::SetWeight(weight) => self.set_weight(weight, path, list),
+            Written::Ramp(ramp) => ramp.add(&at, list),
+            Written::Scale(scale) => scale.add(&at, list),
+            Written::Pause(pause) => pause.add(&at, list),
+            Written::Rule(rule) => rule.add(&at, list),
+            Written::Mirror(mirror) => mirror.add(&at, list),
+            Written::Analysis(analysis) => list.push(at, Step::Analysis(analysis.duration.unwrap_or_default())),
+            Written::Experiment(experiment) => experiment.add(&at, list),
+            Written::AbTest(test) => test.add(&at, list),
+            Written::Gate(gate) => {
+                let step = gate.step(&at, list.names, list.problems);
+                list.extend(&at, step);
             }
-            _ => {
-                problems.add(path, format!("has {}: a step does one thing, make one step of each", self.written().join(" and ")));
-                None
+            Written::Hook(hook) => {
+                let step = hook.step(&at, list.names, list.problems);
+                list.extend(&at, step);
             }
+            Written::PointOfNoReturn => list.push(at, Step::PointOfNoReturn),
         }
     }
 
-    fn written(&self) -> Vec<&'static str> {
+    fn written(&self) -> Vec<(&'static str, Written<'_>)> {
         let all = [
-            ("setWeight", self.set_weight.is_some()),
-            ("pause", self.pause.is_some()),
-            ("rule", self.rule.is_some()),
-            ("mirror", self.mirror.is_some()),
-            ("analysis", self.analysis.is_some()),
-            ("gate", self.gate.is_some()),
-            ("hook", self.hook.is_some()),
+            ("setWeight", self.set_weight.map(Written::SetWeight)),
+            ("ramp", self.ramp.as_ref().map(Written::Ramp)),
+            ("scale", self.scale.as_ref().map(Written::Scale)),
+            ("pause", self.pause.as_ref().map(Written::Pause)),
+            ("rule", self.rule.as_ref().map(Written::Rule)),
+            ("mirror", self.mirror.as_ref().map(Written::Mirror)),
+            ("analysis", self.analysis.as_ref().map(Written::Analysis)),
+            ("experiment", self.experiment.as_ref().map(Written::Experiment)),
+            ("abTest", self.ab_test.as_ref().map(Written::AbTest)),
+            ("gate", self.gate.as_ref().map(Written::Gate)),
+            ("hook", self.hook.as_ref().map(Written::Hook)),
+            ("pointOfNoReturn", self.point_of_no_return.map(|_| Written::PointOfNoReturn)),
         ];
-        all.into_iter().filter(|(_, written)| *written).map(|(name, _)| name).collect()
+        all.into_iter().filter_map(|(name, written)| Some((name, written?))).collect()
+    }
+
+    fn set_weight(&self, weight: Weight, path: &str, list: &mut List<'_>) {
+        list.push(format!("{path}.setWeight"), Step::SetWeight(weight));
+        let bake = format!("{path}.bake");
+        match self.bake {
+            Some(span) if span == Span::default() => list.refuse(bake, "0s does not wait: remove it"),
+            Some(span) => list.push(bake, Step::Pause(Some(span))),
+            None => {}
+        }
     }
 }
 
 impl PauseSpec {
-    fn step(&self, path: &str, problems: &mut Problems) -> Option<Step> {
+    fn add(&self, path: &str, list: &mut List<'_>) {
         if self.duration == Some(Span::millis(0)) {
-            problems.add(
-                format!("{path}.pause.duration"),
+            list.refuse(
+                format!("{path}.duration"),
                 "0s does not wait: remove the step, or write pause: {} to wait until somebody promotes",
             );
         }
-        Some(Step::Pause(self.duration))
+        list.push(path, Step::Pause(self.duration));
     }
 }
 
 impl RuleStepSpec {
-    fn step(&self, path: &str, names: &mut RuleNames, problems: &mut Problems) -> Option<Step> {
-        let name = rule::name(self.name.as_deref(), path, names, problems);
-        let matches = rule::matches(self.matches.as_deref(), path, problems);
-        let weight = rule::weight(self.weight, path, problems);
-        Some(Step::Rule(PlannedRule { name: name?, matches: matches?, version: None, role: Role::Candidate, weight }))
-    }
-}
-
-impl MirrorSpec {
-    fn step(&self, path: &str, terms: &Terms, problems: &mut Problems) -> Option<Step> {
-        if terms.external {
-            problems.add(path, "needs routes that Shunt owns: give the versions endpoints instead of cluster, or remove the step");
-            return None;
+    fn add(&self, path: &str, list: &mut List<'_>) {
+        let name = rule::name(self.name.as_deref(), path, list.names, list.problems);
+        let matches = rule::matches(self.matches.as_deref(), path, list.problems);
+        let weight = rule::weight(self.weight, path, list.problems);
+        if let (Some(name), Some(matches)) = (name, matches) {
+            list.push(path, Step::Rule(PlannedRule { name, matches, version: None, role: Role::Candidate, weight }));
         }
-        let step = MirrorStep {
-            weight: self.weight.unwrap_or(Weight::ALL),
-            matches: self.matches.clone().unwrap_or_default(),
-            unsafe_methods: self.unsafe_methods.unwrap_or(false),
-            max_body_bytes: self.max_body.map_or(MIRROR_BODY_MAX, Size::value),
-        };
-        if let Some(why) = terms.no_mirror.as_ref().filter(|_| step.weight > Weight::ZERO) {
-            problems.add(path, format!("is forbidden by {why}: remove the step"));
-        }
-        if let Some(why) = terms.no_unsafe_methods.as_ref().filter(|_| step.unsafe_methods) {
-            problems.add(format!("{path}.unsafeMethods"), format!("is forbidden by {why}: remove it"));
-        }
-        if let Some(size) = self.max_body.filter(|size| *size > MAX_BODY) {
-            problems.add(
-                format!("{path}.maxBody"),
-                format!("{size} is too large, a stalled copy could hang the original: write {MAX_BODY} or less"),
-            );
-        }
-        Some(Step::Mirror(step))
     }
 }
