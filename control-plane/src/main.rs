@@ -3,12 +3,15 @@
 mod asks;
 mod board;
 mod cadence;
+mod calls;
 mod cli;
 mod deploy;
 mod desk;
 mod http;
 mod module;
 mod observe;
+mod outbox;
+mod outside;
 mod press;
 mod proxies;
 mod reconcile;

@@ -20,6 +20,7 @@ use crate::asks::Waiting;
 use crate::cadence::is_busy;
 use crate::deploy::Deployments;
 use crate::observe::{Analysts, observe};
+use crate::outside::{Back, Outside};
 use crate::press::Press;
 use crate::proxies::Proxies;
 use crate::show::{Show, warnings};
@@ -41,6 +42,7 @@ pub(crate) struct Reconciler {
     pub(crate) on: Standalone,
     pub(crate) proxies: Proxies,
     pub(crate) waiting: Waiting,
+    outside: Outside,
     pub(crate) deployments: Deployments,
     fleet: Fleet,
     press: Press,
@@ -57,14 +59,34 @@ pub(crate) struct Reconciler {
 
 impl Reconciler {
     /// Nothing is read or published yet.
-    pub(crate) fn new(clock: Clock, on: Standalone, proxies: Proxies, fleet: Fleet, press: Press, show: Show, metrics: Metrics) -> Self {
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the process, named once, where it is wired")]
+    pub(crate) fn new(
+        clock: Clock,
+        on: Standalone,
+        outside: Outside,
+        proxies: Proxies,
+        fleet: Fleet,
+        press: Press,
+        show: Show,
+        metrics: Metrics,
+    ) -> Self {
         let (waiting, deployments, analysts) = (Waiting::default(), Deployments::default(), Analysts::default());
-        Self { clock, on, proxies, waiting, deployments, fleet, press, analysts, show, metrics, unread: true, looked: Time::default(), silence: None }
+        Self { clock, on, proxies, waiting, deployments, outside, fleet, press, analysts, show, metrics, unread: true, looked: Time::default(), silence: None }
     }
 
     /// The manifests are to be read again.
     pub(crate) fn manifests_changed(&mut self) {
         self.unread = true;
+    }
+
+    /// Takes what somebody outside answered.
+    pub(crate) async fn answered(&mut self, back: Back) {
+        self.outside.take(self.on.database(), back, (self.clock)()).await;
+    }
+
+    /// The process is about to end: nobody outside is asked any more.
+    pub(crate) fn rest(&mut self) {
+        self.outside.rest();
     }
 
     /// Takes what filters posted.
@@ -104,6 +126,7 @@ impl Reconciler {
         if let Some(policy) = self.press.publish(&self.on, &mut self.proxies, now).await? {
             self.show.policy(policy);
         }
+        self.outside.pump(&self.on, now).await?;
         let mut moved = false;
         self.silence = self.proxies.silence(now);
         for id in self.due(now) {
@@ -127,9 +150,10 @@ impl Reconciler {
     /// The straight line of one Rollout. True when a transition was recorded.
     async fn reconcile(&mut self, id: &RolloutId, now: Time) -> Result<bool, StoreError> {
         let Some(stored) = self.on.read(id).cloned() else { return Ok(false) };
-        let seen = observe(self.press.board(), &self.proxies, &mut self.analysts, &stored, now);
+        let mut seen = observe(self.press.board(), &self.proxies, &mut self.analysts, &stored, now);
+        seen.calls = self.outside.calls.look(self.on.database(), &stored, now).await?;
         let next = advance(&stored.plan, &stored.state, &seen, &stored.commands);
-        self.on.record(id, stored.state.revision, &next).await?;
+        self.outside.outbox.add(self.on.record(id, stored.state.revision, &next).await?);
         self.waiting.answer(&next);
         if let Some(entry) = &next.entry {
             tracing::info!(rollout = %id, revision = entry.revision, "{}", entry.reason);
@@ -148,6 +172,7 @@ impl Reconciler {
         self.on.forget(id).await?;
         self.press.withdraw(id);
         self.analysts.dismiss(id);
+        self.outside.calls.dismiss(id);
         self.show.forget(id);
         // Whoever waited for its hosts may have them now.
         self.unread = true;
@@ -160,6 +185,7 @@ impl Reconciler {
         view.warnings.extend(warnings(id, self.on.problems()));
         view.warnings.extend(self.on.conflicted().get(id).map(|conflicted| format!("manifest refused: {}", conflicted.reason)));
         view.warnings.extend(self.press.refused().map(str::to_owned));
+        view.warnings.extend(self.outside.outbox.warnings(id));
         // At rest nothing waits for them; `shunt proxies` shows them.
         view.warnings.extend(self.silence.clone().filter(|_| is_busy(stored)));
         self.show.rollout(RolloutNow { view, plan: (*stored.plan).clone(), state: next.state });

@@ -18,6 +18,7 @@ use crate::board::Board;
 use crate::cli::ServeArgs;
 use crate::desk::Desk;
 use crate::module;
+use crate::outside::{Back, Outside};
 use crate::press::Press;
 use crate::proxies::Proxies;
 use crate::reconcile::{Clock, Reconciler};
@@ -57,14 +58,15 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let board = Board::new(policy, recorded, on.ids().into_iter().collect::<BTreeSet<_>>());
     let proxies = Proxies::new(on.database().expected().await?, clock());
     let metrics = app.metrics.clone();
+    let (outside, answers) = Outside::open(on.database(), fastrand::f64, metrics.clone()).await?;
     let press = Press::new(board, publisher.clone(), filter, metrics.clone());
 
     let (xds, api) = (incoming(xds, doors.clone(), Guests::Proxies), incoming(api, doors, Guests::Anybody));
     let xds = tokio::spawn(shunt_xds::serve_on(xds, publisher, fleet.clone(), clock, until(stopped.clone())));
     let api = tokio::spawn(crate::http::serve(api, shunt_api::router(app), until(stopped.clone())));
     let desk = tokio::spawn(desk.run());
-    let mut reconciler = Reconciler::new(clock, on, proxies, fleet, press, show, metrics);
-    let ended = work(&mut reconciler, inbox, stopping).await;
+    let mut reconciler = Reconciler::new(clock, on, outside, proxies, fleet, press, show, metrics);
+    let ended = work(&mut reconciler, inbox, answers, stopping).await;
     // The desk ends when nobody can ask it any more, after all that was done is recorded.
     let servers = async { (xds.await, api.await, desk.await) };
     if tokio::time::timeout(GRACE, servers).await.is_err() {
@@ -93,7 +95,7 @@ fn wire(on: &Standalone, fleet: &Fleet, access: Access, stopping: watch::Receive
 }
 
 /// Takes what comes in, one thing after the other, and lets the reconciler settle after each.
-async fn work(reconciler: &mut Reconciler, mut inbox: Inbox, stopping: watch::Sender<bool>) -> Result<()> {
+async fn work(reconciler: &mut Reconciler, mut inbox: Inbox, mut answers: mpsc::Receiver<Back>, stopping: watch::Sender<bool>) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut posts = Vec::new();
     loop {
@@ -103,6 +105,7 @@ async fn work(reconciler: &mut Reconciler, mut inbox: Inbox, stopping: watch::Se
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             Some(ask) = inbox.asks.recv() => reconciler.ask(ask).await,
+            Some(back) = answers.recv() => reconciler.answered(back).await,
             Ok(()) = inbox.files.changed() => reconciler.manifests_changed(),
             1.. = inbox.reports.recv_many(&mut posts, REPORTS) => reconciler.take(&mut posts),
             Ok(()) = inbox.fleet.changed() => {}
@@ -111,6 +114,7 @@ async fn work(reconciler: &mut Reconciler, mut inbox: Inbox, stopping: watch::Se
     }
     tracing::info!("stopping");
     stopping.send_replace(true);
+    reconciler.rest();
     // What was asked before the end is answered, and recorded.
     inbox.asks.close();
     while let Some(ask) = inbox.asks.recv().await {

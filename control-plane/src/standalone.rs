@@ -14,12 +14,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use shunt_core::advance::Next;
+use shunt_core::event::letters;
 use shunt_core::journal::Entry;
 use shunt_core::manifest::{ManifestError, conflicts, parse};
 use shunt_core::{Command, Plan, State, Time};
 use shunt_filter_core::RolloutId;
 use tokio::sync::watch;
 
+pub(crate) use database::{CallRecord, Posted};
 pub(crate) use database::{ContributionRecord, Database, NewCommand, PolicyRecord, Shared, StoreError, Stored};
 pub(crate) use files::Files;
 use manifests::Manifests;
@@ -208,17 +210,19 @@ impl Standalone {
         self.conflicted.insert(plan.id.clone(), Conflicted { plan, reason });
     }
 
-    /// Records a transition; see [`Database::record`].
-    pub(crate) async fn record(&mut self, id: &RolloutId, revision: u64, next: &Next) -> Result<(), StoreError> {
+    /// Records a transition and what is told of it; see [`Database::record`]. Gives the letters that are on their way now.
+    pub(crate) async fn record(&mut self, id: &RolloutId, revision: u64, next: &Next) -> Result<Vec<Posted>, StoreError> {
         if next.entry.is_none() && next.answered.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        self.database.record(id, revision, next.clone()).await?;
+        let told = self.rollouts.get(id).zip(next.entry.as_ref());
+        let letters = told.map(|(stored, entry)| letters(&stored.plan, &stored.state, entry)).unwrap_or_default();
+        let posted = self.database.record(id, revision, next.clone(), letters).await?;
         if let Some(stored) = self.rollouts.get_mut(id) {
             stored.state = next.state.clone();
             stored.commands.retain(|command| next.answered.iter().all(|answer| answer.command != command.id));
         }
-        Ok(())
+        Ok(posted)
     }
 
     /// Leaves a command for a Rollout that is recorded.

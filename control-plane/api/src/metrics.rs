@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -19,6 +20,12 @@ pub struct Metrics {
     pub reports_taken: Counter,
     /// Reports turned away because too many waited.
     pub reports_refused: Counter,
+    /// Letters (events, and hooks that follow them) that arrived.
+    pub letters_delivered: Counter,
+    /// Letters that were given up.
+    pub letters_given_up: Counter,
+    /// Letters on their way.
+    pub letters_waiting: Gauge,
     registry: Arc<Registry>,
 }
 
@@ -30,6 +37,9 @@ impl Default for Metrics {
             policies_published: Counter::default(),
             reports_taken: Counter::default(),
             reports_refused: Counter::default(),
+            letters_delivered: Counter::default(),
+            letters_given_up: Counter::default(),
+            letters_waiting: Gauge::default(),
             registry: Arc::default(),
         };
         let mut registry = Registry::with_prefix("shunt");
@@ -38,6 +48,9 @@ impl Default for Metrics {
         registry.register("policies_published", "Policies published", metrics.policies_published.clone());
         registry.register("reports_taken", "Reports of filters taken", metrics.reports_taken.clone());
         registry.register("reports_refused", "Reports of filters turned away because too many waited", metrics.reports_refused.clone());
+        registry.register("letters_delivered", "Events and hooks that arrived", metrics.letters_delivered.clone());
+        registry.register("letters_given_up", "Events and hooks whose receiver never took them", metrics.letters_given_up.clone());
+        registry.register("letters_waiting", "Events and hooks on their way", metrics.letters_waiting.clone());
         metrics.registry = Arc::new(registry);
         metrics
     }

@@ -16,7 +16,7 @@ use crate::plan::{AbTestStep, Backend, HealthCheck, Plan, PlannedRule, Protocol,
 use crate::ranges::reshape;
 use crate::state::{DefaultRoute, Ending, Installation, Installed, Retiring, Run, Stage, State};
 use crate::time::Span;
-pub use calls::call_id;
+pub use calls::{call_id, calls};
 pub(crate) use calls::rollback_id;
 pub use scale::scaled;
 

@@ -4,9 +4,11 @@
 //! transition is one transaction: the state (compare-and-swap on its revision), its journal entry, and the commands it used up.
 
 mod audit;
+mod calls;
 mod files;
 mod idempotency;
 mod journal;
+mod outbox;
 mod policy;
 mod proxies;
 mod rollouts;
@@ -23,6 +25,8 @@ use shunt_filter_core::RolloutId;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+pub(crate) use calls::CallRecord;
+pub(crate) use outbox::Posted;
 pub(crate) use policy::{ContributionRecord, PolicyRecord};
 pub(crate) use rollouts::{NewCommand, Stored};
 

@@ -5,7 +5,7 @@ use crate::plan::{Plan, Step};
 use crate::state::{Run, Stage, State};
 
 /// All that wants an answer now.
-pub(super) fn calls(plan: &Plan, state: &State) -> Vec<Call> {
+pub fn calls(plan: &Plan, state: &State) -> Vec<Call> {
     let Some(run) = state.run.as_ref().filter(|run| run.stage.ending().is_none()) else {
         return Vec::new();
     };

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use shunt_core::advance::Next;
+use shunt_core::event::Letter;
 use shunt_core::{Command, Plan, State, Time, Verb};
 use shunt_filter_core::RolloutId;
 
-use super::{Database, StoreError, from_json, journal, to_json};
+use super::{Database, Posted, StoreError, from_json, journal, outbox, to_json};
 
 /// One Rollout as recorded.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,12 +89,13 @@ impl Database {
         .await
     }
 
-    /// Records a transition: state, journal entry and the commands it answered, all or nothing. [`StoreError::Moved`] when the
-    /// recorded revision is not `revision` any more.
-    pub(crate) async fn record(&self, id: &RolloutId, revision: u64, next: Next) -> Result<(), StoreError> {
+    /// Records a transition: state, journal entry, the letters that tell of it and the commands it answered, all or nothing.
+    /// [`StoreError::Moved`] when the recorded revision is not `revision` any more.
+    pub(crate) async fn record(&self, id: &RolloutId, revision: u64, next: Next, letters: Vec<Letter>) -> Result<Vec<Posted>, StoreError> {
         let id = id.clone();
         self.with(move |connection| {
             let transaction = connection.transaction()?;
+            let mut posted = Vec::new();
             if let Some(entry) = &next.entry {
                 let state = to_json(&next.state, || format!("state of {id}"))?;
                 let changed = transaction.execute(
@@ -104,11 +106,13 @@ impl Database {
                     return Err(StoreError::Moved(id));
                 }
                 journal::write(&transaction, entry)?;
+                posted = outbox::write(&transaction, &id, entry.at, letters)?;
             }
             for answer in &next.answered {
                 transaction.execute("DELETE FROM commands WHERE id = ?", [answer.command])?;
             }
-            Ok(transaction.commit()?)
+            transaction.commit()?;
+            Ok(posted)
         })
         .await
     }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// One entry per schema version: what leads to it from the one before. Never edited, only added to.
-const STEPS: &[&str] = &[FIRST, ACCESS];
+const STEPS: &[&str] = &[FIRST, ACCESS, CALLS];
 
 const FIRST: &str = "
 -- Rollouts that are not yet forgotten. The plan is kept so that the last good version runs on when its manifest cannot be read.
@@ -103,6 +103,29 @@ CREATE TABLE idempotency (
     body    BLOB,
     PRIMARY KEY (by, key)
 ) STRICT, WITHOUT ROWID;
+";
+
+const CALLS: &str = "
+-- What came of gates and hooks of runs that are under way.
+CREATE TABLE calls (
+    rollout  TEXT NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,
+    id       TEXT NOT NULL,
+    run      INTEGER NOT NULL,            -- ms since the epoch: when its run began
+    progress TEXT NOT NULL,               -- JSON
+    PRIMARY KEY (rollout, id)
+) STRICT, WITHOUT ROWID;
+
+-- Events and hooks on their way. Outlives its Rollout.
+CREATE TABLE outbox (
+    number  INTEGER PRIMARY KEY AUTOINCREMENT,
+    rollout TEXT NOT NULL,
+    lane    TEXT NOT NULL,                -- the receiver: letters of one lane are delivered in order
+    at      INTEGER NOT NULL,             -- ms since the epoch: when what it tells of happened
+    letter  TEXT NOT NULL,                -- JSON
+    tries   INTEGER NOT NULL DEFAULT 0,
+    next    INTEGER NOT NULL DEFAULT 0,   -- ms since the epoch
+    dead    TEXT                          -- why it was given up; none: it waits
+) STRICT;
 ";
 
 /// Sets the connection up and brings the file to the newest schema.

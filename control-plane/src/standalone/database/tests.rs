@@ -65,7 +65,7 @@ async fn everything_is_there_after_a_restart() {
     let id = expected.plan.id.clone();
     database.admit(expected.clone()).await.unwrap();
     let next = next(&expected, Vec::new());
-    database.record(&id, 0, next.clone()).await.unwrap();
+    database.record(&id, 0, next.clone(), Vec::new()).await.unwrap();
     expected.commands.push(database.command(&id, new_command(1)).await.unwrap());
     expected.state = next.state.clone();
     let record = ContributionRecord { service: "s".to_owned(), generation: 3, routes: "r".to_owned(), proof: Some(4) };
@@ -94,13 +94,13 @@ async fn a_transition_is_recorded_once_and_whole() {
     let command = database.command(&id, new_command(0)).await.unwrap();
     let answered = vec![Answer { command: command.id, result: Ok("done".to_owned()) }];
     let next = next(&stored, answered);
-    database.record(&id, 0, next.clone()).await.unwrap();
+    database.record(&id, 0, next.clone(), Vec::new()).await.unwrap();
     let after = database.rollouts().await.unwrap();
     assert_eq!((after[0].state.revision, after[0].commands.len()), (1, 0));
 
     let late = database.command(&id, new_command(1)).await.unwrap();
     let twice = Next { answered: vec![Answer { command: late.id, result: Ok("done".to_owned()) }], ..next };
-    assert!(matches!(database.record(&id, 0, twice).await, Err(StoreError::Moved(_))));
+    assert!(matches!(database.record(&id, 0, twice, Vec::new()).await, Err(StoreError::Moved(_))));
     assert_eq!(database.history(&id, 10).await.unwrap().len(), 1, "no entry of a refused transition");
     assert_eq!(database.rollouts().await.unwrap()[0].commands, [late], "its command still waits");
 }
@@ -113,7 +113,7 @@ async fn commands_keep_their_order_and_never_share_an_id() {
     database.admit(stored.clone()).await.unwrap();
     let first = database.command(&id, new_command(0)).await.unwrap();
     let refused = Next { state: stored.state, entry: None, answered: vec![Answer { command: first.id, result: Err("no".to_owned()) }] };
-    database.record(&id, 0, refused).await.unwrap();
+    database.record(&id, 0, refused, Vec::new()).await.unwrap();
     let second = database.command(&id, new_command(0)).await.unwrap();
     let third = database.command(&id, new_command(0)).await.unwrap();
     assert!(first.id < second.id && second.id < third.id);
@@ -126,7 +126,7 @@ async fn a_forgotten_rollout_leaves_its_history() {
     let stored = stored();
     let id = stored.plan.id.clone();
     database.admit(stored.clone()).await.unwrap();
-    database.record(&id, 0, next(&stored, Vec::new())).await.unwrap();
+    database.record(&id, 0, next(&stored, Vec::new()), Vec::new()).await.unwrap();
     database.command(&id, new_command(1)).await.unwrap();
     database.forget(&id).await.unwrap();
     assert_eq!(database.rollouts().await.unwrap(), []);
@@ -156,7 +156,7 @@ async fn history_gives_the_newest_oldest_first() {
     database.admit(stored.clone()).await.unwrap();
     for revision in 0..5 {
         let next = next(&stored, Vec::new());
-        database.record(&id, revision, next.clone()).await.unwrap();
+        database.record(&id, revision, next.clone(), Vec::new()).await.unwrap();
         stored.state = next.state;
     }
     let revisions: Vec<u64> = database.history(&id, 3).await.unwrap().iter().map(|entry| entry.revision).collect();

@@ -1,0 +1,206 @@
+//! Gates, hooks and rollback webhooks: what the machine wants asked is asked, and what came of it is recorded.
+//!
+//! A try of a hook is recorded before it begins and after it ended, so that a crash neither forgets an answer nor repeats an answered
+//! call; a hook that was under way is tried again. What is no longer wanted is cut off, its processes with it.
+
+mod message;
+mod post;
+mod program;
+mod signature;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shunt_core::call::{Action, Body, Call, CallKind, CallSeen, CallSpec, Progress, Reply};
+use shunt_core::{Plan, State, Time, desired};
+use shunt_filter_core::RolloutId;
+use tokio::sync::mpsc;
+
+pub(crate) use message::{Message, Messenger};
+
+use crate::outside::Back;
+use crate::standalone::{CallRecord, Database, StoreError, Stored};
+
+/// A number from 0 to 1 by chance.
+pub(crate) type Chance = fn() -> f64;
+
+/// What came of one try.
+#[derive(Debug)]
+pub(crate) struct Tried {
+    rollout: RolloutId,
+    id: String,
+    number: u32,
+    reply: Reply,
+}
+
+/// All calls of runs that are under way.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    book: BTreeMap<(RolloutId, String), Page>,
+    messenger: Messenger,
+    chance: Chance,
+    resting: bool,
+    back: mpsc::Sender<Back>,
+}
+
+/// One call.
+#[derive(Debug)]
+struct Page {
+    record: CallRecord,
+    flight: Option<Flight>,
+}
+
+/// A try under way; cut off when dropped.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    spec: CallSpec,
+    task: tokio::task::AbortHandle,
+}
+
+impl Flight {
+    /// Begins a try.
+    pub(crate) fn begin(spec: &CallSpec, work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { spec: spec.clone(), task: tokio::spawn(work).abort_handle() }
+    }
+
+    /// What was asked.
+    pub(crate) fn spec(&self) -> &CallSpec {
+        &self.spec
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Calls {
+    /// With what is recorded. Answers come to `back`; pass each to [`Calls::take`].
+    pub(crate) async fn open(
+        database: &Database,
+        messenger: Messenger,
+        chance: Chance,
+        back: mpsc::Sender<Back>,
+    ) -> Result<Self, StoreError> {
+        let records = database.calls().await?.into_iter();
+        let book = records.map(|record| ((record.rollout.clone(), record.id.clone()), Page { record, flight: None })).collect();
+        Ok(Self { book, messenger, chance, resting: false, back })
+    }
+
+    /// Begins what is due, cuts off what nobody wants any more, and tells what is known of what is wanted.
+    pub(crate) async fn look(&mut self, database: &Database, stored: &Stored, now: Time) -> Result<BTreeMap<String, CallSeen>, StoreError> {
+        let (plan, state) = (&stored.plan, &stored.state);
+        let wanted = desired::calls(plan, state);
+        self.tidy(database, plan, state, &wanted).await?;
+        let mut seen = BTreeMap::new();
+        for call in wanted.iter().filter(|call| call.spec.action != Action::Manual) {
+            self.begin(database, plan, state, call, now).await?;
+            seen.extend(self.seen(&plan.id, &call.id).map(|known| (call.id.clone(), known)));
+        }
+        Ok(seen)
+    }
+
+    fn seen(&self, rollout: &RolloutId, id: &str) -> Option<CallSeen> {
+        self.book.get(&(rollout.clone(), id.to_owned())).map(|page| page.record.progress.seen.clone())
+    }
+
+    /// Answers of earlier runs go; tries that nobody wants any more end.
+    async fn tidy(&mut self, database: &Database, plan: &Plan, state: &State, wanted: &[Call]) -> Result<(), StoreError> {
+        let own = |key: &(RolloutId, String)| key.0 == plan.id;
+        if !self.book.keys().any(own) {
+            return Ok(());
+        }
+        let run = state.run.as_ref().map(|run| run.started);
+        let old = |page: &Page| Some(page.record.run) != run;
+        if self.book.iter().any(|(key, page)| own(key) && old(page)) {
+            database.forget_calls(&plan.id, run).await?;
+            self.book.retain(|key, page| !(own(key) && old(page)));
+        }
+        let ids: BTreeSet<&str> = wanted.iter().map(|call| call.id.as_str()).collect();
+        for (key, page) in &mut self.book {
+            if own(key) && !ids.contains(key.1.as_str()) {
+                page.flight = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// One more try, when one is due.
+    async fn begin(&mut self, database: &Database, plan: &Plan, state: &State, call: &Call, now: Time) -> Result<(), StoreError> {
+        let Some(run) = &state.run else { return Ok(()) };
+        let key = (plan.id.clone(), call.id.clone());
+        let known = self.book.get(&key);
+        if known.is_some_and(|page| page.flight.is_some()) {
+            return Ok(());
+        }
+        let progress = known.map_or_else(|| Progress::new(now), |page| page.record.progress.clone());
+        if self.resting || !progress.is_due(now) {
+            return Ok(());
+        }
+        let progress = progress.begun();
+        let number = progress.tries().unwrap_or_default();
+        let record = CallRecord { rollout: plan.id.clone(), id: call.id.clone(), run: run.started, progress };
+        // A gate may be asked as often as one likes: only since when it is asked is worth keeping.
+        if call.spec.kind == CallKind::Hook || number == 1 {
+            database.keep_call(record.clone()).await?;
+        }
+        let body = Body { r#try: number, ..Body::new(plan, state, Some(run), call) };
+        let work = self.work(plan.id.clone(), call, number, Message::of_call(&call.spec, &body, now));
+        self.book.insert(key, Page { record, flight: Some(Flight::begin(&call.spec, work)) });
+        Ok(())
+    }
+
+    fn work(&self, rollout: RolloutId, call: &Call, number: u32, message: Message) -> impl Future<Output = ()> + Send + 'static {
+        let (messenger, back, id) = (self.messenger.clone(), self.back.clone(), call.id.clone());
+        async move {
+            let reply = messenger.deliver(&message).await;
+            // Nobody takes it any more when the process ends.
+            drop(back.send(Back::Call(Tried { rollout, id, number, reply })).await);
+        }
+    }
+
+    /// Takes what came of a try. An error means that it is not recorded; a hook is then tried again.
+    pub(crate) async fn take(&mut self, database: &Database, tried: Tried, now: Time) -> Result<(), StoreError> {
+        let Tried { rollout, id, number, reply } = tried;
+        let Some(page) = self.book.get_mut(&(rollout, id)) else { return Ok(()) };
+        if page.record.progress.tries() != Some(number) {
+            return Ok(());
+        }
+        let Some(flight) = page.flight.take() else { return Ok(()) };
+        let spec = flight.spec();
+        let progress = page.record.progress.took(spec, reply.clone(), now, (self.chance)());
+        tell(&page.record, spec, number, &reply);
+        let record = CallRecord { progress, ..page.record.clone() };
+        if spec.kind == CallKind::Hook || record.progress.tries().is_none() {
+            database.keep_call(record.clone()).await?;
+        }
+        page.record = record;
+        Ok(())
+    }
+
+    /// Nothing new is begun from now on.
+    pub(crate) fn rest(&mut self) {
+        self.resting = true;
+    }
+
+    /// Nothing is left of a Rollout; its records went with it.
+    pub(crate) fn dismiss(&mut self, rollout: &RolloutId) {
+        self.book.retain(|(known, _), _| known != rollout);
+    }
+}
+
+/// Answers, and the first question without one; not each of a gate that is asked every ten seconds.
+fn tell(record: &CallRecord, spec: &CallSpec, number: u32, reply: &Reply) {
+    let (rollout, kind, name, note) = (&record.rollout, spec.kind, &spec.name, reply.note());
+    match reply {
+        Reply::Yes { by, .. } => tracing::info!(%rollout, "{kind} {name}: yes, by {by}, at try {number}: {note}"),
+        Reply::No { by, .. } => tracing::warn!(%rollout, "{kind} {name}: no, by {by}, at try {number}: {note}"),
+        Reply::Neither { .. } | Reply::Nothing { .. } if number == 1 || spec.kind == CallKind::Hook => {
+            tracing::warn!(%rollout, "{kind} {name} has no answer at try {number}: {note}");
+        }
+        Reply::Neither { .. } | Reply::Nothing { .. } => tracing::debug!(%rollout, "{kind} {name} has no answer at try {number}: {note}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! One thing to say to somebody outside, and the one who says it.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use shunt_core::call::{Action, Body, CallSpec, Reply};
+use shunt_core::event::Event;
+use shunt_core::plan::{Format, Notification};
+use shunt_core::{Span, Time};
+
+use super::{post, program};
+
+/// What is said, ready to go.
+#[derive(Debug)]
+pub(crate) struct Message {
+    /// To whom.
+    pub(super) action: Action,
+    /// How long it may take.
+    pub(super) timeout: Span,
+    /// When it was written, for its signature.
+    pub(super) at: Time,
+    /// The body's type.
+    pub(super) content_type: &'static str,
+    /// Headers of ours.
+    pub(super) headers: Vec<(&'static str, String)>,
+    /// Environment of a command.
+    pub(super) environment: Vec<(&'static str, String)>,
+    /// JSON.
+    pub(super) body: Vec<u8>,
+}
+
+const JSON: &str = "application/json";
+const CLOUD_EVENT: &str = "application/cloudevents+json; charset=utf-8";
+
+impl Message {
+    /// A gate, a hook, or the question whether to go back.
+    pub(crate) fn of_call(spec: &CallSpec, body: &Body, at: Time) -> Self {
+        Self {
+            action: spec.action.clone(),
+            timeout: spec.timeout,
+            at,
+            content_type: JSON,
+            headers: vec![("x-shunt-call", body.id.clone()), ("x-shunt-try", body.r#try.to_string())],
+            environment: body.environment(),
+            body: json(body),
+        }
+    }
+
+    /// An event.
+    pub(crate) fn of_event(to: &Notification, event: &Event, at: Time) -> Self {
+        let attributes = [
+            ("ce-specversion", &event.specversion),
+            ("ce-id", &event.id),
+            ("ce-source", &event.source),
+            ("ce-type", &event.r#type),
+            ("ce-subject", &event.subject),
+            ("ce-time", &event.time),
+        ];
+        let (content_type, headers, body) = match to.format {
+            Format::CloudEvents => (CLOUD_EVENT, Vec::new(), json(event)),
+            Format::CloudEventsBinary => (JSON, attributes.map(|(name, value)| (name, value.clone())).to_vec(), json(&event.data)),
+            Format::Text => (JSON, Vec::new(), json(&serde_json::json!({ "text": sentence(event) }))),
+        };
+        let environment = vec![
+            ("SHUNT_ROLLOUT", event.data.rollout.to_string()),
+            ("SHUNT_EVENT", event.data.event.as_str().to_owned()),
+            ("SHUNT_EVENT_ID", event.id.clone()),
+            ("SHUNT_VERSION", event.subject.clone()),
+            ("SHUNT_TEXT", sentence(event)),
+        ];
+        Self { action: to.to.clone(), timeout: to.timeout, at, content_type, headers, environment, body }
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_millis(self.timeout.0)
+    }
+}
+
+/// For people: `shop/checkout: promoted v2: v2 is stable, proved by 3 proxies`.
+fn sentence(event: &Event) -> String {
+    let data = &event.data;
+    let by = data.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+    format!("{}: {} {}{by}: {}", data.rollout, data.event.as_str(), event.subject, data.reason)
+}
+
+/// Our own types with string keys always become JSON.
+fn json<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// Says things; clones share what they have.
+#[derive(Debug, Clone)]
+pub(crate) struct Messenger {
+    client: reqwest::Client,
+}
+
+impl Messenger {
+    /// Errors when this machine's certificates cannot be used.
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("shunt/", env!("CARGO_PKG_VERSION")))
+            // A signed body goes where the manifest says, not where a receiver points.
+            .redirect(reqwest::redirect::Policy::none())
+            // Calls are minutes apart: a kept connection would only be one that has died.
+            .pool_max_idle_per_host(0)
+            .build();
+        Ok(Self { client: client.context("HTTP client for webhooks")? })
+    }
+
+    /// One try.
+    pub(crate) async fn deliver(&self, message: &Message) -> Reply {
+        match &message.action {
+            Action::Webhook(webhook) => post::post(&self.client, webhook, message).await,
+            Action::Command(command) => program::run(command, message).await,
+            Action::Manual => Reply::Neither { note: "a person answers it".to_owned() },
+        }
+    }
+}

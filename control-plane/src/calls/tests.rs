@@ -1,0 +1,1 @@
+//! What must not happen twice, and what must not be forgotten.

@@ -1,0 +1,236 @@
+//! Brings letters to their receivers: at least once, those of one receiver in order, each receiver on its own.
+//!
+//! A letter is written in the transaction that records what it tells of, and deleted when it has arrived; a crash between the two
+//! delivers it again, with the same id. Receivers that do not answer are tried again with growing waits; what is given up in the end
+//! is kept for a while, shown as a warning and counted.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use shunt_api::Metrics;
+use shunt_core::call::{CallSeen, CallSpec, Progress, Reply, back_off};
+use shunt_core::event::Letter;
+use shunt_core::{Plan, Span, Time};
+use shunt_filter_core::RolloutId;
+use tokio::sync::mpsc;
+
+use crate::calls::{Chance, Flight, Message, Messenger};
+use crate::outside::Back;
+use crate::standalone::{Database, Posted, StoreError};
+
+/// Longest wait between two tries.
+const BACK_OFF_MAX: Span = Span::seconds(300);
+/// Tries that every letter gets, however old it is.
+const TRIES_MIN: u32 = 3;
+/// Most letters that wait for one receiver; beyond that the oldest is given up.
+const WAITING_MAX: usize = 1_000;
+
+/// What came of one try.
+#[derive(Debug)]
+pub(crate) struct Returned {
+    lane: LaneId,
+    number: u64,
+    reply: Reply,
+}
+
+type LaneId = (RolloutId, String);
+
+/// All letters that wait.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    lanes: BTreeMap<LaneId, Lane>,
+    messenger: Messenger,
+    chance: Chance,
+    metrics: Metrics,
+    resting: bool,
+    back: mpsc::Sender<Back>,
+}
+
+/// The letters for one receiver.
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: VecDeque<Posted>,
+    flight: Option<Flight>,
+    /// How many were given up since one arrived, and why the last one was.
+    dead: Option<(usize, String)>,
+}
+
+/// What becomes of a letter after a try.
+enum Fate {
+    Arrived,
+    Waits(Time),
+    Died(String),
+}
+
+impl Outbox {
+    /// With what is recorded. What comes of tries comes to `back`; pass each to [`Outbox::take`].
+    pub(crate) async fn open(
+        database: &Database,
+        messenger: Messenger,
+        chance: Chance,
+        metrics: Metrics,
+        back: mpsc::Sender<Back>,
+    ) -> Result<Self, StoreError> {
+        let mut outbox = Self { lanes: BTreeMap::new(), messenger, chance, metrics, resting: false, back };
+        for posted in database.outbox().await? {
+            match posted.dead.clone() {
+                Some(why) => outbox.lane(&posted).bury(why),
+                None => outbox.lane(&posted).waiting.push_back(posted),
+            }
+        }
+        outbox.count();
+        Ok(outbox)
+    }
+
+    fn lane(&mut self, posted: &Posted) -> &mut Lane {
+        self.lanes.entry((posted.rollout.clone(), posted.letter.lane())).or_default()
+    }
+
+    /// Letters that were just written.
+    pub(crate) fn add(&mut self, posted: Vec<Posted>) {
+        for letter in posted {
+            self.lane(&letter).waiting.push_back(letter);
+        }
+        self.count();
+    }
+
+    /// Begins what is due. `plan` is what the manifest of a Rollout says now.
+    pub(crate) async fn pump<'p>(
+        &mut self,
+        database: &Database,
+        plan: impl Fn(&RolloutId) -> Option<&'p Plan>,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        for (id, lane) in &mut self.lanes {
+            while lane.waiting.len() > WAITING_MAX && lane.flight.is_none() {
+                let Some(oldest) = lane.waiting.pop_front() else { break };
+                let why = format!("more than {WAITING_MAX} wait for the same receiver");
+                database.letter_died(oldest.number, oldest.tries, why.clone()).await?;
+                lane.give_up(id, &oldest, why, &self.metrics);
+            }
+            let Some(first) = lane.waiting.front().filter(|first| !self.resting && lane.flight.is_none() && first.next <= now) else {
+                continue;
+            };
+            let letter = match plan(&id.0) {
+                Some(plan) => first.letter.clone().readdressed(plan),
+                None => first.letter.clone(),
+            };
+            let (message, spec) = written(&letter, first.tries.saturating_add(1), now);
+            let (messenger, back, number, id) = (self.messenger.clone(), self.back.clone(), first.number, id.clone());
+            lane.flight = Some(Flight::begin(&spec, async move {
+                let reply = messenger.deliver(&message).await;
+                // Nobody takes it any more when the process ends.
+                drop(back.send(Back::Letter(Returned { lane: id, number, reply })).await);
+            }));
+        }
+        self.lanes.retain(|_, lane| !lane.waiting.is_empty() || lane.flight.is_some() || lane.dead.is_some());
+        self.count();
+        Ok(())
+    }
+
+    /// Takes what came of a try. On an error nothing is recorded, and the letter is delivered again.
+    pub(crate) async fn take(&mut self, database: &Database, returned: Returned, now: Time) -> Result<(), StoreError> {
+        let Some(lane) = self.lanes.get_mut(&returned.lane) else { return Ok(()) };
+        let Some(flight) = lane.flight.take() else { return Ok(()) };
+        let Some(first) = lane.waiting.front_mut().filter(|first| first.number == returned.number) else { return Ok(()) };
+        let tries = first.tries.saturating_add(1);
+        match fate(first, flight.spec(), tries, returned.reply, now, (self.chance)()) {
+            Fate::Arrived => {
+                database.letter_arrived(first.number).await?;
+                tracing::debug!(rollout = %returned.lane.0, "{}: {} arrived", returned.lane.1, first.letter.about());
+                lane.waiting.pop_front();
+                lane.dead = None;
+                self.metrics.letters_delivered.inc();
+            }
+            Fate::Waits(next) => {
+                database.letter_waits(first.number, tries, next).await?;
+                (first.tries, first.next) = (tries, next);
+            }
+            Fate::Died(why) => {
+                database.letter_died(first.number, tries, why.clone()).await?;
+                if let Some(letter) = lane.waiting.pop_front() {
+                    lane.give_up(&returned.lane, &letter, why, &self.metrics);
+                }
+            }
+        }
+        self.count();
+        Ok(())
+    }
+
+    /// Nothing new is begun from now on.
+    pub(crate) fn rest(&mut self) {
+        self.resting = true;
+    }
+
+    /// What people should know of one Rollout's letters.
+    pub(crate) fn warnings(&self, rollout: &RolloutId) -> Vec<String> {
+        let own = self.lanes.iter().filter(|((of, _), _)| of == rollout);
+        own.filter_map(|((_, lane), is)| {
+            let (count, why) = is.dead.as_ref()?;
+            Some(format!("{lane}: {count} given up, the last one because: {why}; this goes away when the next one arrives"))
+        })
+        .collect()
+    }
+
+    fn count(&self) {
+        let waiting: usize = self.lanes.values().map(|lane| lane.waiting.len()).sum();
+        self.metrics.letters_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+}
+
+impl Lane {
+    fn bury(&mut self, why: String) {
+        let before = self.dead.as_ref().map_or(0, |(count, _)| *count);
+        self.dead = Some((before.saturating_add(1), why));
+    }
+
+    fn give_up(&mut self, id: &LaneId, letter: &Posted, why: String, metrics: &Metrics) {
+        tracing::warn!(rollout = %id.0, "{}: {} is given up: {why}", id.1, letter.letter.about());
+        metrics.letters_given_up.inc();
+        self.bury(why);
+    }
+}
+
+/// The message, and what is asked with it.
+fn written(letter: &Letter, number: u32, now: Time) -> (Message, CallSpec) {
+    match letter {
+        Letter::Notice { to, event } => {
+            let spec = CallSpec {
+                name: to.name.clone(),
+                kind: shunt_core::call::CallKind::Hook,
+                action: to.to.clone(),
+                timeout: to.timeout,
+                retries: u32::MAX,
+            };
+            (Message::of_event(to, event, now), spec)
+        }
+        Letter::Errand { hook, body } => {
+            let body = shunt_core::call::Body { r#try: number, ..(**body).clone() };
+            (Message::of_call(&hook.call, &body, now), hook.call.clone())
+        }
+    }
+}
+
+fn fate(posted: &Posted, spec: &CallSpec, tries: u32, reply: Reply, now: Time, chance: f64) -> Fate {
+    match &posted.letter {
+        Letter::Notice { to, .. } => match reply {
+            Reply::Yes { .. } => Fate::Arrived,
+            Reply::No { note, .. } | Reply::Neither { note } | Reply::Nothing { note } => {
+                let old = now.since(posted.at) >= to.retry_for && tries >= TRIES_MIN;
+                if old { Fate::Died(note) } else { Fate::Waits(now.after(back_off(tries, BACK_OFF_MAX, chance))) }
+            }
+        },
+        Letter::Errand { .. } => {
+            let waiting = Progress { next: now, seen: CallSeen::Waiting { since: posted.at, tries, note: String::new() } };
+            let after = waiting.took(spec, reply, now, chance);
+            match after.seen {
+                CallSeen::Yes { .. } => Fate::Arrived,
+                CallSeen::Waiting { .. } => Fate::Waits(after.next),
+                CallSeen::No { by, note } => Fate::Died(format!("no, by {by}: {note}")),
+                CallSeen::Failed { note } => Fate::Died(note),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

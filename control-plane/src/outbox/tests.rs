@@ -1,0 +1,1 @@
+//! Order, waits, and what is given up.

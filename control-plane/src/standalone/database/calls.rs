@@ -1,0 +1,67 @@
+//! What came of calls: an answer must survive a crash, or somebody would be asked twice.
+
+use rusqlite::params;
+use shunt_core::Time;
+use shunt_core::call::Progress;
+use shunt_filter_core::RolloutId;
+
+use super::{Database, StoreError, from_json, to_json};
+
+/// One call of one run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CallRecord {
+    /// Whose.
+    pub(crate) rollout: RolloutId,
+    /// Which.
+    pub(crate) id: String,
+    /// When its run began.
+    pub(crate) run: Time,
+    /// How far it is.
+    pub(crate) progress: Progress,
+}
+
+impl Database {
+    /// All calls.
+    pub(crate) async fn calls(&self) -> Result<Vec<CallRecord>, StoreError> {
+        self.with(|connection| {
+            let mut query = connection.prepare("SELECT rollout, id, run, progress FROM calls")?;
+            let mut rows = query.query([])?;
+            let mut all = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (rollout, id): (String, String) = (row.get(0)?, row.get(1)?);
+                let progress = from_json(&row.get::<_, String>(3)?, || format!("call {id} of {rollout}"))?;
+                let unreadable = |error: shunt_filter_core::names::NameError| StoreError::Unreadable {
+                    what: format!("call {id}"),
+                    error: error.to_string(),
+                };
+                all.push(CallRecord { rollout: rollout.parse().map_err(unreadable)?, id, run: Time(row.get(2)?), progress });
+            }
+            Ok(all)
+        })
+        .await
+    }
+
+    /// How far a call is, in place of what was known before. A Rollout that is forgotten has none.
+    pub(crate) async fn keep_call(&self, record: CallRecord) -> Result<(), StoreError> {
+        self.with(move |connection| {
+            let progress = to_json(&record.progress, || format!("call {} of {}", record.id, record.rollout))?;
+            connection.execute(
+                "INSERT OR REPLACE INTO calls (rollout, id, run, progress) VALUES (?, ?, ?, ?)",
+                params![record.rollout.to_string(), record.id, record.run.0, progress],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Forgets the calls of all runs but this one.
+    pub(crate) async fn forget_calls(&self, rollout: &RolloutId, but: Option<Time>) -> Result<(), StoreError> {
+        let rollout = rollout.to_string();
+        self.with(move |connection| {
+            let but = but.map(|run| run.0);
+            connection.execute("DELETE FROM calls WHERE rollout = ? AND run IS NOT ?", params![rollout, but])?;
+            Ok(())
+        })
+        .await
+    }
+}
