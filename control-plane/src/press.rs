@@ -11,7 +11,7 @@ use shunt_xds::{Publisher, World};
 use crate::board::{Board, Circumstances};
 use crate::cadence::{Cadence, is_busy};
 use crate::proxies::Proxies;
-use crate::standalone::{Standalone, StoreError};
+use crate::standalone::{Instances, Standalone, StoreError};
 
 /// The board and the way from it to the proxies.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ pub(crate) struct Press {
     module: Arc<[u8]>,
     cadence: Cadence,
     metrics: Metrics,
-    /// What the board has of each Rollout: digest of its plan, whether its manifest is gone, revision.
-    contributed: BTreeMap<RolloutId, (String, bool, u64)>,
+    /// What the board has of each Rollout: digest of its plan, whether its manifest is gone, revision, revision of its endpoints.
+    contributed: BTreeMap<RolloutId, (String, bool, u64, u64)>,
     refused: Option<String>,
 }
 
@@ -49,11 +49,17 @@ impl Press {
     }
 
     /// Brings to the proxies what is recorded; the policy, if it was published. On an error nothing was.
-    pub(crate) async fn publish(&mut self, on: &Standalone, proxies: &mut Proxies, now: Time) -> Result<Option<RoutingPolicy>, StoreError> {
-        self.contribute(on);
+    pub(crate) async fn publish(
+        &mut self,
+        on: &Standalone,
+        instances: &Instances,
+        proxies: &mut Proxies,
+        now: Time,
+    ) -> Result<Option<RoutingPolicy>, StoreError> {
+        self.contribute(on, instances);
         let heal = proxies.heal(now);
         let around = Circumstances {
-            report: self.cadence.report(on.all().any(is_busy), now),
+            report: self.cadence.report(instances.awaits_proof() || on.all().any(is_busy), now),
             acknowledged: proxies.acknowledged(),
             highest: proxies.reports().highest_generation(),
             heal: heal.as_deref(),
@@ -77,13 +83,16 @@ impl Press {
         Ok(Some(publication.policy))
     }
 
-    fn contribute(&mut self, on: &Standalone) {
+    fn contribute(&mut self, on: &Standalone, instances: &Instances) {
         for stored in on.all() {
             let (plan, revision) = (&stored.plan, stored.state.revision);
-            let known = self.contributed.get(&plan.id);
-            if known.is_none_or(|known| (known.0.as_str(), known.1, known.2) != (plan.digest.as_str(), plan.gone, revision)) {
-                self.board.contribute(&plan.id, desired(plan, &stored.state));
-                self.contributed.insert(plan.id.clone(), (plan.digest.clone(), plan.gone, revision));
+            let (known, endpoints) = (self.contributed.get(&plan.id), instances.revision(&plan.id));
+            let now = (plan.digest.as_str(), plan.gone, revision, endpoints);
+            if known.is_none_or(|known| (known.0.as_str(), known.1, known.2, known.3) != now) {
+                let mut desired = desired(plan, &stored.state);
+                instances.fill(&plan.id, &mut desired);
+                self.board.contribute(&plan.id, desired);
+                self.contributed.insert(plan.id.clone(), (plan.digest.clone(), plan.gone, revision, endpoints));
             }
         }
     }

@@ -127,6 +127,22 @@ impl Proxies {
         refused.unwrap_or_else(|| self.reports.delivery(generation, &self.expected, now))
     }
 
+    /// Whether no proxy that may still be there, however silent, has other routes and endpoints than these: what stopping an
+    /// instance asks for.
+    pub(crate) fn nobody_uses_other_routes(&self, proof: RoutesProof, now: Time) -> bool {
+        let generation = match proof {
+            RoutesProof::None => return true,
+            RoutesProof::Acknowledge(_) => u64::MAX,
+            RoutesProof::Report(_, generation) => generation,
+        };
+        let here = match self.routes(proof, now) {
+            Delivery::Live { .. } | Delivery::Unknown { .. } => true,
+            Delivery::Waiting { .. } | Delivery::Rejected { .. } => false,
+        };
+        // Where no proxy is expected, nobody can.
+        here && matches!(self.reports.everywhere(generation, &self.expected, now), Delivery::Live { .. } | Delivery::Unknown { .. })
+    }
+
     /// Some connected proxy refuses what was published as this sequence, or later.
     fn rejected(&self, sequence: Sequence) -> Option<Delivery> {
         let mut refused =

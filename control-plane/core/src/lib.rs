@@ -16,6 +16,7 @@ pub mod event;
 pub mod explain;
 pub mod forecast;
 pub mod identity;
+pub mod instance;
 pub mod journal;
 pub mod lint;
 pub mod manifest;

@@ -6,6 +6,7 @@ use shunt_filter_core::{RolloutId, VersionName, Weight};
 use crate::advance::{blocked, missing_equipment, missing_instances, missing_pass, missing_proof};
 use crate::analysis::Verdict;
 use crate::explain::notes;
+use crate::instance::InstanceView;
 use crate::observation::{Delivery, Observation};
 use crate::plan::{Plan, Step};
 use crate::state::{Phase, Run, Stage, State};
@@ -83,6 +84,9 @@ pub struct VersionView {
     pub failed: u64,
     /// In flight.
     pub open: u64,
+    /// Its instances, where they are ours to know; filled in by the platform.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<InstanceView>,
 }
 
 /// The view of one Rollout at one moment.
@@ -206,6 +210,7 @@ fn version_view(plan: &Plan, state: &State, seen: &Observation, name: &VersionNa
         requests: seen.total,
         failed: seen.failed,
         open: seen.open,
+        instances: Vec::new(),
     }
 }
 

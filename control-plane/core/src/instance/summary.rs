@@ -1,0 +1,101 @@
+//! Instances as the state machine counts them, and as people see them.
+
+use serde::{Deserialize, Serialize};
+
+use super::steer::Wanted;
+use super::{Instance, Kind, Stage};
+use crate::capacity::Capacity;
+use crate::time::Time;
+
+/// One instance, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceView {
+    /// Its number; names its log.
+    pub id: u64,
+    /// `ip:port`; none: it has none yet.
+    pub address: Option<String>,
+    /// Its process; none: it has none now, or it is not ours.
+    pub pid: Option<u32>,
+    /// starting, probing, ready, leaving, draining, terminating, or killing.
+    pub state: String,
+    /// Since when.
+    pub since: Time,
+    /// How often its process was started anew.
+    pub restarts: u32,
+    /// What went wrong last, while it is not well.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub trouble: String,
+}
+
+/// Longest text about what is wrong, characters.
+const TROUBLE_MAX: usize = 300;
+
+/// What the state machine may count on.
+pub fn capacity(instances: &[Instance], wanted: &Wanted, now: Time) -> Capacity {
+    let counts = |one: &&Instance| !one.is_old(&wanted.source) && one.is_available(wanted.min_ready, now);
+    let exists = |one: &&Instance| match &one.kind {
+        Kind::Command { process, .. } => process.is_some(),
+        Kind::Registered { .. } => true,
+    };
+    Capacity::Instances {
+        wanted: wanted.instances,
+        ready: number(instances.iter().filter(counts).count()),
+        running: number(instances.iter().filter(exists).count()),
+        trouble: trouble(instances),
+    }
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The worst of what is wrong, with how many share it.
+fn trouble(instances: &[Instance]) -> String {
+    let ill = || instances.iter().filter(|one| !one.trouble.is_empty() && !one.is_leaving());
+    let Some(worst) = ill().max_by_key(|one| (one.restarts, one.id)) else {
+        return String::new();
+    };
+    let crashed = match worst.restarts {
+        0 => String::new(),
+        1 => " after 1 restart".to_owned(),
+        many => format!(" after {many} restarts"),
+    };
+    let others = match ill().count().saturating_sub(1) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let text: String = worst.trouble.chars().take(TROUBLE_MAX).collect();
+    format!("{text}{crashed}{others}")
+}
+
+/// As people see them, in order of id.
+pub fn views(instances: &[Instance]) -> Vec<InstanceView> {
+    instances.iter().map(view).collect()
+}
+
+fn view(one: &Instance) -> InstanceView {
+    InstanceView {
+        id: one.id,
+        address: one.address.clone(),
+        pid: one.process().map(|process| process.pid),
+        state: one.stage.to_string(),
+        since: one.since,
+        restarts: one.restarts,
+        trouble: one.trouble.clone(),
+    }
+}
+
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Stage::Starting { .. } => "starting",
+            Stage::Probing => "probing",
+            Stage::Ready => "ready",
+            Stage::Leaving => "leaving",
+            Stage::Draining => "draining",
+            Stage::Terminating => "terminating",
+            Stage::Killing => "killing",
+        })
+    }
+}

@@ -1,0 +1,379 @@
+//! Instances of versions: processes that we start and instances that register themselves.
+//!
+//! Their life is pure ([`shunt_core::instance`]); here is the I/O: what happened is heard, the next state is recorded, and only
+//! then done. Processes outlive the control plane: they are recorded before they run, and adopted again at the next start.
+
+mod connections;
+mod launch;
+mod log;
+mod pool;
+mod port;
+mod probe;
+mod process;
+mod registrations;
+mod tracker;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shunt_core::capacity::Capacity;
+use shunt_core::desired::Desired;
+use shunt_core::instance::{Event, Instance, InstanceView, Stage, views};
+use shunt_core::plan::Backend;
+use shunt_core::{Span, Time};
+use shunt_filter_core::{RolloutId, VersionName};
+use tokio::sync::Notify;
+
+use super::{Database, InstanceRecord, Standalone, StoreError, Stored};
+use crate::board::Board;
+use crate::proxies::Proxies;
+pub(crate) use launch::{Launcher, shim};
+use log::Logs;
+use pool::Pool;
+use probe::Prober;
+use process::Standing;
+use tracker::{Happened, Tellers, Tracker};
+
+/// How often a draining instance is looked at for what is in flight.
+const LOOK: Span = Span::millis(100);
+
+/// How often logs are looked at for their size.
+const ROTATE: Span = Span::seconds(10);
+
+/// A version of a Rollout.
+type Key = (RolloutId, VersionName);
+
+/// Addresses in discovery, by version, and how often they changed.
+type Discovery = (u64, BTreeMap<VersionName, Vec<String>>);
+
+/// All instances.
+#[derive(Debug)]
+pub(crate) struct Instances {
+    pools: BTreeMap<Key, Pool>,
+    trackers: BTreeMap<u64, Tracker>,
+    discovery: BTreeMap<RolloutId, Discovery>,
+    /// What is not recorded yet; none: the instance is gone.
+    unrecorded: BTreeMap<u64, Option<Key>>,
+    next: u64,
+    seed: u64,
+    launcher: Launcher,
+    prober: Prober,
+    logs: Logs,
+    tellers: Tellers,
+    rotated: Time,
+}
+
+impl Instances {
+    /// With what is recorded: processes that still run are adopted.
+    pub(crate) async fn open(database: &Database, data: &Path, launcher: Launcher, now: Time) -> Result<Self, StoreError> {
+        let (recorded, next) = database.instances().await?;
+        let mut all = Self {
+            pools: BTreeMap::new(),
+            trackers: BTreeMap::new(),
+            discovery: BTreeMap::new(),
+            unrecorded: BTreeMap::new(),
+            next,
+            seed: port::seed(data),
+            launcher,
+            prober: Prober::new(),
+            logs: Logs::new(data),
+            tellers: Tellers::default(),
+            rotated: now,
+        };
+        for InstanceRecord { rollout, version, instance } in recorded {
+            all.next = all.next.max(instance.id.saturating_add(1));
+            let key = (rollout, version);
+            let id = instance.id;
+            all.pools.entry(key.clone()).or_default().instances.push(instance);
+            if let Some(event) = all.adopt(&key, id) {
+                all.happen(&key, id, event, now);
+            }
+        }
+        all.discover();
+        Ok(all)
+    }
+
+    /// Rings when something happened to an instance.
+    pub(crate) fn bell(&self) -> Arc<Notify> {
+        self.tellers.bell()
+    }
+
+    /// How long nothing needs to be done, unless the bell rings.
+    pub(crate) fn rest(&self, now: Time) -> Duration {
+        let due = self.pools.values().filter_map(|pool| pool.due(now)).min();
+        due.map_or(Duration::MAX, |due| Duration::from_millis(due.since(now).0.max(1)))
+    }
+
+    /// Whether an instance waits for what proxies report.
+    pub(crate) fn awaits_proof(&self) -> bool {
+        self.pools.values().flat_map(|pool| &pool.instances).any(|one| one.stage == Stage::Leaving)
+    }
+
+    /// One step of everything: hear, decide, record, do.
+    pub(crate) async fn pass(&mut self, on: &Standalone, board: &Board, proxies: &Proxies, now: Time) -> Result<(), StoreError> {
+        for Happened { instance, tag, event } in self.tellers.heard() {
+            let current = self.trackers.get(&instance).is_some_and(|tracker| tracker.tag == tag);
+            if let Some(key) = self.key(instance).filter(|_| current) {
+                self.happen(&key, instance, event, now);
+            }
+        }
+        self.want(on);
+        self.steer(on, board, proxies, now);
+        self.record(on.database()).await?;
+        self.launch(on.database(), now).await?;
+        self.look_after();
+        self.signal();
+        self.discover();
+        self.rotate(now);
+        Ok(())
+    }
+
+    /// What each version should have; what nobody wants any more goes.
+    fn want(&mut self, on: &Standalone) {
+        let mut wanted = BTreeSet::new();
+        for stored in on.all() {
+            for (name, installed) in &stored.state.installed {
+                let key = (stored.plan.id.clone(), name.clone());
+                let instances = shunt_core::desired::scaled(&stored.plan, &stored.state, name).unwrap_or(0);
+                if let Some(pool) = Pool::wanted(&installed.backend, instances, stored.plan.drain_deadline) {
+                    self.pools.entry(key.clone()).or_default().want(pool);
+                    wanted.insert(key);
+                }
+            }
+        }
+        for (_, pool) in self.pools.iter_mut().filter(|(key, _)| !wanted.contains(*key)) {
+            pool.want_nothing();
+        }
+        self.pools.retain(|key, pool| wanted.contains(key) || !pool.instances.is_empty());
+    }
+
+    fn steer(&mut self, on: &Standalone, board: &Board, proxies: &Proxies, now: Time) {
+        let busy = self.any(|one| one.stage == Stage::Draining).then(connections::busy_ports).flatten();
+        let mut changed = Vec::new();
+        for (key, pool) in &mut self.pools {
+            let known = pool::Circumstances {
+                proved: pool.awaits_proof() && is_proved(on, board, proxies, &key.0, now),
+                busy: busy.as_ref(),
+                next: self.next,
+            };
+            for id in pool.steer(&known, now) {
+                self.next = self.next.max(id.saturating_add(1));
+                changed.push((key.clone(), id));
+            }
+        }
+        for (key, id) in changed {
+            self.note(&key, id);
+        }
+    }
+
+    /// What happened to an instance becomes its next state; not recorded yet.
+    fn happen(&mut self, key: &Key, id: u64, event: Event, now: Time) {
+        let event = match event {
+            Event::Exited { how } => Event::Exited { how: self.with_words(key, id, how) },
+            other => other,
+        };
+        let Some(pool) = self.pools.get_mut(key) else { return };
+        if pool.happen(id, event, now) {
+            self.note(key, id);
+        }
+    }
+
+    /// An instance changed: it is to be recorded, and what is not its any more ends.
+    fn note(&mut self, key: &Key, id: u64) {
+        let instance = self.pools.get(key).and_then(|pool| pool.get(id));
+        let (rollout, version) = key;
+        match instance {
+            Some(one) if one.trouble.is_empty() => {
+                tracing::info!(%rollout, %version, instance = id, address = one.address, "instance is {}", one.stage);
+            }
+            Some(one) => tracing::warn!(%rollout, %version, instance = id, "instance is {}: {}", one.stage, one.trouble),
+            None => tracing::info!(%rollout, %version, instance = id, "instance is gone"),
+        }
+        if instance.is_none_or(|one| one.address.is_none()) {
+            self.trackers.remove(&id);
+        }
+        self.unrecorded.insert(id, instance.map(|_| key.clone()));
+        self.tellers.ring();
+    }
+
+    /// Everything that changed, in one write. What could not be recorded is tried again with the next pass, and nothing is done
+    /// before it is.
+    async fn record(&mut self, database: &Database) -> Result<(), StoreError> {
+        if self.unrecorded.is_empty() {
+            return Ok(());
+        }
+        let record = |(id, key): (&u64, &Option<Key>)| {
+            let key = key.as_ref()?;
+            let instance = self.pools.get(key)?.get(*id)?.clone();
+            Some(InstanceRecord { rollout: key.0.clone(), version: key.1.clone(), instance })
+        };
+        let there: Vec<InstanceRecord> = self.unrecorded.iter().filter_map(record).collect();
+        let kept: BTreeSet<u64> = there.iter().map(|record| record.instance.id).collect();
+        let gone = self.unrecorded.keys().copied().filter(|id| !kept.contains(id)).collect();
+        database.keep_instances(there, gone, self.next).await?;
+        self.unrecorded.clear();
+        Ok(())
+    }
+
+    /// Makes the processes that are due. Each is recorded before it runs anything of the user's.
+    async fn launch(&mut self, database: &Database, now: Time) -> Result<(), StoreError> {
+        let due: Vec<(Key, u64)> = self.pools.iter().flat_map(|(key, pool)| pool.to_launch(now).map(|id| (key.clone(), id))).collect();
+        for (key, id) in due {
+            match self.hold(&key, id) {
+                Ok((held, port)) => {
+                    let event = Event::Launched { process: held.process.clone(), address: format!("127.0.0.1:{port}") };
+                    self.happen(&key, id, event, now);
+                    self.record(database).await?;
+                    let process = held.process.clone();
+                    self.watch(id, &process, Some(held.release()));
+                }
+                Err(error) => {
+                    self.happen(&key, id, Event::NotLaunched { why: format!("cannot be started: {error}") }, now);
+                    self.record(database).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, key: &Key, id: u64) -> std::io::Result<(launch::Held, u16)> {
+        let Some(Backend::Command(backend)) = self.pools.get(key).and_then(|pool| pool.backend.as_ref()) else {
+            return Err(std::io::Error::other("its version is no command any more"));
+        };
+        let free = port::free(self.seed, self.next).ok_or_else(|| std::io::Error::other("no port is free"))?;
+        self.next = free.1;
+        let (rollout, version) = key;
+        let log = self.logs.open(rollout, version, id)?;
+        let about = [("SHUNT_ROLLOUT", rollout.to_string()), ("SHUNT_VERSION", version.to_string()), ("SHUNT_INSTANCE", id.to_string())];
+        Ok((self.launcher.hold(backend, free.0, &about, log)?, free.0))
+    }
+
+    /// Takes over a recorded process, if it still runs; otherwise what became of it.
+    fn adopt(&mut self, key: &Key, id: u64) -> Option<Event> {
+        let process = self.pools.get(key)?.get(id)?.process()?.clone();
+        match process::standing(&process) {
+            Standing::Alive(_) => self.watch(id, &process, None),
+            Standing::Ended => return Some(Event::Exited { how: "ended while no control plane watched".to_owned() }),
+            Standing::OtherBoot => return Some(Event::Vanished),
+        }
+        None
+    }
+
+    fn watch(&mut self, id: u64, process: &shunt_core::instance::Process, child: Option<std::process::Child>) {
+        let mut tracker = Tracker::new();
+        tracker.watch(id, process, child, &self.tellers);
+        self.trackers.insert(id, tracker);
+    }
+
+    /// Asks those that should be asked whether they are ready, and no others.
+    fn look_after(&mut self) {
+        for pool in self.pools.values() {
+            for one in &pool.instances {
+                if one.address.is_some() {
+                    let tracker = self.trackers.entry(one.id).or_insert_with(Tracker::new);
+                    tracker.probe(one, pool.probe(), &self.prober, &self.tellers);
+                }
+            }
+        }
+    }
+
+    /// Ends the processes that are to end; each signal once per start of the control plane.
+    fn signal(&mut self) {
+        for one in self.pools.values().flat_map(|pool| &pool.instances) {
+            if let Some((process, tracker)) = one.process().zip(self.trackers.get_mut(&one.id)) {
+                tracker.signal(one.stage, process);
+            }
+        }
+    }
+
+    /// What is in discovery now.
+    fn discover(&mut self) {
+        let mut now: BTreeMap<RolloutId, BTreeMap<VersionName, Vec<String>>> = BTreeMap::new();
+        for ((rollout, version), pool) in &self.pools {
+            now.entry(rollout.clone()).or_default().insert(version.clone(), pool.discovered());
+        }
+        self.discovery.retain(|rollout, _| now.contains_key(rollout));
+        for (rollout, addresses) in now {
+            let (revision, known) = self.discovery.entry(rollout).or_default();
+            if *known != addresses {
+                (*revision, *known) = (revision.saturating_add(1), addresses);
+            }
+        }
+    }
+
+    /// Changes whenever [`Instances::fill`] would fill in something else.
+    pub(crate) fn revision(&self, id: &RolloutId) -> u64 {
+        self.discovery.get(id).map_or(0, |(revision, _)| *revision)
+    }
+
+    /// Addresses of instances, where a version's are ours to know.
+    pub(crate) fn fill(&self, id: &RolloutId, desired: &mut Desired) {
+        let known = self.discovery.get(id).map(|(_, known)| known);
+        for version in desired.routes.iter_mut().flat_map(|routes| &mut routes.versions) {
+            match version.backend {
+                Backend::Command(_) | Backend::Registered(_) => {
+                    let addresses = known.and_then(|known| known.get(&version.name)).cloned().unwrap_or_default();
+                    version.backend = Backend::Endpoints(addresses);
+                }
+                Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Value(_) => {}
+            }
+        }
+    }
+
+    /// What the state machine may count on, of every version.
+    pub(crate) fn capacity(&self, stored: &Stored, now: Time) -> BTreeMap<VersionName, Capacity> {
+        let planned = stored.plan.versions.iter().map(|version| (&version.name, &version.backend));
+        let installed = stored.state.installed.iter().map(|(name, installed)| (name, &installed.backend));
+        let capacity = |(name, backend): (&VersionName, &Backend)| {
+            let pool = self.pools.get(&(stored.plan.id.clone(), name.clone()));
+            (name.clone(), pool::capacity(pool, backend, now))
+        };
+        planned.chain(installed).map(capacity).collect()
+    }
+
+    /// For people.
+    pub(crate) fn views(&self, id: &RolloutId, version: &VersionName) -> Vec<InstanceView> {
+        self.pools.get(&(id.clone(), version.clone())).map(|pool| views(&pool.instances)).unwrap_or_default()
+    }
+
+    fn with_words(&self, (rollout, version): &Key, id: u64, how: String) -> String {
+        match self.logs.last_words(rollout, version, id) {
+            words if words.is_empty() => how,
+            words => format!("{how}: {words}"),
+        }
+    }
+
+    fn rotate(&mut self, now: Time) {
+        if now.since(self.rotated) < ROTATE {
+            return;
+        }
+        self.rotated = now;
+        for ((rollout, version), pool) in &self.pools {
+            for one in pool.instances.iter().filter(|one| one.process().is_some()) {
+                self.logs.rotate(rollout, version, one.id);
+            }
+        }
+    }
+
+    fn any(&self, condition: impl Fn(&Instance) -> bool) -> bool {
+        self.pools.values().flat_map(|pool| &pool.instances).any(condition)
+    }
+
+    fn key(&self, id: u64) -> Option<Key> {
+        self.pools.iter().find(|(_, pool)| pool.get(id).is_some()).map(|(key, _)| key.clone())
+    }
+}
+
+/// Whether every proxy that may still be there has a discovery without those that leave.
+fn is_proved(on: &Standalone, board: &Board, proxies: &Proxies, id: &RolloutId, now: Time) -> bool {
+    if on.read(id).is_none() {
+        // Its routes were gone from every proxy before it was forgotten.
+        return true;
+    }
+    board.proofs(id).is_some_and(|proofs| proxies.nobody_uses_other_routes(proofs.routes, now))
+}
+
+#[cfg(test)]
+mod tests;
