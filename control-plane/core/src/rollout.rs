@@ -10,11 +10,13 @@ pub mod health;
 pub mod hooks;
 pub mod later;
 pub mod notifications;
+pub(crate) mod owner;
 pub mod quantity;
 pub mod rule;
 pub mod service;
 pub mod strategy;
 pub mod version;
+pub mod window;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::{KeySource, Keyless};
@@ -31,6 +33,7 @@ pub use rule::RuleSpec;
 pub use service::ServiceSpec;
 pub use strategy::StrategySpec;
 pub use version::VersionSpec;
+pub use window::WindowSpec;
 
 /// `kind: Rollout`.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +81,15 @@ pub struct RolloutSpec {
     /// How long the old version stays warm after a promotion. Default: 30m.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_old: Option<Span>,
+    /// How an abort gives keys back where stable has given up instances. Default: as its instances come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_abort: Option<OnAbortSpec>,
+    /// Going back to a version that was stable at most this long ago needs no steps. Default: 0s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback_window: Option<Span>,
+    /// When a release may go forward. Default: always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Vec<WindowSpec>>,
     /// How long a proof, a pass or readiness may take before the run is paused. Default: 10m.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress_deadline: Option<Span>,
@@ -102,4 +114,12 @@ pub struct RolloutSpec {
     /// Longest time a request may take. Default: Envoy's 15s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
+}
+
+/// `onAbort`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnAbortSpec {
+    /// How long the candidate may keep those whom stable cannot carry yet. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over: Option<Span>,
 }
