@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use shunt_api::{Accepted, Ask, Refusal, Reply};
 use shunt_core::advance::Next;
 use shunt_core::manifest::EditError;
+use shunt_core::observation::Freeze;
 use shunt_core::{Span, Time, Verb};
 use shunt_filter_core::{RolloutId, VersionName};
 
@@ -99,6 +100,18 @@ impl Reconciler {
                     incident => incident,
                 }));
             }
+            Ask::Register { rollout, version, address, reply } => {
+                let now = (self.clock)();
+                drop(reply.send(self.instances.register(&self.on, &(rollout, version), address, now).await));
+            }
+            Ask::Deregister { rollout, version, address, reply } => {
+                let now = (self.clock)();
+                drop(reply.send(self.instances.deregister(&self.on, &(rollout, version), address, now).await));
+            }
+            Ask::Registration { rollout, version, address, reply } => {
+                drop(reply.send(Ok(self.instances.registration(&(rollout, version), address))));
+            }
+            Ask::Freeze { freeze, reply } => drop(reply.send(self.frozen(freeze).await)),
             Ask::Forget { node, reply } => {
                 let forgotten = self.proxies.forget(&node, self.on.database()).await.map_err(|error| unavailable(&error));
                 drop(reply.send(match forgotten {
@@ -108,6 +121,20 @@ impl Reconciler {
                 }));
             }
         }
+    }
+
+    async fn frozen(&mut self, wanted: Freeze) -> Result<Freeze, Refusal> {
+        let freeze = match wanted {
+            Freeze::On { by, reason, .. } => Freeze::On { by, reason, since: (self.clock)() },
+            Freeze::Off => Freeze::Off,
+        };
+        self.on.database().set_freeze(freeze.clone()).await.map_err(|error| unavailable(&error))?;
+        match &freeze {
+            Freeze::On { by, reason, .. } => tracing::warn!(by, "all releases are frozen: {reason}"),
+            Freeze::Off => tracing::info!("releases go on, nothing is frozen"),
+        }
+        self.freeze = freeze.clone();
+        Ok(freeze)
     }
 
     async fn command(&mut self, id: &RolloutId, verb: Verb, seen: Option<u64>, by: String, reason: String, reply: Reply<Accepted>) {

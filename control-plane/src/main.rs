@@ -25,5 +25,6 @@ mod tokens;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run()
+    // An instance that is about to be started is this program, too, until it becomes the other one.
+    standalone::shim().unwrap_or_else(cli::run)
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use shunt_api::{Metrics, RolloutNow};
 use shunt_core::advance::Next;
-use shunt_core::observation::Observation;
+use shunt_core::observation::{Freeze, Observation};
 use shunt_core::state::Retiring;
 use shunt_core::status::view;
 use shunt_core::{Span, Time, advance};
@@ -24,7 +24,7 @@ use crate::outside::{Back, Outside};
 use crate::press::Press;
 use crate::proxies::Proxies;
 use crate::show::{Show, warnings};
-use crate::standalone::{Standalone, StoreError, Stored};
+use crate::standalone::{Instances, Standalone, StoreError, Stored};
 
 /// Where the time comes from.
 pub(crate) type Clock = fn() -> Time;
@@ -43,6 +43,7 @@ pub(crate) struct Reconciler {
     pub(crate) proxies: Proxies,
     pub(crate) waiting: Waiting,
     outside: Outside,
+    pub(crate) instances: Instances,
     pub(crate) deployments: Deployments,
     fleet: Fleet,
     press: Press,
@@ -51,6 +52,8 @@ pub(crate) struct Reconciler {
     metrics: Metrics,
     /// Whether the manifests may have changed since they were read.
     unread: bool,
+    /// Whether somebody has frozen all releases, as recorded.
+    pub(crate) freeze: Freeze,
     /// When all Rollouts were looked at last.
     looked: Time,
     /// A warning about silent proxies, for every Rollout.
@@ -63,6 +66,7 @@ impl Reconciler {
     pub(crate) fn new(
         clock: Clock,
         on: Standalone,
+        instances: Instances,
         outside: Outside,
         proxies: Proxies,
         fleet: Fleet,
@@ -71,7 +75,7 @@ impl Reconciler {
         metrics: Metrics,
     ) -> Self {
         let (waiting, deployments, analysts) = (Waiting::default(), Deployments::default(), Analysts::default());
-        Self { clock, on, proxies, waiting, deployments, outside, fleet, press, analysts, show, metrics, unread: true, looked: Time::default(), silence: None }
+        Self { clock, on, proxies, waiting, deployments, instances, outside, fleet, press, analysts, show, metrics, unread: true, freeze: Freeze::Off, looked: Time::default(), silence: None }
     }
 
     /// The manifests are to be read again.
@@ -123,7 +127,9 @@ impl Reconciler {
         }
         self.proxies.sync(self.fleet.nodes(), now);
         self.proxies.keep(self.on.database(), now).await?;
-        if let Some(policy) = self.press.publish(&self.on, &mut self.proxies, now).await? {
+        // Before publishing: what counts as ready is in discovery from this pass on.
+        self.instances.pass(&self.on, self.press.board(), &self.proxies, now).await?;
+        if let Some(policy) = self.press.publish(&self.on, &self.instances, &mut self.proxies, now).await? {
             self.show.policy(policy);
         }
         self.outside.pump(&self.on, now).await?;
@@ -150,7 +156,8 @@ impl Reconciler {
     /// The straight line of one Rollout. True when a transition was recorded.
     async fn reconcile(&mut self, id: &RolloutId, now: Time) -> Result<bool, StoreError> {
         let Some(stored) = self.on.read(id).cloned() else { return Ok(false) };
-        let mut seen = observe(self.press.board(), &self.proxies, &mut self.analysts, &stored, now);
+        let mut seen = observe(self.press.board(), &self.proxies, &mut self.analysts, &stored, &self.freeze, now);
+        seen.capacity = self.instances.capacity(&stored, now);
         seen.calls = self.outside.calls.look(self.on.database(), &stored, now).await?;
         let next = advance(&stored.plan, &stored.state, &seen, &stored.commands);
         self.outside.outbox.add(self.on.record(id, stored.state.revision, &next).await?);
@@ -182,6 +189,9 @@ impl Reconciler {
     fn show_rollout(&mut self, stored: &Stored, next: Next, seen: &Observation) {
         let id = &stored.plan.id;
         let mut view = view(&stored.plan, &next.state, seen);
+        for version in &mut view.versions {
+            version.instances = self.instances.views(id, &version.name);
+        }
         view.warnings.extend(warnings(id, self.on.problems()));
         view.warnings.extend(self.on.conflicted().get(id).map(|conflicted| format!("manifest refused: {}", conflicted.reason)));
         view.warnings.extend(self.press.refused().map(str::to_owned));
@@ -196,6 +206,7 @@ impl Reconciler {
         self.show.rollouts(self.on.conflicted(), self.on.problems(), now);
         self.show.proxies(self.proxies.views(now));
         self.show.problems(self.on.problems());
+        self.show.freeze(&self.freeze);
         self.show.ready(self.press.board().is_live());
         self.waiting.look(&self.on, now);
         self.deployments.look(&self.on, now);

@@ -23,7 +23,7 @@ use crate::press::Press;
 use crate::proxies::Proxies;
 use crate::reconcile::{Clock, Reconciler};
 use crate::show::{Show, Shown};
-use crate::standalone::{Files, Standalone};
+use crate::standalone::{Files, Instances, Launcher, Standalone};
 use crate::tls::{Doors, Guests, incoming};
 
 /// Questions that may wait; more are answered "busy" by the API after its own patience.
@@ -65,7 +65,10 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let xds = tokio::spawn(shunt_xds::serve_on(xds, publisher, fleet.clone(), clock, until(stopped.clone())));
     let api = tokio::spawn(crate::http::serve(api, shunt_api::router(app), until(stopped.clone())));
     let desk = tokio::spawn(desk.run());
-    let mut reconciler = Reconciler::new(clock, on, outside, proxies, fleet, press, show, metrics);
+    let instances = Instances::open(on.database(), &args.data(), Launcher::default(), clock()).await?;
+    let freeze = on.database().freeze().await?;
+    let mut reconciler = Reconciler::new(clock, on, instances, outside, proxies, fleet, press, show, metrics);
+    reconciler.freeze = freeze;
     let ended = work(&mut reconciler, inbox, answers, stopping).await;
     // The desk ends when nobody can ask it any more, after all that was done is recorded.
     let servers = async { (xds.await, api.await, desk.await) };
@@ -88,18 +91,19 @@ struct Inbox {
 fn wire(on: &Standalone, fleet: &Fleet, access: Access, stopping: watch::Receiver<bool>) -> (App, Inbox, Show) {
     let (asks, asked) = mpsc::channel(ASKS);
     let (reports, reported) = mpsc::channel(REPORTS);
-    let (show, Shown { rollouts, policy, proxies, problems, ready }) = Show::new();
+    let (show, Shown { rollouts, policy, proxies, problems, freeze, ready }) = Show::new();
     let metrics = Metrics::default();
-    let app = App { rollouts, policy, proxies, problems, asks, reports, ready, stopping, access, metrics };
+    let app = App { rollouts, policy, proxies, problems, asks, reports, freeze, ready, stopping, access, metrics };
     (app, Inbox { asks: asked, reports: reported, files: on.files(), fleet: fleet.changed() }, show)
 }
 
 /// Takes what comes in, one thing after the other, and lets the reconciler settle after each.
 async fn work(reconciler: &mut Reconciler, mut inbox: Inbox, mut answers: mpsc::Receiver<Back>, stopping: watch::Sender<bool>) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut posts = Vec::new();
+    let (mut posts, bell) = (Vec::new(), reconciler.instances.bell());
     loop {
         let tick = if reconciler.settle().await { BUSY_TICK } else { IDLE_TICK };
+        let tick = tick.min(reconciler.instances.rest((reconciler.clock)()));
         tokio::select! {
             biased;
             _ = terminate.recv() => break,
@@ -109,6 +113,7 @@ async fn work(reconciler: &mut Reconciler, mut inbox: Inbox, mut answers: mpsc::
             Ok(()) = inbox.files.changed() => reconciler.manifests_changed(),
             1.. = inbox.reports.recv_many(&mut posts, REPORTS) => reconciler.take(&mut posts),
             Ok(()) = inbox.fleet.changed() => {}
+            () = bell.notified() => {}
             () = tokio::time::sleep(tick) => {}
         }
     }

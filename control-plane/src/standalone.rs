@@ -4,6 +4,7 @@
 
 mod database;
 mod files;
+mod instances;
 mod manifests;
 mod put;
 mod release;
@@ -22,8 +23,9 @@ use shunt_filter_core::RolloutId;
 use tokio::sync::watch;
 
 pub(crate) use database::{CallRecord, Posted};
-pub(crate) use database::{ContributionRecord, Database, NewCommand, PolicyRecord, Shared, StoreError, Stored};
+pub(crate) use database::{ContributionRecord, Database, InstanceRecord, NewCommand, PolicyRecord, Shared, StoreError, Stored};
 pub(crate) use files::Files;
+pub(crate) use instances::{Instances, Launcher, shim};
 use manifests::Manifests;
 pub(crate) use put::{Put, PutError};
 pub(crate) use release::{ReleaseError, Written};

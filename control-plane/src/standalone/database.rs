@@ -6,7 +6,9 @@
 mod audit;
 mod calls;
 mod files;
+mod freeze;
 mod idempotency;
+mod instances;
 mod journal;
 mod outbox;
 mod policy;
@@ -25,6 +27,7 @@ use shunt_filter_core::RolloutId;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+pub(crate) use instances::InstanceRecord;
 pub(crate) use calls::CallRecord;
 pub(crate) use outbox::Posted;
 pub(crate) use policy::{ContributionRecord, PolicyRecord};

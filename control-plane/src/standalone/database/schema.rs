@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// One entry per schema version: what leads to it from the one before. Never edited, only added to.
-const STEPS: &[&str] = &[FIRST, ACCESS, CALLS];
+const STEPS: &[&str] = &[FIRST, INSTANCES, FREEZE, ACCESS, CALLS];
 
 const FIRST: &str = "
 -- Rollouts that are not yet forgotten. The plan is kept so that the last good version runs on when its manifest cannot be read.
@@ -71,6 +71,30 @@ CREATE TABLE proxies (
     node       TEXT PRIMARY KEY,
     first_seen INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+const INSTANCES: &str = "
+-- Instances that we started or that registered themselves; kept until nothing of them is left, also when their Rollout is forgotten.
+CREATE TABLE instances (
+    id       INTEGER PRIMARY KEY,
+    rollout  TEXT NOT NULL,
+    version  TEXT NOT NULL,
+    instance TEXT NOT NULL                -- JSON
+) STRICT;
+
+-- The number from which new instances and ports count; one row. Only grows.
+CREATE TABLE instance_numbers (
+    one  INTEGER PRIMARY KEY CHECK (one = 1),
+    next INTEGER NOT NULL
+) STRICT;
+";
+
+const FREEZE: &str = "
+-- Whether somebody has frozen all releases; one row.
+CREATE TABLE freeze (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    freeze TEXT NOT NULL                  -- JSON
+) STRICT;
 ";
 
 const ACCESS: &str = "
