@@ -1,13 +1,18 @@
-//! `shunt lint`: what the control plane would say about these manifests, without one.
+//! `shunt lint`: what the control plane would say about these manifests, without one; and whether an Envoy is set up right.
 
-use std::path::PathBuf;
+pub(crate) mod envoy;
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use shunt_core::manifest::{ManifestError, conflicts};
 use shunt_core::{Plan, Time, lint};
 use shunt_filter_core::RolloutId;
 
+use self::envoy::{Finding, Severity};
 use super::console::Console;
 use super::exit::Exit;
 use super::manifests::Manifests;
@@ -19,6 +24,7 @@ Exit code 0: no errors; 1: errors (with --strict also warnings); 2: wrong usage.
 Examples:
   shunt lint rollouts/
   shunt lint shop.yaml mesh.yaml --strict
+  shunt lint --envoy bootstrap.yaml
   shunt lint rollouts/ -o json | jq -r '.errors[].message'";
 
 /// What to check.
@@ -26,8 +32,12 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LintArgs {
     /// Manifests, or folders with *.yaml and *.yml files
-    #[arg(value_name = "FILES", required = true)]
+    #[arg(value_name = "FILES", required_unless_present = "envoy")]
     files: Vec<PathBuf>,
+
+    /// A bootstrap of Envoy (YAML or JSON): is the filter in place, are clients' headers removed, do routes match its header?
+    #[arg(long, value_name = "FILE")]
+    envoy: Vec<PathBuf>,
 
     /// Warnings count as errors
     #[arg(long)]
@@ -45,14 +55,28 @@ struct Findings {
     rollouts: Vec<RolloutId>,
     /// Manifests that were read.
     files: usize,
+    /// What is to be changed in bootstraps, by file.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    envoy: BTreeMap<String, Vec<Finding>>,
 }
 
 /// `shunt lint`
 pub(crate) fn run(args: &LintArgs, console: &mut Console<'_>) -> anyhow::Result<Exit> {
-    let found = check(Manifests::read(&args.files)?);
+    let mut found = check(Manifests::read(&args.files)?);
+    for file in &args.envoy {
+        found.envoy.insert(file.display().to_string(), bootstrap(file)?);
+    }
     console.show(&found, |console| lines(&found, console.paint))?;
-    let failed = !found.errors.is_empty() || (args.strict && !found.warnings.is_empty());
+    let findings = || found.envoy.values().flatten();
+    let errors = !found.errors.is_empty() || findings().any(|finding| finding.severity == Severity::Error);
+    let warnings = !found.warnings.is_empty() || findings().next().is_some();
+    let failed = errors || (args.strict && warnings);
     Ok(if failed { Exit::Wrong } else { Exit::Done })
+}
+
+fn bootstrap(file: &Path) -> anyhow::Result<Vec<Finding>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    envoy::check(&text).with_context(|| format!("{} cannot be checked", file.display()))
 }
 
 fn check(read: Manifests) -> Findings {
@@ -82,6 +106,15 @@ fn lines(found: &Findings, paint: Paint) -> Vec<String> {
     };
     let mut lines: Vec<String> = found.errors.iter().map(|error| say(paint.bad("error"), error)).collect();
     lines.extend(found.warnings.iter().map(|warning| say(paint.attention("warning"), warning)));
+    for (file, findings) in &found.envoy {
+        lines.extend(findings.iter().map(|finding| bootstrap_line(file, finding, paint)));
+        if findings.is_empty() {
+            lines.push(format!("{} {}", paint.bold(&format!("{file}:")), paint.good("set up right")));
+        }
+    }
+    if found.files == 0 {
+        return lines;
+    }
     let number = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
     lines.push(format!(
         "{}: {} without an error, {}, {}",
@@ -91,4 +124,13 @@ fn lines(found: &Findings, paint: Paint) -> Vec<String> {
         number(found.warnings.len(), "warning", "warnings"),
     ));
     lines
+}
+
+fn bootstrap_line(file: &str, finding: &Finding, paint: Paint) -> String {
+    let kind = match finding.severity {
+        Severity::Error => paint.bad("error"),
+        Severity::Warning => paint.attention("warning"),
+    };
+    let field = if finding.path.is_empty() { String::new() } else { format!("{}: ", finding.path) };
+    format!("{} {kind}: {}", paint.bold(&format!("{file}:")), tame(&format!("{field}{}", finding.message)))
 }
