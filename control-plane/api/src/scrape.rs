@@ -19,7 +19,8 @@ use crate::app::{App, ProxyView};
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 const PHASES: [Phase; 4] = [Phase::Healthy, Phase::Progressing, Phase::Paused, Phase::Degraded];
-const OUTCOMES: [Outcome; 5] = [Outcome::Pass, Outcome::Fail, Outcome::NeedMoreData, Outcome::SourceError, Outcome::NotApplicable];
+const OUTCOMES: [Outcome; 6] =
+    [Outcome::Pass, Outcome::Fail, Outcome::NeedMoreData, Outcome::Inconclusive, Outcome::SourceError, Outcome::NotApplicable];
 
 type Ratio = Gauge<f64, AtomicU64>;
 

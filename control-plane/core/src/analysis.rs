@@ -6,6 +6,7 @@ mod first_slow;
 mod latency;
 mod latency_slots;
 mod look;
+pub mod measured;
 mod number;
 mod sequential;
 mod typical;
@@ -92,6 +93,8 @@ pub enum Outcome {
     Fail,
     /// Too few samples or slots to pass.
     NeedMoreData,
+    /// Measured, and neither good nor bad more often than is allowed: somebody has to look.
+    Inconclusive,
     /// The source did not answer.
     SourceError,
     /// Cannot be judged in this step, for example because one arm has no weight.

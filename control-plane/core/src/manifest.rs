@@ -18,7 +18,7 @@ pub(crate) mod trial;
 use serde::Deserialize;
 use shunt_filter_core::RolloutId;
 
-pub use compile::compile;
+pub use compile::{compile, compile_with};
 pub use conflict::{conflicts, duplicates};
 pub use edit::{EditError, edit_release};
 pub use error::ManifestError;
@@ -26,6 +26,7 @@ pub use origin::Origin;
 pub(crate) use problems::Problems;
 
 use crate::mesh_policy::{MeshPolicy, MeshPolicySpec};
+use crate::rollout::analysis::{AnalysisTemplate, AnalysisTemplateSpec};
 use crate::rollout::{Rollout, RolloutSpec, later};
 use tree::{Node, Value};
 
@@ -51,6 +52,8 @@ pub enum Manifest {
     Rollout(Rollout),
     /// `kind: MeshPolicy`.
     MeshPolicy(MeshPolicy),
+    /// `kind: AnalysisTemplate`.
+    AnalysisTemplate(AnalysisTemplate),
 }
 
 impl Document {
@@ -58,15 +61,23 @@ impl Document {
     pub fn rollout(&self) -> Option<&Rollout> {
         match &self.manifest {
             Manifest::Rollout(rollout) => Some(rollout),
-            Manifest::MeshPolicy(_) => None,
+            Manifest::MeshPolicy(_) | Manifest::AnalysisTemplate(_) => None,
         }
     }
 
     /// The mesh policy, if it is one.
     pub fn mesh_policy(&self) -> Option<&MeshPolicy> {
         match &self.manifest {
-            Manifest::Rollout(_) => None,
             Manifest::MeshPolicy(policy) => Some(policy),
+            Manifest::Rollout(_) | Manifest::AnalysisTemplate(_) => None,
+        }
+    }
+
+    /// The template, if it is one.
+    pub fn analysis_template(&self) -> Option<&AnalysisTemplate> {
+        match &self.manifest {
+            Manifest::AnalysisTemplate(template) => Some(template),
+            Manifest::Rollout(_) | Manifest::MeshPolicy(_) => None,
         }
     }
 
@@ -139,8 +150,9 @@ fn document(file: &str, node: &Node) -> Result<Document, Vec<ManifestError>> {
     let result = match head.kind.as_deref() {
         Some("Rollout") => rollout(node, &mut problems).map(Manifest::Rollout),
         Some("MeshPolicy") => mesh_policy(node, &mut problems).map(Manifest::MeshPolicy),
+        Some("AnalysisTemplate") => analysis_template(node, &mut problems).map(Manifest::AnalysisTemplate),
         other => {
-            problems.add("kind", must_be(other, "Rollout or MeshPolicy"));
+            problems.add("kind", must_be(other, "Rollout, MeshPolicy or AnalysisTemplate"));
             None
         }
     };
@@ -175,6 +187,15 @@ fn mesh_policy(node: &Node, problems: &mut Problems) -> Option<MeshPolicy> {
     let policy = MeshPolicy { name: id?.name().to_owned(), spec: raw.spec.unwrap_or_default() };
     policy.check(problems);
     Some(policy)
+}
+
+fn analysis_template(node: &Node, problems: &mut Problems) -> Option<AnalysisTemplate> {
+    let raw: Resource<AnalysisTemplateSpec> = read::read(node, &|_| None, problems)?;
+    let metadata = raw.metadata.unwrap_or_default();
+    let id = name(metadata.name.as_deref(), metadata.namespace.as_deref().unwrap_or("default"), problems);
+    let template = AnalysisTemplate { name: id?.name().to_owned(), namespace: metadata.namespace, spec: raw.spec.unwrap_or_default() };
+    template.check(problems);
+    Some(template)
 }
 
 fn name(name: Option<&str>, namespace: &str, problems: &mut Problems) -> Option<RolloutId> {

@@ -9,6 +9,7 @@ use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::analysis::Metric;
 use crate::analysis::measured::Measured;
+use crate::analysis::measured::Measured;
 use crate::call::{Action, CallKind, CallSpec};
 use crate::event::EventKind;
 use crate::time::Span;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use shunt_core::Plan;
 use shunt_core::lint::lint;
-use shunt_core::manifest::{API_VERSION, Document, Manifest, ManifestError, compile, conflicts, duplicates, parse};
+use shunt_core::manifest::{API_VERSION, Document, Manifest, ManifestError, compile_with, conflicts, duplicates, parse};
+use shunt_core::rollout::analysis::Templates;
 use shunt_core::time::Time;
 
 fn folder(name: &str) -> PathBuf {
@@ -35,10 +36,11 @@ fn plans(documents: &[Document]) -> Result<Vec<(&Document, Plan)>, Vec<ManifestE
         return Err(twice);
     }
     let mesh = documents.iter().find_map(Document::mesh_policy);
+    let templates = Templates::of(documents);
     let mut plans = Vec::new();
     let mut errors = Vec::new();
     for document in documents.iter().filter(|document| document.rollout().is_some()) {
-        match compile(document, mesh) {
+        match compile_with(document, mesh, &templates) {
             Ok(plan) => plans.push((document, plan)),
             Err(found) => errors.extend(found),
         }
@@ -114,6 +116,8 @@ fn a_specification_written_out_reads_back_the_same() {
             let (kind, id, spec) = match &document.manifest {
                 Manifest::Rollout(rollout) => ("Rollout", rollout.id.name(), serde_json::to_value(&rollout.spec).unwrap()),
                 Manifest::MeshPolicy(policy) => ("MeshPolicy", policy.name.as_str(), serde_json::to_value(&policy.spec).unwrap()),
+                // It has no namespace, which is not the same as the default one.
+                Manifest::AnalysisTemplate(_) => continue,
             };
             let metadata = serde_json::json!({"name": id, "namespace": document.id().map_or("default", |id| id.namespace())});
             let json = serde_json::json!({"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec});
@@ -147,10 +151,11 @@ fn every_example_of_the_reference_compiles_without_warnings_even_under_its_mesh_
     let documents: Vec<Document> =
         examples().iter().flat_map(|text| parse("README.md", text).unwrap_or_else(|errors| panic!("{}", lines(&errors)))).collect();
     let mesh = documents.iter().find_map(Document::mesh_policy);
+    let templates = Templates::of(&documents);
     assert!(mesh.is_some() && documents.len() >= 3);
     for document in documents.iter().filter(|document| document.rollout().is_some()) {
         for mesh in [None, mesh] {
-            let plan = compile(document, mesh).unwrap_or_else(|errors| panic!("{}", lines(&errors)));
+            let plan = compile_with(document, mesh, &templates).unwrap_or_else(|errors| panic!("{}", lines(&errors)));
             let warnings = lint(document, &plan);
             assert!(warnings.is_empty(), "{}", lines(&warnings));
         }

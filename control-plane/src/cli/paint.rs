@@ -75,6 +75,7 @@ impl Paint {
             Outcome::Pass => self.good("pass"),
             Outcome::Fail => self.bad("fail"),
             Outcome::NeedMoreData => self.busy("need more data"),
+            Outcome::Inconclusive => self.attention("inconclusive"),
             Outcome::SourceError => self.attention("source error"),
             Outcome::NotApplicable => self.dim("not applicable"),
         }

@@ -131,6 +131,11 @@ const NOBODY_JUDGES: &str = "no analysis can judge in this step";
 
 /// What a held step, its duration over, still waits for; none: nothing.
 pub(super) fn missing_pass(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
+    // Neither good nor bad too often: a person decides, whether this step needs a pass or not, unless one went on without.
+    let unclear = seen.verdicts.iter().find(|verdict| verdict.outcome == Outcome::Inconclusive);
+    if let Some(verdict) = unclear.filter(|_| run.passed != Some(state.epoch)) {
+        return Some(verdict.message.clone());
+    }
     match passed(state, run, seen) {
         Pass::Now => None,
         _ if !needs_pass(plan, run, step) => None,

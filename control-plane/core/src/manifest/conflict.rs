@@ -49,14 +49,30 @@ fn sentence(host: &str, plan: &Plan, owner: &Plan) -> String {
     format!("host {host}{port} belongs to the older Rollout {}: nothing is changed until one of the two gives it up", owner.id)
 }
 
-/// Resources that are written twice: of one Rollout all but the first in the order given, of mesh policies the same.
+/// What there may be only one of.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Who<'d> {
+    MeshPolicy,
+    Rollout(&'d RolloutId),
+    AnalysisTemplate(Option<&'d str>, &'d str),
+}
+
+fn who(document: &Document) -> Who<'_> {
+    match &document.manifest {
+        Manifest::MeshPolicy(_) => Who::MeshPolicy,
+        Manifest::Rollout(rollout) => Who::Rollout(&rollout.id),
+        Manifest::AnalysisTemplate(template) => Who::AnalysisTemplate(template.namespace.as_deref(), &template.name),
+    }
+}
+
+/// Resources that are written twice: of one Rollout all but the first in the order given, of mesh policies and templates the same.
 pub fn duplicates(documents: &[Document]) -> Vec<ManifestError> {
-    let mut first: BTreeMap<Option<&RolloutId>, &Document> = BTreeMap::new();
+    let mut first: BTreeMap<Who<'_>, &Document> = BTreeMap::new();
     let mut errors = Vec::new();
     for document in documents {
-        match first.get(&document.id()) {
+        match first.get(&who(document)) {
             None => {
-                first.insert(document.id(), document);
+                first.insert(who(document), document);
             }
             Some(other) => {
                 let at = format!("{}:{}", other.origin.file(), other.origin.line());
@@ -66,6 +82,9 @@ pub fn duplicates(documents: &[Document]) -> Vec<ManifestError> {
                     }
                     Manifest::MeshPolicy(_) => {
                         document.origin.error("kind", format!("there is a MeshPolicy at {at} already: a mesh has one"))
+                    }
+                    Manifest::AnalysisTemplate(template) => {
+                        document.origin.error("metadata.name", format!("AnalysisTemplate {} is written at {at} too: remove one", template.name))
                     }
                 });
             }

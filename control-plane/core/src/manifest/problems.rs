@@ -46,6 +46,11 @@ impl Problems {
         self.found.iter().any(|(found, _)| found.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])))
     }
 
+    /// All of it: (path of the field, message).
+    pub(crate) fn into_found(self) -> Vec<(String, String)> {
+        self.found
+    }
+
     /// All of it with lines, in the order of the file.
     pub(crate) fn locate(self, origin: &Origin) -> Vec<ManifestError> {
         let mut errors: Vec<_> = self.found.into_iter().map(|(path, message)| origin.error(&path, message)).collect();

@@ -1,13 +1,19 @@
 //! `analysis`: what guards a release.
 
-use std::collections::BTreeSet;
+mod library;
+mod measured;
+mod source;
+mod template;
 
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Guard, Metric};
 use crate::manifest::Problems;
+use crate::plan::AnalysisPlan;
 use crate::rollout::quantity::Percent;
 use crate::time::Span;
+pub use source::{PrometheusSpec, WebSpec};
+pub use template::{AnalysisTemplate, AnalysisTemplateSpec, ArgSpec, TemplateUse, Templates};
 
 /// Metrics that are looked at during a release and while the old version is kept.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -15,9 +21,12 @@ pub struct AnalysisSpec {
     /// Default: one, errors no worse than stable's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Vec<MetricSpec>>,
+    /// Metrics that are written once for many Rollouts, beside `metrics`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub templates: Option<Vec<TemplateUse>>,
 }
 
-/// One metric. Exactly one of `successRate`, `latency`.
+/// One metric. Exactly one of `successRate`, `latency`, `prometheus`, `web`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricSpec {
@@ -33,6 +42,45 @@ pub struct MetricSpec {
     /// Requests of the candidate in a step before a pass is possible. Default: the mesh policy's, or 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_samples: Option<u64>,
+    /// A query of Prometheus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<PrometheusSpec>,
+    /// A request to anything that answers JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web: Option<WebSpec>,
+    /// CEL over `value` and `baseline`; true: good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success: Option<String>,
+    /// CEL over `value` and `baseline`; true: bad.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// The value must be at most this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// The value must be at least this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// Time between two measurements. Default: 30s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Span>,
+    /// Time before the first one. Default: 0s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_delay: Option<Span>,
+    /// So many measurements in all. Default: as long as the release goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Failures that are allowed. Default: 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_limit: Option<u32>,
+    /// Measurements that may be neither good nor bad. Default: 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inconclusive_limit: Option<u32>,
+    /// Errors in a row that are allowed. Default: 4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consecutive_error_limit: Option<u32>,
+    /// True: measured and shown, never decides. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
 }
 
 /// Exactly one of the two.
@@ -85,46 +133,121 @@ pub(crate) fn default_metrics(samples: &Samples) -> Vec<Metric> {
     vec![Metric { name: "errors".to_owned(), guard: Guard::ErrorsNoWorseThanStable, min_samples: samples.default }]
 }
 
+/// What metrics with a source may use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Around<'a> {
+    /// All templates.
+    pub(crate) templates: &'a Templates,
+    /// The Rollout's namespace.
+    pub(crate) namespace: &'a str,
+    /// Why versions have no cluster, if they have none.
+    pub(crate) no_cluster: Option<&'a str>,
+    /// Why versions have no cluster for copies, if they have none.
+    pub(crate) no_shadow: Option<&'a str>,
+}
+
 impl AnalysisSpec {
-    /// The metrics, every problem noted. `path` is where this stands in the manifest.
-    pub(crate) fn metrics(&self, path: &str, samples: &Samples, problems: &mut Problems) -> Vec<Metric> {
-        let Some(written) = &self.metrics else {
-            return default_metrics(samples);
-        };
-        let path = format!("{path}.metrics");
-        match written.len() {
-            0 => problems.add(&path, "is empty, so nothing would guard the release: leave analysis out to compare errors with stable"),
-            n if n > METRICS_MAX => problems.add(&path, format!("has {n} metrics: at most {METRICS_MAX} are allowed")),
-            _ => {}
+    /// All metrics, every problem noted. `path` is where this stands in the manifest.
+    pub(crate) fn plan(&self, path: &str, samples: &Samples, around: &Around<'_>, problems: &mut Problems) -> AnalysisPlan {
+        let mut plan = AnalysisPlan { metrics: Vec::new(), measured: Vec::new() };
+        if self.metrics.is_none() {
+            plan.metrics = default_metrics(samples);
         }
-        let mut names = BTreeSet::new();
-        let mut compared: Vec<Guard> = Vec::new();
-        let mut metrics = Vec::new();
-        for (index, spec) in written.iter().enumerate() {
-            let path = format!("{path}[{index}]");
-            let Some(metric) = spec.metric(&path, samples, problems) else { continue };
-            if !names.insert(metric.name.clone()) {
-                problems.add(format!("{path}.name"), format!("{:?} names two metrics: names must differ", metric.name));
-            }
-            if metric.guard.compares() {
-                if compared.contains(&metric.guard) {
-                    let (field, what) = spec.compared();
-                    problems.add(
-                        format!("{path}.{field}"),
-                        format!("compares {what} with stable a second time: remove one of the two metrics"),
-                    );
-                }
-                compared.push(metric.guard);
-            }
-            metrics.push(metric);
+        if self.metrics.as_ref().is_some_and(Vec::is_empty) && self.templates.is_none() {
+            let message = "is empty, so nothing would guard the release: leave analysis out to compare errors with stable";
+            problems.add(format!("{path}.metrics"), message);
         }
-        metrics
+        each_metric(self.metrics.as_deref(), self.templates.as_deref(), path, around, problems, |spec, path, problems| {
+            plan.check_name(spec, path, problems);
+            if spec.has_source() {
+                plan.measured.extend(spec.measured(path, around, None, problems));
+            } else if let Some(metric) = spec.metric(path, samples, problems) {
+                spec.compared_once(&metric, &plan.metrics, path, problems);
+                plan.metrics.push(metric);
+            }
+        });
+        plan.check_number(path, problems);
+        plan
+    }
+
+    /// Whether each metric that counts requests says how many it needs.
+    pub(crate) fn says_all_samples(&self) -> bool {
+        self.metrics.iter().flatten().all(|metric| metric.min_samples.is_some() || metric.has_source())
+    }
+}
+
+/// The metrics of one step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OfStep<'s> {
+    /// Where the step's `analysis` stands in the manifest.
+    pub(crate) path: &'s str,
+    /// Its place in the plan, counted from 0.
+    pub(crate) step: usize,
+    /// As written.
+    pub(crate) metrics: Option<&'s [MetricSpec]>,
+    /// As written.
+    pub(crate) templates: Option<&'s [TemplateUse]>,
+}
+
+impl OfStep<'_> {
+    /// Adds them to a plan, every problem noted.
+    pub(crate) fn add(&self, plan: &mut AnalysisPlan, around: &Around<'_>, problems: &mut Problems) {
+        each_metric(self.metrics, self.templates, self.path, around, problems, |spec, path, problems| {
+            plan.check_name(spec, path, problems);
+            if spec.has_source() {
+                plan.measured.extend(spec.measured(path, around, Some(vec![self.step]), problems));
+            } else {
+                problems.add(path, "has no source: a step's own metrics have prometheus or web; successRate and latency stand in spec.analysis and guard every step");
+            }
+        });
+        plan.check_number(self.path, problems);
+    }
+}
+
+/// Metrics as written, then those of templates, each with its path. What is wrong within a template is told at its use.
+fn each_metric(
+    metrics: Option<&[MetricSpec]>,
+    templates: Option<&[TemplateUse]>,
+    path: &str,
+    around: &Around<'_>,
+    problems: &mut Problems,
+    mut take: impl FnMut(&MetricSpec, &str, &mut Problems),
+) {
+    for (index, spec) in metrics.unwrap_or_default().iter().enumerate() {
+        take(spec, &format!("{path}.metrics[{index}]"), problems);
+    }
+    for (index, template) in templates.unwrap_or_default().iter().enumerate() {
+        let path = format!("{path}.templates[{index}]");
+        for (index, spec) in template.metrics(&path, around, problems).iter().enumerate() {
+            let mut within = Problems::new();
+            take(spec, &format!("metrics[{index}]"), &mut within);
+            for (field, message) in within.into_found() {
+                problems.add(&path, format!("{} of AnalysisTemplate {}: {message}", field, template.name.as_deref().unwrap_or_default()));
+            }
+        }
+    }
+}
+
+impl AnalysisPlan {
+    /// Notes a name that another metric has.
+    fn check_name(&self, spec: &MetricSpec, path: &str, problems: &mut Problems) {
+        let Some(name) = &spec.name else { return };
+        if self.metrics.iter().any(|other| other.name == *name) || self.measured.iter().any(|other| other.name == *name) {
+            problems.add(format!("{path}.name"), format!("{name:?} names two metrics: names must differ"));
+        }
+    }
+
+    fn check_number(&self, path: &str, problems: &mut Problems) {
+        let number = self.metrics.len().saturating_add(self.measured.len());
+        if number > METRICS_MAX {
+            problems.add(format!("{path}.metrics"), format!("has {number} metrics: at most {METRICS_MAX} are allowed"));
+        }
     }
 }
 
 impl MetricSpec {
-    fn metric(&self, path: &str, samples: &Samples, problems: &mut Problems) -> Option<Metric> {
-        let name = match self.name.as_deref() {
+    fn name(&self, path: &str, problems: &mut Problems) -> Option<String> {
+        match self.name.as_deref() {
             Some(name) if !name.trim().is_empty() && name.len() <= 63 => Some(name.to_owned()),
             Some(_) => {
                 problems.add(format!("{path}.name"), "must have 1 to 63 characters");
@@ -134,7 +257,20 @@ impl MetricSpec {
                 problems.add(format!("{path}.name"), "is missing: write a name for its verdicts, for example errors");
                 None
             }
-        };
+        }
+    }
+
+    /// Notes a second comparison of the same kind: each takes its part of the error.
+    fn compared_once(&self, metric: &Metric, others: &[Metric], path: &str, problems: &mut Problems) {
+        if metric.guard.compares() && others.iter().any(|other| other.guard == metric.guard) {
+            let (field, what) = self.compared();
+            problems.add(format!("{path}.{field}"), format!("compares {what} with stable a second time: remove one of the two metrics"));
+        }
+    }
+
+    fn metric(&self, path: &str, samples: &Samples, problems: &mut Problems) -> Option<Metric> {
+        self.without_source(path, problems);
+        let name = self.name(path, problems);
         let guard = self.guard(path, problems);
         let min_samples = self.min_samples(path, samples, problems);
         Some(Metric { name: name?, guard: guard?, min_samples })
@@ -149,7 +285,7 @@ impl MetricSpec {
                 None
             }
             (None, None) => {
-                problems.add(path, "measures nothing: write successRate: {noWorseThanStable: {}} or latency: {percentile: 99, max: 300ms}");
+                problems.add(path, "measures nothing: write successRate: {noWorseThanStable: {}}, latency: {percentile: 99, max: 300ms}, prometheus or web");
                 None
             }
         }

@@ -1,0 +1,122 @@
+//! When a metric with a source is measured, and whom it looks at.
+//!
+//! A metric of the whole release is measured from the moment that somebody, or a copy, is sent to the candidate until the old version
+//! goes, and its limits hold for all of that (Argo's background analysis). One of a step is measured while the run is held there, anew
+//! for each step it belongs to (Argo's inline analysis).
+
+use shunt_filter_core::names::{shadow_cluster, version_cluster};
+use shunt_filter_core::{VersionName, Weight};
+
+use super::{History, Measured, Outcome, Verdict};
+use crate::plan::{Backend, Plan, Routing, Step};
+use crate::state::{Run, Stage, State};
+use crate::time::Time;
+
+/// Measurements of one metric belong together within this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Scope {
+    /// The attempt.
+    pub attempt: u64,
+    /// The step, counted from 0; none: the whole release.
+    pub step: Option<usize>,
+}
+
+/// Who is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The version being released, or just released.
+    pub candidate: VersionName,
+    /// What it is compared with.
+    pub stable: VersionName,
+}
+
+impl Subject {
+    /// Of the run, or of the time in which the old version is kept; none at rest.
+    pub fn of(state: &State) -> Option<Self> {
+        match (&state.run, &state.previous) {
+            (Some(run), _) => Some(Self { candidate: run.candidate.clone(), stable: state.stable.clone() }),
+            (None, Some(previous)) => Some(Self { candidate: state.stable.clone(), stable: previous.version.clone() }),
+            (None, None) => None,
+        }
+    }
+
+    /// What a placeholder of a text stands for; `version` is whose value is asked for, one of the two.
+    pub fn value(&self, plan: &Plan, version: &VersionName, placeholder: &str) -> Option<String> {
+        Some(match placeholder {
+            "candidate" => self.candidate.to_string(),
+            "stable" => self.stable.to_string(),
+            "version" => version.to_string(),
+            "cluster" => cluster(plan, version),
+            "shadowCluster" => shadow_cluster(&plan.id, version),
+            "namespace" => plan.id.namespace().to_owned(),
+            "name" => plan.id.name().to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+/// The Envoy cluster whose statistics are the version's.
+fn cluster(plan: &Plan, version: &VersionName) -> String {
+    match (&plan.routing, plan.version(version).map(|version| &version.backend)) {
+        (Routing::External { .. }, Some(Backend::Cluster(cluster))) => cluster.clone(),
+        _ => version_cluster(&plan.id, version),
+    }
+}
+
+/// The scope that a metric is measured in now, or why it is not.
+pub fn scope(metric: &Measured, plan: &Plan, state: &State) -> Result<Scope, &'static str> {
+    let Some(run) = &state.run else {
+        return match (&state.previous, &metric.steps) {
+            (None, _) => Err("nothing is being released"),
+            (Some(_), Some(_)) => Err("its steps are over"),
+            (Some(_), None) => Ok(Scope { attempt: state.attempt, step: None }),
+        };
+    };
+    if run.returning || run.stage.ending().is_some() {
+        return Err("the way back is not judged");
+    }
+    match &metric.steps {
+        None if reached(plan, run) => Ok(Scope { attempt: state.attempt, step: None }),
+        None => Err("nothing is sent to the candidate yet"),
+        Some(steps) => match run.stage {
+            Stage::Holding { step } if steps.contains(&step) => Ok(Scope { attempt: state.attempt, step: Some(step) }),
+            _ => Err("its step is not on"),
+        },
+    }
+}
+
+/// Whether somebody, or a copy, is sent to the candidate.
+fn reached(plan: &Plan, run: &Run) -> bool {
+    let step = match run.stage {
+        Stage::Shifting | Stage::Switching => return true,
+        Stage::Applying { step } | Stage::Holding { step } => step.saturating_add(1),
+        // The step itself has not begun to send anybody.
+        Stage::Equipping { step } => step,
+        Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => return false,
+    };
+    run.weight > Weight::ZERO || plan.steps.iter().take(step).any(Step::exposes)
+}
+
+/// Whether it is to be measured now, in a scope that is on. `history` is of that scope.
+pub fn due(metric: &Measured, history: &History, now: Time) -> bool {
+    let next = match history.latest() {
+        Some(latest) => latest.at.after(metric.interval),
+        None => history.began.after(metric.initial_delay),
+    };
+    // A clock that stepped back must not silence it for long.
+    let early = now < next && history.latest().is_none_or(|latest| latest.at <= now);
+    !early && !history.is_final(metric)
+}
+
+/// The verdict of a metric that is not measured now.
+pub fn not_measured(metric: &Measured, reason: &str) -> Verdict {
+    Verdict {
+        metric: metric.name.clone(),
+        outcome: Outcome::NotApplicable,
+        value: String::new(),
+        baseline: String::new(),
+        samples: 0,
+        threshold: metric.check.to_string(),
+        message: format!("{}: {reason}", metric.name),
+    }
+}
