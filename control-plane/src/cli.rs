@@ -27,6 +27,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod text;
+mod token;
 mod verbs;
 mod version;
 mod watch;
@@ -38,7 +39,7 @@ use clap::{Parser, Subcommand};
 use jiff::tz::TimeZone;
 use shunt_core::Verb;
 
-use client::Client;
+use client::{Client, Reach};
 use console::{Console, Format};
 use exit::Exit;
 use paint::Paint;
@@ -57,9 +58,8 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Parser)]
 #[command(name = "shunt", bin_name = "shunt", version, about = "Progressive delivery for Envoy and Istio", after_help = EXAMPLES, max_term_width = 120)]
 struct Cli {
-    /// The control plane's API
-    #[arg(long, global = true, value_name = "URL", env = "SHUNT_SERVER", default_value = "http://127.0.0.1:18080", hide_env_values = true)]
-    server: String,
+    #[command(flatten)]
+    reach: Reach,
 
     /// How to print: for people, or for programs
     #[arg(long, short, global = true, value_name = "text|json|yaml", value_enum, default_value_t = Format::Text, hide_possible_values = true)]
@@ -116,6 +116,8 @@ enum Command {
     EnvoyBootstrap(envoy_bootstrap::EnvoyBootstrapArgs),
     /// Make certificates: an authority, the control plane's, the proxies'
     Certs(certs::CertsArgs),
+    /// Make, list and revoke tokens for the API
+    Token(token::TokenArgs),
     /// What this binary is, and which filter it brings along
     Version(version::VersionArgs),
     /// Print what a shell needs to complete commands
@@ -140,7 +142,7 @@ pub(crate) fn run() -> ExitCode {
             return report(serve(args).map(|()| Exit::Done));
         }
         command => runtime(tokio::runtime::Builder::new_current_thread())
-            .and_then(|runtime| runtime.block_on(execute(command, &cli.server, &mut console))),
+            .and_then(|runtime| runtime.block_on(execute(command, &cli.reach, &mut console))),
     };
     report(result)
 }
@@ -167,8 +169,8 @@ fn serve(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 /// Everything but `serve`.
-async fn execute(command: Command, server: &str, console: &mut Console<'_>) -> anyhow::Result<Exit> {
-    let client = || Client::new(server);
+async fn execute(command: Command, reach: &Reach, console: &mut Console<'_>) -> anyhow::Result<Exit> {
+    let client = || Client::new(reach);
     match &command {
         Command::Serve(_) => anyhow::bail!("serve does not run here"),
         Command::Get(args) => get::run(args, &client()?, console).await,
@@ -190,6 +192,7 @@ async fn execute(command: Command, server: &str, console: &mut Console<'_>) -> a
         Command::Forget(args) => forget::run(args, &client()?, console).await,
         Command::EnvoyBootstrap(args) => envoy_bootstrap::run(args, console),
         Command::Certs(args) => certs::run(args, console),
+        Command::Token(args) => token::run(args, &client, console).await,
         Command::Version(_) => version::run(crate::module::SHUNT_MODULE, console),
         Command::Completion(args) => completion::run(args, console),
     }

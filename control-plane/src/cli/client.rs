@@ -1,8 +1,10 @@
 //! Talks to the API of `shunt serve`; errors say what to do next.
 
 use std::error::Error as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Args;
 use reqwest::{Client as Http, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,9 +21,20 @@ const ANSWER: Duration = Duration::from_secs(20);
 /// Why the server did not do what was asked.
 #[derive(Debug, Error)]
 pub(crate) enum ClientError {
-    /// Not `http://host:port`.
-    #[error("{0:?} is not the address of a server: write for example http://127.0.0.1:18080")]
+    /// Not `http://host:port` or `https://host:port`.
+    #[error("{0:?} is not the address of a server: write for example http://127.0.0.1:18080 or https://control.internal:18080")]
     Address(String),
+    /// A secret that would be read by everybody on the way.
+    #[error("a token over http:// to another machine can be read on the way: use https:// (server: {0})")]
+    ClearText(String),
+    /// A file with a token or a certificate.
+    #[error("{file}: {error}")]
+    File {
+        /// Which.
+        file: String,
+        /// Why it cannot be used.
+        error: String,
+    },
     /// Nobody answers.
     #[error(
         "no control plane answers at {server} ({cause})\n\
@@ -48,10 +61,18 @@ pub(crate) enum ClientError {
     },
 }
 
+fn is_local(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 fn explain(problem: &ProblemBody) -> String {
     let mut text = tame(&problem.detail);
     if !problem.known.is_empty() {
         text.push_str(&format!("\nKnown: {}", tame(&problem.known.join(", "))));
+    }
+    for error in problem.errors.iter().skip(1) {
+        text.push_str(&format!("\n{}", tame(&error.to_string())));
     }
     if !problem.next.is_empty() {
         text.push_str(&format!("\n{}.", tame(problem.next.trim_end_matches('.'))));
@@ -59,24 +80,72 @@ fn explain(problem: &ProblemBody) -> String {
     text
 }
 
+/// Where the server is, and who asks.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Reach {
+    /// The control plane's API
+    #[arg(long, global = true, value_name = "URL", env = "SHUNT_SERVER", default_value = "http://127.0.0.1:18080", hide_env_values = true)]
+    pub(crate) server: String,
+
+    /// Authority of the server's certificate, PEM [default: those that this machine trusts]
+    #[arg(long, global = true, value_name = "FILE", env = "SHUNT_CA", hide_env_values = true, hide_short_help = true)]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// Token, where the server asks for one; others on this machine can see it, SHUNT_TOKEN and --token-file they cannot
+    #[arg(long, global = true, value_name = "TOKEN", env = "SHUNT_TOKEN", hide_env_values = true, hide_short_help = true)]
+    pub(crate) token: Option<String>,
+
+    /// File with the token
+    #[arg(long, global = true, value_name = "FILE", env = "SHUNT_TOKEN_FILE", hide_env_values = true, hide_short_help = true)]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+impl Reach {
+    /// A token that is said comes before a file that is named.
+    fn secret(&self) -> Result<Option<String>, ClientError> {
+        match (&self.token, &self.token_file) {
+            (Some(token), _) if !token.is_empty() => Ok(Some(token.clone())),
+            (_, Some(file)) => read(file).map(|text| Some(text.trim().to_owned())),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<String, ClientError> {
+    std::fs::read_to_string(file).map_err(|error| ClientError::File { file: file.display().to_string(), error: error.to_string() })
+}
+
 /// A server.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: Http,
     server: Url,
+    token: Option<String>,
 }
 
 impl Client {
-    /// The server at this address.
-    pub(crate) fn new(server: &str) -> Result<Self, ClientError> {
-        let wrong = || ClientError::Address(server.to_owned());
-        let url = Url::parse(server).map_err(|_| wrong())?;
-        if url.scheme() != "http" || url.host_str().is_none() {
+    /// The server there, as this person or program.
+    pub(crate) fn new(reach: &Reach) -> Result<Self, ClientError> {
+        let wrong = || ClientError::Address(reach.server.clone());
+        let url = Url::parse(&reach.server).map_err(|_| wrong())?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(wrong());
         }
+        let token = reach.secret()?;
+        if token.is_some() && url.scheme() == "http" && !is_local(&url) {
+            return Err(ClientError::ClearText(reach.server.clone()));
+        }
         // A proxy from the environment would be asked for loopback addresses, too.
-        let http = Http::builder().no_proxy().connect_timeout(CONNECT).build().map_err(|_| wrong())?;
-        Ok(Self { http, server: url })
+        let mut builder = Http::builder().no_proxy().connect_timeout(CONNECT);
+        if let Some(file) = &reach.ca {
+            let unusable = |error: reqwest::Error| ClientError::File { file: file.display().to_string(), error: error.to_string() };
+            let certificates = reqwest::Certificate::from_pem_bundle(read(file)?.as_bytes()).map_err(unusable)?;
+            builder = certificates.into_iter().fold(builder.tls_built_in_root_certs(false), reqwest::ClientBuilder::add_root_certificate);
+        } else if url.scheme() == "http" {
+            builder = builder.tls_built_in_root_certs(false);
+        }
+        let http = builder.build().map_err(|_| wrong())?;
+        Ok(Self { http, server: url, token })
     }
 
     /// Its address.
@@ -115,7 +184,11 @@ impl Client {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("v1").extend(path);
         }
-        self.http.request(method, url)
+        let request = self.http.request(method, url);
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {

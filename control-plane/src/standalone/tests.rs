@@ -138,3 +138,37 @@ async fn release_names_the_file_it_changed() {
     assert_eq!(on.release(&id("a"), &version).unwrap(), Written::Changed { file: "a.yaml".to_owned(), line: 7 });
     assert!(matches!(on.release(&id("x"), &version), Err(ReleaseError::NoManifest(_))));
 }
+
+/// What comes through the API: checked with all others, written whole, in force like any other manifest.
+#[tokio::test]
+async fn manifests_come_through_the_api() {
+    let bed = Bed::new();
+    bed.write("a.yaml", &manifest("one", "one.test", "v1"));
+    let mut on = bed.open().await.unwrap();
+    let wrong = on.put(&id("two"), &manifest("two", "two.test", "v9")).unwrap_err();
+    assert!(matches!(&wrong, PutError::Invalid(errors) if errors[0].path == "spec.release"), "{wrong:?}");
+    let taken = on.put(&id("two"), &manifest("two", "one.test", "v1")).unwrap_err();
+    assert!(matches!(&taken, PutError::Conflicted(_)), "{taken:?}");
+    let other = on.put(&id("two"), &manifest("three", "three.test", "v1")).unwrap_err();
+    assert!(matches!(&other, PutError::Invalid(errors) if errors[0].path == "metadata.name"), "{other:?}");
+    let both = format!("{}---\n{}", manifest("two", "two.test", "v1"), manifest("three", "three.test", "v1"));
+    assert!(matches!(on.put(&id("two"), &both).unwrap_err(), PutError::Invalid(_)));
+    assert_eq!(std::fs::read_dir(bed.config()).unwrap().count(), 1, "nothing was written so far");
+
+    for (host, new) in [("two.test", true), ("other.test", false)] {
+        let put = on.put(&id("two"), &manifest("two", host, "v1")).unwrap();
+        assert_eq!((put.file.as_str(), put.new), ("shop.two.yaml", new));
+        seen(&mut on).await;
+        assert_eq!(on.read(&id("two")).unwrap().plan.digest, put.digest);
+    }
+    assert_eq!(on.remove(&id("two")).unwrap(), "shop.two.yaml");
+    seen(&mut on).await;
+    assert!(on.read(&id("two")).unwrap().plan.gone && !bed.config().join("shop.two.yaml").exists());
+    assert!(matches!(on.remove(&id("two")).unwrap_err(), PutError::Unknown(_)));
+}
+
+async fn seen(on: &mut Standalone) {
+    let mut files = on.files();
+    tokio::time::timeout(std::time::Duration::from_secs(20), files.changed()).await.unwrap().unwrap();
+    on.refresh(Time(2)).await.unwrap();
+}

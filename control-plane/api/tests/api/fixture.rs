@@ -40,6 +40,11 @@ pub(crate) struct Server {
 impl Server {
     /// With `shop/checkout` (v2 gets 5 %) and `shop/cart` (at rest), one of them in the policy.
     pub(crate) async fn start() -> Self {
+        Self::start_with(Access::open(), Peer::local()).await
+    }
+
+    /// With this access, for this peer.
+    pub(crate) async fn start_with(access: Access, peer: Peer) -> Self {
         let all = vec![Arc::new(cart()), Arc::new(checkout(1))];
         let services = all.iter().filter_map(|now| desired(&now.plan, &now.state).service).collect();
         let (rollouts, see_rollouts) = watch::channel(Arc::new(all));
@@ -59,12 +64,12 @@ impl Server {
             reports: report,
             ready: see_ready,
             stopping: see_stopping,
-            access: Access::open(),
+            access,
             metrics: Metrics::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, router(app).layer(axum::Extension(Peer::local()))).await });
+        tokio::spawn(async move { axum::serve(listener, router(app).layer(axum::Extension(peer))).await });
         let http = Client::builder().no_proxy().build().unwrap();
         Self { address, http, rollouts, policy, problems, ready, stopping, asks, reports }
     }

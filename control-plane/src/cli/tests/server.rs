@@ -92,7 +92,7 @@ pub(super) async fn run_on(screen: &Screen, server: &str, line: &[&str]) -> anyh
     let cli = <Cli as clap::Parser>::try_parse_from(words).unwrap();
     let mut out = screen.clone();
     let mut console = Console { out: &mut out, format: cli.output, paint: Paint::Plain, live: false, zone: TimeZone::UTC, clock: || NOW };
-    execute(cli.command, &cli.server, &mut console).await
+    execute(cli.command, &cli.reach, &mut console).await
 }
 
 /// What was printed so far; clones are the same screen.

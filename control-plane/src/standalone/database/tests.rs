@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod access;
+
 const MANIFEST: &str = "apiVersion: shunt.dev/v1alpha1
 kind: Rollout
 metadata: {name: checkout, namespace: shop}

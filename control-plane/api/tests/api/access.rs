@@ -1,0 +1,138 @@
+//! Who is let in, and what is recorded of them.
+
+use std::net::SocketAddr;
+
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use shunt_api::{Accepted, Ask, Limits, Peer, Role};
+use shunt_core::Time;
+use shunt_core::identity::{Caller, Identity};
+
+use crate::desk::{Desk, open, token};
+use crate::fixture::{NOW, Server, problem};
+
+const COMMANDS: &str = "/v1/rollouts/shop/checkout/commands";
+
+fn outside() -> Peer {
+    Peer { address: SocketAddr::from(([192, 0, 2, 7], 40_000)), caller: Caller::Unknown }
+}
+
+async fn guarded(peer: Peer) -> (Server, Desk) {
+    let tokens = vec![
+        token("reader", Role::Read, None),
+        token("ci", Role::Operate, Some(Time(NOW.0 + 1))),
+        token("root", Role::Admin, None),
+        token("late", Role::Admin, Some(NOW)),
+    ];
+    let (desk, access) = open(tokens, Limits::default());
+    (Server::start_with(access, peer).await, desk)
+}
+
+async fn send(server: &Server, method: Method, path: &str, secret: &str) -> Response {
+    let request = server.http.request(method, server.url(path)).json(&json!({"verb": "abort", "version": "v2", "host": "shop.test"}));
+    let request = if secret.is_empty() { request } else { request.bearer_auth(secret) };
+    request.send().await.unwrap()
+}
+
+#[tokio::test]
+async fn as_soon_as_there_is_a_token_everybody_needs_one() {
+    let (desk, access) = open(Vec::new(), Limits::default());
+    let server = Server::start_with(access, Peer::local()).await;
+    assert_eq!(server.get("/v1/rollouts").await.status(), 200);
+    desk.tokens.send_replace(std::sync::Arc::new(vec![token("late", Role::Read, Some(NOW))]));
+    let (status, body) = problem(server.get("/v1/rollouts").await).await;
+    assert_eq!((status, &body["type"]), (401, &json!("urn:shunt:problem:unauthenticated")), "also when it has expired");
+    assert!(body["next"].as_str().unwrap().contains("SHUNT_TOKEN"), "{body}");
+    assert_eq!(server.get("/healthz").await.status(), 200);
+}
+
+#[tokio::test]
+async fn from_outside_nobody_is_let_in_without_a_token() {
+    let (_, access) = open(Vec::new(), Limits::default());
+    let server = Server::start_with(access, outside()).await;
+    for (method, path) in [(Method::GET, "/v1/rollouts"), (Method::GET, "/metrics"), (Method::POST, COMMANDS), (Method::POST, "/v1/tokens")]
+    {
+        assert_eq!(problem(send(&server, method, path, "").await).await.0, 401, "{path}");
+    }
+    for open in ["/healthz", "/openapi.json"] {
+        assert_eq!(server.get(open).await.status(), 200, "{open}");
+    }
+}
+
+#[tokio::test]
+async fn each_role_may_do_what_it_says() {
+    let (server, _desk) = guarded(outside()).await;
+    // 403: not allowed; anything else: let in, and nobody plays the process here.
+    let cases = [
+        (Method::GET, "/v1/rollouts", [200, 200, 200]),
+        (Method::GET, "/v1/rollouts/shop/checkout", [200, 200, 200]),
+        (Method::GET, "/metrics", [200, 200, 200]),
+        (Method::POST, "/v1/explain", [400, 400, 400]),
+        (Method::POST, "/v1/rollouts/shop/nothing/commands", [403, 400, 400]),
+        (Method::POST, "/v1/rollouts/shop/nothing/rollback", [403, 400, 400]),
+        (Method::PUT, "/v1/rollouts/Shop/x", [403, 400, 400]),
+        (Method::DELETE, "/v1/rollouts/Shop/x", [403, 400, 400]),
+        (Method::GET, "/v1/tokens", [403, 403, 200]),
+        (Method::POST, "/v1/tokens", [403, 403, 400]),
+        (Method::DELETE, "/v1/tokens/x", [403, 403, 404]),
+        (Method::GET, "/v1/audit", [403, 403, 200]),
+    ];
+    for (method, path, expected) in cases {
+        for (secret, expected) in ["reader", "ci", "root"].into_iter().zip(expected) {
+            assert_eq!(send(&server, method.clone(), path, secret).await.status(), expected, "{method} {path} by {secret}");
+        }
+        for stranger in ["", "late", "root2"] {
+            let answer = send(&server, method.clone(), path, stranger).await;
+            assert_eq!(answer.headers()["www-authenticate"], "Bearer");
+            assert_eq!(problem(answer).await.0, 401, "{method} {path} by {stranger:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_journal_names_the_token_and_the_audit_says_who_did_what() {
+    let (mut server, desk) = guarded(outside()).await;
+    let body = json!({"verb": "abort", "reason": "too many errors", "by": "somebody else"});
+    let request = server.http.post(server.url(COMMANDS)).bearer_auth("ci").json(&body).send();
+    let (answer, ()) = tokio::join!(request, async {
+        let Some(Ask::Command { by, reply, .. }) = server.asks.recv().await else { panic!("a command") };
+        assert_eq!(by, "ci");
+        reply.send(Ok(Accepted { revision: 10, message: "aborted".to_owned() })).unwrap();
+    });
+    assert_eq!(answer.unwrap().status(), 200);
+    send(&server, Method::POST, COMMANDS, "reader").await;
+    send(&server, Method::POST, COMMANDS, "nobody").await;
+    server.get("/v1/rollouts").await;
+    assert_eq!(desk.deeds.lock().unwrap().len(), 2, "reading is not recorded, and nobody knows who strangers are");
+    let first = server.http.get(server.url("/v1/audit?limit=1")).bearer_auth("root").send().await.unwrap().json::<Value>().await.unwrap();
+    assert_eq!(first["entries"][0]["by"], "reader");
+    assert_eq!((&first["entries"][0]["status"], &first["entries"][0]["result"]), (&json!(403), &json!("forbidden")));
+    let next = format!("/v1/audit?limit=5&before={}", first["next"]);
+    let second = server.http.get(server.url(&next)).bearer_auth("root").send().await.unwrap().json::<Value>().await.unwrap();
+    let expected = json!({
+        "id": 1, "at": NOW, "by": "ci", "address": "192.0.2.7", "verb": "abort", "object": "rollouts/shop/checkout/commands",
+        "detail": "too many errors", "status": 200, "result": "done",
+    });
+    assert_eq!(second, json!({"entries": [expected]}));
+}
+
+#[tokio::test]
+async fn a_proxy_reports_only_as_itself() {
+    let report = |node: &str| json!({"node": node, "vm": "a1", "sequence": 1, "generation": 41}).to_string();
+    let own = Identity::new(["spiffe://shunt/proxy/edge-1".to_owned()], []);
+    let peers = [
+        (Caller::Certified(own), "edge-1", 204),
+        (Caller::Certified(Identity::default()), "edge-1", 403),
+        (Caller::Certified(Identity::new([], ["edge-2".to_owned()])), "edge-1", 403),
+        (Caller::Unknown, "edge-1", 403),
+        (Caller::Local, "edge-1", 204),
+    ];
+    for (caller, node, expected) in peers {
+        let (desk, access) = open(vec![token("root", Role::Admin, None)], Limits::default());
+        let mut server = Server::start_with(access, Peer { caller: caller.clone(), ..outside() }).await;
+        let request = server.http.post(server.url("/v1/reports")).bearer_auth("root").body(report(node));
+        assert_eq!(request.send().await.unwrap().status(), expected, "{caller:?}");
+        assert_eq!(server.reports.try_recv().is_ok(), expected == 204, "a token does not help");
+        assert!(desk.deeds.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,117 @@
+//! Tokens, audit and idempotency keys survive, and are forgotten in time.
+
+use shunt_api::desk::{Answer, Begun, Deed, Errand, Key, NewToken};
+use shunt_api::{Refusal, Role, TokenHash};
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::desk::Desk;
+use crate::tokens;
+
+fn new(name: &str) -> NewToken {
+    NewToken { name: name.to_owned(), role: Role::Operate, expires: Some(Time(100)) }
+}
+
+fn deed(number: u64) -> Deed {
+    Deed {
+        at: Time(number),
+        by: "ci".to_owned(),
+        address: "127.0.0.1".to_owned(),
+        verb: "abort".to_owned(),
+        object: "rollouts/shop/checkout".to_owned(),
+        detail: String::new(),
+        status: 200,
+        result: "done".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_kept_without_its_secret() {
+    let (dir, database) = open();
+    let made = tokens::create(&database.share(), new("ci"), "ann".to_owned(), Time(9)).await.unwrap();
+    assert!(made.token.starts_with("shunt_") && made.token.len() == 49, "{}", made.token);
+    let again = tokens::create(&database.share(), new("ci"), "ann".to_owned(), Time(9)).await;
+    assert!(matches!(again, Err(Refusal::NotNow(_))));
+    let other = tokens::create(&database.share(), new("cd"), "ann".to_owned(), Time(9)).await.unwrap();
+    assert_ne!(made.token, other.token);
+    database.close();
+    let database = Database::open(dir.path()).unwrap();
+    let all = database.share().tokens().await.unwrap();
+    assert_eq!(all.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(), ["cd", "ci"]);
+    assert_eq!(
+        (all[1].role, all[1].hash, all[1].expires, all[1].by.as_str()),
+        (Role::Operate, TokenHash::of(&made.token), Some(Time(100)), "ann")
+    );
+    assert!(database.share().drop_token("ci").await.unwrap());
+    assert!(!database.share().drop_token("ci").await.unwrap());
+    database.close();
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(made.token.len()).any(|window| window == made.token.as_bytes()), "the secret is on the disk");
+    }
+}
+
+#[tokio::test]
+async fn names_and_times_are_checked() {
+    let (_dir, database) = open();
+    for wrong in ["", "a b", "a/b", "loopback", &"x".repeat(64)] {
+        let made = tokens::create(&database.share(), new(wrong), "ann".to_owned(), Time(9)).await;
+        assert!(matches!(made, Err(Refusal::NotNow(_))), "{wrong:?}");
+    }
+    assert!(tokens::create(&database.share(), new("late"), "ann".to_owned(), Time(100)).await.is_err());
+}
+
+#[tokio::test]
+async fn the_last_token_cannot_be_revoked_while_it_serves() {
+    let (_dir, database) = open();
+    let (desk, access) = Desk::open(database.share(), || Time(9)).await.unwrap();
+    tokio::spawn(desk.run());
+    for name in ["a", "b"] {
+        let (reply, answer) = oneshot::channel();
+        access.desk.send(Errand::Create { token: new(name), by: "ann".to_owned(), reply }).await.unwrap();
+        answer.await.unwrap().unwrap();
+    }
+    assert_eq!(access.tokens.borrow().len(), 2);
+    let revoke = async |name: &str| {
+        let (reply, answer) = oneshot::channel();
+        access.desk.send(Errand::Revoke { name: name.to_owned(), reply }).await.unwrap();
+        answer.await.unwrap()
+    };
+    assert_eq!(revoke("c").await, Err(Refusal::UnknownToken { name: "c".to_owned(), known: vec!["a".to_owned(), "b".to_owned()] }));
+    revoke("a").await.unwrap();
+    assert!(matches!(revoke("b").await, Err(Refusal::NotNow(_))));
+    assert_eq!(access.tokens.borrow().len(), 1);
+}
+
+#[tokio::test]
+async fn the_audit_is_read_in_pages() {
+    let (_dir, database) = open();
+    let store = database.share();
+    for number in 1..=5 {
+        store.note(deed(number)).await.unwrap();
+    }
+    let ids = |page: Vec<shunt_api::desk::AuditEntry>| page.into_iter().map(|entry| (entry.id, entry.deed.at.0)).collect::<Vec<_>>();
+    assert_eq!(ids(store.audit(None, 2).await.unwrap()), [(5, 5), (4, 4)]);
+    assert_eq!(ids(store.audit(Some(4), 9).await.unwrap()), [(3, 3), (2, 2), (1, 1)]);
+}
+
+#[tokio::test]
+async fn a_key_counts_for_a_day_and_over_restarts() {
+    let (dir, database) = open();
+    let key = || Key { by: "ci".to_owned(), key: "k".to_owned() };
+    let day = 24 * 3_600_000;
+    let store = database.share();
+    assert_eq!(store.begin(key(), "r1".to_owned(), Time(day)).await.unwrap(), Begun::New);
+    database.close();
+    assert!(matches!(store.begin(key(), "r1".to_owned(), Time(day)).await, Err(StoreError::Closed)));
+    let database = Database::open(dir.path()).unwrap();
+    let store = database.share();
+    assert_eq!(store.begin(key(), "r1".to_owned(), Time(day)).await.unwrap(), Begun::Open, "nobody knows whether it was done");
+    assert_eq!(store.begin(key(), "r2".to_owned(), Time(day)).await.unwrap(), Begun::Other);
+    let answer = Answer { status: 200, kind: "application/json".to_owned(), body: b"{}".to_vec() };
+    store.finish(key(), Some(answer.clone())).await.unwrap();
+    assert_eq!(store.begin(key(), "r1".to_owned(), Time(2 * day - 1)).await.unwrap(), Begun::Done(answer));
+    assert_eq!(store.begin(key(), "r1".to_owned(), Time(2 * day)).await.unwrap(), Begun::New);
+    store.finish(key(), None).await.unwrap();
+    assert_eq!(store.begin(key(), "r2".to_owned(), Time(2 * day)).await.unwrap(), Begun::New);
+}
