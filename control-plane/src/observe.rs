@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use shunt_core::analysis::{Analyst, Arms, Verdict};
-use shunt_core::observation::{Delivery, Observation, VersionSeen};
+use shunt_core::observation::{Delivery, Freeze, Observation, VersionSeen};
 use shunt_core::plan::Step;
+use shunt_core::ranges::reshape;
 use shunt_core::state::{Run, Stage};
 use shunt_core::{Plan, State, Time};
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{Counters, EpochReport};
 use shunt_filter_core::weight::POINTS;
-use shunt_filter_core::{RolloutId, Weight};
+use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::board::Board;
 use crate::proxies::Proxies;
@@ -31,7 +32,12 @@ impl Analysts {
     /// One look at the run, or at the version just promoted while the old one is kept; none when nothing is exposed.
     fn look(&mut self, plan: &Plan, state: &State, evidence: &EpochReport) -> Vec<Verdict> {
         let everybody = [Range { from: 0, to: POINTS, version: state.stable.clone() }];
+        let beside = state.run.as_ref().map(|run| beside_baseline(state, run)).unwrap_or_default();
         let arms = match (&state.run, &state.previous) {
+            (Some(run), _) if exposes(run) && !beside.is_empty() => {
+                let baseline = run.baseline.as_ref().unwrap_or(&state.stable);
+                Arms { candidate: &run.candidate, stable: baseline, ranges: &beside }
+            }
             (Some(run), _) if exposes(run) => Arms { candidate: &run.candidate, stable: &state.stable, ranges: &run.ranges },
             (None, Some(previous)) => Arms { candidate: &state.stable, stable: &previous.version, ranges: &everybody },
             _ => return Vec::new(),
@@ -42,6 +48,20 @@ impl Analysts {
         }
         analyst.look(&plan.analysis.metrics, compared_steps(plan), arms, evidence)
     }
+}
+
+/// With an experiment's baseline: everything that the two do not have is stable's by name, so that nobody else counts as the baseline's.
+fn beside_baseline(state: &State, run: &Run) -> Vec<Range> {
+    let Some(baseline) = run.baseline.as_ref().filter(|baseline| run.ranges.iter().any(|range| range.version == **baseline)) else {
+        return Vec::new();
+    };
+    let weight = |version: &VersionName| {
+        let own = run.ranges.iter().filter(|range| range.version == *version);
+        Weight::ppm(own.fold(0, |sum, range| sum + range.to.saturating_sub(range.from)))
+    };
+    let (candidate, other) = (weight(&run.candidate), weight(baseline));
+    let rest = Weight::ppm(POINTS.saturating_sub(candidate.points()).saturating_sub(other.points()));
+    reshape(&run.ranges, &[(run.candidate.clone(), candidate), (baseline.clone(), other), (state.stable.clone(), rest)])
 }
 
 /// Whether somebody may be sent to the candidate.
@@ -59,7 +79,14 @@ fn compared_steps(plan: &Plan) -> u32 {
 }
 
 /// Everything about one Rollout, now.
-pub(crate) fn observe(board: &Board, proxies: &Proxies, analysts: &mut Analysts, stored: &Stored, now: Time) -> Observation {
+pub(crate) fn observe(
+    board: &Board,
+    proxies: &Proxies,
+    analysts: &mut Analysts,
+    stored: &Stored,
+    freeze: &Freeze,
+    now: Time,
+) -> Observation {
     let (plan, state) = (&stored.plan, &stored.state);
     let reports = proxies.reports();
     let service = reports.service(&plan.id);
@@ -92,7 +119,7 @@ pub(crate) fn observe(board: &Board, proxies: &Proxies, analysts: &mut Analysts,
         capacity: BTreeMap::new(),
         calls: BTreeMap::new(),
         contest: shunt_core::contest::Contest::default(),
-        freeze: shunt_core::observation::Freeze::Off,
+        freeze: freeze.clone(),
         typical: shunt_core::observation::Typical::Unknown,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shunt_api::{ProxyView, RolloutNow};
 use shunt_core::manifest::ManifestError;
-use shunt_core::observation::Observation;
+use shunt_core::observation::{Freeze, Observation};
 use shunt_core::status::{RolloutView, view};
 use shunt_core::{Phase, State, Time};
 use shunt_filter_core::policy::FORMAT;
@@ -22,6 +22,7 @@ pub(crate) struct Show {
     policy: watch::Sender<Arc<RoutingPolicy>>,
     proxies: watch::Sender<Arc<Vec<ProxyView>>>,
     problems: watch::Sender<Arc<Vec<ManifestError>>>,
+    freeze: watch::Sender<Freeze>,
     ready: watch::Sender<bool>,
 }
 
@@ -36,6 +37,8 @@ pub(crate) struct Shown {
     pub(crate) proxies: watch::Receiver<Arc<Vec<ProxyView>>>,
     /// What is wrong with the manifests.
     pub(crate) problems: watch::Receiver<Arc<Vec<ManifestError>>>,
+    /// Whether somebody has frozen all releases.
+    pub(crate) freeze: watch::Receiver<Freeze>,
     /// Whether everything has contributed and is served.
     pub(crate) ready: watch::Receiver<bool>,
 }
@@ -43,15 +46,22 @@ pub(crate) struct Shown {
 impl Show {
     /// Nothing is shown yet.
     pub(crate) fn new() -> (Self, Shown) {
-        let empty = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: Vec::new() };
+        let empty = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: Vec::new(), flags: Vec::new() };
         let (rollouts, rollouts_seen) = watch::channel(Arc::default());
         let (policy, policy_seen) = watch::channel(Arc::new(empty));
         let (proxies, proxies_seen) = watch::channel(Arc::default());
         let (problems, problems_seen) = watch::channel(Arc::default());
+        let (freeze, freeze_seen) = watch::channel(Freeze::Off);
         let (ready, ready_seen) = watch::channel(false);
-        let show = Self { views: BTreeMap::new(), rollouts, policy, proxies, problems, ready };
-        let shown =
-            Shown { rollouts: rollouts_seen, policy: policy_seen, proxies: proxies_seen, problems: problems_seen, ready: ready_seen };
+        let show = Self { views: BTreeMap::new(), rollouts, policy, proxies, problems, freeze, ready };
+        let shown = Shown {
+            rollouts: rollouts_seen,
+            policy: policy_seen,
+            proxies: proxies_seen,
+            problems: problems_seen,
+            freeze: freeze_seen,
+            ready: ready_seen,
+        };
         (show, shown)
     }
 
@@ -64,6 +74,15 @@ impl Show {
         if !self.views.get(&now.plan.id).is_some_and(same) {
             self.views.insert(now.plan.id.clone(), Arc::new(now));
         }
+    }
+
+    /// Whether somebody has frozen all releases.
+    pub(crate) fn freeze(&self, freeze: &Freeze) {
+        self.freeze.send_if_modified(|old| {
+            let changed = old != freeze;
+            old.clone_from(freeze);
+            changed
+        });
     }
 
     /// This Rollout is forgotten.

@@ -1,10 +1,13 @@
 //! What the API needs from the process that it runs in: shared values to show, channels to ask. No state is changed here.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use shunt_core::instance::InstanceView;
 use shunt_core::journal::{Entry, Incident};
 use shunt_core::manifest::ManifestError;
+use shunt_core::observation::Freeze;
 use shunt_core::status::RolloutView;
 use shunt_core::{Plan, State, Time, Verb};
 use shunt_filter_core::report::Report;
@@ -30,6 +33,8 @@ pub struct App {
     pub asks: mpsc::Sender<Ask>,
     /// Posts of the filters. Bounded: when it is full the post is answered 503; counters are cumulative, so nothing is lost.
     pub reports: mpsc::Sender<Report>,
+    /// Whether somebody has frozen all releases.
+    pub freeze: watch::Receiver<Freeze>,
     /// True once the state is read, all Rollouts have contributed and xDS is served: `/readyz`.
     pub ready: watch::Receiver<bool>,
     /// True once the process wants to end: open event streams end.
@@ -149,6 +154,46 @@ pub enum Ask {
         limit: usize,
         /// Answered with the newest part of the journal.
         reply: Reply<Incident>,
+    },
+    /// An instance registers itself, or renews its registration.
+    Register {
+        /// Which Rollout.
+        rollout: RolloutId,
+        /// Of which version it is.
+        version: VersionName,
+        /// Where it listens.
+        address: SocketAddr,
+        /// Answered once that is recorded.
+        reply: Reply<InstanceView>,
+    },
+    /// A registered instance wants to go.
+    Deregister {
+        /// Which Rollout.
+        rollout: RolloutId,
+        /// Of which version it is.
+        version: VersionName,
+        /// Where it listens.
+        address: SocketAddr,
+        /// Answered once that is recorded; none: nobody is registered there.
+        reply: Reply<Option<InstanceView>>,
+    },
+    /// Where a registered instance is in its life.
+    Registration {
+        /// Which Rollout.
+        rollout: RolloutId,
+        /// Of which version it is.
+        version: VersionName,
+        /// Where it listens.
+        address: SocketAddr,
+        /// None: nobody is registered there, or not any more.
+        reply: Reply<Option<InstanceView>>,
+    },
+    /// Freeze all releases, or end that.
+    Freeze {
+        /// What it should be; the time is the process's.
+        freeze: Freeze,
+        /// Answered once that is recorded, with what it is.
+        reply: Reply<Freeze>,
     },
     /// A proxy is gone for good: it is expected no longer.
     Forget {

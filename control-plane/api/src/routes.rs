@@ -14,7 +14,9 @@ use crate::app::App;
 use crate::body::{BODY_MAX, MANIFEST_MAX};
 use crate::gate::{Gate, Needs, Pace, Record, changes, gate, repeat};
 use crate::reports::REPORT_MAX;
-use crate::{commands, explain, guard, health, manifests, openapi, proxies, reports, rollouts, scrape, stream, tokens, wait};
+use crate::{
+    commands, explain, freeze, guard, health, manifests, openapi, proxies, registrations, reports, rollouts, scrape, stream, tokens, wait,
+};
 
 /// One operation.
 pub(crate) struct Route {
@@ -56,6 +58,8 @@ pub(crate) enum Gives {
     Json(&'static str),
     /// 201 with JSON of this schema.
     Created(&'static str),
+    /// 202 with JSON of this schema.
+    Later(&'static str),
     /// 200 with server-sent events, each with data of this schema.
     Events(&'static str),
     /// 200 with text of this kind.
@@ -134,6 +138,11 @@ impl Route {
         Self { needs: Needs::Role(Role::Read), record: Record::No, ..self }
     }
 
+    /// It changes something so often that the audit would hold nothing else.
+    fn unrecorded(self) -> Self {
+        Self { record: Record::No, ..self }
+    }
+
     fn report(self) -> Self {
         Self { needs: Needs::Proxy, record: Record::No, body_max: REPORT_MAX, ..self }
     }
@@ -164,11 +173,12 @@ pub(crate) fn guarded(app: &App) -> Router<App> {
 }
 
 const ROLLOUT: &str = "/v1/rollouts/{namespace}/{name}";
+const ENDPOINT: &str = "/v1/rollouts/{namespace}/{name}/versions/{version}/endpoints/{address}";
 const LIMIT: Parameter = ("limit", "integer", "At most so many of the newest entries");
 
 /// The table.
 pub(crate) fn all() -> Vec<Route> {
-    [looks(), changes_of_rollouts(), about_proxies(), administration(), about_itself()].into_iter().flatten().collect()
+    [looks(), changes_of_rollouts(), instances(), about_proxies(), administration(), about_itself()].into_iter().flatten().collect()
 }
 
 fn looks() -> Vec<Route> {
@@ -227,10 +237,37 @@ fn changes_of_rollouts() -> Vec<Route> {
             .says("Name the version before it: everybody goes back")
             .takes(Takes::Json("Rollback"))
             .gives(Gives::Json("Accepted")),
+        Route::get("/v1/freeze", "getFreeze", freeze::get)
+            .says("Whether all releases are frozen, and why")
+            .gives(Gives::Json("Freeze")),
+        Route::put("/v1/freeze", "freeze", freeze::put)
+            .says("Nothing goes forward, anywhere, until somebody ends it; aborts and rollbacks work")
+            .takes(Takes::Json("NewFreeze"))
+            .gives(Gives::Json("Freeze")),
+        Route::delete("/v1/freeze", "unfreeze", freeze::delete).says("Releases go on").gives(Gives::Json("Freeze")),
         Route::post("/v1/rollouts/{namespace}/{name}/commands", "command", commands::command)
             .says("Promote, pause, resume, abort, retry and others; answered with what came of it")
             .takes(Takes::Json("Command"))
             .gives(Gives::Json("Accepted")),
+    ]
+}
+
+/// Instances that register themselves. Renewing is no news: it is not recorded.
+fn instances() -> Vec<Route> {
+    vec![
+        Route::get("/v1/rollouts/{namespace}/{name}/versions/{version}/endpoints", "listInstances", registrations::list)
+            .says("Instances of a version, registered or started")
+            .gives(Gives::Json("Instances")),
+        Route::get(ENDPOINT, "getInstance", registrations::get)
+            .says("One registered instance, until it is gone")
+            .gives(Gives::Json("Instance")),
+        Route::put(ENDPOINT, "registerInstance", registrations::put)
+            .says("Register an instance, or renew it before its time to live is over")
+            .gives(Gives::Json("Instance"))
+            .unrecorded(),
+        Route::delete(ENDPOINT, "deregisterInstance", registrations::delete)
+            .says("Drain an instance: out of discovery, proved, then it may go")
+            .gives(Gives::Later("Instance")),
     ]
 }
 

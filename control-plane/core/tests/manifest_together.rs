@@ -152,6 +152,7 @@ fn overrides_come_first_and_follow_the_roles_of_the_moment() {
         held: None,
         sizes: shunt_core::state::Sizes::default(),
         baseline: None,
+        arms: std::collections::BTreeSet::new(),
         first_step: 0,
         forward_from: None,
     });

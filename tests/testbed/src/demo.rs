@@ -5,11 +5,14 @@ mod figures;
 mod picture;
 mod release;
 mod stage;
+mod strategy;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+
+pub use strategy::Strategy;
 
 use figures::Figures;
 use picture::Picture;
@@ -18,6 +21,9 @@ use stage::Stage;
 /// What `cargo xtask demo` takes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
+    /// One strategy instead of the main job: promoted and aborted, with its own figures.
+    #[arg(long, value_enum)]
+    pub strategy: Option<Strategy>,
     /// Leave everything running afterwards, with addresses and commands to play with.
     #[arg(long)]
     pub keep: bool,
@@ -29,6 +35,9 @@ pub struct Options {
 /// Runs the demo. Errors when something is not as it should be: a request that went elsewhere than `explain` says, a rollout that
 /// does not end.
 pub async fn run(options: &Options) -> Result<()> {
+    if let Some(strategy) = options.strategy {
+        return strategy::run(strategy, options).await;
+    }
     let start = Instant::now();
     let picture = Picture::default();
     let mut stage = Stage::set(&picture).await?;

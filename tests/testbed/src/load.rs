@@ -30,6 +30,7 @@ pub struct Load {
     rate: f64,
     timeout: Duration,
     in_flight: usize,
+    flag: Option<String>,
 }
 
 impl Load {
@@ -46,6 +47,7 @@ impl Load {
             rate: 100.0,
             timeout: Duration::from_secs(10),
             in_flight: 2000,
+            flag: None,
         }
     }
 
@@ -102,6 +104,13 @@ impl Load {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// "Version" is whether the shop saw this feature flag, `on` or `off`.
+    #[must_use]
+    pub fn flag(mut self, name: &str) -> Self {
+        self.flag = Some(name.to_owned());
         self
     }
 
@@ -257,18 +266,30 @@ struct Head {
     status: u16,
     version: Option<Arc<str>>,
     injected: bool,
+    held: bool,
 }
 
 impl Head {
-    fn of(response: &Response<Incoming>) -> Self {
+    fn of(response: &Response<Incoming>, flag: Option<&str>) -> Self {
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-        Self { status: response.status().as_u16(), version: header("x-version").map(Arc::from), injected: header("x-injected").is_some() }
+        let version = header("x-version").map(|version| match flag {
+            None => version,
+            Some(flag) if header("x-flags").is_some_and(|flags| flags.contains(flag)) => "on",
+            Some(_) => "off",
+        });
+        Self {
+            status: response.status().as_u16(),
+            version: version.map(Arc::from),
+            injected: header("x-injected").is_some(),
+            held: header("x-shunt-held").is_some(),
+        }
     }
 
     fn note(self, shot: &mut Shot) {
         shot.status = self.status;
         shot.version = self.version;
         shot.injected = self.injected;
+        shot.held = self.held;
     }
 }
 
@@ -284,7 +305,7 @@ async fn exchange(shared: &Shared, user: usize) -> Result<Head, String> {
     let request = request.body(Full::new(load.body.clone())).map_err(|error| error.to_string())?;
     let (response, lane) = shared.pool.send(request).await?;
     load.users.keep(user, response.headers(), &shared.jar);
-    let head = Head::of(&response);
+    let head = Head::of(&response, load.flag.as_deref());
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
         frame.map_err(|error| format!("in the body: {error}"))?;

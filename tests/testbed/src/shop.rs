@@ -14,7 +14,7 @@
 //! | any, with `content-type: application/grpc` | status 200 and `grpc-status` from header `x-want-grpc-status` or path `/…/Status<n>` |
 //! | any other | [`Seen`] as JSON |
 //!
-//! Every reply carries `x-version`, one that a fault made also `x-injected: 1`. Speaks HTTP/1.1 and h2c.
+//! Every reply carries `x-version`, one to a request with feature flags those in `x-flags`, one that a fault made also `x-injected: 1`. Speaks HTTP/1.1 and h2c.
 
 mod answer;
 mod counts;

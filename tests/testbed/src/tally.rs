@@ -21,12 +21,14 @@ pub struct Shot {
     pub error: Option<Box<str>>,
     /// The shop failed it because a fault was asked for (`x-injected`).
     pub injected: bool,
+    /// Nobody answered on purpose (`x-shunt-held`).
+    pub held: bool,
 }
 
 impl Shot {
     /// A broken exchange or a status of 500 and above that nobody asked for.
     pub fn failed(&self) -> bool {
-        (self.error.is_some() || self.status >= 500) && !self.injected
+        (self.error.is_some() || self.status >= 500) && !self.injected && !self.held
     }
 }
 
@@ -81,6 +83,18 @@ impl Tally {
     /// Number of requests that failed because a fault was asked for.
     pub fn injected(&self) -> usize {
         self.shots.iter().filter(|shot| shot.injected).count()
+    }
+
+    /// Those that nobody answered on purpose.
+    #[must_use]
+    pub fn held(&self) -> Self {
+        self.only(|shot| shot.held)
+    }
+
+    /// From the sending of the first to the sending of the last; zero without requests.
+    pub fn span(&self) -> Duration {
+        let ends = self.shots.first().zip(self.shots.last());
+        ends.map_or(Duration::ZERO, |(first, last)| last.at.saturating_sub(first.at))
     }
 
     /// Requests that were due but not sent, because the target was too slow.

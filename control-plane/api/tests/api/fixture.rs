@@ -46,9 +46,9 @@ impl Server {
     /// With this access, for this peer.
     pub(crate) async fn start_with(access: Access, peer: Peer) -> Self {
         let all = vec![Arc::new(cart()), Arc::new(checkout(1))];
-        let services = all.iter().filter_map(|now| desired(&now.plan, &now.state).service).collect();
+        let wanted: Vec<_> = all.iter().map(|now| desired(&now.plan, &now.state)).collect();
         let (rollouts, see_rollouts) = watch::channel(Arc::new(all));
-        let (policy, see_policy) = watch::channel(Arc::new(merge(41, None, services)));
+        let (policy, see_policy) = watch::channel(Arc::new(merge(41, None, wanted)));
         let (_, see_proxies) = watch::channel(Arc::new(proxies()));
         let (problems, see_problems) = watch::channel(Arc::default());
         let (ready, see_ready) = watch::channel(false);
@@ -62,6 +62,7 @@ impl Server {
             problems: see_problems,
             asks: ask,
             reports: report,
+            freeze: watch::channel(shunt_core::observation::Freeze::Off).1,
             ready: see_ready,
             stopping: see_stopping,
             access,
@@ -168,6 +169,7 @@ pub(crate) fn checkout(revision: u64) -> RolloutNow {
         held: None,
         sizes: shunt_core::state::Sizes::default(),
         baseline: None,
+        arms: std::collections::BTreeSet::new(),
         first_step: 0,
         forward_from: None,
     };

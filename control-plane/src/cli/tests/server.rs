@@ -45,11 +45,12 @@ impl Server {
         let (asks_sender, asks) = mpsc::channel(4);
         let app = App {
             rollouts: see_rollouts,
-            policy: watch::channel(Arc::new(merge(41, None, Vec::new()))).1,
+            policy: watch::channel(Arc::new(merge::<&shunt_core::Desired>(41, None, []))).1,
             proxies: watch::channel::<Arc<Vec<ProxyView>>>(Arc::new(proxies().proxies)).1,
             problems: see_problems,
             asks: asks_sender,
             reports: mpsc::channel(1).0,
+            freeze: watch::channel(shunt_core::observation::Freeze::Off).1,
             ready: watch::channel(true).1,
             stopping: see_stopping,
             access: Access::open(),

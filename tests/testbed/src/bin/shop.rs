@@ -1,6 +1,7 @@
 //! `shunt-shop`: one version of the sample shop. Prints one JSON line with its address, stops gracefully on SIGTERM or SIGINT.
 
 use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
@@ -19,7 +20,7 @@ struct Args {
     #[arg(long, default_value = "127.0.0.1")]
     address: IpAddr,
     /// Its port; 0: a free one.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, env = "PORT", default_value_t = 0)]
     port: u16,
     /// Share of requests answered with 500, percent.
     #[arg(long, default_value_t = 0.0)]
@@ -27,6 +28,18 @@ struct Args {
     /// Every answer comes later by this, milliseconds.
     #[arg(long, default_value_t = 0)]
     delay_ms: u64,
+    /// Only requests that carry this feature flag are answered with 500.
+    #[arg(long)]
+    error_flag: Option<String>,
+    /// Never becomes ready: `/ready` says 503.
+    #[arg(long)]
+    unready: bool,
+    /// Ends with this exit code at once.
+    #[arg(long)]
+    crash: Option<u8>,
+    /// Ends when the process with this id is gone: whoever is started by something that may be killed must not outlive its test.
+    #[arg(long)]
+    while_alive: Option<u32>,
     /// How long it goes on taking requests after SIGTERM, milliseconds.
     #[arg(long, default_value_t = 0)]
     linger_ms: u64,
@@ -39,8 +52,12 @@ struct Args {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
+    if let Some(code) = args.crash {
+        eprintln!("shunt-shop {}: ends with {code}, as it was asked to", args.version);
+        return Ok(ExitCode::from(code));
+    }
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut shop = LocalShop::with(ShopOptions {
@@ -49,14 +66,30 @@ async fn main() -> anyhow::Result<()> {
         grace: Duration::from_millis(args.grace_ms),
         linger: Duration::from_millis(args.linger_ms),
         watch: args.watch,
-        fault: Fault { error_percent: args.error_percent, delay_ms: args.delay_ms, ..Fault::default() },
+        fault: Fault {
+            error_percent: args.error_percent,
+            error_flag: args.error_flag,
+            delay_ms: args.delay_ms,
+            ready: !args.unready,
+            ..Fault::default()
+        },
     })
     .await?;
     println!("{}", serde_json::to_string(&Hello { version: args.version, address: shop.address() })?);
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
+        () = gone(args.while_alive) => return Ok(ExitCode::SUCCESS),
     }
     shop.stop().await;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until the process is gone; for ever without one.
+async fn gone(pid: Option<u32>) {
+    let Some(pid) = pid else { return std::future::pending().await };
+    let place = format!("/proc/{pid}");
+    while std::path::Path::new(&place).exists() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }

@@ -12,7 +12,7 @@ use super::stage::{ROLLOUT, Stage};
 use crate::tally::Tally;
 
 const LOOK: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// What a watched release shows at one look.
 pub(super) struct Look {
@@ -48,6 +48,7 @@ impl Look {
 pub(super) struct Watch<'s> {
     stage: &'s Stage,
     picture: &'s Picture,
+    rollout: &'static str,
     version: String,
     /// Journal lines already told.
     told: u64,
@@ -60,15 +61,20 @@ pub(super) struct Watch<'s> {
 impl<'s> Watch<'s> {
     /// Asks for it, as a user would.
     pub(super) async fn release(stage: &'s Stage, picture: &'s Picture, version: &str) -> Result<Self> {
-        let told = stage.view().await?["revision"].as_u64().unwrap_or(0);
-        picture.say(format!("$ shunt release {ROLLOUT} {version}"));
-        stage.control.cli_ok(&["release", ROLLOUT, version]).await?;
-        Ok(Self { stage, picture, version: version.to_owned(), told, measuring: None, steps: Vec::new() })
+        Self::release_of(stage, picture, ROLLOUT, version).await
+    }
+
+    /// The same of another Rollout.
+    pub(super) async fn release_of(stage: &'s Stage, picture: &'s Picture, rollout: &'static str, version: &str) -> Result<Self> {
+        let told = stage.control.rollout(rollout).await?["revision"].as_u64().unwrap_or(0);
+        picture.say(format!("$ shunt release {rollout} {version}"));
+        stage.control.cli_ok(&["release", rollout, version]).await?;
+        Ok(Self { stage, picture, rollout, version: version.to_owned(), told, measuring: None, steps: Vec::new() })
     }
 
     /// Goes on watching one that was under way at `revision`.
     pub(super) fn resume(stage: &'s Stage, picture: &'s Picture, version: &str, revision: u64) -> Self {
-        Self { stage, picture, version: version.to_owned(), told: revision, measuring: None, steps: Vec::new() }
+        Self { stage, picture, rollout: ROLLOUT, version: version.to_owned(), told: revision, measuring: None, steps: Vec::new() }
     }
 
     /// Looks until `done` says so. Errors when that takes too long.
@@ -77,7 +83,7 @@ impl<'s> Watch<'s> {
         let mut message = String::new();
         while start.elapsed() < LONGEST {
             // While the control plane is down there is nothing to see.
-            if let Ok(view) = self.stage.view().await {
+            if let Ok(view) = self.stage.control.rollout(self.rollout).await {
                 let look = Look::of(&view);
                 self.tell(&view).await?;
                 self.measure(&look);
@@ -100,13 +106,24 @@ impl<'s> Watch<'s> {
         Ok(())
     }
 
+    /// Until it is refused, or over without promotion, and nobody is sent to it any more.
+    pub(super) async fn ended(&mut self) -> Result<()> {
+        let version = self.version.clone();
+        self.until(&format!("{version} to be over"), |look| {
+            look.candidate.is_none() && look.stable != version && look.phase != "Progressing"
+        })
+        .await?;
+        self.picture.clear();
+        Ok(())
+    }
+
     /// New lines of the journal, in its own words.
     async fn tell(&mut self, view: &Value) -> Result<()> {
         let revision = view["revision"].as_u64().unwrap_or(0);
         if revision <= self.told {
             return Ok(());
         }
-        let history: Value = self.stage.control.get_json(&format!("/v1/rollouts/{ROLLOUT}/history?limit=20")).await?;
+        let history: Value = self.stage.control.get_json(&format!("/v1/rollouts/{}/history?limit=40", self.rollout)).await?;
         let mut entries: Vec<(u64, String)> = history
             .as_array()
             .or_else(|| history["entries"].as_array())

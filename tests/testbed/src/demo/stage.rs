@@ -14,8 +14,10 @@ use crate::{Client, ControlPlane, Envoy, EnvoyOptions, Shop, envoy, locate, unti
 /// The Rollout of the demo.
 pub(super) const ROLLOUT: &str = "shop/checkout";
 
-const FILE: &str = "checkout.yaml";
-const HOST: &str = "shop.test";
+/// Its manifest.
+pub(super) const FILE: &str = "checkout.yaml";
+/// What callers ask for.
+pub(super) const HOST: &str = "shop.test";
 const USERS: usize = 1_000;
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -53,6 +55,35 @@ impl Stage {
         Ok(Self { shops, control, proxies, loads: Vec::new() })
     }
 
+    /// With these manifests, file name and text, and versions that the control plane runs itself.
+    pub(super) async fn play(picture: &Picture, manifests: &[(&str, &str)]) -> Result<Self> {
+        picture.title("Setting the stage");
+        let control = ControlPlane::start(manifests).await?;
+        picture.say(format!("shunt serve: xDS at {}, API at {}", control.xds(), control.api()));
+        let mut proxies = Vec::new();
+        for number in 1..=2 {
+            proxies.push(proxy(&control, number).await?);
+            picture.say(format!("Envoy edge-{number}: {}", proxies[number - 1].1));
+        }
+        let stage = Self { shops: Vec::new(), control, proxies, loads: Vec::new() };
+        let answered = until("the shop answers at every proxy", WAIT, || async {
+            for (_, edge) in &stage.proxies {
+                let reply = Client::new(*edge).host(HOST).get("/").await;
+                if !reply.is_ok_and(|reply| reply.status == 200) {
+                    return false;
+                }
+            }
+            true
+        });
+        answered.await.with_context(|| stage.control.child().log_tail(20))?;
+        Ok(stage)
+    }
+
+    /// The admin interfaces of the proxies.
+    pub(super) fn admins(&self) -> Vec<SocketAddr> {
+        self.proxies.iter().map(|(envoy, _)| envoy.admin()).collect()
+    }
+
     /// The listener of the first proxy.
     pub(super) fn edge(&self) -> SocketAddr {
         self.proxies[0].1
@@ -60,11 +91,16 @@ impl Stage {
 
     /// A thousand users, each by way of one of the proxies: two proxies never change at the same instant.
     pub(super) fn start_load(&mut self, rate: f64) {
+        self.start_load_as(rate, |load| load);
+    }
+
+    /// The same with something changed.
+    pub(super) fn start_load_as(&mut self, rate: f64, changed: impl Fn(Load) -> Load) {
         let proxies = self.proxies.len();
         let of =
             |number: usize| Users::Cookie { count: USERS / proxies, name: "shunt-id".to_owned(), prefix: format!("edge-{number}-user-") };
         let load = |(number, (_, edge)): (usize, &(Envoy, SocketAddr))| {
-            Load::new(*edge).host(HOST).users_as(of(number)).rate(rate / proxies as f64).start()
+            changed(Load::new(*edge).host(HOST).users_as(of(number)).rate(rate / proxies as f64)).start()
         };
         self.loads = self.proxies.iter().enumerate().map(load).collect();
     }

@@ -37,6 +37,9 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>) -> Out
     outcome
 }
 
+/// What the proxy decided for this request's feature flags; told in `x-flags` of the answer.
+const FLAGS: &str = "x-shunt-flags";
+
 /// Counts the request as ended also when its connection goes away while it is being answered.
 struct Open<'s>(&'s State, u16);
 
@@ -51,7 +54,8 @@ async fn counted(state: &Arc<State>, request: Request<Incoming>) -> Outcome {
     let seen = Seen::new(&state.version, &head);
     state.counts.started(&seen);
     let mut open = Open(state, 0);
-    let (fate, delay) = state.fault.draw();
+    let flags = head.headers.get(FLAGS).cloned();
+    let (fate, delay) = state.fault.draw(flags.as_ref().and_then(|flags| flags.to_str().ok()).unwrap_or_default());
     tokio::time::sleep(Duration::from_millis(delay)).await;
     let outcome = match fate {
         Fate::Well => well(state, seen, head, body).await,
@@ -65,6 +69,9 @@ async fn counted(state: &Arc<State>, request: Request<Incoming>) -> Outcome {
     outcome.map(|mut response| {
         if fate != Fate::Well {
             response.headers_mut().insert("x-injected", HeaderValue::from_static("1"));
+        }
+        if let Some(flags) = flags {
+            response.headers_mut().insert("x-flags", flags);
         }
         response
     })

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Fault {
     /// Answers with `error_status`.
     pub error_percent: f64,
+    /// Only for requests that carry this feature flag in `x-shunt-flags`.
+    pub error_flag: Option<String>,
     /// The status of those answers; for gRPC the reply is 200 with `grpc-status: 14`.
     pub error_status: u16,
     /// Breaks the connection instead of answering.
@@ -32,6 +34,7 @@ impl Default for Fault {
     fn default() -> Self {
         Self {
             error_percent: 0.0,
+            error_flag: None,
             error_status: 500,
             reset_percent: 0.0,
             reset_body_percent: 0.0,
@@ -84,10 +87,11 @@ impl Switches {
     }
 
     /// Draws the fate of one request, and how much later it is answered, milliseconds.
-    pub(super) fn draw(&self) -> (Fate, u64) {
+    pub(super) fn draw(&self, flags: &str) -> (Fate, u64) {
         let fault = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let hit = |percent: f64| percent > 0.0 && fastrand::f64() * 100.0 < percent;
-        let fate = if hit(fault.error_percent) {
+        let concerned = fault.error_flag.as_deref().is_none_or(|flag| flags.contains(flag));
+        let fate = if concerned && hit(fault.error_percent) {
             Fate::Error(fault.error_status)
         } else if hit(fault.reset_percent) {
             Fate::Reset
@@ -110,15 +114,15 @@ mod tests {
     #[test]
     fn none_by_default_and_all_at_hundred_percent() {
         let switches = Switches::new(Fault::default());
-        assert!((0..1000).all(|_| switches.draw() == (Fate::Well, 0)));
+        assert!((0..1000).all(|_| switches.draw("") == (Fate::Well, 0)));
         switches.set(Fault { error_percent: 100.0, delay_ms: 7, ..Fault::default() });
-        assert!((0..1000).all(|_| switches.draw() == (Fate::Error(500), 7)));
+        assert!((0..1000).all(|_| switches.draw("") == (Fate::Error(500), 7)));
     }
 
     #[test]
     fn ten_percent_is_ten_percent() {
         let switches = Switches::new(Fault::errors(10.0));
-        let failed = (0..20_000).filter(|_| switches.draw().0 != Fate::Well).count();
+        let failed = (0..20_000).filter(|_| switches.draw("").0 != Fate::Well).count();
         assert!((1_700..2_300).contains(&failed), "{failed} of 20,000");
     }
 }

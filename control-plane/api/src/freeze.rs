@@ -1,0 +1,42 @@
+//! `/v1/freeze`: nothing goes forward, anywhere, until somebody ends it. Aborts and rollbacks work.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use shunt_core::Time;
+use shunt_core::observation::Freeze;
+
+use crate::app::{App, Ask};
+use crate::ask::ask;
+use crate::body::{Body, one_line};
+use crate::commands::author;
+use crate::problem::Problem;
+
+/// Who freezes, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FreezeBody {
+    /// Who asks; empty: `api`.
+    #[serde(default)]
+    pub by: String,
+    /// Why, for whoever wonders. Required.
+    pub reason: String,
+}
+
+pub(crate) async fn get(State(app): State<App>) -> Json<Freeze> {
+    let freeze = app.freeze.borrow().clone();
+    Json(freeze)
+}
+
+pub(crate) async fn put(State(app): State<App>, Body(body): Body<FreezeBody>) -> Result<Json<Freeze>, Problem> {
+    if body.reason.trim().is_empty() {
+        return Err(Problem::Unreadable("reason is empty: say why, everybody whose release stands still will ask".to_owned()));
+    }
+    // The process knows the time.
+    let wanted = Freeze::On { by: author(&body.by), reason: one_line(&body.reason), since: Time::default() };
+    Ok(Json(ask(&app, |reply| Ask::Freeze { freeze: wanted, reply }).await?))
+}
+
+pub(crate) async fn delete(State(app): State<App>) -> Result<Json<Freeze>, Problem> {
+    Ok(Json(ask(&app, |reply| Ask::Freeze { freeze: Freeze::Off, reply }).await?))
+}
