@@ -161,8 +161,7 @@ impl Board {
         if let Some(sum) = self.sum.take().filter(|sum| sum.policy.report.as_ref() == Some(report)) {
             return sum;
         }
-        let services = self.contributions.values().filter_map(|contribution| contribution.desired.service.clone()).collect();
-        let policy = merge(0, Some(report.clone()), services);
+        let policy = merge(0, Some(report.clone()), self.contributions.values().map(|contribution| &contribution.desired));
         let routes: Vec<Routes> = self.contributions.values().filter_map(|contribution| contribution.desired.routes.clone()).collect();
         Sum { content: hash(&policy), routes_content: hash(&routes), policy, routes }
     }

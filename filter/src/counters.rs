@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use shunt_filter_core::report::ServiceReport;
-use shunt_filter_core::{RolloutId, Service};
+use shunt_filter_core::{CompiledFlag, RolloutId, Router, Service};
 
 use crate::lane::Lane;
 use crate::stats::Stats;
@@ -13,6 +13,13 @@ use crate::tally::ServiceTally;
 
 /// How many services that left the policy are remembered, so that one which comes back goes on counting where it was.
 const KEPT_SERVICES: usize = 256;
+
+/// Lanes by service and by flag in order of the policy, each by version.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    pub(crate) services: Vec<Vec<Rc<Lane>>>,
+    pub(crate) flags: Vec<Vec<Rc<Lane>>>,
+}
 
 /// All counters of this VM.
 #[derive(Debug, Default)]
@@ -26,12 +33,16 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Lanes for the services of a new policy, in its order.
-    pub(crate) fn install(&self, services: &[Service]) -> Vec<Vec<Rc<Lane>>> {
+    /// Lanes for the services and flags of a new policy.
+    pub(crate) fn install(&self, router: &Router) -> Lanes {
         let push = self.push.get().saturating_add(1);
         self.push.set(push);
         let mut tallies = self.services.borrow_mut();
-        let lanes = services.iter().map(|service| Lane::of(service, tallies.entry(service.name().clone()).or_default(), push)).collect();
+        let service = |service: &Service| Lane::of_service(service, tallies.entry(service.name().clone()).or_default(), push);
+        let services = router.services().iter().map(service).collect();
+        let flag = |flag: &CompiledFlag| Lane::of_flag(flag, tallies.entry(flag.rollout().clone()).or_default(), push);
+        let flags = router.flags().iter().map(flag).collect();
+        let lanes = Lanes { services, flags };
         forget(&mut tallies, push);
         for tally in tallies.values() {
             tally.prune(push);

@@ -5,22 +5,33 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use shunt_filter_core::decision::Counted;
+use shunt_filter_core::goal::{CompiledGoal, GoalAnswer};
 use shunt_filter_core::outcome::Class;
+use shunt_filter_core::policy::LatencyThresholds;
 use shunt_filter_core::router::Version;
-use shunt_filter_core::{Decision, Reason, Service, VersionName};
+use shunt_filter_core::{CompiledFlag, Reason, Service, VersionName};
 
 use crate::ending::Ended;
+use crate::host::{self, Map};
 use crate::tally::{EpochTally, ServiceTally, VersionTally, add_one};
 
-/// Where requests decided for a version under one policy are counted, and who may answer them.
+/// Where requests decided for a version of a service, or for a value of a flag, are counted under one policy.
 #[derive(Debug)]
 pub(crate) struct Lane {
     version: VersionName,
-    clusters: Vec<String>,
-    aggregate: bool,
     service: Rc<ServiceTally>,
     total: Rc<VersionTally>,
     epoch: Option<Arm>,
+    /// None: a flag's value reaches whoever answers.
+    answers: Option<Answers>,
+}
+
+/// Who may answer for a version.
+#[derive(Debug)]
+struct Answers {
+    clusters: Vec<String>,
+    aggregate: bool,
     /// Its requests go by the default route, without a header.
     by_default: bool,
     /// When an answer was last compared, nanoseconds since 1970.
@@ -32,10 +43,19 @@ pub(crate) struct Lane {
 const SAMPLE: u64 = 1_000_000;
 
 /// The version's part of the epoch.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Arm {
     epoch: Rc<EpochTally>,
     counters: Rc<VersionTally>,
+    thresholds: Option<LatencyThresholds>,
+    goals: Rc<[Goal]>,
+}
+
+/// What a user may reach, kept beyond the policy.
+#[derive(Debug)]
+struct Goal {
+    name: String,
+    answer: GoalAnswer,
 }
 
 /// Who answered, compared with what was decided.
@@ -51,27 +71,32 @@ pub(crate) enum Answered {
 
 impl Lane {
     /// The lanes of a service, one per version, counting for push number `push`.
-    pub(crate) fn of(service: &Service, tally: &Rc<ServiceTally>, push: u64) -> Vec<Rc<Self>> {
+    pub(crate) fn of_service(service: &Service, tally: &Rc<ServiceTally>, push: u64) -> Vec<Rc<Self>> {
         tally.name(push, service.analysis());
         let epoch = service.analysis().then(|| tally.epoch(service.epoch()));
+        let goals = goals(service.goals());
         let lane = |version: &Version| {
+            let arm = epoch.as_ref().map(|epoch| Arm::new(epoch, version.name(), service.latency(), &goals));
             let by_default = service.default_route() == Some(version.name());
-            Rc::new(Self { by_default, ..Self::new(version, tally, epoch.as_ref(), push) })
+            Self::new(version.name(), tally, push, arm, Some(Answers::new(version, by_default)))
         };
         service.versions().map(lane).collect()
     }
 
-    fn new(version: &Version, service: &Rc<ServiceTally>, epoch: Option<&Rc<EpochTally>>, push: u64) -> Self {
-        Self {
-            version: version.name().clone(),
-            clusters: version.clusters().to_vec(),
-            aggregate: version.aggregate(),
-            service: Rc::clone(service),
-            total: service.version(version.name(), push),
-            epoch: epoch.map(|epoch| Arm { epoch: Rc::clone(epoch), counters: epoch.version(version.name()) }),
-            by_default: false,
-            compared: Cell::new(0),
-        }
+    /// The lanes of a flag, one per version.
+    pub(crate) fn of_flag(flag: &CompiledFlag, tally: &Rc<ServiceTally>, push: u64) -> Vec<Rc<Self>> {
+        tally.name(push, flag.analysis());
+        let epoch = flag.analysis().then(|| tally.epoch(flag.epoch()));
+        let goals = goals(flag.goals());
+        let lane = |version: &VersionName| {
+            let arm = epoch.as_ref().map(|epoch| Arm::new(epoch, version, flag.latency(), &goals));
+            Self::new(version, tally, push, arm, None)
+        };
+        flag.versions().map(lane).collect()
+    }
+
+    fn new(version: &VersionName, tally: &Rc<ServiceTally>, push: u64, epoch: Option<Arm>, answers: Option<Answers>) -> Rc<Self> {
+        Rc::new(Self { version: version.clone(), service: Rc::clone(tally), total: tally.version(version, push), epoch, answers })
     }
 
     /// The version's name.
@@ -81,23 +106,25 @@ impl Lane {
 
     /// True when the endpoint's metadata says who answered, not the cluster's name.
     pub(crate) fn is_aggregate(&self) -> bool {
-        self.aggregate
+        self.answers.as_ref().is_some_and(|answers| answers.aggregate)
     }
 
     /// True when this answer is to be compared with what was decided: always where a header was written, else a sample.
     pub(crate) fn compares(&self, now: u64) -> bool {
-        let due = !self.by_default || now.saturating_sub(self.compared.get()) >= SAMPLE;
+        let Some(answers) = &self.answers else { return false };
+        let due = !answers.by_default || now.saturating_sub(answers.compared.get()) >= SAMPLE;
         if due {
-            self.compared.set(now);
+            answers.compared.set(now);
         }
         due
     }
 
     /// Compares the cluster that answered, empty for none.
     pub(crate) fn cluster(&self, name: &[u8]) -> Answered {
+        let clusters = self.answers.as_ref().map(|answers| answers.clusters.as_slice()).unwrap_or_default();
         if name.is_empty() {
             Answered::Nobody
-        } else if self.clusters.is_empty() || self.clusters.iter().any(|cluster| cluster.as_bytes() == name) {
+        } else if clusters.is_empty() || clusters.iter().any(|cluster| cluster.as_bytes() == name) {
             Answered::Decided
         } else {
             Answered::Other
@@ -109,54 +136,99 @@ impl Lane {
         if version == self.version.as_str().as_bytes() { Answered::Decided } else { Answered::Other }
     }
 
-    /// Counts a decision; returns the slot it belongs to in the epoch, none when it belongs to no arm.
-    pub(crate) fn start(&self, decision: &Decision<'_>) -> Option<u16> {
+    /// Counts a decision; returns where it counts in the epoch, none when it belongs to no arm.
+    pub(crate) fn start(&self, reason: &Reason<'_>, keyless: bool, counted: Option<Counted>) -> Option<Counted> {
         self.total.start();
         self.service.touch();
         self.service.plain(|plain| {
-            if decision.keyless {
+            if keyless {
                 add_one(&mut plain.keyless);
             }
-            if let Reason::NotServing { .. } = decision.reason {
+            if let Reason::NotServing { .. } = reason {
                 add_one(&mut plain.not_serving);
             }
-            if let Some(rule) = decision.reason.rule() {
+            if let Some(rule) = reason.rule() {
                 count(&mut plain.rules, rule, str::to_owned);
             }
-            if let Some(mirror) = decision.mirror {
-                count(&mut plain.mirrored, mirror, VersionName::clone);
-            }
-            for flag in &decision.flags {
-                let values = plain.flags.entry(flag.name.to_owned()).or_default();
-                count(values, flag.version, VersionName::clone);
-            }
         });
-        // A request of the candidate's slots that stable had to answer says nothing about either.
-        let slot = decision.slot.filter(|_| !matches!(decision.reason, Reason::NotServing { .. }))?;
-        let arm = self.epoch.as_ref()?;
-        arm.counters.start();
-        Some(slot)
+        let counted = counted?;
+        self.epoch.as_ref()?.counters.start();
+        Some(counted)
     }
 
-    /// Counts the end of a request; `slot` is what [`Lane::start`] returned.
-    pub(crate) fn end(&self, slot: Option<u16>, ended: Ended, latency: Option<Duration>) {
-        let Ended { class, answered, upgraded } = ended;
-        let latency = latency.filter(|_| !upgraded);
-        self.total.end(class, latency);
+    /// Counts a copy that was asked for.
+    pub(crate) fn mirrored(&self, version: &VersionName) {
+        self.service.plain(|plain| count(&mut plain.mirrored, version, VersionName::clone));
+    }
+
+    /// Counts the end of a request; `counted` is what [`Lane::start`] returned.
+    pub(crate) fn end(&self, counted: Option<Counted>, ended: Ended, latency: Option<Duration>) {
+        let latency = latency.filter(|_| !ended.upgraded);
+        self.total.end(ended.class, latency);
         self.service.touch();
-        let counted = matches!(class, Class::Succeeded | Class::Failed);
-        match answered {
-            Answered::Other => self.service.plain(|plain| add_one(&mut plain.misrouted)),
-            Answered::Nobody if counted => self.service.plain(|plain| add_one(&mut plain.unrouted)),
-            Answered::Nobody | Answered::Decided => {}
-        }
-        if let (Some(slot), Some(arm)) = (slot, &self.epoch) {
+        let astray = self.astray(ended);
+        if let (Some(counted), Some(arm)) = (counted, &self.epoch) {
             // A misrouted request is in neither arm, but it has ended.
-            let class = if answered == Answered::Other { Class::Uncounted } else { class };
-            arm.counters.end(class, latency);
-            arm.epoch.mark(slot, class);
+            let class = if astray { Class::Uncounted } else { ended.class };
+            arm.end(counted, Ended { class, ..ended }, latency);
         }
     }
+
+    /// Counts an answer from somewhere else than decided; true when it came from another version.
+    fn astray(&self, ended: Ended) -> bool {
+        let counted = matches!(ended.class, Class::Succeeded | Class::Failed);
+        match (&self.answers, ended.answered) {
+            (Some(_), Answered::Other) => {
+                self.service.plain(|plain| add_one(&mut plain.misrouted));
+                true
+            }
+            (Some(_), Answered::Nobody) if counted => {
+                self.service.plain(|plain| add_one(&mut plain.unrouted));
+                false
+            }
+            (Some(_), Answered::Nobody | Answered::Decided) | (None, _) => false,
+        }
+    }
+}
+
+impl Answers {
+    fn new(version: &Version, by_default: bool) -> Self {
+        let (clusters, aggregate) = (version.clusters().to_vec(), version.aggregate());
+        Self { clusters, aggregate, by_default, compared: Cell::new(0) }
+    }
+}
+
+impl Arm {
+    fn new(epoch: &Rc<EpochTally>, version: &VersionName, latency: Option<&LatencyThresholds>, goals: &Rc<[Goal]>) -> Self {
+        if latency.is_some() {
+            epoch.time();
+        }
+        if !goals.is_empty() {
+            epoch.count_cells();
+        }
+        Self { epoch: Rc::clone(epoch), counters: epoch.version(version), thresholds: latency.copied(), goals: Rc::clone(goals) }
+    }
+
+    fn end(&self, counted: Counted, ended: Ended, latency: Option<Duration>) {
+        self.counters.end(ended.class, latency);
+        if ended.class == Class::Uncounted {
+            return;
+        }
+        self.epoch.mark(counted.slot(), ended.class);
+        if let (Some(latency), Some(thresholds)) = (latency, &self.thresholds) {
+            self.epoch.mark_time(counted.slot(), latency, thresholds);
+        }
+        if let Some(cell) = counted.cell().filter(|_| !self.goals.is_empty()) {
+            self.epoch.mark_cell(cell);
+            let header = |name: &str| host::header(Map::Response, name);
+            let reached = counted.goals.choose(&self.goals).filter(|goal| goal.answer.is_reached(ended.code, ended.class, header));
+            reached.for_each(|goal| self.epoch.mark_goal(&goal.name, cell));
+        }
+    }
+}
+
+fn goals(goals: &[CompiledGoal]) -> Rc<[Goal]> {
+    goals.iter().map(|goal| Goal { name: goal.name().to_owned(), answer: goal.answer().clone() }).collect()
 }
 
 /// Counts under a borrowed name; makes an owned one only the first time.

@@ -48,12 +48,6 @@ impl Stats {
             for (rule, count) in &plain.rules {
                 self.tell(Kind::Rule, &[service.clone(), (Label::Rule, rule.clone())], *count);
             }
-            for (flag, versions) in &plain.flags {
-                for (version, count) in versions {
-                    let labels = [service.clone(), (Label::Flag, flag.clone()), (Label::Version, version.to_string())];
-                    self.tell(Kind::Flag, &labels, *count);
-                }
-            }
         });
     }
 

@@ -1,4 +1,4 @@
-//! Cumulative counters of one service in this VM. They outlive pushes: a policy refers to them, it does not own them.
+//! Cumulative counters of one service or flag in this VM. They outlive pushes: a policy refers to them, it does not own them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use shunt_filter_core::VersionName;
 use shunt_filter_core::outcome::Class;
-use shunt_filter_core::report::{Counters, EpochReport, ServiceReport, Slots};
+use shunt_filter_core::policy::LatencyThresholds;
+use shunt_filter_core::report::{Cells, Counters, EpochReport, LatencySlots, ServiceReport, Slots};
 
 /// How many versions that left a policy a service remembers, so that one which comes back goes on counting where it was.
 const KEPT_VERSIONS: usize = 16;
-/// Same for names of rules, flags and mirrors, per map.
+/// Same for names of rules and mirrors, per map.
 const KEPT_NAMES: usize = 64;
 /// How many more reports name a service that left the policy and has no open requests, because each may get lost.
 const FAREWELLS: u8 = 20;
@@ -55,13 +56,18 @@ impl VersionTally {
     }
 }
 
-/// Requests that the service's split assigned, decided under one epoch.
+/// Requests that the split assigned (or the counted rule), decided under one epoch.
 #[derive(Debug, Default)]
 pub(crate) struct EpochTally {
     number: u64,
     versions: RefCell<BTreeMap<VersionName, Rc<VersionTally>>>,
     seen: RefCell<Slots>,
     failed: RefCell<Slots>,
+    /// None: no policy of this epoch says what is slow.
+    latency: RefCell<Option<LatencySlots>>,
+    /// None: no policy of this epoch has goals.
+    cells: RefCell<Option<Cells>>,
+    goals: RefCell<BTreeMap<String, Cells>>,
 }
 
 impl EpochTally {
@@ -70,17 +76,53 @@ impl EpochTally {
         Rc::clone(self.versions.borrow_mut().entry(name.clone()).or_default())
     }
 
+    /// From now on times are looked at.
+    pub(crate) fn time(&self) {
+        self.latency.borrow_mut().get_or_insert_default();
+    }
+
+    /// From now on goals are counted.
+    pub(crate) fn count_cells(&self) {
+        self.cells.borrow_mut().get_or_insert_default();
+    }
+
     /// A request of this slot ended.
     pub(crate) fn mark(&self, slot: u16, class: Class) {
-        match class {
-            Class::Uncounted => {}
-            Class::Failed => {
-                self.seen.borrow_mut().insert(slot);
-                self.failed.borrow_mut().insert(slot);
-            }
-            Class::Succeeded | Class::Cancelled => {
-                self.seen.borrow_mut().insert(slot);
-            }
+        self.seen.borrow_mut().insert(slot);
+        if class == Class::Failed {
+            self.failed.borrow_mut().insert(slot);
+        }
+    }
+
+    /// It took this long to its response headers.
+    pub(crate) fn mark_time(&self, slot: u16, took: Duration, thresholds: &LatencyThresholds) {
+        let longer = |than: u32| took > Duration::from_micros(u64::from(than));
+        let mut latency = self.latency.borrow_mut();
+        let Some(slots) = latency.as_mut() else { return };
+        if slots.seen.insert(slot) && longer(thresholds.p50_us) {
+            slots.first_slow.insert(slot);
+        }
+        if longer(thresholds.p90_us) {
+            slots.above_p90.insert(slot);
+        }
+        if longer(thresholds.p99_us) {
+            slots.above_p99.insert(slot);
+        }
+    }
+
+    /// Somebody of this cell was here.
+    pub(crate) fn mark_cell(&self, cell: u32) {
+        if let Some(cells) = self.cells.borrow_mut().as_mut() {
+            cells.insert(cell);
+        }
+    }
+
+    /// Somebody of this cell reached a goal.
+    pub(crate) fn mark_goal(&self, name: &str, cell: u32) {
+        let mut goals = self.goals.borrow_mut();
+        match goals.get_mut(name) {
+            Some(cells) => drop(cells.insert(cell)),
+            None => drop(goals.insert(name.to_owned(), [cell].into_iter().collect())),
         }
     }
 
@@ -90,11 +132,14 @@ impl EpochTally {
             versions: read_all(&self.versions.borrow()),
             seen: self.seen.borrow().clone(),
             failed: self.failed.borrow().clone(),
+            latency: self.latency.borrow().clone(),
+            goals: self.goals.borrow().clone(),
+            cells: self.cells.borrow().clone(),
         }
     }
 }
 
-/// All counters of one service.
+/// All counters of one service or flag.
 #[derive(Debug, Default)]
 pub(crate) struct ServiceTally {
     /// Everything but `versions` and `epoch`, which others hold too.
@@ -175,7 +220,6 @@ impl ServiceTally {
         }
         let mut plain = self.plain.borrow_mut();
         shorten(&mut plain.rules);
-        shorten(&mut plain.flags);
         shorten(&mut plain.mirrored);
     }
 

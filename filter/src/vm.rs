@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use shunt_filter_core::report::Report;
-use shunt_filter_core::{Router, RoutingPolicy, Service, compile};
+use shunt_filter_core::{Router, RoutingPolicy, Site, VersionName, compile};
 
-use crate::counters::Counters;
+use crate::counters::{Counters, Lanes};
 use crate::host::{self, Level};
 use crate::http::Trail;
 use crate::lane::Lane;
@@ -19,8 +19,8 @@ use crate::reporter::Reporter;
 pub(crate) struct Installed {
     /// Finds services.
     pub(crate) router: Router,
-    /// By service, by version.
-    pub(crate) lanes: Vec<Vec<Rc<Lane>>>,
+    /// Where its requests are counted.
+    lanes: Lanes,
 }
 
 /// One VM: a worker's, or the main thread's.
@@ -50,10 +50,19 @@ pub(crate) fn with<T>(use_it: impl FnOnce(&Vm) -> T) -> T {
 }
 
 impl Installed {
-    /// The service of an authority, and the lanes of its versions.
-    pub(crate) fn lookup(&self, authority: &[u8]) -> Option<(&Service, &[Rc<Lane>])> {
-        let position = self.router.position(authority)?;
-        Some((self.router.services().get(position)?, self.lanes.get(position)?))
+    /// True when nothing is decided.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.router.services().is_empty() && self.router.flags().is_empty()
+    }
+
+    /// The lane of a version of a site's service.
+    pub(crate) fn lane(&self, site: &Site<'_>, version: &VersionName) -> Option<&Rc<Lane>> {
+        self.lanes.services.get(site.service_position()?)?.iter().find(|lane| lane.version() == version)
+    }
+
+    /// The lanes of a site's flags, each by version, in order of its decisions.
+    pub(crate) fn flag_lanes(&self, site: &Site<'_>) -> impl Iterator<Item = &[Rc<Lane>]> {
+        site.flag_positions().iter().filter_map(|at| self.lanes.flags.get(*at)).map(Vec::as_slice)
     }
 }
 
@@ -86,7 +95,7 @@ impl Vm {
             // By way of `xds`: below `node` the metadata is not found (Envoy 1.40).
             let namespace = text("xds\0node\0metadata\0NAMESPACE");
             let router = compile(raw, namespace.as_deref()).map_err(|error| error.to_string())?;
-            let lanes = self.counters.install(router.services());
+            let lanes = self.counters.install(&router);
             Some(Rc::new(Installed { router, lanes }))
         };
         if let Some(node) = text("xds\0node\0id") {

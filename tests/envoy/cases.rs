@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use shunt_filter_core::decision::FlagDecision;
 use shunt_filter_core::report::ServiceReport;
 use shunt_filter_core::{Decision, Reason, RolloutId, RoutingPolicy, compile};
 use shunt_testbed::shop::Seen;
@@ -148,7 +149,7 @@ struct Counted {
     not_serving: u64,
     /// Another version answered than was decided, or nobody.
     astray: u64,
-    /// `v1 started`, `v1 ended`, `rule beta`, `mirror v2`, `flag banner=sale`.
+    /// `v1 started`, `v1 ended`, `rule beta`, `mirror v2`.
     by_name: BTreeMap<String, u64>,
 }
 
@@ -170,7 +171,14 @@ impl Counted {
         self.one(format!("{} ended", decision.version), 1);
         decision.reason.rule().into_iter().for_each(|rule| self.one(format!("rule {rule}"), 1));
         decision.mirror.iter().for_each(|mirror| self.one(format!("mirror {mirror}"), 1));
-        decision.flags.iter().for_each(|flag| self.one(format!("flag {}={}", flag.name, flag.version), 1));
+    }
+
+    /// The same for the Rollout of a flag, whose versions are values.
+    fn decided_flag(&mut self, flag: &FlagDecision<'_>) {
+        self.keyless += u64::from(flag.keyless);
+        self.one(format!("{} started", flag.version), 1);
+        self.one(format!("{} ended", flag.version), 1);
+        flag.reason.rule().into_iter().for_each(|rule| self.one(format!("rule {rule}"), 1));
     }
 
     fn add(&mut self, report: &ServiceReport) {
@@ -183,9 +191,6 @@ impl Counted {
         }
         report.rules.iter().for_each(|(rule, count)| self.one(format!("rule {rule}"), *count));
         report.mirrored.iter().for_each(|(mirror, count)| self.one(format!("mirror {mirror}"), *count));
-        for (flag, values) in &report.flags {
-            values.iter().for_each(|(value, count)| self.one(format!("flag {flag}={value}"), *count));
-        }
     }
 
     /// What was counted since; counters only grow, but those of versions that left the policy may be gone.
@@ -219,7 +224,7 @@ fn differences(case: &Case, answer: &Answer, seen: &Seen) -> Vec<String> {
     check("status", Some("200"), Some(answer.status.to_string()));
     check("answered by", Some(by_route.unwrap_or(DEFAULT)), answer.header("x-version"));
     check("route", upstream.route.as_deref(), joined("x-shunt-route", ", "));
-    check("flags", upstream.flags.as_deref().filter(|_| case.expect.service.is_some()), joined("x-shunt-flags", ", "));
+    check("flags", upstream.flags.as_deref(), joined("x-shunt-flags", ", "));
     check("set-cookie", case.expect.set_cookie.as_deref(), answer.header("set-cookie"));
     if let Some(cookie) = &upstream.cookie {
         check("cookie", Some(cookie), joined("cookie", "; "));
@@ -248,7 +253,8 @@ fn sent(case: &Case) -> BTreeMap<String, Vec<String>> {
 async fn run(stage: &mut Stage, table: &Table) -> Result<(usize, Vec<String>)> {
     assert!(table.namespace.as_deref().is_none_or(|namespace| namespace == NAMESPACE), "the rig's proxy is in {NAMESPACE}");
     let router = compile(installed(&table.policy), Some(NAMESPACE)).context("the table's policy")?;
-    let services: BTreeSet<RolloutId> = table.policy.services.iter().map(|service| service.name.clone()).collect();
+    let of_services = table.policy.services.iter().map(|service| service.name.clone());
+    let services: BTreeSet<RolloutId> = of_services.chain(table.policy.flags.iter().map(|flag| flag.rollout.clone())).collect();
     stage.install(table).await?;
     let before = stage.counted(&services);
     let mut expected: BTreeMap<RolloutId, Counted> = services.iter().map(|id| (id.clone(), Counted::default())).collect();
@@ -267,8 +273,14 @@ async fn run(stage: &mut Stage, table: &Table) -> Result<(usize, Vec<String>)> {
             }
         };
         wrong.extend(differences(case, &answer, &seen).into_iter().map(|difference| format!("{at}: {difference}")));
-        if let Some(service) = router.lookup(&case.request.authority) {
-            expected.entry(service.name().clone()).or_default().decided(&service.decide(&case.request.to_request()));
+        if let Some(site) = router.site(&case.request.authority) {
+            let decisions = site.decide(&case.request.to_request());
+            if let (Some(service), Some(decision)) = (site.service(), &decisions.service) {
+                expected.entry(service.name().clone()).or_default().decided(decision);
+            }
+            for (flag, decision) in site.flags().zip(&decisions.flags) {
+                expected.entry(flag.rollout().clone()).or_default().decided_flag(decision);
+            }
         }
         if case.expect.mirror.is_some() {
             let copy = stage.copy(copies).await.with_context(|| at.clone())?;

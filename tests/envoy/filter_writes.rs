@@ -1,4 +1,4 @@
-//! What the filter writes: the route header, the cookie, the flags; and what of a client's own headers survives.
+//! What the filter writes: the route header, the cookie; and what of a client's own headers survives.
 
 use anyhow::Result;
 use hyper::Method;
@@ -120,22 +120,6 @@ async fn a_reply_for_everybody_carries_nobodys_cookie() -> Result<()> {
         assert_eq!(set.iter().filter(|cookie| cookie.starts_with("shunt-id=")).count(), cookies, "{value}: {set:?}");
         assert_eq!(set.iter().filter(|cookie| *cookie == "own=1").count(), 1, "the service's own cookie stays");
     }
-    Ok(())
-}
-
-#[tokio::test]
-async fn flags_are_handed_on_in_one_header() -> Result<()> {
-    let story = Scenario::new("feature flags");
-    let flag = json!({"name": "dark", "values": {"on": true, "off": false}, "default": "off",
-        "rules": [{"name": "vip", "match": [{"headers": {"x-vip": {"present": true}}}], "split": everybody("on")}]});
-    let stage = Stage::new(json!({"flags": [flag]})).await?;
-    story.then("a decided flag is there, a default one is not, flags of others survive");
-    let (_, seen) = stage.ask("/", &[("x-vip", "1")]).await?;
-    assert_eq!(seen.all("x-shunt-flags"), vec!["dark"]);
-    let (_, seen) = stage.ask("/", &[]).await?;
-    assert_eq!(seen.all("x-shunt-flags"), Vec::<&str>::new());
-    let (_, seen) = stage.ask("/", &[("x-shunt-flags", "theme=\"red\", dark")]).await?;
-    assert_eq!(seen.all("x-shunt-flags"), vec!["theme=\"red\""]);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use shunt_core::plan::Routing;
 use shunt_filter_core::decision::FlagDecision;
 use shunt_filter_core::policy::{FORMAT, Keyless, Split, VersionPolicy};
 use shunt_filter_core::{Reason, Request, RolloutId, Router, RoutingPolicy, Service, ServicePolicy, VersionName};
@@ -104,10 +105,16 @@ pub(crate) async fn explain(State(app): State<App>, Body(question): Body<Questio
 pub fn explain_request(policy: &RoutingPolicy, rollouts: &[Arc<RolloutNow>], question: &Question) -> Result<Explanation, Problem> {
     let router = compile(policy, question)?;
     let request = request(question);
-    let mut explanation = match router.lookup(&question.host) {
+    let site = router.site(&question.host);
+    let mut explanation = match site.and_then(|site| site.service()) {
         Some(service) => decided(service, raw(policy, service.name()), &request),
         None => undecided(rollouts, question)?,
     };
+    if let Some(site) = site {
+        let decisions = site.decide(&request);
+        explanation.set_cookie = decisions.generated().first().map(|generated| generated.set_cookie.clone());
+        explanation.flags = decisions.flags.iter().map(flag).collect();
+    }
     explanation.generation = policy.generation;
     let now = explanation.rollout.as_ref().and_then(|id| rollouts.iter().find(|now| now.plan.id == *id));
     explanation.notes.extend(notes::on_request(&request));
@@ -149,8 +156,6 @@ fn decided(service: &Service, raw: Option<&ServicePolicy>, request: &Request) ->
     let mut explanation = Explanation {
         rollout: Some(service.name().clone()),
         reason: decision.reason.to_string(),
-        set_cookie: decision.generated.map(|generated| generated.set_cookie),
-        flags: decision.flags.iter().map(flag).collect(),
         ..Explanation::default()
     };
     match chances.answering.as_slice() {
@@ -171,7 +176,11 @@ fn decided(service: &Service, raw: Option<&ServicePolicy>, request: &Request) ->
 }
 
 fn flag(flag: &FlagDecision<'_>) -> FlagExplanation {
-    FlagExplanation { name: flag.name.to_owned(), version: flag.version.clone(), reason: flag.reason.to_string() }
+    let reason = match flag.generated {
+        Some(_) => "the request brings no key of its own, so its value is a matter of chance".to_owned(),
+        None => flag.reason.to_string(),
+    };
+    FlagExplanation { name: flag.name.to_owned(), version: flag.version.clone(), reason }
 }
 
 /// A host that the policy does not name: a Rollout's with nothing to decide, or nobody's.
@@ -195,7 +204,7 @@ fn undecided(rollouts: &[Arc<RolloutNow>], question: &Question) -> Result<Explan
 
 /// Finds it the way the filter would: as if each Rollout had something to decide.
 fn with_host<'n>(rollouts: &'n [Arc<RolloutNow>], question: &Question) -> Result<Option<&'n RolloutNow>, Problem> {
-    for now in rollouts {
+    for now in rollouts.iter().filter(|now| !matches!(now.plan.routing, Routing::Flag { .. })) {
         let stable = VersionPolicy { name: now.state.stable.clone(), serving: true, clusters: Vec::new(), aggregate: false };
         let service = ServicePolicy {
             name: now.plan.id.clone(),
@@ -211,13 +220,12 @@ fn with_host<'n>(rollouts: &'n [Arc<RolloutNow>], question: &Question) -> Result
             rules: Vec::new(),
             split: Split::default(),
             mirror: None,
-            flags: Vec::new(),
             analysis: false,
             counted_rule: None,
             latency: None,
             goals: Vec::new(),
         };
-        let alone = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: vec![service] };
+        let alone = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: vec![service], flags: Vec::new() };
         if compile(&alone, question)?.lookup(&question.host).is_some() {
             return Ok(Some(now));
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::RolloutId;
-use shunt_filter_core::report::{EpochReport, Report, ServiceReport};
+use shunt_filter_core::report::{EpochReport, LatencySlots, Report, ServiceReport};
 
 use crate::observation::{Delivery, MISROUTED_QUIET, Misrouting};
 use crate::time::{Span, Time};
@@ -29,6 +29,8 @@ pub struct Reports {
     /// What proxies counted that made room for others.
     left: BTreeMap<RolloutId, ServiceReport>,
     misrouting: BTreeMap<RolloutId, Streak>,
+    /// By Rollout, its newest epoch, and the first that was told of each slot in it.
+    firsts: BTreeMap<RolloutId, (u64, LatencySlots)>,
     began: Option<Time>,
     now: Time,
 }
@@ -47,10 +49,14 @@ impl Reports {
         if !self.has_room(&report.node, now) {
             return false;
         }
+        let latencies = latencies(&report);
         let node = self.nodes.entry(report.node.clone()).or_default();
         let Some(taken) = node.take(report, now) else {
             return false;
         };
+        for (id, epoch, slots) in latencies {
+            self.note_first(id, epoch, &slots);
+        }
         if self.misrouting.len() >= NODES_MAX {
             self.misrouting.retain(|_, streak| now.since(streak.last) < MISROUTED_QUIET);
         }
@@ -62,6 +68,20 @@ impl Reports {
             streak.last = now;
         }
         taken.changed
+    }
+
+    /// The first report of a slot wins: what is noted here never changes within an epoch, whoever reports later or again.
+    fn note_first(&mut self, id: RolloutId, epoch: u64, slots: &LatencySlots) {
+        if self.firsts.len() >= NODES_MAX && !self.firsts.contains_key(&id) {
+            return;
+        }
+        let (known, firsts) = self.firsts.entry(id).or_default();
+        if *known < epoch {
+            (*known, *firsts) = (epoch, LatencySlots::default());
+        }
+        if *known == epoch {
+            sums::add_latency(firsts, slots);
+        }
     }
 
     /// Proxies that are gone make room for others; what they counted stays.
@@ -138,6 +158,9 @@ impl Reports {
         for node in self.nodes.values() {
             node.add_epoch(id, &mut sum);
         }
+        if let (Some(latency), Some((_, firsts))) = (&mut sum.latency, self.firsts.get(id).filter(|(known, _)| *known == epoch)) {
+            latency.first_slow = firsts.first_slow.clone();
+        }
         sum
     }
 
@@ -182,6 +205,12 @@ impl Reports {
     pub fn gone(&self, expected: &BTreeSet<String>, now: Time) -> Vec<String> {
         expected.iter().filter(|name| self.nodes.get(*name).is_some_and(|node| node.gone(now))).cloned().collect()
     }
+}
+
+/// What a report says of slots by latency.
+fn latencies(report: &Report) -> Vec<(RolloutId, u64, LatencySlots)> {
+    let epochs = report.services.iter().filter_map(|(id, service)| Some((id, service.epoch.as_ref()?)));
+    epochs.filter_map(|(id, epoch)| Some((id.clone(), epoch.epoch, epoch.latency.clone()?))).collect()
 }
 
 /// One proxy as its reports show it.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::names::{fallback_cluster, version_cluster};
-use shunt_filter_core::policy::{Mirror, Rule, Split, VersionPolicy};
+use shunt_filter_core::policy::{Flag, Goal, LatencyThresholds, Mirror, Rule, Split, VersionPolicy};
 use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
 
 use crate::call::Call;
@@ -23,8 +23,11 @@ pub use scale::scaled;
 /// What one Rollout wants of the world.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Desired {
-    /// Its part of the routing policy; none when there is nothing to decide.
+    /// Its part of the routing policy; none when there is nothing to decide, or its versions are values.
     pub service: Option<ServicePolicy>,
+    /// Its part of the routing policy when its versions are values.
+    #[serde(default)]
+    pub flag: Option<Flag>,
     /// Its routes, clusters and endpoints; none when they are not ours, or no longer wanted.
     pub routes: Option<Routes>,
     /// Instances of the versions whose instances are ours.
@@ -63,6 +66,7 @@ pub struct Routes {
 pub fn desired(plan: &Plan, state: &State) -> Desired {
     Desired {
         service: service(plan, state),
+        flag: flag::flag(plan, state),
         routes: routes(plan, state),
         scale: scale::scale(plan, state),
         calls: calls::calls(plan, state),
@@ -70,13 +74,9 @@ pub fn desired(plan: &Plan, state: &State) -> Desired {
 }
 
 fn service(plan: &Plan, state: &State) -> Option<ServicePolicy> {
-    if !in_policy(plan, state) {
+    if !in_policy(plan, state) || matches!(plan.routing, Routing::Flag { .. }) {
         return None;
     }
-    if let Routing::Flag { name } = &plan.routing {
-        return Some(flag::service(plan, state, name));
-    }
-    let test = test(plan, state);
     Some(ServicePolicy {
         name: plan.id.clone(),
         hosts: plan.hosts.clone(),
@@ -91,12 +91,29 @@ fn service(plan: &Plan, state: &State) -> Option<ServicePolicy> {
         rules: rules(plan, state),
         split: split(plan, state),
         mirror: mirror(plan, state),
-        flags: Vec::new(),
-        analysis: state.run.is_some() || state.previous.is_some(),
-        counted_rule: test.filter(|test| !test.matches.is_empty()).map(|_| COHORT.to_owned()),
-        latency: state.run.as_ref().and(state.thresholds),
-        goals: test.map(|test| test.goals.clone()).unwrap_or_default(),
+        analysis: is_watched(state),
+        counted_rule: counted_rule(plan, state),
+        latency: thresholds(state),
+        goals: goals(plan, state),
     })
+}
+
+/// Whether an analysis may run, so that reports must say what it needs.
+fn is_watched(state: &State) -> bool {
+    state.run.is_some() || state.previous.is_some()
+}
+
+fn thresholds(state: &State) -> Option<LatencyThresholds> {
+    state.run.as_ref().and(state.thresholds)
+}
+
+fn counted_rule(plan: &Plan, state: &State) -> Option<String> {
+    test(plan, state).filter(|test| !test.matches.is_empty())?;
+    cohort(plan, state).map(|rule| rule.name)
+}
+
+fn goals(plan: &Plan, state: &State) -> Vec<Goal> {
+    test(plan, state).map(|test| test.goals.clone()).unwrap_or_default()
 }
 
 /// Name of the rule that gives the arms of an A/B test to those who take part.

@@ -9,7 +9,6 @@ use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::analysis::Metric;
 use crate::analysis::measured::Measured;
-use crate::analysis::measured::Measured;
 use crate::call::{Action, CallKind, CallSpec};
 use crate::event::EventKind;
 use crate::time::Span;
@@ -205,6 +204,8 @@ pub enum Routing {
     Flag {
         /// Its key in `x-shunt-flags`.
         name: String,
+        /// The version whose value an absent flag means, as those who read it have it built in: it never changes by a release.
+        default: VersionName,
     },
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Contribution {
 /// What proves one Rollout's contribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Proofs {
-    /// Its service.
+    /// Its service, or its flag.
     pub(crate) policy: PolicyProof,
     /// Its routes.
     pub(crate) routes: RoutesProof,
@@ -121,7 +121,8 @@ fn sequence_of(wanted: &str, shown: &Option<(String, Sequence)>) -> Option<Seque
 }
 
 fn hashes(desired: &Desired) -> (String, String) {
-    (desired.service.as_ref().map_or_else(String::new, hash), desired.routes.as_ref().map_or_else(String::new, hash))
+    let decided = desired.service.as_ref().map(hash).or_else(|| desired.flag.as_ref().map(hash));
+    (decided.unwrap_or_default(), desired.routes.as_ref().map_or_else(String::new, hash))
 }
 
 /// Of its JSON: our own types with string keys, in a fixed order, so equal values give equal bytes in every process.

@@ -31,7 +31,6 @@ fn desired(number: u8, epoch: Option<u8>, endpoint: Option<u8>) -> Desired {
         rules: Vec::new(),
         split: Split::default(),
         mirror: None,
-        flags: Vec::new(),
         analysis: false,
         counted_rule: None,
         latency: None,
@@ -49,7 +48,7 @@ fn desired(number: u8, epoch: Option<u8>, endpoint: Option<u8>) -> Desired {
         timeout: None,
         held: false,
     });
-    Desired { service, routes, scale: BTreeMap::new(), calls: Vec::new() }
+    Desired { service, flag: None, routes, scale: BTreeMap::new(), calls: Vec::new() }
 }
 
 fn report(interval_ms: u32) -> ReportPolicy {

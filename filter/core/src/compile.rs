@@ -1,17 +1,22 @@
 //! From a raw policy to a [`Router`]: checks everything, then lays it out for quick decisions. The control plane compiles with the
 //! same code before it pushes, so a proxy never sees a policy that it would refuse.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::at::At;
-use crate::hosts::{Hosts, Pattern, Port};
+use crate::flag::CompiledFlag;
+use crate::hosts::{Claims, Pattern, Port};
 use crate::limits;
-use crate::policy::{FORMAT, ReportPolicy, RoutingPolicy, ServicePolicy};
+use crate::names::RolloutId;
+use crate::policy::{FORMAT, Flag, ReportPolicy, RoutingPolicy, ServicePolicy, ShortHost};
 use crate::router::Router;
 use crate::service::Service;
 
+mod assignment;
+mod flag;
 mod problem;
 mod service;
+mod sites;
 mod split;
 
 pub use problem::{PolicyError, Problem};
@@ -28,19 +33,36 @@ pub fn compile(policy: RoutingPolicy, caller_namespace: Option<&str>) -> Result<
     if let Some(report) = &policy.report {
         check_report(report, &At::root("report"))?;
     }
+    let claims = claims(&policy, caller_namespace)?;
+    let (services, flags) = (services(&policy.services)?, flags(&policy.flags)?);
+    let (sites, hosts) = sites::lay_out(&claims, &services, &flags)?;
+    Ok(Router { generation: policy.generation, report: policy.report, services, flags, sites, hosts })
+}
+
+fn services(raw: &[ServicePolicy]) -> Result<Vec<Service>, PolicyError> {
     let at = At::root("services");
-    at.bound(policy.services.len(), limits::SERVICES)?;
-    let hosts = compile_hosts(&policy.services, caller_namespace, &at)?;
-    let mut names = BTreeMap::new();
-    let mut services: Vec<Service> = Vec::with_capacity(policy.services.len());
-    for (index, raw) in policy.services.into_iter().enumerate() {
+    let mut names = BTreeSet::new();
+    let compiled = raw.iter().enumerate().map(|(index, raw)| {
         let at = at.index(index);
-        if names.insert(raw.name.clone(), index).is_some() {
+        if !names.insert(&raw.name) {
             return Err(at.field("name").wrong(Problem::Duplicate(raw.name.to_string())));
         }
-        services.push(service::compile(raw, &at)?);
-    }
-    Ok(Router { generation: policy.generation, report: policy.report, services, hosts })
+        service::compile(raw, &at)
+    });
+    compiled.collect()
+}
+
+fn flags(raw: &[Flag]) -> Result<Vec<CompiledFlag>, PolicyError> {
+    let at = At::root("flags");
+    let mut owners = BTreeSet::new();
+    let compiled = raw.iter().enumerate().map(|(index, raw)| {
+        let at = at.index(index);
+        if !owners.insert(&raw.rollout) {
+            return Err(at.field("rollout").wrong(Problem::Duplicate(raw.rollout.to_string())));
+        }
+        flag::compile(raw, &at)
+    });
+    compiled.collect()
 }
 
 fn check_report(report: &ReportPolicy, at: &At<'_>) -> Result<(), PolicyError> {
@@ -59,45 +81,76 @@ fn check_report(report: &ReportPolicy, at: &At<'_>) -> Result<(), PolicyError> {
     Ok(())
 }
 
+/// Who claims hosts, of services and flags alike.
+struct Claimant<'p> {
+    /// Of a flag; empty for a service.
+    name: &'p str,
+    rollout: &'p RolloutId,
+    hosts: &'p [String],
+    short_hosts: &'p [ShortHost],
+    port: Port,
+}
+
+fn claims<'p>(policy: &'p RoutingPolicy, caller_namespace: Option<&str>) -> Result<Claims<'p>, PolicyError> {
+    let mut claims = Claims::default();
+    let services = policy.services.iter().map(|ServicePolicy { name: rollout, hosts, short_hosts, port, .. }| Claimant {
+        name: "",
+        rollout,
+        hosts,
+        short_hosts,
+        port: *port,
+    });
+    let flags = policy.flags.iter().map(|Flag { name, rollout, hosts, short_hosts, port, .. }| Claimant {
+        name,
+        rollout,
+        hosts,
+        short_hosts,
+        port: *port,
+    });
+    claim(&mut claims, &services.collect::<Vec<_>>(), caller_namespace, &At::root("services"))?;
+    claim(&mut claims, &flags.collect::<Vec<_>>(), caller_namespace, &At::root("flags"))?;
+    Ok(claims)
+}
+
 /// Short hosts come last: for callers of their namespace they win over another service's host of the same name, as in Istio.
-fn compile_hosts(services: &[ServicePolicy], caller_namespace: Option<&str>, at: &At<'_>) -> Result<Hosts, PolicyError> {
-    let mut hosts = Hosts::default();
-    let claimed_by = |first: usize| services.get(first).map(|service| service.name.to_string()).unwrap_or_default();
-    for (index, service) in services.iter().enumerate() {
-        let (at, port) = (at.index(index), service.port);
+fn claim<'p>(claims: &mut Claims<'p>, all: &[Claimant<'p>], caller_namespace: Option<&str>, at: &At<'_>) -> Result<(), PolicyError> {
+    at.bound(all.len(), limits::SERVICES)?;
+    let claimed_by = |first: usize| all.get(first).map(|first| first.rollout.to_string()).unwrap_or_default();
+    for (index, claimant) in all.iter().enumerate() {
+        let (at, port) = (at.index(index), claimant.port);
         check_port(port, &at)?;
         let list = at.field("hosts");
-        list.bound(service.hosts.len(), limits::HOSTS)?;
-        if service.hosts.is_empty() && service.short_hosts.is_empty() {
+        list.bound(claimant.hosts.len(), limits::HOSTS)?;
+        if claimant.hosts.is_empty() && claimant.short_hosts.is_empty() {
             return Err(list.wrong(Problem::NoHosts));
         }
-        for (position, host) in service.hosts.iter().enumerate() {
+        for (position, host) in claimant.hosts.iter().enumerate() {
             let at = list.index(position);
             let pattern = Pattern::parse(host).ok_or_else(|| at.wrong(Problem::Host(host.clone())))?;
-            if let Some(first) = hosts.claim(pattern, port, index) {
+            if let Some(first) = claims.claim(claimant.name, pattern, port, index) {
                 return Err(at.wrong(Problem::HostTaken { host: host.clone(), by: claimed_by(first) }));
             }
         }
     }
-    let mut taken: BTreeMap<(&str, String, Port), usize> = BTreeMap::new();
-    for (index, service) in services.iter().enumerate() {
+    let mut taken: BTreeMap<(&str, &str, String, Port), usize> = BTreeMap::new();
+    for (index, claimant) in all.iter().enumerate() {
         let at = at.index(index);
         let list = at.field("shortHosts");
-        list.bound(service.short_hosts.len(), limits::HOSTS)?;
-        for (position, short) in service.short_hosts.iter().enumerate() {
+        list.bound(claimant.short_hosts.len(), limits::HOSTS)?;
+        for (position, short) in claimant.short_hosts.iter().enumerate() {
             let at = list.index(position);
             let Some(Pattern::Exact(host)) = Pattern::parse(&short.host) else {
                 return Err(at.field("host").wrong(Problem::Host(short.host.clone())));
             };
-            if let Some(first) = taken.insert((&short.namespace, host.clone(), service.port), index) {
+            if let Some(first) = taken.insert((claimant.name, &short.namespace, host.clone(), claimant.port), index) {
                 return Err(at.field("host").wrong(Problem::HostTaken { host, by: claimed_by(first) }));
             }
             if caller_namespace == Some(short.namespace.as_str()) {
-                hosts.override_exact(host, service.port, index);
+                claims.override_exact(claimant.name, host, claimant.port, index);
             }
         }
     }
-    Ok(hosts)
+    Ok(())
 }
 
 fn check_port(port: Port, at: &At<'_>) -> Result<(), PolicyError> {

@@ -2,11 +2,61 @@
 
 use std::fmt;
 
+use crate::goal::GoalSet;
 use crate::names::VersionName;
 use crate::policy::{FlagValue, Range};
-use crate::split::slot;
+use crate::split::{cell, slot};
 
-/// The outcome for one request.
+/// Everything decided for one request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decisions<'r> {
+    /// Of the service; none: no service has this host.
+    pub service: Option<Decision<'r>>,
+    /// Decided flags, in order of the policy.
+    pub flags: Vec<FlagDecision<'r>>,
+    /// What becomes of `x-shunt-flags`.
+    pub flags_header: FlagsHeader,
+}
+
+impl<'r> Decisions<'r> {
+    /// Cookies to set, each once: two chains that generate the same cookie generate the same id.
+    pub fn generated(&self) -> Vec<&Generated<'r>> {
+        let service = self.service.iter().filter_map(|service| service.generated.as_ref());
+        let flags = self.flags.iter().filter_map(|flag| flag.generated.as_ref());
+        let mut each: Vec<&Generated<'r>> = Vec::new();
+        for one in service.chain(flags) {
+            if !each.iter().any(|other| other.cookie == one.cookie) {
+                each.push(one);
+            }
+        }
+        each
+    }
+}
+
+/// Where a request counts in the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Where the key fell.
+    pub point: u32,
+    /// True when the key is one of the chain, so that the same user has it next time.
+    pub sticky: bool,
+    /// Goals whose request this is.
+    pub goals: GoalSet,
+}
+
+impl Counted {
+    /// Slot of the hash space.
+    pub fn slot(&self) -> u16 {
+        slot(self.point)
+    }
+
+    /// Cell of the hash space; none when the key is not sticky.
+    pub fn cell(&self) -> Option<u32> {
+        self.sticky.then(|| cell(self.point))
+    }
+}
+
+/// The outcome of a service for one request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision<'r> {
     /// Who answers.
@@ -17,23 +67,19 @@ pub struct Decision<'r> {
     pub route: Option<&'r str>,
     /// Who gets a copy.
     pub mirror: Option<&'r VersionName>,
-    /// Set when the service's split was asked (also when no range claims the point, or its version was then not serving): slot of
-    /// the hash space.
-    pub slot: Option<u16>,
+    /// Set when the service's split was asked (also when no range claims the point), or, when the policy has one, the counted rule;
+    /// none when the decided version was then not serving: that says nothing about either.
+    pub counted: Option<Counted>,
     /// A generated id: set this cookie on the response and add it to the request.
     pub generated: Option<Generated<'r>>,
     /// True when a key chain without `generate` is configured and nothing of it was present.
     pub keyless: bool,
-    /// Decided flags, in order of the policy.
-    pub flags: Vec<FlagDecision<'r>>,
-    /// What becomes of `x-shunt-flags`.
-    pub flags_header: FlagsHeader,
 }
 
 /// What becomes of the request's `x-shunt-flags`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum FlagsHeader {
-    /// It stays as it came, or absent: the service has no flag, or what came says the same already.
+    /// It stays as it came, or absent: there is no flag, or what came says the same already.
     #[default]
     Keep,
     /// It goes: every decided flag has its default, and nobody else's came in beside them.
@@ -64,6 +110,12 @@ pub struct FlagDecision<'r> {
     pub value: Option<&'r FlagValue>,
     /// Why.
     pub reason: Reason<'r>,
+    /// As [`Decision::counted`].
+    pub counted: Option<Counted>,
+    /// As [`Decision::generated`].
+    pub generated: Option<Generated<'r>>,
+    /// As [`Decision::keyless`].
+    pub keyless: bool,
 }
 
 /// Why a request goes where it goes. Its `Display` is the sentence `shunt explain` prints.
@@ -110,6 +162,15 @@ pub enum Reason<'r> {
 }
 
 impl<'r> Reason<'r> {
+    /// Where the key fell when the split was asked.
+    pub(crate) fn split_point(&self) -> Option<u32> {
+        match self {
+            Self::Split { point, .. } => Some(*point),
+            Self::Stable { point, .. } => *point,
+            Self::Rule { .. } | Self::Keyless | Self::NotServing { .. } | Self::Shadow => None,
+        }
+    }
+
     /// The rule that assigned the request, also when its version was then not serving.
     pub fn rule(&self) -> Option<&'r str> {
         match self {
@@ -128,7 +189,7 @@ impl fmt::Display for Reason<'_> {
 
 impl fmt::Display for FlagDecision<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.sentence(f, &format_args!("the default {}", self.version))
+        self.reason.sentence(f, &format_args!("the stable value {}", self.version))
     }
 }
 

@@ -3,20 +3,24 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use crate::assignment::Assignment;
 use crate::decision::{FlagDecision, FlagsHeader};
-use crate::names::{FLAGS_HEADER, VersionName};
-use crate::policy::FlagValue;
+use crate::fields::Values;
+use crate::goal::CompiledGoal;
+use crate::names::{FLAGS_HEADER, RolloutId, VersionName};
+use crate::policy::{FlagValue, LatencyThresholds};
 use crate::request::Request;
-use crate::service::CompiledRule;
-use crate::split::Ranges;
 
 /// A compiled [`crate::policy::Flag`].
 #[derive(Debug, Clone)]
-pub(crate) struct CompiledFlag {
+pub struct CompiledFlag {
     pub(crate) name: String,
-    pub(crate) rules: Vec<CompiledRule<Arc<Choice>>>,
-    pub(crate) split: Ranges<Arc<Choice>>,
-    pub(crate) default: Arc<Choice>,
+    pub(crate) rollout: RolloutId,
+    pub(crate) epoch: u64,
+    pub(crate) analysis: bool,
+    pub(crate) latency: Option<LatencyThresholds>,
+    pub(crate) choices: Vec<Arc<Choice>>,
+    pub(crate) assignment: Assignment<Arc<Choice>>,
 }
 
 /// A version of a flag with its value; none when it is the default's.
@@ -24,6 +28,56 @@ pub(crate) struct CompiledFlag {
 pub(crate) struct Choice {
     pub(crate) version: VersionName,
     pub(crate) value: Option<FlagValue>,
+}
+
+impl CompiledFlag {
+    /// Its key in `x-shunt-flags`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The Rollout it belongs to.
+    pub fn rollout(&self) -> &RolloutId {
+        &self.rollout
+    }
+
+    /// Raised when its step changes; slot bitmaps belong to it.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// True while an analysis runs.
+    pub fn analysis(&self) -> bool {
+        self.analysis
+    }
+
+    /// What counts as slow in this epoch.
+    pub fn latency(&self) -> Option<&LatencyThresholds> {
+        self.latency.as_ref()
+    }
+
+    /// What users may reach.
+    pub fn goals(&self) -> &[CompiledGoal] {
+        &self.assignment.goals
+    }
+
+    /// Its versions, each with a value.
+    pub fn versions(&self) -> impl Iterator<Item = &VersionName> {
+        self.choices.iter().map(|choice| &choice.version)
+    }
+
+    pub(crate) fn decide(&self, values: Values<'_, '_>) -> FlagDecision<'_> {
+        let assigned = self.assignment.assign(values);
+        FlagDecision {
+            name: &self.name,
+            version: &assigned.owner.version,
+            value: assigned.owner.value.as_ref(),
+            reason: assigned.reason,
+            counted: assigned.counted,
+            generated: assigned.generated,
+            keyless: assigned.keyless,
+        }
+    }
 }
 
 /// Integers of a structured field have at most 15 digits (RFC 9651 §3.3.1).
@@ -45,16 +99,16 @@ pub(crate) fn is_item(value: &FlagValue) -> bool {
     }
 }
 
-/// What becomes of `x-shunt-flags`: members that this service decides go, those of others stay in front, as they came.
-pub(crate) fn header(flags: &[CompiledFlag], decided: &[FlagDecision<'_>], request: &Request) -> FlagsHeader {
-    if flags.is_empty() {
+/// What becomes of `x-shunt-flags`: members that are decided here go, those of others stay in front, as they came.
+pub(crate) fn header(decided: &[FlagDecision<'_>], request: &Request) -> FlagsHeader {
+    if decided.is_empty() {
         return FlagsHeader::Keep;
     }
     let mut text = String::new();
     let lines = request.headers.iter().filter(|(name, _)| name == FLAGS_HEADER).filter_map(|(_, value)| std::str::from_utf8(value).ok());
     for member in lines.flat_map(Members) {
         let name = member.split(['=', ';']).next().unwrap_or_default().trim();
-        if is_key(name) && !flags.iter().any(|flag| flag.name == name) {
+        if is_key(name) && !decided.iter().any(|flag| flag.name == name) {
             separate(&mut text);
             text.push_str(member);
         }

@@ -1,4 +1,4 @@
-//! From an authority to the service that claims it.
+//! From an authority to what is decided there: the service that claims it, and the flags.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// A port that a service is claimed at; none: any.
+/// A port that a host is claimed at; none: any.
 pub(crate) type Port = Option<u16>;
 
 /// Longest host that is looked up, bytes (RFC 1035 §2.3.4, and room for an address in brackets).
@@ -16,15 +16,51 @@ const HOST_MAX: usize = 255;
 /// Ports that an authority without one may mean, in this order (RFC 9110 §4.2).
 const DEFAULT_PORTS: [u16; 2] = [80, 443];
 
-/// All hosts of a policy, by what claims them.
+/// Everything decided at the hosts of a policy: a position among its sites, found in the same time however many there are.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Hosts {
-    exact: Map,
+    exact: Map<Answers>,
     /// Under the suffix with its leading dot.
-    wildcard: Map,
+    wildcard: Map<Answers>,
 }
 
-type Map = HashMap<String, Vec<(Port, usize)>, BuildHasherDefault<HostHasher>>;
+/// Hosts by who claims them. A service claims under the name "", a flag under its own: only equal names are rivals.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Claims<'p> {
+    exact: Map<Vec<Claim<'p>>>,
+    wildcard: Map<Vec<Claim<'p>>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Claim<'p> {
+    name: &'p str,
+    port: Port,
+    by: usize,
+}
+
+/// The site of one host by port; those of wildcards above it are included.
+#[derive(Debug, Clone, Default)]
+struct Answers {
+    /// For these ports.
+    at: Vec<(u16, Option<usize>)>,
+    /// For an authority without a port.
+    unsaid: Option<usize>,
+    /// For all other ports.
+    other: Option<usize>,
+}
+
+/// What an authority says about its port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// This one.
+    Port(u16),
+    /// Nothing.
+    Nothing,
+    /// One that no claim names.
+    Another,
+}
+
+type Map<T> = HashMap<String, T, BuildHasherDefault<HostHasher>>;
 
 /// A host as a policy writes it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,49 +100,91 @@ fn in_host(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'[' | b']' | b':')
 }
 
-impl Hosts {
-    /// Whoever claims a pattern already, otherwise none and the pattern is now claimed.
-    pub(crate) fn claim(&mut self, pattern: Pattern, port: Port, service: usize) -> Option<usize> {
+impl<'p> Claims<'p> {
+    /// Whoever claims a pattern under this name already, otherwise none and the pattern is now claimed.
+    pub(crate) fn claim(&mut self, name: &'p str, pattern: Pattern, port: Port, by: usize) -> Option<usize> {
         let claims = match pattern {
             Pattern::Exact(host) => self.exact.entry(host),
             Pattern::Suffix(suffix) => self.wildcard.entry(suffix),
         }
         .or_default();
-        let taken = claims.iter().find(|(at, _)| *at == port).map(|(_, by)| *by);
+        let taken = claims.iter().find(|claim| claim.port == port && claim.name == name).map(|claim| claim.by);
         if taken.is_none() {
-            claims.push((port, service));
+            claims.push(Claim { name, port, by });
         }
         taken
     }
 
-    /// As [`Hosts::claim`] for a host of one namespace's callers: it wins over everybody else's host of that name.
-    pub(crate) fn override_exact(&mut self, host: String, port: Port, service: usize) {
+    /// As [`Claims::claim`] for a host of one namespace's callers: it wins over everybody else's host of that name.
+    pub(crate) fn override_exact(&mut self, name: &'p str, host: String, port: Port, by: usize) {
         let claims = self.exact.entry(host).or_default();
-        claims.retain(|(at, _)| *at != port);
-        claims.push((port, service));
+        claims.retain(|claim| claim.port != port || claim.name != name);
+        claims.push(Claim { name, port, by });
     }
 
-    /// The service of an authority.
-    pub(crate) fn find(&self, authority: &str) -> Option<usize> {
-        let (host, port) = split(authority)?;
-        if let Some(service) = self.exact.get(host.as_ref()).and_then(|claims| choose(claims, port)) {
-            return Some(service);
+    /// Whose requests to a host are, one for each name, the longest pattern first, and of one pattern the port before any port.
+    fn owners(&self, host: &str, said: Said, own: Option<&Vec<Claim<'p>>>) -> Vec<Claim<'p>> {
+        let mut owners: Vec<Claim<'p>> = Vec::new();
+        for claims in own.into_iter().chain(suffixes(host).filter_map(|suffix| self.wildcard.get(suffix))) {
+            for claim in claims {
+                if !owners.iter().any(|owner| owner.name == claim.name) {
+                    owners.extend(choose(claims, claim.name, said));
+                }
+            }
         }
-        if self.wildcard.is_empty() {
-            return None;
+        owners
+    }
+
+    /// Looks all of it up beforehand. `site` turns who owns the requests of a host into a position among sites.
+    pub(crate) fn resolve(&self, mut site: impl FnMut(&[(&'p str, usize)]) -> Option<usize>) -> Hosts {
+        let mut answers = |host: &str, own: &Vec<Claim<'p>>| {
+            let covering = suffixes(host).filter_map(|suffix| self.wildcard.get(suffix)).chain([own]);
+            let mut ports: Vec<u16> = covering.flatten().filter_map(|claim| claim.port).collect();
+            ports.sort_unstable();
+            ports.dedup();
+            let mut of = |said: Said| {
+                let owners: Vec<_> = self.owners(host, said, Some(own)).into_iter().map(|claim| (claim.name, claim.by)).collect();
+                site(&owners)
+            };
+            let at = ports.into_iter().map(|port| (port, of(Said::Port(port)))).collect();
+            Answers { at, unsaid: of(Said::Nothing), other: of(Said::Another) }
+        };
+        Hosts {
+            exact: self.exact.iter().map(|(host, own)| (host.clone(), answers(host, own))).collect(),
+            wildcard: self.wildcard.iter().map(|(suffix, own)| (suffix.clone(), answers(suffix, own))).collect(),
         }
-        let dots = host.bytes().enumerate().skip(1).filter(|(_, byte)| *byte == b'.');
-        let mut suffixes = dots.filter_map(|(at, _)| host.get(at..));
-        suffixes.find_map(|suffix| choose(self.wildcard.get(suffix)?, port))
     }
 }
 
-/// The claim at the port, else the one at any port.
-fn choose(claims: &[(Port, usize)], port: Port) -> Option<usize> {
-    let at = |wanted: Port| claims.iter().find(|(port, _)| *port == wanted).map(|(_, service)| *service);
-    match port {
-        Some(port) => at(Some(port)),
-        None => DEFAULT_PORTS.iter().find_map(|port| at(Some(*port))),
+impl Hosts {
+    /// The site of an authority.
+    pub(crate) fn find(&self, authority: &str) -> Option<usize> {
+        let (host, port) = split(authority)?;
+        let answers = self.exact.get(host.as_ref()).or_else(|| {
+            if self.wildcard.is_empty() {
+                return None;
+            }
+            suffixes(&host).find_map(|suffix| self.wildcard.get(suffix))
+        })?;
+        match port {
+            None => answers.unsaid,
+            Some(port) => answers.at.iter().find(|(at, _)| *at == port).map_or(answers.other, |(_, site)| *site),
+        }
+    }
+}
+
+/// What wildcards may cover a host with, longest first; a suffix of its own (`.shop.test`) is not among them.
+fn suffixes(host: &str) -> impl Iterator<Item = &str> {
+    host.bytes().enumerate().skip(1).filter(|(_, byte)| *byte == b'.').filter_map(|(at, _)| host.get(at..))
+}
+
+/// The claim of that name at the port, else the one at any port.
+fn choose<'p>(claims: &[Claim<'p>], name: &str, said: Said) -> Option<Claim<'p>> {
+    let at = |wanted: Port| claims.iter().find(|claim| claim.name == name && claim.port == wanted).copied();
+    match said {
+        Said::Port(port) => at(Some(port)),
+        Said::Nothing => DEFAULT_PORTS.iter().find_map(|port| at(Some(*port))),
+        Said::Another => None,
     }
     .or_else(|| at(None))
 }

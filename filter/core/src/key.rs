@@ -150,6 +150,11 @@ pub(crate) enum Origin {
 }
 
 impl Key<'_, '_> {
+    /// True when the same user has it next time, too.
+    pub(crate) fn is_sticky(&self) -> bool {
+        matches!(self.origin, Origin::Chain | Origin::Generated)
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.bytes {
             Bytes::Read(bytes) => bytes,
@@ -159,23 +164,23 @@ impl Key<'_, '_> {
 }
 
 /// Finds the key when it is first asked for.
-pub(crate) struct Keys<'r, 'q> {
+pub(crate) struct Keys<'r, 'v, 'q> {
     chain: &'r Chain,
-    values: &'q Values<'q>,
-    found: OnceCell<Option<Key<'r, 'q>>>,
+    values: Values<'v, 'q>,
+    found: OnceCell<Option<Key<'r, 'v>>>,
 }
 
-impl<'r, 'q> Keys<'r, 'q> {
-    pub(crate) fn new(chain: &'r Chain, values: &'q Values<'q>) -> Self {
+impl<'r, 'v, 'q> Keys<'r, 'v, 'q> {
+    pub(crate) fn new(chain: &'r Chain, values: Values<'v, 'q>) -> Self {
         Self { chain, values, found: OnceCell::new() }
     }
 
     /// None: a chain is configured, nothing of it is present, and then stable answers.
-    pub(crate) fn get(&self) -> Option<&Key<'r, 'q>> {
+    pub(crate) fn get(&self) -> Option<&Key<'r, 'v>> {
         self.found.get_or_init(|| self.find()).as_ref()
     }
 
-    fn find(&self) -> Option<Key<'r, 'q>> {
+    fn find(&self) -> Option<Key<'r, 'v>> {
         if self.chain.sources.is_empty() {
             return Some(self.request_id(Origin::RequestId));
         }
@@ -192,7 +197,7 @@ impl<'r, 'q> Keys<'r, 'q> {
         }
     }
 
-    fn read(&self, source: &Source) -> Option<&'q [u8]> {
+    fn read(&self, source: &Source) -> Option<&'v [u8]> {
         let value = match source.from {
             Place::Cookie(at) => self.values.cookie(at),
             Place::Header(at) => self.values.header(at),
@@ -201,7 +206,7 @@ impl<'r, 'q> Keys<'r, 'q> {
         value.filter(|value| !value.is_empty() && value.len() <= limits::VALUE)
     }
 
-    fn request_id(&self, origin: Origin) -> Key<'r, 'q> {
+    fn request_id(&self, origin: Origin) -> Key<'r, 'v> {
         Key { bytes: request_id(self.values.request), label: REQUEST_ID, origin }
     }
 

@@ -3,17 +3,19 @@
 //! Pure: no I/O, clock or randomness. The filter runs it inside the proxy, the control plane compiles every policy with it
 //! before pushing, and `shunt explain` runs it on the command line, so all three always agree.
 //!
-//! [`RoutingPolicy`] is what is pushed, [`compile()`] turns it into a [`Router`], [`Router::lookup`] finds the [`Service`] of a
-//! request and [`Service::decide`] makes the [`Decision`].
+//! [`RoutingPolicy`] is what is pushed, [`compile()`] turns it into a [`Router`], [`Router::site`] finds what a request's host asks to
+//! be decided and [`Site::decide`] makes the [`Decisions`]: the service's [`Decision`] and the value of each flag.
 
+mod assignment;
 mod at;
-mod cells;
+mod bits;
 pub mod compile;
 pub mod cookie;
 pub mod decide;
 pub mod decision;
 mod fields;
-mod flag;
+pub mod flag;
+pub mod goal;
 mod hosts;
 mod key;
 pub mod limits;
@@ -27,14 +29,16 @@ pub mod report;
 pub mod request;
 pub mod router;
 mod service;
-mod slots;
+pub mod site;
 pub mod split;
 pub mod weight;
 
 pub use compile::{PolicyError, compile};
-pub use decision::{Decision, Reason};
+pub use decision::{Decision, Decisions, Reason};
+pub use flag::CompiledFlag;
 pub use names::{RolloutId, RouteHeader, VersionName};
 pub use policy::{RoutingPolicy, ServicePolicy};
 pub use request::{Needs, Request};
 pub use router::{Router, Service};
+pub use site::Site;
 pub use weight::Weight;

@@ -3,9 +3,9 @@
 //! What a policy may hold is bounded so that compiling takes milliseconds and a decision microseconds, whoever wrote it: the filter
 //! runs in the proxy's own threads, and nothing stops a loop there.
 
-/// Services in a policy.
+/// Services in a policy, and flags.
 pub const SERVICES: usize = 10_000;
-/// Hosts of a service, and short hosts.
+/// Hosts of a service or a flag, and short hosts.
 pub const HOSTS: usize = 256;
 /// Versions of a service, and values of a flag.
 pub const VERSIONS: usize = 64;
@@ -13,22 +13,24 @@ pub const VERSIONS: usize = 64;
 pub const CLUSTERS: usize = 16;
 /// Rules of a service or of a flag.
 pub const RULES: usize = 64;
-/// Flags of a service.
+/// Flags that one request may get.
 pub const FLAGS: usize = 64;
-/// Matches of a rule or a mirror, `not` included.
+/// Goals of a service or a flag.
+pub const GOALS: usize = 16;
+/// Matches of a rule, a mirror or a goal, `not` included.
 pub const MATCHES: usize = 64;
 /// Conditions of one match.
 pub const CONDITIONS: usize = 32;
-/// Conditions of a service, in all its rules, mirrors and flags.
+/// Conditions of a service or a flag, in all its rules, mirrors and goals.
 pub const CONDITIONS_OF_SERVICE: usize = 1_024;
 /// Ranges of a split.
 pub const RANGES: usize = 4_096;
 /// Entries of a key chain.
 pub const KEYS: usize = 8;
-/// Different headers that a service reads; and cookies; and query parameters.
+/// Different headers that a service or a flag reads; and cookies; and query parameters.
 pub const FIELDS: usize = 64;
 
-/// Bytes of a rule's or flag's name.
+/// Bytes of the name of a rule, flag or goal.
 pub const NAME: usize = 63;
 /// Bytes of the name of a header, cookie, query parameter or cluster.
 pub const FIELD_NAME: usize = 256;
@@ -41,7 +43,7 @@ pub const REGEX: usize = 512;
 /// Bytes of a compiled regular expression, measured where pointers have 64 bits: wasm needs less, so what the control plane
 /// accepts fits there.
 pub const REGEX_COMPILED: usize = 24 * 1_024;
-/// Regular expressions of a service.
+/// Regular expressions of a service or a flag.
 pub const REGEXES: usize = 16;
 /// Bytes of a value that a regular expression is tried on; a longer one fits none. The worst expressions of that size take 1.5
 /// microseconds a byte, usual ones a fiftieth of it.

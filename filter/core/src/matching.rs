@@ -1,4 +1,4 @@
-//! Which requests a rule or a mirror means.
+//! Which requests a rule, a mirror or a goal means.
 //!
 //! Conditions inside one [`Match`] are AND, a list of matches is OR. `not` takes a list: none of them may match. A condition on
 //! something that the request does not carry is false, so `not: [{headers: {x: {exact: "a"}}}]` is true without `x`.
@@ -169,7 +169,7 @@ enum Depth {
 
 impl Condition {
     /// Whether every part holds; the cheap ones are asked first.
-    pub(crate) fn holds(&self, values: &Values<'_>) -> bool {
+    pub(crate) fn holds(&self, values: &Values<'_, '_>) -> bool {
         let request = values.request;
         (self.methods.is_empty() || self.methods.contains(&request.method))
             && self.path.as_ref().is_none_or(|path| path.holds(&request.path))
@@ -181,6 +181,6 @@ impl Condition {
 }
 
 /// Whether any of a list holds; an empty list holds for every request.
-pub(crate) fn any(conditions: &[Condition], values: &Values<'_>) -> bool {
+pub(crate) fn any(conditions: &[Condition], values: &Values<'_, '_>) -> bool {
     conditions.is_empty() || conditions.iter().any(|condition| condition.holds(values))
 }

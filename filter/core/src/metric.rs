@@ -12,21 +12,19 @@ use thiserror::Error;
 /// A label of a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Label {
-    /// `<namespace>/<rollout>`.
+    /// `<namespace>/<rollout>`, of a service or a flag.
     Service,
-    /// A version's name.
+    /// A version's name, of a flag the name of a value.
     Version,
     /// `succeeded`, `failed` or `cancelled`.
     Class,
     /// A rule's name.
     Rule,
-    /// A flag's name.
-    Flag,
 }
 
 impl Label {
     /// All of them.
-    pub const ALL: [Label; 5] = [Label::Service, Label::Version, Label::Class, Label::Rule, Label::Flag];
+    pub const ALL: [Label; 4] = [Label::Service, Label::Version, Label::Class, Label::Rule];
 
     /// Its name in Prometheus.
     pub const fn name(self) -> &'static str {
@@ -35,7 +33,6 @@ impl Label {
             Self::Version => "shunt_version",
             Self::Class => "shunt_class",
             Self::Rule => "shunt_rule",
-            Self::Flag => "shunt_flag",
         }
     }
 
@@ -56,8 +53,6 @@ pub enum Kind {
     Mirrored,
     /// Requests that a rule assigned; by rule.
     Rule,
-    /// Flags decided; by flag and version.
-    Flag,
     /// Requests without a key though a chain is configured.
     Keyless,
     /// Another version answered than was decided.
@@ -70,17 +65,8 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 9] = [
-        Kind::Started,
-        Kind::Ended,
-        Kind::Mirrored,
-        Kind::Rule,
-        Kind::Flag,
-        Kind::Keyless,
-        Kind::Misrouted,
-        Kind::Unrouted,
-        Kind::NotServing,
-    ];
+    pub const ALL: [Kind; 8] =
+        [Kind::Started, Kind::Ended, Kind::Mirrored, Kind::Rule, Kind::Keyless, Kind::Misrouted, Kind::Unrouted, Kind::NotServing];
 
     /// Its name in Prometheus.
     pub const fn name(self) -> &'static str {
@@ -89,7 +75,6 @@ impl Kind {
             Self::Ended => "shunt_requests_total",
             Self::Mirrored => "shunt_mirrored_total",
             Self::Rule => "shunt_rule_total",
-            Self::Flag => "shunt_flag_total",
             Self::Keyless => "shunt_keyless_total",
             Self::Misrouted => "shunt_misrouted_total",
             Self::Unrouted => "shunt_unrouted_total",

@@ -22,7 +22,7 @@ pub(crate) struct CompiledMirror {
 
 impl CompiledMirror {
     /// The version that gets a copy of a request which `answering` answers, and the route header that asks for both.
-    pub(crate) fn copy<'r>(&'r self, values: &Values<'_>, answering: &'r Version) -> Option<(&'r Version, &'r str)> {
+    pub(crate) fn copy<'r>(&'r self, values: &Values<'_, '_>, answering: &'r Version) -> Option<(&'r Version, &'r str)> {
         let request = values.request;
         if self.split.is_empty() || !(self.unsafe_methods || method::is_safe(&request.method)) {
             return None;

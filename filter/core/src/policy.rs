@@ -32,6 +32,10 @@ pub struct RoutingPolicy {
     /// One entry per service with something to decide.
     #[serde(default)]
     pub services: Vec<ServicePolicy>,
+    /// Feature flags. Which of them a request gets is looked up by its host like the service, for each name by itself: at
+    /// `a.shop.test` the flag `x` of that host wins over the flag `x` of `*.shop.test`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Flag>,
 }
 
 /// Where and how often a filter instance reports.
@@ -48,7 +52,7 @@ pub struct ReportPolicy {
     pub heartbeat_ms: u32,
 }
 
-/// One service: its hosts, versions, rules, split, mirror and flags.
+/// One service: its hosts, versions, rules, split and mirror.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServicePolicy {
@@ -87,19 +91,17 @@ pub struct ServicePolicy {
     /// Copies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Mirror>,
-    /// Feature flags decided at these hosts.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub flags: Vec<Flag>,
     /// True while an analysis runs: the report carries the epoch's bitmaps and counters.
     #[serde(default)]
     pub analysis: bool,
-    /// Set while requests that this rule assigned count in the epoch, instead of the split's (an A/B test within a cohort).
+    /// Set while requests that match this rule count in the epoch, instead of those that reach the split (an A/B test within a
+    /// cohort): those that its split assigns, and those that it leaves over and nobody else claims.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted_rule: Option<String>,
     /// What counts as slow in this epoch; none: the report has no slots by latency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencyThresholds>,
-    /// What users may reach, counted per key while an A/B test runs.
+    /// What users may reach, counted per key while an A/B test runs. Only requests with a key of the chain count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub goals: Vec<Goal>,
 }
@@ -116,7 +118,8 @@ pub struct LatencyThresholds {
     pub p99_us: u32,
 }
 
-/// Something users may reach: a request that matches and is answered well enough.
+/// Something users may reach: a request that counts in the epoch, matches, and is answered well enough. Whoever has the same key
+/// reached it in the version that the key had when that request was decided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Goal {
@@ -276,6 +279,14 @@ pub struct Flag {
     pub name: String,
     /// The Rollout it belongs to, under which its values are counted as versions.
     pub rollout: RolloutId,
+    /// As [`ServicePolicy::hosts`].
+    pub hosts: Vec<String>,
+    /// As [`ServicePolicy::short_hosts`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub short_hosts: Vec<ShortHost>,
+    /// As [`ServicePolicy::port`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// Raised when its step changes; slot bitmaps belong to it.
     #[serde(default)]
     pub epoch: u64,
@@ -288,9 +299,11 @@ pub struct Flag {
     /// What happens when a chain is configured and nothing of it is present.
     #[serde(default)]
     pub keyless: Keyless,
-    /// The value of each version; a flag whose value is `default` is left out of the header.
+    /// The value of each version.
     pub values: BTreeMap<VersionName, FlagValue>,
-    /// The version whose value an absent flag means.
+    /// Gets all that nothing else claims.
+    pub stable: VersionName,
+    /// The version whose value an absent flag means: it is left out of the header. Readers know it, so it never changes.
     pub default: VersionName,
     /// Targeting rules, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -298,6 +311,15 @@ pub struct Flag {
     /// What no rule claims.
     #[serde(default, skip_serializing_if = "Split::is_empty")]
     pub split: Split,
+    /// As [`ServicePolicy::counted_rule`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_rule: Option<String>,
+    /// As [`ServicePolicy::latency`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<LatencyThresholds>,
+    /// As [`ServicePolicy::goals`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub goals: Vec<Goal>,
 }
 
 /// A bare item of a structured field.

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::bits::{Bits, BitsError};
 use crate::names::{RolloutId, VersionName};
-pub use crate::cells::Cells;
-pub use crate::slots::{Slots, SlotsError};
 
 /// Upper bounds of the latency buckets, milliseconds; one more bucket counts what is slower.
 pub const LATENCY_BOUNDS_MS: [u32; 16] = [1, 2, 5, 10, 20, 35, 50, 75, 100, 200, 300, 500, 1_000, 2_000, 5_000, 10_000];
@@ -26,6 +25,15 @@ pub const CELLS: u32 = 100_000;
 /// Points in one slot.
 pub const POINTS_PER_SLOT: u32 = 100;
 
+/// Points in one cell.
+pub const POINTS_PER_CELL: u32 = 10;
+
+/// A set of slots.
+pub type Slots = Bits<u16, 10_000, 4>;
+
+/// A set of cells.
+pub type Cells = Bits<u32, CELLS, 5>;
+
 /// One post of one filter VM.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,12 +49,13 @@ pub struct Report {
     /// True for the last post of a VM.
     #[serde(default, rename = "final")]
     pub last: bool,
-    /// By service; those of the policy, and those that left it with requests still open.
+    /// By Rollout, services and flags; those of the policy, and those that left it with requests still open.
     #[serde(default)]
     pub services: BTreeMap<RolloutId, ServiceReport>,
 }
 
-/// Counters of one service in one VM, since the VM started.
+/// Counters of one Rollout in one VM, since the VM started. Those of a feature flag are the same, with its values as versions: a
+/// request counts for each flag that was decided for it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceReport {
@@ -71,9 +80,6 @@ pub struct ServiceReport {
     /// By rule: requests it assigned.
     #[serde(default)]
     pub rules: BTreeMap<String, u64>,
-    /// By flag and version (value): decisions.
-    #[serde(default)]
-    pub flags: BTreeMap<String, BTreeMap<VersionName, u64>>,
     /// While an analysis runs: the newest epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<EpochReport>,
@@ -136,7 +142,8 @@ impl Counters {
     }
 }
 
-/// Requests assigned by the service's split, decided and answered under one epoch. A misrouted one is in neither arm.
+/// Requests assigned by the split (or by the policy's `countedRule`), decided and answered under one epoch. A misrouted one is in
+/// neither arm; a flag's value reaches whoever answers, so for flags it is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EpochReport {
@@ -159,7 +166,11 @@ pub struct EpochReport {
     pub cells: Option<Cells>,
 }
 
-/// Slots of an epoch by time to response headers; only requests that have one count.
+/// Slots of an epoch by time to response headers; only requests that have one count, and upgrades (code 101) have none.
+///
+/// `first_slow` is one observation per slot: its first request, by the time it ended. Each VM keeps its own first; added up, the
+/// first report of a slot wins, and nothing that comes later changes it. Which of several VMs that is does not look at arms, so when
+/// versions are equal, which arm a slow slot is in stays like drawing from an urn, which is all the test needs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LatencySlots {

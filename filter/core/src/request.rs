@@ -17,7 +17,7 @@ pub struct Request {
     pub entropy: [u64; 2],
 }
 
-/// What must be read of a request before a service can decide it.
+/// What must be read of a request before it can be decided.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Header names, lower case, each once: `cookie` included when a cookie is read, `x-shunt-shadow` always, `content-length` and
@@ -29,4 +29,18 @@ pub struct Needs {
     pub path: bool,
     /// `x-request-id`.
     pub request_id: bool,
+}
+
+impl Needs {
+    /// Adds what somebody else needs.
+    pub(crate) fn join(&mut self, other: &Self) {
+        for name in &other.headers {
+            if !self.headers.contains(name) {
+                self.headers.push(name.clone());
+            }
+        }
+        self.method |= other.method;
+        self.path |= other.path;
+        self.request_id |= other.request_id;
+    }
 }

@@ -1,8 +1,10 @@
-//! The compiled policy: from a request's authority to its [`Service`].
+//! The compiled policy: from a request's authority to its [`Site`].
 
+use crate::flag::CompiledFlag;
 use crate::hosts::Hosts;
 use crate::policy::ReportPolicy;
 pub use crate::service::{Service, Version};
+use crate::site::{CompiledSite, Site};
 
 /// What [`crate::compile()`] makes of a [`crate::RoutingPolicy`]: everything checked, looked up and laid out.
 #[derive(Debug, Clone)]
@@ -10,6 +12,8 @@ pub struct Router {
     pub(crate) generation: u64,
     pub(crate) report: Option<ReportPolicy>,
     pub(crate) services: Vec<Service>,
+    pub(crate) flags: Vec<CompiledFlag>,
+    pub(crate) sites: Vec<CompiledSite>,
     pub(crate) hosts: Hosts,
 }
 
@@ -29,20 +33,26 @@ impl Router {
         &self.services
     }
 
-    /// The service that an authority (`:authority` or `host`) means; none: not ours. Exact hosts win over wildcards, longer
-    /// wildcards over shorter ones, and on one host an entry with the port wins over one without. Takes the same time however many
-    /// services there are.
+    /// All flags, in order of the policy.
+    pub fn flags(&self) -> &[CompiledFlag] {
+        &self.flags
+    }
+
+    /// What is decided for an authority (`:authority` or `host`); none: nothing. Exact hosts win over wildcards, longer wildcards
+    /// over shorter ones, and on one host an entry with the port wins over one without; the service and each name of a flag by
+    /// itself. Takes the same time however many services there are.
+    pub fn site(&self, authority: &str) -> Option<Site<'_>> {
+        let site = self.sites.get(self.hosts.find(authority)?)?;
+        Some(Site { router: self, site })
+    }
+
+    /// As [`Router::site`]; bytes that are not UTF-8 are no host.
+    pub fn site_bytes(&self, authority: &[u8]) -> Option<Site<'_>> {
+        self.site(std::str::from_utf8(authority).ok()?)
+    }
+
+    /// The service of [`Router::site`].
     pub fn lookup(&self, authority: &str) -> Option<&Service> {
-        self.services.get(self.hosts.find(authority)?)
-    }
-
-    /// Where the service of [`Router::lookup`] stands in [`Router::services`]; for callers that keep something per service.
-    pub fn position(&self, authority: &[u8]) -> Option<usize> {
-        self.hosts.find(std::str::from_utf8(authority).ok()?)
-    }
-
-    /// As [`Router::lookup`]; bytes that are not UTF-8 are no host.
-    pub fn lookup_bytes(&self, authority: &[u8]) -> Option<&Service> {
-        self.lookup(std::str::from_utf8(authority).ok()?)
+        self.site(authority)?.service()
     }
 }

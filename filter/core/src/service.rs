@@ -2,31 +2,24 @@
 
 use std::sync::Arc;
 
-use crate::fields::Fields;
-use crate::flag::CompiledFlag;
-use crate::key::Chain;
-use crate::matching::Condition;
+use crate::assignment::Assignment;
+use crate::goal::CompiledGoal;
 use crate::mirror::CompiledMirror;
 use crate::names::{RolloutId, VersionName};
+use crate::policy::LatencyThresholds;
 use crate::request::Needs;
-use crate::split::Ranges;
 
 /// One service: finds the version of each of its requests with [`Service::decide`].
 #[derive(Debug, Clone)]
 pub struct Service {
     pub(crate) name: RolloutId,
-    pub(crate) needs: Needs,
     pub(crate) epoch: u64,
     pub(crate) analysis: bool,
-    pub(crate) stable: Arc<Version>,
+    pub(crate) latency: Option<LatencyThresholds>,
     pub(crate) default_route: Option<VersionName>,
     pub(crate) versions: Vec<Arc<Version>>,
-    pub(crate) fields: Fields,
-    pub(crate) chain: Chain,
-    pub(crate) rules: Vec<CompiledRule<Arc<Version>>>,
-    pub(crate) split: Ranges<Arc<Version>>,
+    pub(crate) assignment: Assignment<Arc<Version>>,
     pub(crate) mirror: Option<CompiledMirror>,
-    pub(crate) flags: Vec<CompiledFlag>,
 }
 
 impl Service {
@@ -37,7 +30,7 @@ impl Service {
 
     /// What must be read of a request before [`Service::decide`].
     pub fn needs(&self) -> &Needs {
-        &self.needs
+        &self.assignment.needs
     }
 
     /// Raised when the service's step changes; slot bitmaps belong to it.
@@ -50,9 +43,19 @@ impl Service {
         self.analysis
     }
 
+    /// What counts as slow in this epoch.
+    pub fn latency(&self) -> Option<&LatencyThresholds> {
+        self.latency.as_ref()
+    }
+
+    /// What users may reach.
+    pub fn goals(&self) -> &[CompiledGoal] {
+        &self.assignment.goals
+    }
+
     /// Who answers what nothing else claims.
     pub fn stable(&self) -> &Version {
-        &self.stable
+        &self.assignment.stable
     }
 
     /// The version that the default route names.
@@ -72,7 +75,7 @@ impl Service {
 
     /// Names of the rules, in order.
     pub fn rules(&self) -> impl Iterator<Item = &str> {
-        self.rules.iter().map(|rule| rule.name.as_str())
+        self.assignment.rules.iter().map(|rule| rule.name.as_str())
     }
 }
 
@@ -109,13 +112,4 @@ impl Version {
     pub fn aggregate(&self) -> bool {
         self.aggregate
     }
-}
-
-/// A compiled [`crate::policy::Rule`] whose split leads to `T`.
-#[derive(Debug, Clone)]
-pub(crate) struct CompiledRule<T> {
-    pub(crate) name: String,
-    /// Any of these; empty: every request.
-    pub(crate) matches: Vec<Condition>,
-    pub(crate) split: Ranges<T>,
 }

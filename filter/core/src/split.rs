@@ -1,13 +1,14 @@
 //! From key and salt to a point of the hash space, and from a point to whoever owns its range.
 //!
-//! `hash = XXH3-64(key, seed = XXH3-64(salt))`, `point = floor(hash * 10^6 / 2^64)`, `slot = floor(point / 100)`. Mirrors hash with
+//! `hash = XXH3-64(key, seed = XXH3-64(salt))`, `point = floor(hash * 10^6 / 2^64)`, `slot = floor(point / 100)`,
+//! `cell = floor(point / 10)`. Mirrors hash with
 //! `seed = XXH3-64("mirror" 0x00 salt)`, so that equal salts do not tie copies to versions; a salt cannot contain the zero byte.
 //! Test vectors: `testdata/vectors.json`.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::policy::Range;
-use crate::report::POINTS_PER_SLOT;
+use crate::report::{POINTS_PER_CELL, POINTS_PER_SLOT};
 use crate::weight::POINTS;
 
 /// The seed that a salt stands for.
@@ -41,6 +42,11 @@ pub fn point(hash: u64) -> u32 {
 /// The slot of a point: 0 to 9,999.
 pub fn slot(point: u32) -> u16 {
     u16::try_from(point.checked_div(POINTS_PER_SLOT).unwrap_or_default()).unwrap_or(u16::MAX)
+}
+
+/// The cell of a point: 0 to 99,999.
+pub fn cell(point: u32) -> u32 {
+    point.checked_div(POINTS_PER_CELL).unwrap_or_default()
 }
 
 /// A compiled [`crate::policy::Split`]: disjoint ranges in ascending order, each with whom it belongs to.

@@ -93,7 +93,7 @@ pub enum Body {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Expect {
-    /// `<namespace>/<rollout>` that decides; absent: the host is nobody's, and nothing else is expected.
+    /// `<namespace>/<rollout>` that decides; absent: no service has the host, and only flags may be decided.
     #[serde(default)]
     pub service: Option<String>,
     /// Who answers.

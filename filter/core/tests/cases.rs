@@ -15,7 +15,7 @@ use std::path::Path;
 
 use shunt_filter_core::decision::FlagsHeader;
 use shunt_filter_core::names::FLAGS_HEADER;
-use shunt_filter_core::{Decision, Request, Router, compile};
+use shunt_filter_core::{Decisions, Request, Router, compile};
 
 #[path = "../testdata/table.rs"]
 mod table;
@@ -33,31 +33,32 @@ fn run(router: &Router, case: &Case) -> Vec<String> {
         }
     };
     let expect = &case.expect;
-    let service = router.lookup(&case.request.authority);
-    check("service", expect.service.as_deref(), service.map(|service| service.name().to_string()));
-    let Some(service) = service else { return wrong };
+    let site = router.site(&case.request.authority);
+    check("service", expect.service.as_deref(), site.and_then(|site| site.service()).map(|service| service.name().to_string()));
+    let Some(site) = site else { return wrong };
     let whole = case.request.to_request();
-    let request = needed(&whole, service.needs());
-    let decision = service.decide(&request);
-    if decision != service.decide(&whole) {
+    let request = needed(&whole, site.needs());
+    let decisions = site.decide(&request);
+    if decisions != site.decide(&whole) {
         check("decision with no more than the needed", Some("the same"), Some("another".to_owned()));
     }
+    check("set-cookie", expect.set_cookie.as_deref(), decisions.generated().first().map(|generated| generated.set_cookie.clone()));
+    check("flags", expect.upstream.flags.as_deref(), flags(&whole, &decisions));
+    if let Some(cookie) = &expect.upstream.cookie {
+        check("cookie", Some(cookie), cookies(&whole, &decisions));
+    }
+    let Some(decision) = decisions.service else { return wrong };
     check("version", expect.version.as_deref(), Some(decision.version.to_string()));
     if let Some(reason) = &expect.reason {
         check("reason", Some(reason), Some(decision.reason.to_string()));
     }
     check("mirror", expect.mirror.as_deref(), decision.mirror.map(ToString::to_string));
     check("keyless", Some(&expect.keyless.to_string()), Some(decision.keyless.to_string()));
-    check("set-cookie", expect.set_cookie.as_deref(), decision.generated.as_ref().map(|generated| generated.set_cookie.clone()));
     check("route", expect.upstream.route.as_deref(), decision.route.map(str::to_owned));
-    check("flags", expect.upstream.flags.as_deref(), flags(&whole, &decision));
-    if let Some(cookie) = &expect.upstream.cookie {
-        check("cookie", Some(cookie), cookies(&whole, &decision));
-    }
     wrong
 }
 
-/// The request with nothing but what the service says it must be told: proves that `needs` is complete.
+/// The request with nothing but what the site says it must be told: proves that `needs` is complete.
 fn needed(request: &Request, needs: &shunt_filter_core::Needs) -> Request {
     let mut request = request.clone();
     request.headers.retain(|(name, _)| needs.headers.contains(name));
@@ -73,7 +74,7 @@ fn needed(request: &Request, needs: &shunt_filter_core::Needs) -> Request {
     request
 }
 
-fn flags(request: &Request, decision: &Decision<'_>) -> Option<String> {
+fn flags(request: &Request, decision: &Decisions<'_>) -> Option<String> {
     match &decision.flags_header {
         FlagsHeader::Keep => joined(request, FLAGS_HEADER, ", "),
         FlagsHeader::Remove => None,
@@ -81,9 +82,9 @@ fn flags(request: &Request, decision: &Decision<'_>) -> Option<String> {
     }
 }
 
-fn cookies(request: &Request, decision: &Decision<'_>) -> Option<String> {
+fn cookies(request: &Request, decisions: &Decisions<'_>) -> Option<String> {
     let sent = joined(request, "cookie", "; ");
-    let made = decision.generated.as_ref().map(|generated| format!("{}={}", generated.cookie, generated.value));
+    let made = decisions.generated().first().map(|generated| format!("{}={}", generated.cookie, generated.value));
     match (sent, made) {
         (Some(sent), Some(made)) => Some(format!("{sent}; {made}")),
         (sent, made) => sent.or(made),

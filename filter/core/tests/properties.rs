@@ -95,6 +95,8 @@ fn router(candidate: u32) -> Router {
             json!({"name": format!("r{n}"), "match": matches, "split": {"salt": "r", "ranges": [{"from": 0, "to": 1_000 * n + 1, "version": "v2"}]}})
         })
         .collect();
+    let rules_of_flag =
+        json!([{"name": "r", "match": [{"cookies": {"a": {"exact": "1"}}, "methods": ["POST"]}], "split": {"weights": {"a": 100}}}]);
     let policy = json!({"format": 1, "services": [{
         "name": "shop/checkout", "hosts": ["shop.test", "*.shop.test"], "stable": "v1", "defaultRoute": "v1",
         "versions": [{"name": "v1"}, {"name": "v2"}, {"name": "v3", "serving": false}],
@@ -102,8 +104,12 @@ fn router(candidate: u32) -> Router {
         "rules": rules,
         "split": {"salt": "s", "ranges": [{"from": 0, "to": candidate, "version": "v2"}, {"from": 600_000, "to": 700_000, "version": "v3"}]},
         "mirror": {"split": {"salt": "s", "weights": {"v2": 50}}},
-        "flags": [{"name": "f", "values": {"a": 1, "b": 2}, "default": "a", "split": {"weights": {"b": 50}}}],
-    }]});
+    }], "flags": [
+        {"name": "f", "rollout": "shop/f", "hosts": ["shop.test"], "values": {"a": 1, "b": 2}, "default": "a", "stable": "a",
+         "key": [{"query": "id"}, {"header": "x-a"}], "rules": rules_of_flag, "split": {"salt": "s", "ranges": [{"from": 0, "to": candidate, "version": "b"}]}},
+        {"name": "g", "rollout": "shop/g", "hosts": ["*.test"], "values": {"a": false, "b": true}, "default": "a", "stable": "b",
+         "key": [{"cookie": "id", "generate": {}}], "split": {"salt": "s", "weights": {"a": 50}}},
+    ]});
     compile(serde_json::from_value(policy).unwrap(), None).unwrap()
 }
 
@@ -163,13 +169,41 @@ proptest! {
         prop_assert_eq!(&decision, &router.lookup("shop.test:80").unwrap().decide(&request), "the same again");
     }
 
+    /// Flags change nothing about the service, and each flag is decided as if it were alone; what is read together is read as alone.
+    #[test]
+    fn flags_and_service_do_not_mind_each_other(request in request()) {
+        let router = &ROUTERS[2];
+        let site = router.site("shop.test").unwrap();
+        let decisions = site.decide(&request);
+        prop_assert_eq!(decisions.service.as_ref(), Some(&site.service().unwrap().decide(&request)));
+        if decisions.flags.is_empty() {
+            prop_assert!(request.headers.iter().any(|(name, value)| name == "x-shunt-shadow" && value == b"1"));
+            return Ok(());
+        }
+        let alone = router.site("a.other.test").unwrap().decide(&request);
+        prop_assert!(alone.service.is_none());
+        prop_assert_eq!(&decisions.flags[1], &alone.flags[0]);
+        for flag in &decisions.flags {
+            prop_assert_eq!(flag.value.is_none(), flag.version.as_str() == "a");
+            prop_assert!(!flag.to_string().is_empty());
+        }
+    }
+
+    /// A flag whose split widens only adds users to its new value.
+    #[test]
+    fn a_wider_range_of_a_flag_only_adds(request in request()) {
+        let on = |router: &Router| router.site("shop.test").unwrap().decide(&request).flags.first().map(|flag| flag.version.as_str() == "b");
+        let decided: Vec<_> = ROUTERS.iter().map(on).collect();
+        prop_assert!(decided.is_sorted(), "{:?}", decided);
+    }
+
     /// Raising a weight by widening a range only adds users to the candidate.
     #[test]
     fn a_wider_range_only_adds(request in request()) {
         let decisions: Vec<_> = ROUTERS.iter().map(|router| router.lookup("shop.test").unwrap().decide(&request)).collect();
         for pair in decisions.windows(2) {
             prop_assert!(pair[0].version.as_str() != "v2" || pair[1].version.as_str() == "v2");
-            prop_assert_eq!(pair[0].slot, pair[1].slot);
+            prop_assert_eq!(pair[0].counted, pair[1].counted);
         }
     }
 
@@ -180,7 +214,8 @@ proptest! {
         let found = router.lookup(&authority).is_some();
         let host = authority.split(':').next().unwrap().trim_end_matches('.').to_ascii_lowercase();
         prop_assert!(!found || host == "shop.test" || host.ends_with(".shop.test"));
-        router.lookup_bytes(&bytes);
+        prop_assert!(router.site(&authority).is_none() || host.ends_with(".test"), "a flag covers these");
+        router.site_bytes(&bytes);
     }
 }
 

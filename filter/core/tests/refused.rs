@@ -34,16 +34,23 @@ fn good() -> Value {
                 }],
                 "split": {"salt": "s", "weights": {"v1": 95, "v2": 5}},
                 "mirror": {"split": {"weights": {"v2": 100}}, "match": [{"path": {"exact": "/"}}]},
-                "flags": [{
-                    "name": "new-cart",
-                    "values": {"off": false, "on": true},
-                    "default": "off",
-                    "rules": [{"name": "staff", "split": {"weights": {"on": 100}}}],
-                    "split": {"weights": {"on": 5}},
-                }],
                 "analysis": true,
+                "countedRule": "testers",
+                "latency": {"p50Us": 1, "p90Us": 2, "p99Us": 3},
+                "goals": [{"name": "paid", "match": [{"path": {"exact": "/pay"}}], "status": [200, 201], "responseHeader": ["X-Paid", "*"]}],
             },
         ],
+        "flags": [{
+            "name": "new-cart",
+            "rollout": "shop/new-cart",
+            "hosts": ["shop.test"],
+            "port": 80,
+            "values": {"off": false, "on": true},
+            "stable": "off",
+            "default": "off",
+            "rules": [{"name": "staff", "split": {"weights": {"on": 100}}}],
+            "split": {"weights": {"on": 5}},
+        }],
     })
 }
 
@@ -75,9 +82,14 @@ fn the_good_policy_compiles() {
     assert_eq!(service.default_route().unwrap().as_str(), "v1");
     assert_eq!(service.versions().map(|version| version.aggregate()).collect::<Vec<_>>(), [false, true]);
     let needs = service.needs();
-    let headers = ["x-shunt-shadow", "x-user", "x-beta", "cookie", "x-shunt-flags", "content-length", "transfer-encoding"];
+    let headers = ["x-shunt-shadow", "x-user", "x-beta", "cookie", "content-length", "transfer-encoding"];
     assert_eq!(needs.headers, headers);
     assert!(needs.method && needs.path && !needs.request_id);
+    let site = router.site("shop.test").unwrap();
+    assert_eq!(site.flags().map(|flag| flag.rollout().to_string()).collect::<Vec<_>>(), ["shop/new-cart"]);
+    let headers = ["x-shunt-shadow", "x-shunt-flags", "x-user", "x-beta", "cookie", "content-length", "transfer-encoding"];
+    assert_eq!(site.needs().headers, headers);
+    assert!(site.needs().method && site.needs().path && site.needs().request_id, "a flag without a key chain goes by the request id");
 }
 
 #[test]
@@ -162,12 +174,23 @@ fn unknown_fields_are_ignored() {
 #[test_case("~/key/2/generate", json!({"domain": "a;b"}), "services[1].key[2].generate.domain: \"a;b\" is not a cookie's domain")]
 #[test_case("~/key/2", json!({"cookie": "__Host-id", "generate": {"secure": true, "domain": "shop.test"}}), "services[1].key[2].generate: browsers refuse a name that begins with __Host-")]
 #[test_case("~/key/2", json!({"cookie": "__Secure-id", "generate": {}}), "services[1].key[2].generate: browsers refuse a name that begins with __Secure- without Secure")]
-#[test_case("~/flags/0/name", json!("New"), "services[1].flags[0].name: \"New\" is not a flag's name")]
-#[test_case("~/flags/-", json!({"name": "new-cart", "values": {"a": 1}, "default": "a"}), "services[1].flags[1].name: \"new-cart\" stands there twice")]
-#[test_case("~/flags/0/default", json!("x"), "services[1].flags[0].default: \"x\" is not a version here; use one of off, on")]
-#[test_case("~/flags/0/values/on", json!("ö"), "services[1].flags[0].values.on: the value cannot stand in a header")]
-#[test_case("~/flags/0/values/on", json!(1_000_000_000_000_000i64), "services[1].flags[0].values.on: the value cannot stand in a header"; "integer of 16 digits")]
-#[test_case("~/flags/0/split", json!({"weights": {"v1": 5}}), "services[1].flags[0].split.weights.v1: \"v1\" is not a version here")]
+#[test_case("/flags/0/name", json!("New"), "flags[0].name: \"New\" is not a flag's name")]
+#[test_case("/flags/-", json!({"name": "new-cart", "rollout": "shop/b", "hosts": ["shop.test"], "port": 80, "values": {"a": 1}, "stable": "a", "default": "a"}), "flags[1].hosts[0]: \"shop.test\" belongs to shop/new-cart at this port already")]
+#[test_case("/flags/-", json!({"name": "b", "rollout": "shop/new-cart", "hosts": ["b.test"], "values": {"a": 1}, "stable": "a", "default": "a"}), "flags[1].rollout: \"shop/new-cart\" stands there twice")]
+#[test_case("/flags/0/hosts", json!([]), "flags[0].hosts: there is no host")]
+#[test_case("/flags/0/stable", json!("x"), "flags[0].stable: \"x\" is not a version here; use one of off, on")]
+#[test_case("~/countedRule", json!("nobody"), "services[1].countedRule: \"nobody\" is not a rule here; use one of testers")]
+#[test_case("/flags/0/countedRule", json!("testers"), "flags[0].countedRule: \"testers\" is not a rule here; use one of staff")]
+#[test_case("~/goals/0/name", json!("a b"), "services[1].goals[0].name: \"a b\" is not a name for it")]
+#[test_case("~/goals/-", json!({"name": "paid"}), "services[1].goals[1].name: \"paid\" stands there twice")]
+#[test_case("~/goals/0/status", json!([300, 200]), "services[1].goals[0].status: 300 to 200 is not a range of statuses")]
+#[test_case("~/goals/0/status", json!([0, 200]), "services[1].goals[0].status: 0 to 200 is not a range of statuses"; "no such status")]
+#[test_case("~/goals/0/responseHeader", json!(["a b", "c"]), "services[1].goals[0].responseHeader: \"a b\" is not a header's name")]
+#[test_case("~/goals/0/match", json!([{}]), "services[1].goals[0].match[0]: an empty match")]
+#[test_case("/flags/0/default", json!("x"), "flags[0].default: \"x\" is not a version here; use one of off, on")]
+#[test_case("/flags/0/values/on", json!("ö"), "flags[0].values.on: the value cannot stand in a header")]
+#[test_case("/flags/0/values/on", json!(1_000_000_000_000_000i64), "flags[0].values.on: the value cannot stand in a header"; "integer of 16 digits")]
+#[test_case("/flags/0/split", json!({"weights": {"v1": 5}}), "flags[0].split.weights.v1: \"v1\" is not a version here")]
 fn refused(pointer: &str, value: Value, message: &str) {
     let error = built(with(pointer, value)).unwrap_err();
     assert!(error.starts_with(message), "{error}");
@@ -221,8 +244,9 @@ fn map(count: usize, value: &Value) -> Value {
 #[test_case("~/versions", "services[1].versions", limits::VERSIONS, |n| many(n, |i| json!({"name": format!("v{i}")})))]
 #[test_case("~/versions/0/clusters", "services[1].versions[0].clusters", limits::CLUSTERS, |n| many(n, |i| json!(format!("c{i}"))))]
 #[test_case("~/rules", "services[1].rules", limits::RULES, |n| many(n, |i| json!({"name": format!("r{i}"), "split": {}})))]
-#[test_case("~/flags", "services[1].flags", limits::FLAGS, |n| many(n, |i| json!({"name": format!("f{i}"), "values": {"a": 1}, "default": "a"})))]
-#[test_case("~/flags/0/rules", "services[1].flags[0].rules", limits::RULES, |n| many(n, |i| json!({"name": format!("r{i}"), "split": {}})))]
+#[test_case("/flags", "flags", limits::FLAGS, |n| many(n, |i| json!({"name": format!("f{i}"), "rollout": format!("a/f{i}"), "hosts": [if i % 2 == 0 { "*.test" } else { "shop.test" }], "values": {"a": 1}, "stable": "a", "default": "a"})))]
+#[test_case("~/goals", "services[1].goals", limits::GOALS, |n| many(n, |i| json!({"name": format!("g{i}")})))]
+#[test_case("/flags/0/rules", "flags[0].rules", limits::RULES, |n| many(n, |i| json!({"name": format!("r{i}"), "split": {}})))]
 #[test_case("~/rules/0/match", "services[1].rules[0].match", limits::MATCHES, |n| many(n, |_| json!({"methods": ["GET"]})))]
 #[test_case("~/mirror/match", "services[1].mirror.match", limits::MATCHES, |n| many(n, |_| json!({"methods": ["GET"]})))]
 #[test_case("~/rules/0/match/0/cookies", "services[1].rules[0].match[0]", limits::CONDITIONS - 1, |n| map(n, &json!({"exact": "1"})); "conditions beside one not")]
@@ -248,7 +272,7 @@ fn bounded(pointer: &str, field: &str, limit: usize, make: fn(usize) -> Value) {
 
 #[test_case("~/versions/0/clusters/0", "services[1].versions[0].clusters[0]", limits::FIELD_NAME)]
 #[test_case("~/rules/0/name", "services[1].rules[0].name", limits::NAME)]
-#[test_case("~/flags/0/name", "services[1].flags[0].name", limits::NAME)]
+#[test_case("/flags/0/name", "flags[0].name", limits::NAME)]
 #[test_case("~/split/salt", "services[1].split.salt", limits::SALT)]
 #[test_case("~/key/0/header", "services[1].key[0].header", limits::FIELD_NAME)]
 #[test_case("~/key/1/query", "services[1].key[1].query", limits::FIELD_NAME)]
@@ -256,7 +280,7 @@ fn bounded(pointer: &str, field: &str, limit: usize, make: fn(usize) -> Value) {
 #[test_case("~/key/2/generate/domain", "services[1].key[2].generate.domain", limits::TEXT)]
 #[test_case("~/rules/0/match/0/cookies/beta/exact", "services[1].rules[0].match[0].cookies.beta.exact", limits::TEXT)]
 #[test_case("~/rules/0/match/1/headers/x-beta/regex", "services[1].rules[0].match[1].headers.x-beta.regex", limits::REGEX)]
-#[test_case("~/flags/0/values/on", "services[1].flags[0].values.on", limits::TEXT)]
+#[test_case("/flags/0/values/on", "flags[0].values.on", limits::TEXT)]
 #[test_case("/report/authority", "report.authority", limits::FIELD_NAME)]
 fn long(pointer: &str, field: &str, limit: usize) {
     built(with(pointer, json!("a".repeat(limit)))).map(drop).unwrap();
@@ -276,9 +300,7 @@ fn different_names_that_a_service_reads_are_bounded() {
         built(policy)
     };
     build(4).map(drop).unwrap();
-    assert!(
-        build(5).unwrap_err().starts_with("services[1].rules[4].match[0].headers.x-4-0: the service reads more than 64 different names")
-    );
+    assert!(build(5).unwrap_err().starts_with("services[1].rules[4].match[0].headers.x-4-0: it reads more than 64 different names"));
 }
 
 #[test]
@@ -305,5 +327,5 @@ fn conditions_of_a_service_are_bounded() {
     };
     let fits = limits::CONDITIONS_OF_SERVICE / limits::CONDITIONS - 1;
     build(fits).map(drop).unwrap();
-    assert!(build(fits + 1).unwrap_err().starts_with("services[1].rules[1].match[0]: the service has more than 1024 conditions"));
+    assert!(build(fits + 1).unwrap_err().starts_with("services[1].rules[1].match[0]: it has more than 1024 conditions"));
 }

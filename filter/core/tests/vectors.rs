@@ -13,6 +13,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use shunt_filter_core::decision::FlagsHeader;
 use shunt_filter_core::{Request, compile, split};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/vectors.json");
@@ -60,7 +61,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A policy with three versions, a mirror and rules; and requests with the version, copy and header that come out.
+/// A policy with three versions, a mirror, rules and flags; and requests with the version, copy and headers that come out.
 fn decisions() -> Value {
     let policy = json!({
         "format": 1,
@@ -78,9 +79,22 @@ fn decisions() -> Value {
             "split": {"salt": "shop/checkout/1", "weights": {"v1": 60, "v2": 30, "v3": 10}},
             "mirror": {"split": {"salt": "shop/checkout/1", "weights": {"v3": 50}}},
         }],
+        "flags": [
+            {
+                "name": "new-cart", "rollout": "shop/new-cart", "hosts": ["*.test"], "key": [{"header": "x-user"}],
+                "values": {"off": false, "on": true}, "stable": "off", "default": "off",
+                "split": {"salt": "shop/new-cart/1", "weights": {"on": 50}},
+            },
+            {
+                "name": "limit", "rollout": "shop/limit", "hosts": ["shop.test"], "key": [{"cookie": "shunt-id"}, {"header": "x-user"}],
+                "values": {"low": 10, "high": 20}, "stable": "high", "default": "low",
+                "rules": [{"name": "trial", "match": [{"path": {"prefix": "/trial"}}], "split": {"weights": {"low": 100}}}],
+                "split": {"salt": "shop/limit/1", "weights": {"low": 30}},
+            },
+        ],
     });
     let router = compile(serde_json::from_value(policy.clone()).unwrap(), None).unwrap();
-    let service = router.lookup("shop.test").unwrap();
+    let site = router.site("shop.test").unwrap();
     let requests = (0..40).map(|n| {
         let path = if n % 4 == 3 { "/trial/x" } else { "/" };
         let headers = match n % 5 {
@@ -99,7 +113,12 @@ fn decisions() -> Value {
             end_of_stream: true,
             entropy: [0, 0],
         };
-        let decision = service.decide(&request);
+        let decisions = site.decide(&request);
+        let decision = decisions.service.unwrap();
+        let flags = match decisions.flags_header {
+            FlagsHeader::Set(text) => Some(text),
+            FlagsHeader::Keep | FlagsHeader::Remove => None,
+        };
         json!({
             "path": path,
             "headers": headers,
@@ -107,7 +126,9 @@ fn decisions() -> Value {
             "version": decision.version,
             "mirror": decision.mirror,
             "route": decision.route,
-            "slot": decision.slot,
+            "slot": decision.counted.map(|counted| counted.slot()),
+            "cell": decision.counted.and_then(|counted| counted.cell()),
+            "flags": flags,
             "reason": decision.reason.to_string(),
         })
     });

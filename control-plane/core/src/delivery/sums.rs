@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shunt_filter_core::report::{Counters, EpochReport, ServiceReport};
+use shunt_filter_core::report::{Counters, EpochReport, LatencySlots, ServiceReport};
 
 /// Adds all of `from`; of two epochs the newer one stays, equal ones are united.
 pub(super) fn add_service(into: &mut ServiceReport, from: &ServiceReport) {
@@ -16,9 +16,6 @@ pub(super) fn add_service(into: &mut ServiceReport, from: &ServiceReport) {
     }
     add_numbers(&mut into.mirrored, &from.mirrored);
     add_numbers(&mut into.rules, &from.rules);
-    for (flag, values) in &from.flags {
-        add_numbers(into.flags.entry(flag.clone()).or_default(), values);
-    }
     for (version, counters) in &from.versions {
         into.versions.entry(version.clone()).or_default().add(counters);
     }
@@ -37,6 +34,24 @@ pub(super) fn add_epoch(into: &mut EpochReport, from: &EpochReport) {
     }
     into.seen.union_with(&from.seen);
     into.failed.union_with(&from.failed);
+    if let Some(theirs) = &from.latency {
+        add_latency(into.latency.get_or_insert_default(), theirs);
+    }
+    for (goal, cells) in &from.goals {
+        into.goals.entry(goal.clone()).or_default().union_with(cells);
+    }
+    if let Some(theirs) = &from.cells {
+        into.cells.get_or_insert_default().union_with(theirs);
+    }
+}
+
+/// Of a slot that both have seen, `into` keeps its first request: it was told first.
+pub(super) fn add_latency(into: &mut LatencySlots, from: &LatencySlots) {
+    let new = from.seen.minus(&into.seen);
+    into.first_slow.union_with(&from.first_slow.common(&new));
+    into.seen.union_with(&new);
+    into.above_p90.union_with(&from.above_p90);
+    into.above_p99.union_with(&from.above_p99);
 }
 
 fn add_numbers<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {

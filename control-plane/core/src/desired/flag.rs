@@ -2,54 +2,47 @@
 
 use std::collections::BTreeMap;
 
-use shunt_filter_core::policy::{Flag, FlagValue, Split};
-use shunt_filter_core::{ServicePolicy, VersionName};
+use shunt_filter_core::VersionName;
+use shunt_filter_core::policy::{Flag, FlagValue};
 
-use super::{rules, split};
-use crate::plan::{Backend, Plan};
+use super::{counted_rule, goals, in_policy, is_watched, rules, split, thresholds};
+use crate::plan::{Backend, Plan, Routing};
 use crate::state::State;
 
-/// A service with nothing but this flag; [`crate::merge::merge`] puts all flags of a host together with what is routed there.
-pub(super) fn service(plan: &Plan, state: &State, name: &str) -> ServicePolicy {
-    let flag = Flag {
-        name: name.to_owned(),
+/// The Rollout's flag; none when its versions are no values.
+pub(super) fn flag(plan: &Plan, state: &State) -> Option<Flag> {
+    let Routing::Flag { name, default } = &plan.routing else { return None };
+    if !in_policy(plan, state) {
+        return None;
+    }
+    Some(Flag {
+        name: name.clone(),
         rollout: plan.id.clone(),
-        epoch: state.epoch,
-        analysis: state.run.is_some() || state.previous.is_some(),
-        key: plan.key.clone(),
-        keyless: plan.keyless,
-        values: values(plan, state),
-        default: state.stable.clone(),
-        rules: rules(plan, state),
-        split: split(plan, state),
-    };
-    ServicePolicy {
-        name: plan.id.clone(),
         hosts: plan.hosts.clone(),
         short_hosts: Vec::new(),
         port: plan.port,
         epoch: state.epoch,
-        stable: state.stable.clone(),
-        default_route: None,
-        versions: Vec::new(),
-        key: Vec::new(),
+        analysis: is_watched(state),
+        key: plan.key.clone(),
         keyless: plan.keyless,
-        rules: Vec::new(),
-        split: Split::default(),
-        mirror: None,
-        flags: vec![flag],
-        analysis: false,
-        counted_rule: None,
-        latency: None,
-        goals: Vec::new(),
-    }
+        values: values(plan, state),
+        stable: state.stable.clone(),
+        default: default.clone(),
+        rules: rules(plan, state),
+        split: split(plan, state),
+        counted_rule: counted_rule(plan, state),
+        latency: thresholds(state),
+        goals: goals(plan, state),
+    })
 }
 
+/// Of versions as written, and of those that still have users though they are no longer written.
 fn values(plan: &Plan, state: &State) -> BTreeMap<VersionName, FlagValue> {
     let installed = state.installed.iter().map(|(name, installed)| (name, &installed.backend));
     let written = plan.versions.iter().map(|version| (&version.name, &version.backend));
-    installed.chain(written).filter_map(|(name, backend)| match backend {
+    let value = |(name, backend): (&VersionName, &Backend)| match backend {
         Backend::Value(value) => Some((name.clone(), value.clone())),
         Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Command(_) | Backend::Registered(_) => None,
-    }).collect()
+    };
+    installed.chain(written).filter_map(value).collect()
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shunt_filter_core::policy::LatencyThresholds;
-use shunt_filter_core::policy::Range;
+use shunt_filter_core::policy::{Flag, LatencyThresholds, Range};
 use shunt_filter_core::report::{Counters, EpochReport, LATENCY_BUCKETS, Slots};
 use shunt_filter_core::{ServicePolicy, VersionName, Weight, split};
 
@@ -28,6 +27,7 @@ pub(super) struct World {
     traffic: Traffic,
     people: Vec<Person>,
     service: (Option<ServicePolicy>, Time),
+    flag: Option<Flag>,
     routes: (Option<Routes>, Time),
     /// Instances by version: asked for, and since when.
     scale: BTreeMap<VersionName, (u32, Time)>,
@@ -46,6 +46,7 @@ impl World {
             traffic,
             people: people(&traffic),
             service: (None, Time(0)),
+            flag: None,
             routes: (None, Time(0)),
             scale: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -58,8 +59,9 @@ impl World {
 
     /// What is wanted is published, and in force at once.
     pub(super) fn take(&mut self, wanted: &Desired, state: &State, now: Time) {
-        if self.service.0 != wanted.service {
+        if self.service.0 != wanted.service || self.flag != wanted.flag {
             self.service = (wanted.service.clone(), now);
+            self.flag = wanted.flag.clone();
         }
         if self.routes.0 != wanted.routes {
             self.routes = (wanted.routes.clone(), now);
@@ -77,7 +79,8 @@ impl World {
         self.calls = calls.collect();
         if self.epoch.0 != state.epoch {
             self.epoch = (state.epoch, now);
-            self.arrivals = wanted.service.as_ref().map(|service| self.arrivals(&service.split.salt)).unwrap_or_default();
+            let split = wanted.service.as_ref().map(|service| &service.split).or(wanted.flag.as_ref().map(|flag| &flag.split));
+            self.arrivals = split.map(|split| self.arrivals(&split.salt)).unwrap_or_default();
         }
         if self.attempt != state.attempt {
             (self.attempt, self.analyst) = (state.attempt, Analyst::default());

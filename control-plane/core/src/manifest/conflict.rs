@@ -1,27 +1,26 @@
 //! What only shows when all manifests are looked at together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use shunt_filter_core::RolloutId;
+use shunt_filter_core::{RolloutId, limits};
 
 use super::{Document, Manifest, ManifestError};
-use crate::plan::Plan;
+use crate::plan::{Plan, Routing};
 use crate::time::Time;
 
 /// Rollouts that must change nothing because an older one owns a host of theirs, each with a sentence for people. `plans` come with
 /// the time each was first seen; of two seen at once the smaller name is older. Hosts are compared with their port: no port means
-/// all of them, and 80 and 443 are one, because requests that name no port may mean either. A wildcard and an exact host below it are no conflict: the exact one wins.
+/// all of them, and 80 and 443 are one, because requests that name no port may mean either. A wildcard and an exact host below it are
+/// no conflict: the exact one wins. Feature flags are in nobody's way but that of a flag of the same name.
 pub fn conflicts(plans: &[(&Plan, Time)]) -> BTreeMap<RolloutId, String> {
     let mut by_age: Vec<&(&Plan, Time)> = plans.iter().collect();
     by_age.sort_by_key(|(plan, seen)| (*seen, plan.id.clone()));
-    let mut owners: BTreeMap<&str, Vec<&Plan>> = BTreeMap::new();
+    let mut owners = Owners::new();
     let mut refused = BTreeMap::new();
     for (plan, _) in by_age {
-        let taken =
-            plan.hosts.iter().find_map(|host| Some((host, *owners.get(host.as_str())?.iter().find(|owner| same_port(owner, plan))?)));
-        match taken {
-            Some((host, owner)) => {
-                refused.insert(plan.id.clone(), sentence(host, plan, owner));
+        match taken(plan, &owners).or_else(|| crowded(plan, &owners)) {
+            Some(sentence) => {
+                refused.insert(plan.id.clone(), sentence);
             }
             None => {
                 for host in &plan.hosts {
@@ -31,6 +30,41 @@ pub fn conflicts(plans: &[(&Plan, Time)]) -> BTreeMap<RolloutId, String> {
         }
     }
     refused
+}
+
+/// Hosts with the Rollouts that have them.
+type Owners<'p> = BTreeMap<&'p str, Vec<&'p Plan>>;
+
+fn taken(plan: &Plan, owners: &Owners<'_>) -> Option<String> {
+    let owner = |host: &String| owners.get(host.as_str())?.iter().find(|owner| rivals(owner, plan) && same_port(owner, plan)).copied();
+    plan.hosts.iter().find_map(|host| Some(sentence(host, plan, owner(host)?)))
+}
+
+/// Whether two Rollouts decide the same thing: who answers, or the value of one flag.
+fn rivals(a: &Plan, b: &Plan) -> bool {
+    match (&a.routing, &b.routing) {
+        (Routing::Flag { name: a, .. }, Routing::Flag { name: b, .. }) => a == b,
+        (Routing::Flag { .. }, _) | (_, Routing::Flag { .. }) => false,
+        (Routing::Managed | Routing::External { .. }, Routing::Managed | Routing::External { .. }) => true,
+    }
+}
+
+/// A filter takes so many flags per request; one flag too many would make it refuse the policy of everybody. Flags are counted that
+/// may meet at some host below this one's.
+fn crowded(plan: &Plan, owners: &Owners<'_>) -> Option<String> {
+    let Routing::Flag { .. } = &plan.routing else { return None };
+    let meets = |host: &str| plan.hosts.iter().any(|own| covers(own, host) || covers(host, own));
+    let others = owners.iter().filter(|(host, _)| meets(host)).flat_map(|(_, plans)| plans);
+    let flags: BTreeSet<&RolloutId> = others.filter(|other| matches!(other.routing, Routing::Flag { .. })).map(|other| &other.id).collect();
+    let host = plan.hosts.first()?;
+    (flags.len() >= limits::FLAGS).then(|| {
+        format!("host {host} has {} older flags, and a request can get no more: nothing is changed until one of them goes", flags.len())
+    })
+}
+
+/// Whether a host as written, perhaps a wildcard, means all that another one means.
+fn covers(pattern: &str, host: &str) -> bool {
+    pattern == host || pattern.strip_prefix('*').is_some_and(|suffix| suffix.starts_with('.') && host.ends_with(suffix))
 }
 
 /// Requests that name no port may mean either of the default ones.
@@ -46,6 +80,12 @@ fn sentence(host: &str, plan: &Plan, owner: &Plan) -> String {
         Some(port) => format!(":{port}"),
         None => String::new(),
     };
+    if let Routing::Flag { name, .. } = &plan.routing {
+        return format!(
+            "the flag {name} of host {host}{port} belongs to the older Rollout {}: nothing is changed until one of the two gives it up",
+            owner.id
+        );
+    }
     format!("host {host}{port} belongs to the older Rollout {}: nothing is changed until one of the two gives it up", owner.id)
 }
 
@@ -83,9 +123,9 @@ pub fn duplicates(documents: &[Document]) -> Vec<ManifestError> {
                     Manifest::MeshPolicy(_) => {
                         document.origin.error("kind", format!("there is a MeshPolicy at {at} already: a mesh has one"))
                     }
-                    Manifest::AnalysisTemplate(template) => {
-                        document.origin.error("metadata.name", format!("AnalysisTemplate {} is written at {at} too: remove one", template.name))
-                    }
+                    Manifest::AnalysisTemplate(template) => document
+                        .origin
+                        .error("metadata.name", format!("AnalysisTemplate {} is written at {at} too: remove one", template.name)),
                 });
             }
         }

@@ -2,12 +2,12 @@
 //!
 //! The filter's compiler stops at the first error; every part is tried alone first, so that all of them are told.
 
-use shunt_filter_core::policy::{FORMAT, KeySource, Mirror, RoutingPolicy, Rule, ServicePolicy, Split, VersionPolicy};
+use shunt_filter_core::policy::{FORMAT, Flag, KeySource, Mirror, RoutingPolicy, Rule, ServicePolicy, Split, VersionPolicy};
 use shunt_filter_core::{RolloutId, VersionName};
 
 use super::problems::Problems;
 use crate::mesh_policy::MeshPolicySpec;
-use crate::plan::{Backend, MirrorStep, Plan, PlannedRule, Step};
+use crate::plan::{Backend, MirrorStep, Plan, PlannedRule, Routing, Step};
 
 /// What a part of the trial is called in the manifest.
 #[derive(Debug, Default)]
@@ -30,6 +30,9 @@ pub(super) fn plan(plan: &Plan, overrides: usize, steps: &[String], problems: &m
     }
     for (path, step) in steps.iter().zip(&plan.steps) {
         step_alone(step, path, &empty, problems);
+    }
+    if let (Routing::Flag { name, default }, true) = (&plan.routing, problems.is_empty()) {
+        attempt_flag(plan, flag(plan, name, default), problems);
     }
     if problems.is_empty() {
         let compiled = rules.iter().map(|(_, rule)| filter_rule(rule, &plan.release)).collect();
@@ -91,9 +94,25 @@ pub(crate) fn mesh(spec: &MeshPolicySpec, problems: &mut Problems) {
 }
 
 fn attempt(service: ServicePolicy, paths: &Paths, problems: &mut Problems) {
-    let policy = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: vec![service] };
+    let policy = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: vec![service], flags: Vec::new() };
     if let Err(error) = shunt_filter_core::compile(policy, None) {
         problems.add(paths.of(&error.field), error.problem);
+    }
+}
+
+/// The flag's own parts; the rest was tried as a service's.
+fn attempt_flag(plan: &Plan, flag: Flag, problems: &mut Problems) {
+    let policy = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: Vec::new(), flags: vec![flag] };
+    if let Err(error) = shunt_filter_core::compile(policy, None) {
+        let field = error.field.strip_prefix("flags[0].").unwrap_or(&error.field);
+        let of = |version: &crate::plan::Version| below(field, &format!("values.{}", version.name)).is_some();
+        let path = match plan.versions.iter().position(of) {
+            Some(index) => format!("spec.versions[{index}].value"),
+            None if field == "name" || field == "default" => format!("spec.flag.{field}"),
+            None if field == "values" => "spec.versions".to_owned(),
+            None => "spec".to_owned(),
+        };
+        problems.add(path, error.problem);
     }
 }
 
@@ -175,6 +194,33 @@ fn service(plan: &Plan) -> ServicePolicy {
     service
 }
 
+/// The plan's flag with nothing to decide.
+fn flag(plan: &Plan, name: &str, default: &VersionName) -> Flag {
+    let value = |version: &crate::plan::Version| match &version.backend {
+        Backend::Value(value) => Some((version.name.clone(), value.clone())),
+        Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Command(_) | Backend::Registered(_) => None,
+    };
+    Flag {
+        name: name.to_owned(),
+        rollout: plan.id.clone(),
+        hosts: plan.hosts.clone(),
+        short_hosts: Vec::new(),
+        port: plan.port,
+        epoch: 0,
+        analysis: false,
+        key: plan.key.clone(),
+        keyless: plan.keyless,
+        values: plan.versions.iter().filter_map(value).collect(),
+        stable: plan.release.clone(),
+        default: default.clone(),
+        rules: Vec::new(),
+        split: Split::default(),
+        counted_rule: None,
+        latency: None,
+        goals: Vec::new(),
+    }
+}
+
 fn bare(name: RolloutId, hosts: Vec<String>, versions: Vec<VersionPolicy>, stable: VersionName) -> ServicePolicy {
     ServicePolicy {
         name,
@@ -190,7 +236,6 @@ fn bare(name: RolloutId, hosts: Vec<String>, versions: Vec<VersionPolicy>, stabl
         rules: Vec::new(),
         split: Split::default(),
         mirror: None,
-        flags: Vec::new(),
         analysis: false,
         counted_rule: None,
         latency: None,

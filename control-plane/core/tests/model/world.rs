@@ -14,7 +14,7 @@ use shunt_core::observation::{Delivery, Freeze, Misrouting, Observation, Version
 use shunt_core::plan::{AnalysisPlan, Backend, CommandBackend, Plan, Routing, Step, Version};
 use shunt_core::state::{Stage, State};
 use shunt_core::time::{Span, Time};
-use shunt_filter_core::policy::Keyless;
+use shunt_filter_core::policy::{Flag, Keyless};
 use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
 
 /// How the analysis answers while both arms have weight.
@@ -38,8 +38,15 @@ pub(crate) struct Edge {
     pub(crate) takes_routes: bool,
     /// Has not reported for a while: it proves nothing, and may still have what it had.
     pub(crate) silent: bool,
-    service: Option<(Option<ServicePolicy>, Time)>,
+    service: Option<(Part, Time)>,
     routes: Option<(Option<Routes>, Time)>,
+}
+
+/// What a Rollout has in the policy.
+type Part = (Option<ServicePolicy>, Option<Flag>);
+
+fn part(wanted: &Desired) -> Part {
+    (wanted.service.clone(), wanted.flag.clone())
 }
 
 impl Edge {
@@ -51,8 +58,8 @@ impl Edge {
         if self.silent {
             return;
         }
-        if self.takes_policy && self.service.as_ref().is_none_or(|(service, _)| *service != wanted.service) {
-            self.service = Some((wanted.service.clone(), now));
+        if self.takes_policy && self.service.as_ref().is_none_or(|(known, _)| *known != part(wanted)) {
+            self.service = Some((part(wanted), now));
         }
         if self.takes_routes && self.routes.as_ref().is_none_or(|(routes, _)| *routes != wanted.routes) {
             self.routes = Some((wanted.routes.clone(), now));
@@ -60,7 +67,7 @@ impl Edge {
     }
 
     fn has_service(&self, wanted: &Desired) -> Option<Time> {
-        self.service.as_ref().filter(|(service, _)| *service == wanted.service).map(|(_, at)| *at)
+        self.service.as_ref().filter(|(known, _)| *known == part(wanted)).map(|(_, at)| *at)
     }
 
     fn has_routes(&self, wanted: &Desired) -> Option<Time> {

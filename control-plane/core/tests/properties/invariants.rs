@@ -168,8 +168,7 @@ pub(crate) fn state(plan: &Plan, state: &State) -> Result<(), String> {
     }
     let retiring = matches!(state.retiring, Some(Retiring::LeavingRoutes | Retiring::Gone));
     holds!(wanted.routes.is_some() || retiring || plan.routing != Routing::Managed, "routes are missing");
-    let services = wanted.service.into_iter().collect();
-    let policy = shunt_core::merge::merge(1, None, services);
+    let policy = shunt_core::merge::merge(1, None, [wanted]);
     shunt_filter_core::compile(policy, None).map(|_| ()).map_err(|error| format!("the filter would refuse the policy: {error}"))
 }
 

@@ -24,11 +24,11 @@ pub enum Problem {
     TooMany { count: usize, limit: usize },
     #[error("{length} bytes are too long; use at most {limit}")]
     TooLong { length: usize, limit: usize },
-    #[error("the service reads more than {limit} different names; use fewer", limit = limits::FIELDS)]
+    #[error("it reads more than {limit} different names; use fewer", limit = limits::FIELDS)]
     TooManyFields,
-    #[error("the service has more than {limit} conditions; use fewer", limit = limits::CONDITIONS_OF_SERVICE)]
+    #[error("it has more than {limit} conditions; use fewer", limit = limits::CONDITIONS_OF_SERVICE)]
     TooManyConditions,
-    #[error("the service has more than {limit} regular expressions; use exact, prefix, suffix or contains", limit = limits::REGEXES)]
+    #[error("it has more than {limit} regular expressions; use exact, prefix, suffix or contains", limit = limits::REGEXES)]
     TooManyRegexes,
     #[error("{0} milliseconds is no period; use {min} to {max}", min = limits::REPORT_MS.start(), max = limits::REPORT_MS.end())]
     Period(u32),
@@ -38,7 +38,7 @@ pub enum Problem {
     NoHosts,
     #[error("{0:?} is not a host; use a name such as shop.test or *.shop.test, or an address, without a port")]
     Host(String),
-    #[error("{host:?} belongs to {by} at this port already; a host and port can belong to one service only")]
+    #[error("{host:?} belongs to {by} at this port already; a host and port can belong to one service, or one flag of a name, only")]
     HostTaken { host: String, by: String },
     #[error("0 is not a port; use 1 to 65535, or leave it out for any")]
     PortZero,
@@ -46,6 +46,10 @@ pub enum Problem {
     NoVersions,
     #[error("{name:?} is not a version here; use one of {known}")]
     UnknownVersion { name: String, known: String },
+    #[error("{name:?} is not a rule here; use one of {known}")]
+    UnknownRule { name: String, known: String },
+    #[error("{from} to {to} is not a range of statuses; use 100 to 599, the lower one first")]
+    Status { from: u16, to: u16 },
     #[error("{0:?} is not a name for it; use letters, digits, '-', '_' and '.'")]
     RuleName(String),
     #[error("{0:?} is not a flag's name; use lower-case letters, digits, '-', '_', '.' and '*', beginning with a letter or '*'")]
@@ -76,7 +80,7 @@ pub enum Problem {
     HeaderName(String),
     #[error("cookies are matched by name; use `cookies: {{name: ...}}`, or `cookie:` for a key")]
     CookieHeader,
-    #[error("the host chooses the service and is not a condition; use the service's hosts")]
+    #[error("the host chooses the service; use the service's hosts, or `:authority` for a condition on one of several")]
     HostHeader,
     #[error("{0:?} is a header of Shunt's own, and what comes in never counts; use another name")]
     OwnHeader(String),

@@ -3,54 +3,54 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::assignment::Assignment;
 use crate::at::At;
+use crate::compile::assignment::{self, Raw};
 use crate::compile::split::{self, Find};
 use crate::compile::{PolicyError, Problem};
-use crate::flag::{self, Choice, CompiledFlag};
-use crate::key::Chain;
 use crate::limits;
 use crate::matching::Reads;
 use crate::mirror::CompiledMirror;
-use crate::names::{FLAGS_HEADER, RouteHeader, SHADOW_HEADER, VersionName};
-use crate::policy::{Flag, Mirror, Rule, ServicePolicy, VersionPolicy};
+use crate::names::{RouteHeader, VersionName};
+use crate::policy::{Mirror, ServicePolicy, VersionPolicy};
 use crate::request::Needs;
-use crate::service::{CompiledRule, Service, Version};
-use crate::split::{Ranges, mirror_seed, seed};
+use crate::service::{Service, Version};
+use crate::split::mirror_seed;
 
 /// Checks and compiles everything of a service but its hosts.
-pub(super) fn compile(raw: ServicePolicy, at: &At<'_>) -> Result<Service, PolicyError> {
-    let versions = compile_versions(&raw, at)?;
+pub(super) fn compile(raw: &ServicePolicy, at: &At<'_>) -> Result<Service, PolicyError> {
+    let versions = compile_versions(raw, at)?;
     let find = |name: &VersionName, at: &At<'_>| find_version(&versions, name, at);
-    let stable = find(&raw.stable, &at.field("stable"))?;
     if let Some(default) = &raw.default_route {
         find(default, &at.field("defaultRoute"))?;
     }
     let mut reads = Reads::default();
-    let chain = Chain::compile(&raw.key, raw.keyless, &mut reads.fields, &at.field("key"))?;
-    let rules = compile_rules(&raw.rules, &mut reads, &find, &at.field("rules"))?;
-    let split = split::compile(&raw.split, seed, &find, &at.field("split"))?;
+    let parts = Raw {
+        key: &raw.key,
+        keyless: raw.keyless,
+        rules: &raw.rules,
+        split: &raw.split,
+        stable: &raw.stable,
+        counted_rule: raw.counted_rule.as_deref(),
+        goals: &raw.goals,
+    };
+    let mut assignment = assignment::compile(&parts, &mut reads, &find, at)?;
     let mirror = match &raw.mirror {
         Some(mirror) => Some(compile_mirror(mirror, &mut reads, &find, &at.field("mirror"))?),
         None => None,
     };
-    let flags = compile_flags(&raw.flags, &mut reads, &at.field("flags"))?;
-    let mut service = Service {
-        name: raw.name,
-        needs: Needs::default(),
+    assignment.fields = std::mem::take(&mut reads.fields);
+    assignment.needs = needs(&assignment, mirror.as_ref(), &reads);
+    Ok(Service {
+        name: raw.name.clone(),
         epoch: raw.epoch,
         analysis: raw.analysis,
-        stable,
-        default_route: raw.default_route,
-        fields: std::mem::take(&mut reads.fields),
+        latency: raw.latency,
+        default_route: raw.default_route.clone(),
         versions,
-        chain,
-        rules,
-        split,
+        assignment,
         mirror,
-        flags,
-    };
-    service.needs = needs(&service, &reads);
-    Ok(service)
+    })
 }
 
 fn compile_versions(raw: &ServicePolicy, at: &At<'_>) -> Result<Vec<Arc<Version>>, PolicyError> {
@@ -101,39 +101,11 @@ fn mirrored(mirror: &Mirror) -> impl Iterator<Item = &VersionName> {
 }
 
 fn find_version(versions: &[Arc<Version>], name: &VersionName, at: &At<'_>) -> Result<Arc<Version>, PolicyError> {
-    versions.iter().find(|version| version.name == *name).cloned().ok_or_else(|| unknown(name, versions.iter().map(|v| &v.name), at))
-}
-
-fn unknown<'a>(name: &VersionName, known: impl Iterator<Item = &'a VersionName>, at: &At<'_>) -> PolicyError {
-    let known: Vec<_> = known.map(VersionName::as_str).collect();
-    at.wrong(Problem::UnknownVersion { name: name.to_string(), known: known.join(", ") })
-}
-
-fn compile_rules<T>(raw: &[Rule], reads: &mut Reads, find: Find<'_, T>, at: &At<'_>) -> Result<Vec<CompiledRule<T>>, PolicyError> {
-    at.bound(raw.len(), limits::RULES)?;
-    let mut names = BTreeSet::new();
-    let compiled = raw.iter().enumerate().map(|(index, rule)| {
-        let at = at.index(index);
-        let name = at.field("name");
-        name.length(&rule.name, limits::NAME)?;
-        if !is_rule_name(&rule.name) {
-            return Err(name.wrong(Problem::RuleName(rule.name.clone())));
-        }
-        if !names.insert(&rule.name) {
-            return Err(name.wrong(Problem::Duplicate(rule.name.clone())));
-        }
-        Ok(CompiledRule {
-            name: rule.name.clone(),
-            matches: reads.compile(&rule.matches, &at.field("match"))?,
-            split: split::compile(&rule.split, seed, find, &at.field("split"))?,
-        })
-    });
-    compiled.collect()
-}
-
-/// Rules are labels of counters.
-fn is_rule_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    versions
+        .iter()
+        .find(|version| version.name == *name)
+        .cloned()
+        .ok_or_else(|| assignment::unknown(name, versions.iter().map(|v| &v.name), at))
 }
 
 fn compile_mirror(raw: &Mirror, reads: &mut Reads, find: Find<'_, Arc<Version>>, at: &At<'_>) -> Result<CompiledMirror, PolicyError> {
@@ -145,84 +117,13 @@ fn compile_mirror(raw: &Mirror, reads: &mut Reads, find: Find<'_, Arc<Version>>,
     })
 }
 
-fn compile_flags(raw: &[Flag], reads: &mut Reads, at: &At<'_>) -> Result<Vec<CompiledFlag>, PolicyError> {
-    at.bound(raw.len(), limits::FLAGS)?;
-    let mut names = BTreeSet::new();
-    let compiled = raw.iter().enumerate().map(|(index, flag)| {
-        let at = at.index(index);
-        if !names.insert(&flag.name) {
-            return Err(at.field("name").wrong(Problem::Duplicate(flag.name.clone())));
-        }
-        compile_flag(flag, reads, &at)
-    });
-    compiled.collect()
-}
-
-fn compile_flag(raw: &Flag, reads: &mut Reads, at: &At<'_>) -> Result<CompiledFlag, PolicyError> {
-    let name = at.field("name");
-    name.length(&raw.name, limits::NAME)?;
-    if !flag::is_key(&raw.name) {
-        return Err(name.wrong(Problem::FlagName(raw.name.clone())));
-    }
-    let values = at.field("values");
-    values.bound(raw.values.len(), limits::VERSIONS)?;
-    for (version, value) in &raw.values {
-        let at = values.key(version.as_str());
-        if let crate::policy::FlagValue::String(text) = value {
-            at.length(text, limits::TEXT)?;
-        }
-        if !flag::is_item(value) {
-            return Err(at.wrong(Problem::FlagItem));
-        }
-    }
-    let default = raw.values.get(&raw.default);
-    let choices: Vec<_> = raw
-        .values
-        .iter()
-        .map(|(version, value)| Arc::new(Choice { version: version.clone(), value: (Some(value) != default).then(|| value.clone()) }))
-        .collect();
-    let find = |name: &VersionName, at: &At<'_>| {
-        let choice = choices.iter().find(|choice| choice.version == *name).cloned();
-        choice.ok_or_else(|| unknown(name, raw.values.keys(), at))
-    };
-    Ok(CompiledFlag {
-        name: raw.name.clone(),
-        rules: compile_rules(&raw.rules, reads, &find, &at.field("rules"))?,
-        split: split::compile(&raw.split, seed, &find, &at.field("split"))?,
-        default: find(&raw.default, &at.field("default"))?,
-    })
-}
-
 /// What must be read of a request, no more.
-fn needs(service: &Service, reads: &Reads) -> Needs {
-    let mut headers = vec![SHADOW_HEADER.to_owned()];
-    headers.extend(service.fields.headers.iter().cloned());
-    if !service.fields.cookies.is_empty() {
-        headers.push("cookie".to_owned());
+fn needs(assignment: &Assignment<Arc<Version>>, mirror: Option<&CompiledMirror>, reads: &Reads) -> Needs {
+    let mut needs = assignment::needs(assignment, reads);
+    if let Some(mirror) = mirror.filter(|mirror| !mirror.split.is_empty()) {
+        let bodies = ["content-length", "transfer-encoding"].map(str::to_owned).to_vec();
+        let method = !mirror.unsafe_methods;
+        needs.join(&Needs { headers: bodies, method, path: false, request_id: mirror.split.everybody().is_none() });
     }
-    if !service.flags.is_empty() {
-        headers.push(FLAGS_HEADER.to_owned());
-    }
-    let mirror = service.mirror.as_ref().filter(|mirror| !mirror.split.is_empty());
-    let lengths =
-        ["content-length", "transfer-encoding"].into_iter().filter(|name| mirror.is_some() && !headers.iter().any(|other| other == name));
-    headers.extend(lengths.map(str::to_owned).collect::<Vec<_>>());
-    Needs {
-        headers,
-        method: reads.method || mirror.is_some_and(|mirror| !mirror.unsafe_methods),
-        path: reads.path || service.chain.reads_query(),
-        request_id: mirror.is_some_and(|mirror| mirror.split.everybody().is_none())
-            || (service.chain.reads_request_id() && hashes_a_key(service)),
-    }
-}
-
-fn hashes_a_key(service: &Service) -> bool {
-    fn partial<T>(rules: &[CompiledRule<T>]) -> bool {
-        rules.iter().any(|rule| hashed(&rule.split))
-    }
-    fn hashed<T>(split: &Ranges<T>) -> bool {
-        !split.is_empty() && split.everybody().is_none()
-    }
-    // The service's own split hashes even when it is everybody's, for the slot.
-    !service.split.is_empty() || partial(&service.rules) || service.flags.iter().any(|flag| !flag.split.is_empty() || partial(&flag.rules))
+    needs
 }

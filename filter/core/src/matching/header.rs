@@ -5,12 +5,17 @@ use std::borrow::Cow;
 use crate::compile::Problem;
 use crate::names::HEADER_PREFIX;
 
+/// The host as it came, with its port; HTTP/1.1's `host` is here too.
+const AUTHORITY: &str = ":authority";
+
 /// The name in lower case, if conditions and keys may read that header.
 pub(crate) fn readable(name: &str) -> Result<String, Problem> {
     let name = name.to_ascii_lowercase();
     match name.as_str() {
         "cookie" => Err(Problem::CookieHeader),
         "host" => Err(Problem::HostHeader),
+        // Of a service with several hosts, one may be a condition: a candidate is previewed at a host of its own.
+        AUTHORITY => Ok(name),
         ours if ours.starts_with(HEADER_PREFIX) => Err(Problem::OwnHeader(name)),
         other if is_token(other) => Ok(name),
         _ => Err(Problem::HeaderName(name)),

@@ -16,8 +16,8 @@ impl Compiler<'_> {
                 if named.is_some() {
                     self.problems.add(DEFAULT_ROUTE, "has no meaning for a feature flag, which routes nothing: remove it");
                 }
-                let (name, _default) = flag.check(versions, &mut self.problems)?;
-                Some(Routing::Flag { name })
+                let (name, default) = flag.check(versions, &mut self.problems)?;
+                Some(Routing::Flag { name, default })
             }
             (Some(_), Owner::Shunt | Owner::User) => {
                 // With a broken list of versions nothing can be said about what is in it.

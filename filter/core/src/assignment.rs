@@ -1,0 +1,109 @@
+//! Who gets a request: rules in order, then the split, then whoever gets all that nothing else claims. The same for the versions of a
+//! service and the values of a flag.
+
+use crate::decision::{Counted, Generated, Reason};
+use crate::fields::{Fields, Values};
+use crate::goal::{CompiledGoal, GoalSet};
+use crate::key::{Chain, Keys};
+use crate::matching::{self, Condition};
+use crate::request::Needs;
+use crate::split::Ranges;
+
+/// What decides who of several `T` gets a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Assignment<T> {
+    /// What conditions and keys read.
+    pub(crate) fields: Fields,
+    pub(crate) chain: Chain,
+    pub(crate) rules: Vec<CompiledRule<T>>,
+    pub(crate) split: Ranges<T>,
+    /// Gets all that nothing else claims.
+    pub(crate) stable: T,
+    /// Position of the rule whose requests count in the epoch; none: those that reach the split.
+    pub(crate) counted_rule: Option<usize>,
+    pub(crate) goals: Vec<CompiledGoal>,
+    /// What the parts above need; no more is read.
+    pub(crate) needs: Needs,
+}
+
+/// A compiled [`crate::policy::Rule`] whose split leads to `T`.
+#[derive(Debug, Clone)]
+pub(crate) struct CompiledRule<T> {
+    pub(crate) name: String,
+    /// Any of these; empty: every request.
+    pub(crate) matches: Vec<Condition>,
+    pub(crate) split: Ranges<T>,
+}
+
+/// Who gets a request, and why.
+pub(crate) struct Assigned<'r, T> {
+    pub(crate) owner: &'r T,
+    pub(crate) reason: Reason<'r>,
+    pub(crate) counted: Option<Counted>,
+    pub(crate) generated: Option<Generated<'r>>,
+    pub(crate) keyless: bool,
+}
+
+impl<T> Assignment<T> {
+    /// Who gets this request.
+    pub(crate) fn assign<'r>(&'r self, values: Values<'_, '_>) -> Assigned<'r, T> {
+        let keys = Keys::new(&self.chain, values);
+        let (owner, reason) = self.by_rule(&values, &keys).unwrap_or_else(|| self.by_split(&keys));
+        let counted = self.counted(&reason, &values, &keys);
+        Assigned { owner, reason, counted, keyless: keys.keyless(), generated: keys.generated() }
+    }
+
+    fn by_rule<'r>(&'r self, values: &Values<'_, '_>, keys: &Keys<'r, '_, '_>) -> Option<(&'r T, Reason<'r>)> {
+        self.rules.iter().find_map(|rule| rule.claim(values, keys))
+    }
+
+    fn by_split<'r>(&'r self, keys: &Keys<'r, '_, '_>) -> (&'r T, Reason<'r>) {
+        if self.split.is_empty() {
+            return (&self.stable, Reason::Stable { point: None, key: None });
+        }
+        let Some(key) = keys.get() else {
+            return (&self.stable, Reason::Keyless);
+        };
+        let point = self.split.point(key.bytes());
+        match self.split.owner(point) {
+            Some((range, owner)) => (owner, Reason::Split { point, key: key.label, range }),
+            None => (&self.stable, Reason::Stable { point: Some(point), key: Some(key.label) }),
+        }
+    }
+
+    fn counted(&self, reason: &Reason<'_>, values: &Values<'_, '_>, keys: &Keys<'_, '_, '_>) -> Option<Counted> {
+        let point = match self.counted_rule {
+            Some(rule) => self.rules.get(rule)?.counts(reason, values, keys)?,
+            None => reason.split_point()?,
+        };
+        let sticky = keys.get()?.is_sticky();
+        let goals = if sticky { GoalSet::of(&self.goals, values) } else { GoalSet::default() };
+        Some(Counted { point, sticky, goals })
+    }
+}
+
+impl<T> CompiledRule<T> {
+    /// Whom the rule gives the request to; none when it does not match, or its split leaves the request over.
+    fn claim<'r>(&'r self, values: &Values<'_, '_>, keys: &Keys<'r, '_, '_>) -> Option<(&'r T, Reason<'r>)> {
+        if self.split.is_empty() || !matching::any(&self.matches, values) {
+            return None;
+        }
+        if let Some((range, owner)) = self.split.everybody() {
+            return Some((owner, Reason::Rule { name: &self.name, point: None, key: None, range }));
+        }
+        let key = keys.get()?;
+        let point = self.split.point(key.bytes());
+        let (range, owner) = self.split.owner(point)?;
+        Some((owner, Reason::Rule { name: &self.name, point: Some(point), key: Some(key.label), range }))
+    }
+
+    /// The point of a request that this rule assigned, or left over for nobody else to claim.
+    fn counts(&self, reason: &Reason<'_>, values: &Values<'_, '_>, keys: &Keys<'_, '_, '_>) -> Option<u32> {
+        let mine = match reason {
+            Reason::Rule { name, .. } => *name == self.name,
+            Reason::Stable { .. } => !self.split.is_empty() && matching::any(&self.matches, values),
+            Reason::Split { .. } | Reason::Keyless | Reason::NotServing { .. } | Reason::Shadow => false,
+        };
+        if mine { Some(self.split.point(keys.get()?.bytes())) } else { None }
+    }
+}

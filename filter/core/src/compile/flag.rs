@@ -1,0 +1,70 @@
+//! One flag.
+
+use std::sync::Arc;
+
+use crate::at::At;
+use crate::compile::assignment::{self, Raw};
+use crate::compile::{PolicyError, Problem};
+use crate::flag::{self, Choice, CompiledFlag};
+use crate::limits;
+use crate::matching::Reads;
+use crate::names::VersionName;
+use crate::policy::{Flag, FlagValue};
+
+/// Checks and compiles everything of a flag but its hosts.
+pub(super) fn compile(raw: &Flag, at: &At<'_>) -> Result<CompiledFlag, PolicyError> {
+    let name = at.field("name");
+    name.length(&raw.name, limits::NAME)?;
+    if !flag::is_key(&raw.name) {
+        return Err(name.wrong(Problem::FlagName(raw.name.clone())));
+    }
+    check_values(raw, &at.field("values"))?;
+    let choices = choices(raw);
+    let find = |name: &VersionName, at: &At<'_>| {
+        let choice = choices.iter().find(|choice| choice.version == *name).cloned();
+        choice.ok_or_else(|| assignment::unknown(name, raw.values.keys(), at))
+    };
+    find(&raw.default, &at.field("default"))?;
+    let mut reads = Reads::default();
+    let parts = Raw {
+        key: &raw.key,
+        keyless: raw.keyless,
+        rules: &raw.rules,
+        split: &raw.split,
+        stable: &raw.stable,
+        counted_rule: raw.counted_rule.as_deref(),
+        goals: &raw.goals,
+    };
+    let mut assignment = assignment::compile(&parts, &mut reads, &find, at)?;
+    assignment.fields = std::mem::take(&mut reads.fields);
+    assignment.needs = assignment::needs(&assignment, &reads);
+    Ok(CompiledFlag {
+        name: raw.name.clone(),
+        rollout: raw.rollout.clone(),
+        epoch: raw.epoch,
+        analysis: raw.analysis,
+        latency: raw.latency,
+        choices,
+        assignment,
+    })
+}
+
+fn check_values(raw: &Flag, at: &At<'_>) -> Result<(), PolicyError> {
+    at.bound(raw.values.len(), limits::VERSIONS)?;
+    for (version, value) in &raw.values {
+        let at = at.key(version.as_str());
+        if let FlagValue::String(text) = value {
+            at.length(text, limits::TEXT)?;
+        }
+        if !flag::is_item(value) {
+            return Err(at.wrong(Problem::FlagItem));
+        }
+    }
+    Ok(())
+}
+
+fn choices(raw: &Flag) -> Vec<Arc<Choice>> {
+    let default = raw.values.get(&raw.default);
+    let said = |value: &FlagValue| (Some(value) != default).then(|| value.clone());
+    raw.values.iter().map(|(version, value)| Arc::new(Choice { version: version.clone(), value: said(value) })).collect()
+}
