@@ -112,7 +112,7 @@ fn onward(instance: &Instance, wanted: &Wanted, known: &Known, now: Time) -> Opt
     })
 }
 
-/// Too many: those that are not ready first, then those of an old template, then the youngest. One more than wanted may be there
+/// Too many: those that are not ready first, then those that do not count yet, then those of an old template, then the youngest. One more than wanted may be there
 /// while old ones are replaced.
 fn shrink(instances: &mut Vec<Instance>, wanted: &Wanted, now: Time) {
     let surge = u32::from(wanted.instances > 0 && staying(instances).any(|one| one.is_old(&wanted.source)));
@@ -146,10 +146,10 @@ fn grow(instances: &mut Vec<Instance>, wanted: &Wanted, template: &str, next: u6
 
 /// Lets so many go of those that `may`, the least useful first. What was never launched is gone at once.
 fn let_go(instances: &mut Vec<Instance>, number: usize, wanted: &Wanted, now: Time, may: impl Fn(&Instance) -> bool) {
-    let mut candidates: Vec<(bool, bool, u64)> =
-        staying(instances).filter(|one| may(one)).map(|one| (one.stage != Stage::Ready, one.is_old(&wanted.source), one.id)).collect();
+    let use_of = |one: &Instance| (one.stage != Stage::Ready, !one.is_available(wanted.min_ready, now), one.is_old(&wanted.source), one.id);
+    let mut candidates: Vec<_> = staying(instances).filter(|one| may(one)).map(use_of).collect();
     candidates.sort_unstable_by(|one, other| other.cmp(one));
-    let leaving: BTreeSet<u64> = candidates.into_iter().take(number).map(|(_, _, id)| id).collect();
+    let leaving: BTreeSet<u64> = candidates.into_iter().take(number).map(|(_, _, _, id)| id).collect();
     instances.retain(|one| !leaving.contains(&one.id) || !matches!(one.stage, Stage::Starting { .. }));
     for one in instances.iter_mut().filter(|one| leaving.contains(&one.id)) {
         *one = one.at(Stage::Leaving, now);
