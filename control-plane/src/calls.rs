@@ -203,4 +203,4 @@ fn tell(record: &CallRecord, spec: &CallSpec, number: u32, reply: &Reply) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,1 +1,240 @@
 //! What must not happen twice, and what must not be forgotten.
+
+mod server;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use shunt_core::call::{Address, Webhook};
+use shunt_core::manifest::{compile, parse};
+use shunt_core::state::Stage;
+use shunt_core::{Span, advance, observation::Observation};
+use tempfile::TempDir;
+
+use super::signature::{SIGNATURE, TIMESTAMP, sign};
+use super::*;
+pub(crate) use server::{Answer, Server};
+
+const RUN: Time = Time(1_000);
+
+/// A store with a Rollout whose run is at its first step: a gate or hook written like this.
+struct Rig {
+    folder: TempDir,
+    database: Database,
+    calls: Calls,
+    answers: mpsc::Receiver<Back>,
+    stored: Stored,
+}
+
+fn stored(step: &str) -> Stored {
+    let text = format!(
+        "apiVersion: shunt.dev/v1alpha1
+kind: Rollout
+metadata: {{name: checkout, namespace: shop}}
+spec:
+  service: {{hosts: [shop.test]}}
+  versions:
+    - {{name: v1, endpoints: ['127.0.0.1:9001']}}
+    - {{name: v2, endpoints: ['127.0.0.1:9002']}}
+  release: v1
+  strategy: {{canary: {{steps: [{step}, {{setWeight: 5}}]}}}}
+"
+    );
+    let plan = compile(&parse("a.yaml", &text).unwrap()[0], None).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let mut released = plan.clone();
+    released.release = "v2".parse().unwrap();
+    let begun = advance(&released, &State::initial(&plan), &Observation::unknown(RUN), &[]);
+    // Installing comes first; the run is what matters here.
+    let mut state = begun.state;
+    for _ in 0..5 {
+        if state.run.is_some() {
+            break;
+        }
+        for version in state.installed.values_mut() {
+            version.stage = shunt_core::state::Installation::Serving;
+        }
+        state = advance(&released, &state, &Observation::unknown(RUN), &[]).state;
+    }
+    state.run.as_mut().unwrap().stage = Stage::Equipping { step: 0 };
+    Stored { plan: Arc::new(released), first_seen: Time(0), state, commands: Vec::new() }
+}
+
+impl Rig {
+    async fn start(step: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(folder.path()).unwrap();
+        let stored = stored(step);
+        database.admit(stored.clone()).await.unwrap();
+        let (calls, answers) = calls(&database).await;
+        Self { folder, database, calls, answers, stored }
+    }
+
+    async fn look(&mut self, now: u64) -> Option<CallSeen> {
+        let seen = self.calls.look(&self.database, &self.stored, Time(now)).await.unwrap();
+        seen.into_values().next()
+    }
+
+    async fn answer(&mut self, now: u64) {
+        let Some(Back::Call(tried)) = self.answers.recv().await else { panic!("no call came back") };
+        self.calls.take(&self.database, tried, Time(now)).await.unwrap();
+    }
+
+    /// kill -9, and started again: only what is recorded is left.
+    async fn crash(self) -> Self {
+        let Self { folder, database, calls: old, answers: lost, stored } = self;
+        drop((old, lost));
+        database.close();
+        let database = Database::open(folder.path()).unwrap();
+        let (calls, answers) = calls(&database).await;
+        Self { folder, database, calls, answers, stored }
+    }
+}
+
+async fn calls(database: &Database) -> (Calls, mpsc::Receiver<Back>) {
+    let (back, answers) = mpsc::channel(8);
+    (Calls::open(database, Messenger::new().unwrap(), || 0.5, back).await.unwrap(), answers)
+}
+
+fn webhook(server: &Server) -> Webhook {
+    let address = Address::Url(server.url());
+    Webhook { address, secret_file: None, headers: BTreeMap::new(), metadata: BTreeMap::new(), interval: Span::seconds(10) }
+}
+
+async fn post(webhook: Webhook, timeout: Span) -> Reply {
+    let spec = CallSpec { name: "x".to_owned(), kind: CallKind::Gate, action: Action::Webhook(webhook), timeout, retries: 0 };
+    let stored = stored("{gate: {name: x}}");
+    let call = Call { id: "1/1/x".to_owned(), spec: spec.clone(), about: "x".to_owned() };
+    let body = Body::new(&stored.plan, &stored.state, stored.state.run.as_ref(), &call);
+    Messenger::new().unwrap().deliver(&Message::of_call(&spec, &body, Time(1_700_000_000_500))).await
+}
+
+#[tokio::test]
+async fn statuses_are_answers() {
+    let long = Span::seconds(20);
+    let server = Server::start(vec![
+        Answer::says(200, " fine,\n really "),
+        Answer::says(403, "not today"),
+        Answer::says(404, ""),
+        Answer::says(503, "busy"),
+        Answer::says(429, ""),
+        Answer::redirects("/elsewhere"),
+        Answer::says(200, &"x".repeat(1_000_000)),
+    ])
+    .await;
+    let by = "127.0.0.1".to_owned();
+    assert_eq!(post(webhook(&server), long).await, Reply::Yes { by: by.clone(), note: "fine, really".to_owned() });
+    assert_eq!(post(webhook(&server), long).await, Reply::No { by, note: "not today".to_owned() });
+    assert_eq!(post(webhook(&server), long).await, Reply::Neither { note: "status 404 Not Found".to_owned() });
+    assert_eq!(post(webhook(&server), long).await, Reply::Nothing { note: "status 503 Service Unavailable: busy".to_owned() });
+    assert_eq!(post(webhook(&server), long).await, Reply::Nothing { note: "status 429 Too Many Requests".to_owned() });
+    assert!(matches!(post(webhook(&server), long).await, Reply::Neither { note } if note.contains("307")), "not followed");
+    assert!(matches!(post(webhook(&server), long).await, Reply::Yes { note, .. } if note.len() == 300), "not more than a line");
+    assert_eq!(server.requests().len(), 7);
+}
+
+#[tokio::test]
+async fn no_answer_is_no_answer() {
+    let server = Server::start(vec![Answer::Silence]).await;
+    assert_eq!(post(webhook(&server), Span::millis(100)).await, Reply::Nothing { note: "no answer within 100ms".to_owned() });
+    let closed = Webhook { address: Address::Url("http://127.0.0.1:1/".to_owned()), ..webhook(&server) };
+    let reply = post(closed, Span::seconds(20)).await;
+    assert!(matches!(&reply, Reply::Nothing { note } if note.contains("refused")), "{reply:?}");
+    let nowhere = Webhook { address: Address::File("/nowhere/url".to_owned()), ..webhook(&server) };
+    let reply = post(nowhere, Span::seconds(20)).await;
+    assert!(matches!(&reply, Reply::Nothing { note } if note.contains("/nowhere/url")), "{reply:?}");
+}
+
+#[tokio::test]
+async fn a_signed_body_can_be_verified() {
+    let server = Server::start(vec![Answer::says(200, "")]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (key, url) = (folder.path().join("key"), folder.path().join("url"));
+    std::fs::write(&key, "secret\n").unwrap();
+    std::fs::write(&url, format!("{}\n", server.url())).unwrap();
+    let signed = Webhook {
+        address: Address::File(url.display().to_string()),
+        secret_file: Some(key.display().to_string()),
+        headers: BTreeMap::from([("authorization".to_owned(), "Bearer x".to_owned())]),
+        metadata: BTreeMap::from([("team".to_owned(), "shop".to_owned())]),
+        ..webhook(&server)
+    };
+    assert!(matches!(post(signed, Span::seconds(20)).await, Reply::Yes { .. }));
+    let request = server.requests().remove(0);
+    assert_eq!(request.header(TIMESTAMP), "1700000000");
+    assert_eq!(request.header(SIGNATURE), sign(b"secret", 1_700_000_000, &request.body));
+    assert_ne!(request.header(SIGNATURE), sign(b"secret", 1_700_000_001, &request.body), "the time is signed too");
+    assert_eq!((request.header("authorization"), request.header("x-shunt-call")), ("Bearer x", "1/1/x"));
+    let body = request.json();
+    let expected =
+        [("name", "checkout"), ("namespace", "shop"), ("candidate", "v2"), ("stable", "v1"), ("kind", "gate"), ("phase", "Paused")];
+    for (field, value) in expected {
+        assert_eq!(body[field], value, "{field} of {body:#}");
+    }
+    assert_eq!((&body["metadata"]["team"], &body["step"]["number"]), (&"shop".into(), &1.into()));
+}
+
+#[tokio::test]
+async fn a_gate_is_asked_until_it_answers_and_never_again() {
+    let server = Server::start(vec![Answer::says(404, "not yet"), Answer::says(200, "go")]).await;
+    let mut rig = Rig::start(&format!("{{gate: {{name: board, webhook: {{url: '{}'}}}}}}", server.url())).await;
+    assert!(matches!(rig.look(2_000).await, Some(CallSeen::Waiting { tries: 1, .. })));
+    assert!(matches!(rig.look(2_001).await, Some(CallSeen::Waiting { tries: 1, .. })), "one question at a time");
+    rig.answer(2_100).await;
+    assert!(matches!(rig.look(12_099).await, Some(CallSeen::Waiting { tries: 1, note, .. }) if note.contains("not yet")));
+    assert!(matches!(rig.look(12_100).await, Some(CallSeen::Waiting { tries: 2, .. })));
+    rig.answer(12_200).await;
+    let yes = Some(CallSeen::Yes { by: "127.0.0.1".to_owned(), note: "go".to_owned() });
+    assert_eq!(rig.look(12_201).await, yes);
+    let mut rig = rig.crash().await;
+    assert_eq!(rig.look(99_000).await, yes, "an answer survives");
+    assert_eq!(server.requests().len(), 2, "nobody is asked twice who has answered");
+}
+
+#[tokio::test]
+async fn a_hook_that_was_cut_off_is_done_again_and_its_tries_count() {
+    let server = Server::start(vec![Answer::Silence, Answer::says(200, "")]).await;
+    let mut rig = Rig::start(&format!("{{hook: {{name: warm, webhook: {{url: '{}'}}, retries: 1}}}}", server.url())).await;
+    assert!(matches!(rig.look(2_000).await, Some(CallSeen::Waiting { tries: 1, .. })));
+    server.until(1).await;
+    let mut rig = rig.crash().await;
+    assert!(matches!(rig.look(3_000).await, Some(CallSeen::Waiting { tries: 2, since: Time(2_000), .. })));
+    rig.answer(3_100).await;
+    assert!(matches!(rig.look(3_101).await, Some(CallSeen::Yes { .. })));
+    let ids: Vec<String> =
+        server.requests().iter().map(|request| format!("{} {}", request.header("x-shunt-call"), request.header("x-shunt-try"))).collect();
+    assert_eq!(ids, ["1000/1/warm 1", "1000/1/warm 2"], "a receiver can tell that it is the same");
+}
+
+#[tokio::test]
+async fn a_hook_fails_after_its_retries() {
+    let server = Server::start(vec![Answer::says(500, ""), Answer::says(502, "broken")]).await;
+    let mut rig = Rig::start(&format!("{{hook: {{name: warm, webhook: {{url: '{}'}}, retries: 1}}}}", server.url())).await;
+    rig.look(2_000).await;
+    rig.answer(2_000).await;
+    assert!(matches!(rig.look(2_999).await, Some(CallSeen::Waiting { tries: 1, .. })), "after a second");
+    rig.look(3_000).await;
+    rig.answer(3_000).await;
+    assert_eq!(rig.look(99_000).await, Some(CallSeen::Failed { note: "status 502 Bad Gateway: broken".to_owned() }));
+}
+
+#[tokio::test]
+async fn what_nobody_wants_any_more_is_cut_off_and_forgotten_with_its_run() {
+    let server = Server::start(vec![Answer::Silence]).await;
+    let mut rig = Rig::start(&format!("{{hook: {{name: warm, webhook: {{url: '{}'}}}}}}", server.url())).await;
+    rig.look(2_000).await;
+    server.until(1).await;
+    rig.stored.state.run.as_mut().unwrap().stage = Stage::Shifting;
+    assert_eq!(rig.look(2_001).await, None);
+    server.until_closed(1).await;
+    assert_eq!(rig.database.calls().await.unwrap().len(), 1, "kept while the run lasts");
+    rig.stored.state.run = None;
+    assert_eq!(rig.look(2_002).await, None);
+    assert_eq!(rig.database.calls().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_person_is_not_called() {
+    let mut rig = Rig::start("{gate: {name: board}}").await;
+    assert_eq!(rig.look(2_000).await, None);
+    assert_eq!(rig.database.calls().await.unwrap(), []);
+}
