@@ -8,6 +8,7 @@ mod cli;
 mod deploy;
 mod desk;
 mod http;
+mod metrics;
 mod module;
 mod observe;
 mod outbox;

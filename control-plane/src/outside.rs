@@ -1,4 +1,4 @@
-//! Everybody outside who is asked, or told: gates, hooks, receivers of events.
+//! Everybody outside who is asked, or told: gates, hooks, receivers of events, sources of metrics.
 
 use anyhow::Result;
 use shunt_api::Metrics;
@@ -6,6 +6,7 @@ use shunt_core::Time;
 use tokio::sync::mpsc;
 
 use crate::calls::{Calls, Chance, Messenger, Tried};
+use crate::metrics::{Answered, Sources};
 use crate::outbox::{Outbox, Returned};
 use crate::standalone::{Database, Standalone, StoreError};
 
@@ -19,6 +20,8 @@ pub(crate) enum Back {
     Call(Tried),
     /// Of a letter.
     Letter(Returned),
+    /// Of a source of metrics.
+    Measured(Answered),
 }
 
 /// Those who ask, and those who tell.
@@ -26,6 +29,7 @@ pub(crate) enum Back {
 pub(crate) struct Outside {
     pub(crate) calls: Calls,
     pub(crate) outbox: Outbox,
+    pub(crate) sources: Sources,
 }
 
 impl Outside {
@@ -34,8 +38,9 @@ impl Outside {
         let (back, answers) = mpsc::channel(ANSWERS);
         let messenger = Messenger::new()?;
         let calls = Calls::open(database, messenger.clone(), chance, back.clone()).await?;
-        let outbox = Outbox::open(database, messenger, chance, metrics, back).await?;
-        Ok((Self { calls, outbox }, answers))
+        let outbox = Outbox::open(database, messenger, chance, metrics, back.clone()).await?;
+        let sources = Sources::open(database, back).await?;
+        Ok((Self { calls, outbox, sources }, answers))
     }
 
     /// Begins the letters that are due.
@@ -48,6 +53,7 @@ impl Outside {
         let recorded = match back {
             Back::Call(tried) => self.calls.take(database, tried, now).await,
             Back::Letter(returned) => self.outbox.take(database, returned, now).await,
+            Back::Measured(answered) => self.sources.take(database, answered).await,
         };
         if let Err(error) = recorded {
             tracing::error!("an answer could not be recorded, it is asked again: {error}");
@@ -58,5 +64,6 @@ impl Outside {
     pub(crate) fn rest(&mut self) {
         self.calls.rest();
         self.outbox.rest();
+        self.sources.rest();
     }
 }

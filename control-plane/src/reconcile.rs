@@ -159,6 +159,8 @@ impl Reconciler {
         let mut seen = observe(self.press.board(), &self.proxies, &mut self.analysts, &stored, &self.freeze, now);
         seen.capacity = self.instances.capacity(&stored, now);
         seen.calls = self.outside.calls.look(self.on.database(), &stored, now).await?;
+        self.outside.sources.attend(self.on.database(), &stored, now).await?;
+        seen.verdicts.extend(self.outside.sources.verdicts(&stored, now));
         let next = advance(&stored.plan, &stored.state, &seen, &stored.commands);
         self.outside.outbox.add(self.on.record(id, stored.state.revision, &next).await?);
         self.waiting.answer(&next);
@@ -180,6 +182,7 @@ impl Reconciler {
         self.press.withdraw(id);
         self.analysts.dismiss(id);
         self.outside.calls.dismiss(id);
+        self.outside.sources.dismiss(id);
         self.show.forget(id);
         // Whoever waited for its hosts may have them now.
         self.unread = true;

@@ -106,7 +106,7 @@ fn named(tools: &Tools, mut env: Vec<(String, OsString)>, profile: Profile) -> B
             env.push((variable.to_owned(), program.into()));
         }
     }
-    for (variable, path) in [("SHUNT_ENVOY", &tools.envoy), ("SHUNT_ISTIO_CRDS", &tools.istio)] {
+    for (variable, path) in [("SHUNT_ENVOY", &tools.envoy), ("SHUNT_ISTIO_CRDS", &tools.istio), ("SHUNT_PROMETHEUS", &tools.prometheus)] {
         if let Ok(path) = path {
             env.push((variable.to_owned(), path.into()));
         }

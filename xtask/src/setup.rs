@@ -4,6 +4,7 @@ pub(crate) mod envoy;
 pub(crate) mod istio;
 pub(crate) mod linters;
 pub(crate) mod optimizer;
+pub(crate) mod prometheus;
 pub(crate) mod wasm;
 
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub(crate) struct Tools {
     pub(crate) envoy: Result<PathBuf>,
     /// Istio's CRDs, or why there are none.
     pub(crate) istio: Result<PathBuf>,
+    /// Prometheus, or why there is none.
+    pub(crate) prometheus: Result<PathBuf>,
 }
 
 /// `cargo xtask setup [--linters]`
@@ -38,6 +41,9 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
     }
     if let Err(error) = &tools.istio {
         skip("the check of istio/ against Istio's CRDs", &format!("{error:#}"))?;
+    }
+    if let Err(error) = &tools.prometheus {
+        skip("the tests of metrics on a real Prometheus", &format!("{error:#}"))?;
     }
     if linters && let Err(error) = linters::cargo_deny() {
         skip("cargo deny", &format!("{error:#}"))?;
@@ -56,7 +62,7 @@ pub(crate) fn tools() -> Result<Tools> {
             None
         }
     };
-    Ok(Tools { wasm, optimizer, envoy: envoy::envoy(), istio: istio::crds() })
+    Ok(Tools { wasm, optimizer, envoy: envoy::envoy(), istio: istio::crds(), prometheus: prometheus::prometheus() })
 }
 
 /// Installs Debian packages; an error where that is not possible (not Debian, not root).

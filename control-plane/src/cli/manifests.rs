@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use shunt_core::Plan;
-use shunt_core::manifest::{Document, ManifestError, compile, duplicates, parse};
+use shunt_core::manifest::{Document, ManifestError, compile_with, duplicates, parse};
 use shunt_core::mesh_policy::MeshPolicy;
+use shunt_core::rollout::analysis::Templates;
 
 use super::paint::tame;
 
@@ -57,13 +58,14 @@ impl Manifests {
 
     fn compile(&mut self) {
         let mesh: Option<MeshPolicy> = self.documents.iter().find_map(Document::mesh_policy).cloned();
+        let templates = Templates::of(&self.documents);
         let mut ids = BTreeSet::new();
         for (index, document) in self.documents.iter().enumerate() {
             // Of a Rollout that is written twice, the first counts; the others are errors already.
             if !document.id().is_some_and(|id| ids.insert(id)) {
                 continue;
             }
-            match compile(document, mesh.as_ref()) {
+            match compile_with(document, mesh.as_ref(), &templates) {
                 Ok(plan) => self.plans.push((index, plan)),
                 Err(mut errors) => self.errors.append(&mut errors),
             }

@@ -10,6 +10,7 @@ mod freeze;
 mod idempotency;
 mod instances;
 mod journal;
+mod measurements;
 mod outbox;
 mod policy;
 mod proxies;
@@ -30,6 +31,7 @@ use tokio::sync::oneshot;
 pub(crate) use instances::InstanceRecord;
 pub(crate) use calls::CallRecord;
 pub(crate) use outbox::Posted;
+pub(crate) use measurements::MeasuredKey;
 pub(crate) use policy::{ContributionRecord, PolicyRecord};
 pub(crate) use rollouts::{NewCommand, Stored};
 

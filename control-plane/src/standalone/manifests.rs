@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_core::Plan;
-use shunt_core::manifest::{Document, ManifestError, compile, duplicates, parse};
+use shunt_core::manifest::{Document, ManifestError, compile_with, duplicates, parse};
 use shunt_core::mesh_policy::MeshPolicy;
+use shunt_core::rollout::analysis::Templates;
 use shunt_filter_core::RolloutId;
 
 use super::files::Files;
@@ -45,19 +46,20 @@ pub(crate) fn read(files: &Files, before: &BTreeMap<String, String>) -> Manifest
     }
     manifests.blame(duplicates(&documents));
     let mesh = documents.iter().find_map(Document::mesh_policy);
+    let templates = Templates::of(&documents);
     let mut seen = BTreeSet::new();
     for document in &documents {
         if let Some(id) = document.id().filter(|id| seen.insert((*id).clone())) {
-            manifests.take(id, document, mesh);
+            manifests.take(id, document, mesh, &templates);
         }
     }
     manifests
 }
 
 impl Manifests {
-    fn take(&mut self, id: &RolloutId, document: &Document, mesh: Option<&MeshPolicy>) {
+    fn take(&mut self, id: &RolloutId, document: &Document, mesh: Option<&MeshPolicy>, templates: &Templates) {
         self.named.insert(id.clone(), document.origin.file().to_owned());
-        match compile(document, mesh) {
+        match compile_with(document, mesh, templates) {
             Ok(plan) => drop(self.plans.insert(id.clone(), plan)),
             Err(errors) => self.blame(errors),
         }

@@ -18,6 +18,17 @@ pub fn envoy() -> Result<PathBuf> {
     found(path, "Envoy")
 }
 
+/// Prometheus: `SHUNT_PROMETHEUS`, else what `cargo xtask setup` put into the cache, else the one in `PATH`.
+pub fn prometheus() -> Result<PathBuf> {
+    if let Some(path) = named("SHUNT_PROMETHEUS")? {
+        return Ok(path);
+    }
+    let cached = cache()?.join("prometheus").join("prometheus");
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let installed = std::env::split_paths(&folders).map(|folder| folder.join("prometheus")).find(|path| path.is_file());
+    found(installed.unwrap_or(cached), "Prometheus")
+}
+
 /// The product's binary `shunt`: `SHUNT_BIN`, else beside the running executable.
 pub fn shunt() -> Result<PathBuf> {
     built("SHUNT_BIN", "shunt")

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// One entry per schema version: what leads to it from the one before. Never edited, only added to.
-const STEPS: &[&str] = &[FIRST, INSTANCES, FREEZE, ACCESS, CALLS];
+const STEPS: &[&str] = &[FIRST, INSTANCES, FREEZE, ACCESS, CALLS, MEASUREMENTS];
 
 const FIRST: &str = "
 -- Rollouts that are not yet forgotten. The plan is kept so that the last good version runs on when its manifest cannot be read.
@@ -150,6 +150,19 @@ CREATE TABLE outbox (
     next    INTEGER NOT NULL DEFAULT 0,   -- ms since the epoch
     dead    TEXT                          -- why it was given up; none: it waits
 ) STRICT;
+";
+
+const MEASUREMENTS: &str = "
+-- What metrics with a source outside said in the attempt that is under way, or was last.
+CREATE TABLE measurements (
+    rollout TEXT NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,
+    attempt INTEGER NOT NULL,
+    step    INTEGER NOT NULL,             -- counted from 0; -1: the whole release
+    metric  TEXT NOT NULL,
+    digest  TEXT NOT NULL,                -- of what is asked and how that is judged
+    history TEXT NOT NULL,                -- JSON
+    PRIMARY KEY (rollout, attempt, step, metric, digest)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Sets the connection up and brings the file to the newest schema.

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod access;
+mod measurements;
 
 const MANIFEST: &str = "apiVersion: shunt.dev/v1alpha1
 kind: Rollout

@@ -84,7 +84,8 @@ impl Condition {
             Ok(_) => Err(ConditionError::NotBoolean(self.0.clone())),
             Err(error) => {
                 let message = sentence(&error);
-                let hint = if message.contains("Int(") && message.contains("Float(") { ": write numbers with a point, 2.0 for 2" } else { "" };
+                let hint =
+                    if message.contains("Int(") && message.contains("Float(") { ": write numbers with a point, 2.0 for 2" } else { "" };
                 Err(ConditionError::Evaluation { condition: self.0.clone(), value: value.to_string(), message, hint })
             }
         }
@@ -133,7 +134,9 @@ fn program(text: &str) -> Result<Program, ConditionError> {
 fn bound(text: &str, name: &str) -> bool {
     ["all", "exists", "exists_one", "filter", "map"].iter().any(|call| {
         let call = format!(".{call}(");
-        text.split(&call).skip(1).any(|after| after.trim_start().strip_prefix(name).is_some_and(|after| after.trim_start().starts_with(',')))
+        text.split(&call)
+            .skip(1)
+            .any(|after| after.trim_start().strip_prefix(name).is_some_and(|after| after.trim_start().starts_with(',')))
     })
 }
 

@@ -111,7 +111,9 @@ fn judge(metric: &Measured, history: &History, epoch: u64, now: Time) -> (Outcom
 fn complete(metric: &Measured, history: &History, count: u32) -> (Outcome, String) {
     match history.successes {
         0 => (Outcome::Inconclusive, format!("none of {count} measurements is good by {}", metric.check)),
-        successes => (Outcome::Pass, format!("{successes} of {count} measurements keep {}, the last one is {}", metric.check, shown(history))),
+        successes => {
+            (Outcome::Pass, format!("{successes} of {count} measurements keep {}, the last one is {}", metric.check, shown(history)))
+        }
     }
 }
 

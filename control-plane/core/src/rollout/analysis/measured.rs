@@ -41,7 +41,8 @@ impl MetricSpec {
     /// Notes what only a metric with a source may say.
     pub(super) fn without_source(&self, path: &str, problems: &mut Problems) {
         for field in self.of_source() {
-            let message = "is for metrics with prometheus or web: successRate and latency are counted by the proxies all the time; remove it";
+            let message =
+                "is for metrics with prometheus or web: successRate and latency are counted by the proxies all the time; remove it";
             problems.add(format!("{path}.{field}"), message);
         }
     }
@@ -63,7 +64,8 @@ impl MetricSpec {
         let source = self.source(path, &check, around, problems);
         let count = self.count;
         if count.is_some_and(|count| !(1..=COUNT_MAX).contains(&count)) {
-            problems.add(format!("{path}.count"), format!("is not possible: write 1 to {COUNT_MAX}, or leave it out to measure all the time"));
+            problems
+                .add(format!("{path}.count"), format!("is not possible: write 1 to {COUNT_MAX}, or leave it out to measure all the time"));
         }
         let interval = self.interval.unwrap_or(INTERVAL);
         if interval < INTERVAL_MIN {
@@ -102,7 +104,10 @@ impl MetricSpec {
         let conditions = self.success.is_some() || self.failure.is_some();
         match (limits, conditions) {
             (true, true) => {
-                problems.add(path, "has both fixed limits and conditions: write all of it in success, for example value >= 0.1 && value <= 0.5");
+                problems.add(
+                    path,
+                    "has both fixed limits and conditions: write all of it in success, for example value >= 0.1 && value <= 0.5",
+                );
                 None
             }
             (true, false) => Some(self.limits(path, problems)),
@@ -115,7 +120,8 @@ impl MetricSpec {
             }
             (false, false) if self.dry_run == Some(true) => Some(Check::Conditions { success: None, failure: None }),
             (false, false) => {
-                problems.add(path, "judges nothing: write max, min, success or failure, for example max: 0.05, or dryRun: true to look only");
+                problems
+                    .add(path, "judges nothing: write max, min, success or failure, for example max: 0.05, or dryRun: true to look only");
                 None
             }
         }

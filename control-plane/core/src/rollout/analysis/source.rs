@@ -127,7 +127,8 @@ impl WebSpec {
         }
         let connection = connection(path, self.timeout, self.ca_file.clone(), problems);
         if check.compares() && !of_arm {
-            problems.add(path, "has no baseline to compare with: write {{version}} in url, body or a header, which is asked for stable too");
+            problems
+                .add(path, "has no baseline to compare with: write {{version}} in url, body or a header, which is asked for stable too");
         }
         let method = self.method.unwrap_or(if self.body.is_some() { Method::Post } else { Method::Get });
         if self.body.is_some() && method == Method::Get {
@@ -190,7 +191,8 @@ impl Look<'_, '_> {
 
     fn url(&mut self, url: Option<&str>, path: &str, example: &str) -> Option<String> {
         let url = self.required(url, path, &format!("a URL, for example {example}"))?;
-        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).map(|rest| rest.split(['/', '?']).next().unwrap_or(""));
+        let host =
+            url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).map(|rest| rest.split(['/', '?']).next().unwrap_or(""));
         match host {
             Some(host) if !host.is_empty() && !host.contains('@') && !url.contains(char::is_whitespace) => return Some(url),
             Some(host) if host.contains('@') => {

@@ -1,0 +1,170 @@
+//! Metrics with a source outside: asks the sources while a release needs it, and keeps what they said.
+//!
+//! What is due, and what an answer means, is decided in the core; here is only the asking. Each question has a task of its own with a
+//! time-out, so a source that hangs delays nobody else.
+
+mod http;
+mod prometheus;
+#[cfg(test)]
+mod tests;
+mod web;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use shunt_core::analysis::Verdict;
+use shunt_core::analysis::measured::{self, History, Measured, Measurement, Reading, Scope, Source, Subject, Value};
+use shunt_core::{Plan, Time};
+use shunt_filter_core::{RolloutId, VersionName};
+use tokio::sync::mpsc;
+
+use self::http::Http;
+use crate::outside::Back;
+use crate::standalone::{Database, MeasuredKey, StoreError, Stored};
+
+/// All that is measured, in memory and in the store.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    http: Http,
+    histories: BTreeMap<MeasuredKey, History>,
+    /// Asked, and not yet answered.
+    asked: BTreeSet<MeasuredKey>,
+    back: mpsc::Sender<Back>,
+    resting: bool,
+}
+
+/// What came of a question.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    key: MeasuredKey,
+    measurement: Measurement,
+}
+
+impl Sources {
+    /// With what was measured before. Errors when that cannot be read, or TLS does not work at all.
+    pub(crate) async fn open(database: &Database, back: mpsc::Sender<Back>) -> anyhow::Result<Self> {
+        let histories = database.measurements().await?.into_iter().collect();
+        Ok(Self { http: Http::new()?, histories, asked: BTreeSet::new(), back, resting: false })
+    }
+
+    /// Asks what is due for this Rollout.
+    pub(crate) async fn attend(&mut self, database: &Database, stored: &Stored, now: Time) -> Result<(), StoreError> {
+        let (plan, state) = (&stored.plan, &stored.state);
+        let id = &plan.id;
+        if self.histories.keys().any(|key| key.rollout == *id && key.scope.attempt != state.attempt) {
+            database.forget_measurements(id, state.attempt).await?;
+            self.histories.retain(|key, _| key.rollout != *id || key.scope.attempt == state.attempt);
+        }
+        let Some(subject) = Subject::of(state) else { return Ok(()) };
+        for metric in &plan.analysis.measured {
+            let Ok(scope) = measured::scope(metric, plan, state) else { continue };
+            let key = key(id, scope, metric);
+            if !self.histories.contains_key(&key) {
+                // The initial delay begins here, also for one that starts this process anew.
+                database.keep_measurements(key.clone(), History::new(now)).await?;
+                self.histories.insert(key.clone(), History::new(now));
+            }
+            let due = self.histories.get(&key).is_some_and(|history| measured::due(metric, history, now));
+            if due && !self.resting && self.asked.insert(key.clone()) {
+                self.ask(key, metric.clone(), plan.clone(), subject.clone(), At { now, epoch: state.epoch });
+            }
+        }
+        Ok(())
+    }
+
+    /// One verdict per metric with a source, in the plan's order; none when nothing is being released or kept.
+    pub(crate) fn verdicts(&self, stored: &Stored, now: Time) -> Vec<Verdict> {
+        if Subject::of(&stored.state).is_none() {
+            return Vec::new();
+        }
+        measured::verdicts(&stored.plan, &stored.state, now, |metric, scope| self.histories.get(&key(&stored.plan.id, scope, metric)))
+    }
+
+    /// Its Rollout is forgotten; the store forgets with it.
+    pub(crate) fn dismiss(&mut self, id: &RolloutId) {
+        self.histories.retain(|key, _| key.rollout != *id);
+    }
+
+    /// Records an answer.
+    pub(crate) async fn take(&mut self, database: &Database, answered: Answered) -> Result<(), StoreError> {
+        let Answered { key, measurement } = answered;
+        self.asked.remove(&key);
+        // Nobody waits any more for what belongs to an attempt that is over.
+        let Some(history) = self.histories.get_mut(&key) else { return Ok(()) };
+        history.take(measurement);
+        database.keep_measurements(key, history.clone()).await
+    }
+
+    /// The process is about to end: nobody is asked any more.
+    pub(crate) fn rest(&mut self) {
+        self.resting = true;
+    }
+
+    fn ask(&self, key: MeasuredKey, metric: Measured, plan: Arc<Plan>, subject: Subject, at: At) {
+        let (http, back) = (self.http.clone(), self.back.clone());
+        tokio::spawn(async move {
+            let measurement = measure(&http, &metric, &plan, &subject, at).await;
+            if let Reading::Error(error) = &measurement.reading {
+                tracing::warn!(rollout = %key.rollout, metric = metric.name, "{} could not be asked: {error}", metric.source_name());
+            }
+            // Nobody listens any more when the process ends.
+            let _ = back.send(Back::Measured(Answered { key, measurement })).await;
+        });
+    }
+}
+
+/// When a question is asked.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    now: Time,
+    epoch: u64,
+}
+
+fn key(id: &RolloutId, scope: Scope, metric: &Measured) -> MeasuredKey {
+    let text = serde_json::to_string(&(&metric.source, &metric.check)).unwrap_or_default();
+    let digest = Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    MeasuredKey { rollout: id.clone(), scope, metric: metric.name.clone(), digest }
+}
+
+/// Asks for the value, and for the baseline where the conditions look at it.
+async fn measure(http: &Http, metric: &Measured, plan: &Plan, subject: &Subject, at: At) -> Measurement {
+    let value = value(http, metric, plan, subject, Arm::Candidate);
+    let (value, baseline) = match metric.check.compares() {
+        true => tokio::join!(value, self::value(http, metric, plan, subject, Arm::Stable)),
+        false => (value.await, Ok(Value::Nothing)),
+    };
+    let text = |value: &Result<Value, String>| value.as_ref().map(Value::to_string).unwrap_or_default();
+    let shown = (text(&value), if metric.check.compares() { text(&baseline) } else { String::new() });
+    let reading = match (value, baseline) {
+        (Ok(value), Ok(baseline)) => metric.check.read(&value, &baseline),
+        (Err(error), _) => Reading::Error(error),
+        (_, Err(error)) => Reading::Error(format!("baseline: {error}")),
+    };
+    Measurement { at: at.now, epoch: at.epoch, reading, value: shown.0, baseline: shown.1 }
+}
+
+/// Whose value is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arm {
+    Candidate,
+    Stable,
+}
+
+async fn value(http: &Http, metric: &Measured, plan: &Plan, subject: &Subject, arm: Arm) -> Result<Value, String> {
+    let version: &VersionName = match arm {
+        Arm::Candidate => &subject.candidate,
+        Arm::Stable => &subject.stable,
+    };
+    let filled = |text: &str| measured::fill(text, |placeholder| subject.value(plan, version, placeholder));
+    match &metric.source {
+        Source::Prometheus(source) => {
+            let query = match (arm, &source.baseline) {
+                (Arm::Stable, Some(baseline)) => baseline,
+                (Arm::Stable, None) | (Arm::Candidate, _) => &source.query,
+            };
+            prometheus::ask(http, source, query, &filled).await
+        }
+        Source::Web(source) => web::ask(http, source, &filled).await,
+    }
+}

@@ -1,0 +1,50 @@
+//! Any web API that answers JSON: one request, and a place in the answer.
+
+use reqwest::Method;
+use shunt_core::analysis::measured::{self, Header, HeaderValue, Value, WebSource, select};
+
+use super::http::{Body, Http, Request, shown};
+
+/// The value at the source's path.
+pub(super) async fn ask(http: &Http, source: &WebSource, filled: &impl Fn(&str) -> String) -> Result<Value, String> {
+    let request = Request {
+        url: address(&source.url, filled),
+        method: match source.method {
+            measured::Method::Get => Method::GET,
+            measured::Method::Post => Method::POST,
+            measured::Method::Put => Method::PUT,
+        },
+        headers: texts(&source.headers, filled),
+        body: source.body.as_deref().map_or(Body::Nothing, |body| Body::Text(filled(body))),
+        connection: &source.connection,
+    };
+    let answer = http.send(request).await?;
+    if !answer.status.is_success() {
+        return Err(format!("answered {}: {}", answer.status, shown(answer.json.to_string().as_bytes())));
+    }
+    select(&source.json_path, &answer.json).map_err(|error| error.to_string())
+}
+
+/// Headers with what they say, placeholders filled in.
+pub(super) fn texts<'h>(headers: &'h [Header], filled: &impl Fn(&str) -> String) -> Vec<(&'h Header, String)> {
+    let text = |header: &Header| match &header.value {
+        HeaderValue::Text(text) => filled(text),
+        HeaderValue::File(_) | HeaderValue::Bearer(_) => String::new(),
+    };
+    headers.iter().map(|header| (header, text(header))).collect()
+}
+
+/// A URL in which what is filled in may have any characters.
+fn address(url: &str, filled: &impl Fn(&str) -> String) -> String {
+    measured::fill(url, |name| {
+        let placeholder = format!("{{{{{name}}}}}");
+        let value = filled(&placeholder);
+        (value != placeholder).then(|| encoded(&value))
+    })
+}
+
+/// Percent-encoded, but for what never needs it (RFC 3986, *unreserved*).
+pub(super) fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}

@@ -1,0 +1,46 @@
+//! Limits of metrics from outside survive a restart.
+
+use shunt_core::Time;
+use shunt_core::analysis::measured::{History, Measurement, Reading, Scope};
+
+use super::super::{Database, MeasuredKey};
+use super::{open, stored};
+
+fn key(attempt: u64, step: Option<usize>) -> MeasuredKey {
+    MeasuredKey {
+        rollout: "shop/checkout".parse().unwrap(),
+        scope: Scope { attempt, step },
+        metric: "errors".to_owned(),
+        digest: "0123".to_owned(),
+    }
+}
+
+fn history(readings: &[Reading]) -> History {
+    let mut history = History::new(Time(5));
+    for reading in readings {
+        let value = "0.5".to_owned();
+        history.take(Measurement { at: Time(9), epoch: 3, reading: reading.clone(), value, baseline: String::new() });
+    }
+    history
+}
+
+#[tokio::test]
+async fn measurements_survive_until_another_attempt() {
+    let (dir, database) = open();
+    database.admit(stored()).await.unwrap();
+    let bad = history(&[Reading::Success, Reading::Failure, Reading::Error("no answer".to_owned())]);
+    database.keep_measurements(key(1, None), history(&[])).await.unwrap();
+    database.keep_measurements(key(1, None), bad.clone()).await.unwrap();
+    database.keep_measurements(key(1, Some(2)), history(&[Reading::NoData])).await.unwrap();
+    database.keep_measurements(key(2, None), history(&[])).await.unwrap();
+    database.close();
+    let database = Database::open(dir.path()).unwrap();
+    let kept = database.measurements().await.unwrap();
+    assert_eq!(kept.len(), 3);
+    assert!(kept.contains(&(key(1, None), bad)), "{kept:?}");
+    assert!(kept.contains(&(key(1, Some(2)), history(&[Reading::NoData]))), "{kept:?}");
+    database.forget_measurements(&key(2, None).rollout, 2).await.unwrap();
+    assert_eq!(database.measurements().await.unwrap(), [(key(2, None), history(&[]))]);
+    database.forget(&key(2, None).rollout).await.unwrap();
+    assert_eq!(database.measurements().await.unwrap(), [], "they go with their Rollout");
+}
