@@ -10,7 +10,7 @@ use shunt_core::Time;
 use tokio::sync::{mpsc, watch};
 
 use crate::desk::Errand;
-use crate::limits::Limits;
+use crate::limits::{Bucket, Limits};
 use crate::peer::Peer;
 
 /// What a token allows; each role includes those before it.
@@ -105,7 +105,8 @@ pub struct Access {
 impl Access {
     /// Without tokens, and with nobody to record anything: for tests of other things.
     pub fn open() -> Self {
-        Self { tokens: watch::channel(Arc::default()).1, desk: mpsc::channel(1).0, now: Time::default, limits: Limits::default() }
+        let limits = Limits { requests: Bucket::new(1_000_000, 1_000_000), ..Limits::default() };
+        Self { tokens: watch::channel(Arc::default()).1, desk: mpsc::channel(1).0, now: Time::default, limits }
     }
 
     /// Who sends this secret (none: nobody says who they are); or why nobody is let in.

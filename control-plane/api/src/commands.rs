@@ -57,12 +57,6 @@ pub struct RollbackBody {
     pub by: String,
 }
 
-/// Who asks, where there are no tokens.
-pub(crate) fn author(by: &str) -> String {
-    let by = one_line(by);
-    if by.is_empty() { "api".to_owned() } else { by }
-}
-
 /// `POST .../commands`
 pub(crate) async fn command(
     State(app): State<App>,

@@ -1,15 +1,15 @@
 //! `/v1/freeze`: nothing goes forward, anywhere, until somebody ends it. Aborts and rollbacks work.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use shunt_core::Time;
 use shunt_core::observation::Freeze;
 
+use crate::access::Actor;
 use crate::app::{App, Ask};
 use crate::ask::ask;
 use crate::body::{Body, one_line};
-use crate::commands::author;
 use crate::problem::Problem;
 
 /// Who freezes, and why.
@@ -28,12 +28,18 @@ pub(crate) async fn get(State(app): State<App>) -> Json<Freeze> {
     Json(freeze)
 }
 
-pub(crate) async fn put(State(app): State<App>, Body(body): Body<FreezeBody>) -> Result<Json<Freeze>, Problem> {
+pub(crate) async fn put(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Body(body): Body<FreezeBody>,
+) -> Result<Json<Freeze>, Problem> {
     if body.reason.trim().is_empty() {
         return Err(Problem::Unreadable("reason is empty: say why, everybody whose release stands still will ask".to_owned()));
     }
+    let (by, reason) = (actor.by(&one_line(&body.by)), one_line(&body.reason));
+    actor.does("freeze", reason.clone());
     // The process knows the time.
-    let wanted = Freeze::On { by: author(&body.by), reason: one_line(&body.reason), since: Time::default() };
+    let wanted = Freeze::On { by, reason, since: Time::default() };
     Ok(Json(ask(&app, |reply| Ask::Freeze { freeze: wanted, reply }).await?))
 }
 

@@ -30,7 +30,7 @@ impl Default for Limits {
     fn default() -> Self {
         let places = |number| Arc::new(Semaphore::new(number));
         Self {
-            requests: Bucket::new(200, 400),
+            requests: Bucket::new(1_000, 2_000),
             at_once: places(64),
             waiting: places(256),
             // A proxy of 64 workers under analysis posts some 260 a second.

@@ -106,6 +106,7 @@ fn responses(route: &Route) -> Value {
         Gives::Nothing => ("204", json!({"description": "Done"})),
         Gives::Json(schema) => ("200", json!({"description": "Done", "content": content("application/json", reference(schema))})),
         Gives::Created(schema) => ("201", json!({"description": "Made", "content": content("application/json", reference(schema))})),
+        Gives::Later(schema) => ("202", json!({"description": "Begun", "content": content("application/json", reference(schema))})),
         Gives::Events(schema) => {
             let text = format!("Events; the data of each is a {schema}");
             ("200", json!({"description": text, "content": content("text/event-stream", json!({"type": "string"}))}))
