@@ -15,6 +15,24 @@ fn manifests_of_envoy() {
 }
 
 #[test]
+fn every_strategy_compiles_without_warnings_and_stands_beside_the_others() {
+    let files = ["recreate", "rolling-update", "blue-green", "canary", "ab-test", "shadow", "flag"];
+    let read = |name: &&str| (format!("envoy/strategies/{name}.yaml"), read(&format!("envoy/strategies/{name}.yaml")));
+    let mut plans = Vec::new();
+    for (file, text) in files.iter().map(read) {
+        accepted(&file, &text);
+        for document in shunt_core::manifest::parse(&file, &text).unwrap_or_default() {
+            let plan = shunt_core::manifest::compile(&document, None).unwrap_or_else(|errors| panic!("{file}: {errors:?}"));
+            let warnings = shunt_core::lint::lint(&document, &plan);
+            assert!(warnings.is_empty(), "{file}: {warnings:?}");
+            plans.push((plan, shunt_core::time::Time(0)));
+        }
+    }
+    let together: Vec<_> = plans.iter().map(|(plan, seen)| (plan, *seen)).collect();
+    assert_eq!(shunt_core::manifest::conflicts(&together), std::collections::BTreeMap::new());
+}
+
+#[test]
 fn yaml_of_the_readme() {
     let readme = read("README.md");
     let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();

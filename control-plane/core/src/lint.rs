@@ -3,11 +3,12 @@
 mod analysis;
 mod key;
 mod steps;
+mod strategy;
 mod versions;
 
 use crate::manifest::{Document, ManifestError, Origin, Problems};
 use crate::plan::Plan;
-use crate::rollout::strategy;
+use crate::rollout::strategy::paths;
 
 /// A Rollout being looked at.
 struct Lint<'a> {
@@ -21,11 +22,12 @@ struct Lint<'a> {
 /// All warnings about a Rollout whose document compiled to this plan, in the order of its file.
 pub fn lint(document: &Document, plan: &Plan) -> Vec<ManifestError> {
     let strategy = document.rollout().and_then(|rollout| rollout.spec.strategy.as_ref());
-    let steps = strategy::paths(strategy, plan);
+    let steps = paths(strategy, plan);
     let mut lint = Lint { origin: &document.origin, plan, steps, found: Problems::new() };
     lint.key();
     lint.versions();
     lint.steps();
+    lint.strategy();
     lint.analysis();
     lint.found.locate(&document.origin)
 }

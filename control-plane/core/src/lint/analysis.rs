@@ -4,7 +4,7 @@ use shunt_filter_core::Weight;
 
 use super::Lint;
 use crate::analysis::Guard;
-use crate::plan::Step;
+use crate::plan::{Step, Strategy};
 use crate::time::Span;
 
 /// Points of the hash space in a slot.
@@ -17,8 +17,9 @@ const RATE_MAX: f64 = 1_000.0;
 impl Lint<'_> {
     pub(super) fn analysis(&mut self) {
         let metrics = &self.plan.analysis.metrics;
-        let fixed = metrics.iter().any(|metric| !metric.guard.compares());
-        if metrics.iter().all(|metric| matches!(metric.guard, Guard::LatencyMax { .. } | Guard::LatencyNoWorseThanStable)) {
+        let measured = !self.plan.analysis.measured.is_empty();
+        let fixed = measured || metrics.iter().any(|metric| !metric.guard.compares());
+        if !measured && metrics.iter().all(|metric| matches!(metric.guard, Guard::LatencyMax { .. } | Guard::LatencyNoWorseThanStable)) {
             self.warn("spec.analysis.metrics", "nothing looks at errors: add {name: errors, successRate: {noWorseThanStable: {}}}");
         }
         if !fixed && self.plan.keep_old > Span::millis(0) && self.origin.has("spec.keepOld") && self.origin.has("spec.analysis") {
@@ -48,6 +49,8 @@ impl Lint<'_> {
                     self.passable(weighed, weight, lasts);
                 }
                 Step::Pause(Some(span)) => lasts = Span::millis(lasts.0.saturating_add(span.0)),
+                // These are judged by themselves: by goals, and against a baseline of their own.
+                Step::AbTest(_) | Step::Experiment(_) => weighed = None,
                 _ => {}
             }
         }
@@ -56,11 +59,21 @@ impl Lint<'_> {
 
     fn analysis_step(&mut self, index: usize, weight: Weight, fixed: bool) {
         let path = self.step_path(index);
-        if weight == Weight::ZERO {
-            self.warn(
-                path,
-                "nothing can judge here: the candidate has no weight yet, and users of rules are not compared; put a setWeight before it",
-            );
+        // A metric with a source of its own may know something of a candidate without users.
+        let measured = !self.plan.analysis.measured.is_empty();
+        if weight == Weight::ZERO && !measured {
+            let message = match self.plan.strategy {
+                Strategy::BlueGreen => {
+                    "nothing can judge here: users of a preview are too few to be compared; add a metric with a source of its own (prometheus or web), or write autoPromoteAfter to wait without a judgement"
+                }
+                Strategy::Shadow => {
+                    "nothing can judge here: the proxies do not see how copies are answered; add a metric with a source of its own (prometheus or web)"
+                }
+                Strategy::Recreate | Strategy::RollingUpdate | Strategy::Canary | Strategy::AbTest => {
+                    "nothing can judge here: the candidate has no weight yet, and users of rules are not compared; put a setWeight before it"
+                }
+            };
+            self.warn(path, message);
         } else if weight == Weight::ALL && !fixed {
             self.warn(path, "nothing can judge here: nobody is left on stable to compare with; add a fixed limit such as {name: limit, successRate: {min: 99%}}");
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Lint;
+use crate::mesh_policy::BUILT_IN;
 use crate::plan::{Backend, Routing};
 use crate::time::Span;
 
@@ -25,7 +26,7 @@ impl Lint<'_> {
                 owners.entry(place).or_insert(version.name.as_str());
             }
         }
-        if self.plan.keep_old == Span::millis(0) {
+        if self.plan.keep_old == Span::millis(0) && self.plan.sources.get("spec.keepOld").is_none_or(|source| source != BUILT_IN) {
             self.warn(
                 "spec.keepOld",
                 "0s keeps no way back: returning to the old version takes all the steps again; write for example 30m",

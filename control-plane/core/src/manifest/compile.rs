@@ -1,5 +1,6 @@
 //! A Rollout under the mesh policy -> [`Plan`]: defaults filled in, limits kept, everything checked.
 
+mod deadlines;
 mod key;
 mod routing;
 mod ways_back;
@@ -11,7 +12,7 @@ use super::problems::Problems;
 use super::{Document, trial};
 use crate::mesh_policy::{Bound, Defaults, Limits, MeshPolicy, Prohibition, Settle};
 use crate::plan::{AnalysisPlan, Backend, Plan, PlannedRule, Version};
-use crate::rollout::analysis::{AnalysisSpec, Around, Samples, Templates, default_metrics};
+use crate::rollout::analysis::{AnalysisSpec, Around, OfStep, Samples, Templates, default_metrics};
 use crate::rollout::calls::{Whose, weave};
 use crate::rollout::hooks::around;
 use crate::rollout::notifications::notifications;
@@ -20,7 +21,6 @@ use crate::rollout::owner::Owner;
 use crate::rollout::strategy::{self, Placed, Terms};
 use crate::rollout::version::versions;
 use crate::rollout::{Rollout, RolloutSpec, StrategySpec};
-use crate::time::Span;
 use shunt_filter_core::{VersionName, Weight};
 
 /// Requests of the candidate in a step before a pass is possible, when nobody says it.
@@ -84,10 +84,11 @@ impl Compiler<'_> {
         let around = around(self.spec.gates.as_ref(), self.spec.hooks.as_ref(), &mut self.names, &mut self.problems);
         let notifications = notifications(self.spec.notifications.as_deref(), &mut self.names, &mut self.problems);
         let steps = weave(placed.iter().map(|placed| placed.step.clone()).collect(), &around.places, instances(&versions));
-        let paths = strategy::along(&steps, &placed);
+        let along = strategy::along(&steps, &placed);
+        let paths: Vec<String> = along.iter().map(|placed| strategy::path(*placed)).collect();
         let strategy = self.spec.strategy.as_ref().map(StrategySpec::strategy).unwrap_or_default();
         let keep_old = self.keep_old(Some(strategy).filter(|strategy| strategy::stops_old(*strategy, &terms)));
-        let deadlines = self.deadlines();
+        let deadlines = self.deadlines(&versions);
         let owner = Owner::of(&versions);
         let (health, timeout, protocol) = (self.health(owner), self.timeout(owner), self.protocol(owner));
         let mut plan = Plan {
@@ -111,7 +112,7 @@ impl Compiler<'_> {
             rollback_call: around.rollback,
             hooks: around.hooks,
             notifications,
-            analysis: self.analysis(owner),
+            analysis: self.analysis(owner, &along),
             max_exposed,
             keep_old,
             progress_deadline: deadlines.progress,
@@ -198,7 +199,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn analysis(&mut self, owner: Owner) -> AnalysisPlan {
+    fn analysis(&mut self, owner: Owner, steps: &[Option<&Placed>]) -> AnalysisPlan {
         let path = "spec.analysis";
         let floor = self.limits.min_samples;
         let default = self.defaults.min_samples.unwrap_or(MIN_SAMPLES);
@@ -209,13 +210,18 @@ impl Compiler<'_> {
             Owner::Nobody => (Some("the versions are values of a feature flag"), Some("the versions are values of a feature flag")),
         };
         let around = Around { templates: self.templates, namespace: self.namespace, no_cluster, no_shadow };
-        let plan = match &self.spec.analysis {
+        let mut plan = match &self.spec.analysis {
             Some(analysis) => analysis.plan(path, &samples, &around, &mut self.problems),
             None => {
                 self.settle.built_in(path);
                 AnalysisPlan { metrics: default_metrics(&samples), measured: Vec::new() }
             }
         };
+        for (step, placed) in steps.iter().enumerate() {
+            let Some((placed, own)) = placed.and_then(|placed| Some((placed, placed.own.as_ref()?))) else { continue };
+            let of_step = OfStep { path: &placed.path, step, metrics: own.metrics.as_deref(), templates: own.templates.as_deref() };
+            of_step.add(&mut plan, &around, &mut self.problems);
+        }
         if !self.spec.analysis.as_ref().is_some_and(AnalysisSpec::says_all_samples) {
             let path = "spec.analysis.metrics.minSamples";
             match (floor.filter(|floor| *floor > default), self.defaults.min_samples) {
@@ -235,56 +241,12 @@ impl Compiler<'_> {
         let values = [self.spec.max_exposed, self.defaults.max_exposed];
         self.settle.bounded("maxExposed", values, Weight::ALL, &bounds, &mut self.problems)
     }
-
-    fn deadlines(&mut self) -> Deadlines {
-        let (spec, defaults, limits) = (self.spec, &self.defaults, &self.limits);
-        let progress = [Bound::AtMost(limits.max_progress_deadline, "spec.limits.maxProgressDeadline")];
-        let drain = [Bound::AtLeast(limits.min_drain_deadline, "spec.limits.minDrainDeadline")];
-        let fallback = [Bound::AtMost(limits.max_fallback_deadline, "spec.limits.maxFallbackDeadline")];
-        let problems = &mut self.problems;
-        let deadlines = Deadlines {
-            progress: self.settle.bounded(
-                "progressDeadline",
-                [spec.progress_deadline, defaults.progress_deadline],
-                Span::seconds(600),
-                &progress,
-                problems,
-            ),
-            drain: self.settle.bounded(
-                "drainDeadline",
-                [spec.drain_deadline, defaults.drain_deadline],
-                Span::seconds(30),
-                &drain,
-                problems,
-            ),
-            fallback: self.settle.bounded(
-                "fallbackDeadline",
-                [spec.fallback_deadline, defaults.fallback_deadline],
-                Span::seconds(60),
-                &fallback,
-                problems,
-            ),
-        };
-        for (name, value) in [("progressDeadline", deadlines.progress), ("fallbackDeadline", deadlines.fallback)] {
-            if value < Span::seconds(1) {
-                problems.add(format!("spec.{name}"), format!("{value} is over before proxies can report: write 1s or more"));
-            }
-        }
-        deadlines
-    }
 }
 
 /// Whether the candidate's instances are ours to start, so that they can wait for gates and hooks.
 fn instances(versions: &[Version]) -> Whose {
     let ours = versions.iter().any(|version| matches!(version.backend, Backend::Command(_)));
     if ours { Whose::Ours } else { Whose::Theirs }
-}
-
-/// How long waits may take.
-struct Deadlines {
-    progress: Span,
-    drain: Span,
-    fallback: Span,
 }
 
 /// Over everything that the plan depends on. `serde_json` writes fields in the order of the types, so equal manifests give equal

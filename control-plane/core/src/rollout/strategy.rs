@@ -19,7 +19,7 @@ use crate::rollout::owner::Owner;
 use crate::rollout::rule::RuleNames;
 pub use ab_test::{AbTestSpec, ArmSpec, GoalSpec, HeaderSpec, StatusRange};
 pub(crate) use blue_green::preview_host;
-pub use blue_green::{BlueGreenSpec, LookSpec, PreviewSpec};
+pub use blue_green::{BlueGreenSpec, PreviewSpec};
 pub use canary::{CanarySpec, default_steps};
 pub(crate) use list::{List, Placed};
 pub use recreate::RecreateSpec;
@@ -185,17 +185,18 @@ pub(crate) fn steps(written: Option<&StrategySpec>, terms: &Terms<'_>, names: &m
 /// The fields that the steps of a plan come from, one for each.
 pub(crate) fn paths(written: Option<&StrategySpec>, plan: &Plan) -> Vec<String> {
     let placed = steps(written, &Terms::of(plan), &mut RuleNames::new(), &mut Problems::new());
-    along(&plan.steps, &placed)
+    along(&plan.steps, &placed).into_iter().map(path).collect()
 }
 
-/// The fields of all steps, of which gates and hooks around the release have put some between those of the strategy.
-pub(crate) fn along(steps: &[Step], placed: &[Placed]) -> Vec<String> {
+/// For each step the one of the strategy that it is; none for gates and hooks around the release, which stand between those.
+pub(crate) fn along<'p>(steps: &[Step], placed: &'p [Placed]) -> Vec<Option<&'p Placed>> {
     let mut left = placed.iter().peekable();
-    let path = |step: &Step| match left.next_if(|placed| placed.step == *step) {
-        Some(placed) => placed.path.clone(),
-        None => "spec.gates".to_owned(),
-    };
-    steps.iter().map(path).collect()
+    steps.iter().map(|step| left.next_if(|placed| placed.step == *step)).collect()
+}
+
+/// The field that a step comes from.
+pub(crate) fn path(placed: Option<&Placed>) -> String {
+    placed.map_or_else(|| "spec.gates".to_owned(), |placed| placed.path.clone())
 }
 
 /// Whether old instances are stopped on the way, so that nothing is left to keep warm.

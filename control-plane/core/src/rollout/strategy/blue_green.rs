@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 use shunt_filter_core::matching::{Match, StringMatch};
 
-use super::List;
+use super::{AnalysisStepSpec, List};
 use crate::plan::{PlannedRule, Role, Step};
 use crate::rollout::owner::Owner;
 use crate::rollout::rule;
@@ -20,7 +20,7 @@ pub struct BlueGreenSpec {
     pub preview: Option<PreviewSpec>,
     /// Wait for a pass of the analysis before the switch.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pre_promotion: Option<LookSpec>,
+    pub pre_promotion: Option<AnalysisStepSpec>,
     /// Whether it switches by itself, or waits until somebody promotes. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto_promote: Option<bool>,
@@ -29,7 +29,7 @@ pub struct BlueGreenSpec {
     pub auto_promote_after: Option<Span>,
     /// Wait for a pass of the analysis after the switch, while the old version is at full size.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub post_promotion: Option<LookSpec>,
+    pub post_promotion: Option<AnalysisStepSpec>,
 }
 
 /// Exactly one of the two.
@@ -41,14 +41,6 @@ pub struct PreviewSpec {
     /// Requests to this host, which becomes one of the service's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-}
-
-/// A look of the analysis.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LookSpec {
-    /// How long to look at least. Default: only as long as a pass takes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub duration: Option<Span>,
 }
 
 /// Name of the rule for the preview, in decisions and counters.
@@ -64,12 +56,12 @@ impl BlueGreenSpec {
             preview.add(&format!("{path}.preview"), list);
         }
         if let Some(look) = &self.pre_promotion {
-            list.push(format!("{path}.prePromotion"), Step::Analysis(look.duration.unwrap_or_default()));
+            list.look(format!("{path}.prePromotion"), look);
         }
         self.wait(path, list);
         list.push(path, Step::SetWeight(Weight::ALL));
         if let Some(look) = &self.post_promotion {
-            list.push(format!("{path}.postPromotion"), Step::Analysis(look.duration.unwrap_or_default()));
+            list.look(format!("{path}.postPromotion"), look);
         }
     }
 

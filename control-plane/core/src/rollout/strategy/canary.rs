@@ -45,7 +45,7 @@ pub(super) fn written_steps(written: &[StepSpec], path: &str, list: &mut List<'_
     match written.len() {
         0 => list.refuse(
             path,
-            "is empty, so nothing would be learned before everybody gets the candidate: leave steps out for the default ones (5, 25, 50 %, 5m each)",
+            "is empty, so nothing would be learned before everybody gets the candidate: write at least one step, or leave canary's steps out for the default ones (5, 25, 50 %, 5m each)",
         ),
         n if n > STEPS_MAX => list.refuse(path, format!("has {n} steps: at most {STEPS_MAX} are allowed")),
         _ => {}

@@ -3,7 +3,7 @@
 use shunt_filter_core::Weight;
 use shunt_filter_core::weight::POINTS;
 
-use super::{Terms, order};
+use super::{AnalysisStepSpec, Terms, order};
 use crate::manifest::Problems;
 use crate::plan::{Role, Scale, Step};
 use crate::rollout::rule::RuleNames;
@@ -15,6 +15,8 @@ pub(crate) struct Placed {
     pub(crate) path: String,
     /// What it does.
     pub(crate) step: Step,
+    /// Metrics of its own, as written.
+    pub(crate) own: Option<AnalysisStepSpec>,
 }
 
 /// Steps so far, and what is needed to make more.
@@ -32,12 +34,18 @@ impl<'l> List<'l> {
 
     /// One more step, from this field.
     pub(crate) fn push(&mut self, path: impl Into<String>, step: Step) {
-        self.steps.push(Placed { path: path.into(), step });
+        self.steps.push(Placed { path: path.into(), step, own: None });
+    }
+
+    /// A look of the analysis, with metrics of its own.
+    pub(super) fn look(&mut self, path: String, spec: &AnalysisStepSpec) {
+        let own = (spec.metrics.is_some() || spec.templates.is_some()).then(|| spec.clone());
+        self.steps.push(Placed { path, step: Step::Analysis(spec.duration.unwrap_or_default()), own });
     }
 
     /// Several steps, all from one field.
     pub(super) fn extend(&mut self, path: &str, steps: impl IntoIterator<Item = Step>) {
-        self.steps.extend(steps.into_iter().map(|step| Placed { path: path.to_owned(), step }));
+        self.steps.extend(steps.into_iter().map(|step| Placed { path: path.to_owned(), step, own: None }));
     }
 
     /// Something is wrong with a field.

@@ -79,7 +79,7 @@ impl RollingUpdateSpec {
             Move::Candidate(instances) => {
                 list.extend(path, scalable.then(|| scale(Role::Candidate, instances)));
                 list.push(path, Step::SetWeight(share(instances, full)));
-                let delay = self.delay.filter(|delay| *delay > Span::default());
+                let delay = self.delay.filter(|delay| *delay > Span::default() && instances < full);
                 list.extend(path, delay.map(|delay| Step::Pause(Some(delay))));
             }
             Move::Stable(instances) => list.extend(path, scalable.then(|| scale(Role::Stable, instances))),

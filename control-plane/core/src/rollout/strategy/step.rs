@@ -11,6 +11,7 @@ use shunt_filter_core::matching::Match;
 
 use super::{AbTestSpec, List};
 use crate::plan::{PlannedRule, Role, Step};
+use crate::rollout::analysis::{MetricSpec, TemplateUse};
 use crate::rollout::calls::{GateSpec, HookSpec};
 use crate::rollout::rule;
 use crate::time::Span;
@@ -72,12 +73,18 @@ pub struct PauseSpec {
     pub duration: Option<Span>,
 }
 
-/// `analysis`, as a step.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// `analysis`, as a step, and as a look of other strategies.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AnalysisStepSpec {
     /// How long to look at least. Default: only as long as a pass takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<Span>,
+    /// Metrics of this step alone, each with a source, beside those of `spec.analysis`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Vec<MetricSpec>>,
+    /// Templates of this step alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub templates: Option<Vec<TemplateUse>>,
 }
 
 /// `pointOfNoReturn: {}`: nothing to set.
@@ -141,7 +148,7 @@ impl StepSpec {
             Written::Pause(pause) => pause.add(&at, list),
             Written::Rule(rule) => rule.add(&at, list),
             Written::Mirror(mirror) => mirror.add(&at, list),
-            Written::Analysis(analysis) => list.push(at, Step::Analysis(analysis.duration.unwrap_or_default())),
+            Written::Analysis(analysis) => list.look(at, analysis),
             Written::Experiment(experiment) => experiment.add(&at, list),
             Written::AbTest(test) => test.add(&at, list),
             Written::Gate(gate) => {

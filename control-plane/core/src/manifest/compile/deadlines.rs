@@ -1,0 +1,70 @@
+//! How long waits may take.
+
+use super::Compiler;
+use crate::manifest::Problems;
+use crate::mesh_policy::Bound;
+use crate::plan::{Backend, Version};
+use crate::time::Span;
+
+/// How long waits may take.
+pub(super) struct Deadlines {
+    pub(super) progress: Span,
+    pub(super) drain: Span,
+    pub(super) fallback: Span,
+}
+
+impl Compiler<'_> {
+    pub(super) fn deadlines(&mut self, versions: &[Version]) -> Deadlines {
+        let (spec, defaults, limits) = (self.spec, &self.defaults, &self.limits);
+        let progress = [Bound::AtMost(limits.max_progress_deadline, "spec.limits.maxProgressDeadline")];
+        let drain = [Bound::AtLeast(limits.min_drain_deadline, "spec.limits.minDrainDeadline")];
+        let fallback = [Bound::AtMost(limits.max_fallback_deadline, "spec.limits.maxFallbackDeadline")];
+        let problems = &mut self.problems;
+        let deadlines = Deadlines {
+            progress: self.settle.bounded(
+                "progressDeadline",
+                [spec.progress_deadline, defaults.progress_deadline],
+                Span::seconds(600),
+                &progress,
+                problems,
+            ),
+            drain: self.settle.bounded(
+                "drainDeadline",
+                [spec.drain_deadline, defaults.drain_deadline],
+                Span::seconds(30),
+                &drain,
+                problems,
+            ),
+            fallback: self.settle.bounded(
+                "fallbackDeadline",
+                [spec.fallback_deadline, defaults.fallback_deadline],
+                Span::seconds(60),
+                &fallback,
+                problems,
+            ),
+        };
+        for (name, value) in [("progressDeadline", deadlines.progress), ("fallbackDeadline", deadlines.fallback)] {
+            if value < Span::seconds(1) {
+                problems.add(format!("spec.{name}"), format!("{value} is over before proxies can report: write 1s or more"));
+            }
+        }
+        ready_in_time(versions, deadlines.progress, problems);
+        deadlines
+    }
+}
+
+/// An instance that must be ready for longer than the release waits never counts.
+fn ready_in_time(versions: &[Version], progress: Span, problems: &mut Problems) {
+    for (index, version) in versions.iter().enumerate() {
+        let min_ready = match &version.backend {
+            Backend::Command(command) => command.min_ready,
+            Backend::Registered(registered) => registered.min_ready,
+            Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Value(_) => continue,
+        };
+        if min_ready >= progress {
+            let message =
+                format!("{min_ready} is not shorter than progressDeadline ({progress}), so no release could ever get ready: write less");
+            problems.add(format!("spec.versions[{index}].minReady"), message);
+        }
+    }
+}
