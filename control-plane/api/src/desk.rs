@@ -97,7 +97,7 @@ pub struct Deed {
     pub detail: String,
     /// HTTP status of the answer.
     pub status: u16,
-    /// `done`, or the kind of the problem.
+    /// `done`, `replayed` (answered by an idempotency key, nothing was done), or the kind of the problem.
     pub result: String,
 }
 

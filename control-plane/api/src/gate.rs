@@ -164,7 +164,7 @@ impl Gate {
 
     async fn note(&self, deed: Deed) {
         let Deed { by, address, verb, object, result, .. } = &deed;
-        tracing::info!(target: "audit", by, address, verb, object, result);
+        tracing::info!(by, address, verb, object, result, "asked through the API");
         if self.access.desk.send(Errand::Note(deed)).await.is_err() {
             tracing::debug!("nobody keeps the audit");
         }

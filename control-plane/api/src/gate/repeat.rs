@@ -114,5 +114,6 @@ fn replayed(answer: Answer) -> Response {
         headers.insert(header::CONTENT_TYPE, kind);
     }
     headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    response.extensions_mut().insert(Kind("replayed"));
     response
 }
