@@ -4,6 +4,8 @@ mod shipped;
 
 #[path = "envoy/cases.rs"]
 mod cases;
+#[path = "envoy/control_calls.rs"]
+mod control_calls;
 #[path = "envoy/control_canary.rs"]
 mod control_canary;
 #[path = "envoy/control_commands.rs"]
@@ -12,8 +14,14 @@ mod control_commands;
 mod control_endings;
 #[path = "envoy/control_heal.rs"]
 mod control_heal;
+#[path = "envoy/control_instances.rs"]
+mod control_instances;
+#[path = "envoy/control_instances_rig.rs"]
+mod control_instances_rig;
 #[path = "envoy/control_manifests.rs"]
 mod control_manifests;
+#[path = "envoy/control_metrics.rs"]
+mod control_metrics;
 #[path = "envoy/control_promoted.rs"]
 mod control_promoted;
 #[path = "envoy/control_proxies.rs"]
@@ -22,10 +30,16 @@ mod control_proxies;
 mod control_restart;
 #[path = "envoy/control_rig.rs"]
 mod control_rig;
+#[path = "envoy/control_tls.rs"]
+mod control_tls;
 #[path = "envoy/filter_endings.rs"]
 mod filter_endings;
 #[path = "envoy/filter_fallback.rs"]
 mod filter_fallback;
+#[path = "envoy/filter_flags.rs"]
+mod filter_flags;
+#[path = "envoy/filter_goals.rs"]
+mod filter_goals;
 #[path = "envoy/filter_panic.rs"]
 mod filter_panic;
 #[path = "envoy/filter_reports.rs"]

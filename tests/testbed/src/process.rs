@@ -16,6 +16,12 @@ pub use rustix::process::Signal;
 use crate::locate;
 use crate::until::until_some;
 
+/// Sends a signal to a process that somebody started for the caller; nothing happens when it has ended.
+pub fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let _ = pid.map(|pid| kill_process(pid, signal));
+}
+
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct Spec {
