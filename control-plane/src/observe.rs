@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use shunt_core::analysis::{Analyst, Arms, Verdict};
-use shunt_core::observation::{Delivery, Freeze, Observation, VersionSeen};
+use shunt_core::analysis::{Analyst, Arms, Verdict, thresholds};
+use shunt_core::contest::{Contest, contest};
+use shunt_core::observation::{Delivery, Freeze, Observation, Typical, VersionSeen};
 use shunt_core::plan::Step;
 use shunt_core::ranges::reshape;
 use shunt_core::state::{Run, Stage};
@@ -72,10 +73,29 @@ fn exposes(run: &Run) -> bool {
     }
 }
 
+/// How the A/B test of the run's step stands, while one is on.
+fn standing(plan: &Plan, state: &State, evidence: &EpochReport) -> Contest {
+    let run = state.run.as_ref().filter(|run| exposes(run));
+    let step = run.and_then(|run| Some((run, plan.steps.get(run.stage.step()?)?)));
+    match step {
+        Some((run, Step::AbTest(test))) => contest(test, &run.ranges, &state.stable, evidence),
+        _ => Contest::default(),
+    }
+}
+
 /// Steps in which both arms have weight: the error of the comparison is divided over them.
 fn compared_steps(plan: &Plan) -> u32 {
-    let both = plan.steps.iter().filter(|step| matches!(step, Step::SetWeight(weight) if *weight > Weight::ZERO && *weight < Weight::ALL));
-    u32::try_from(both.count()).unwrap_or(u32::MAX).max(1)
+    let both = |step: &&Step| match step {
+        Step::SetWeight(weight) => *weight > Weight::ZERO && *weight < Weight::ALL,
+        Step::AbTest(_) | Step::Experiment(_) => true,
+        _ => false,
+    };
+    u32::try_from(plan.steps.iter().filter(both).count()).unwrap_or(u32::MAX).max(1)
+}
+
+/// How long stable's requests take, as far as they were counted.
+fn typical(stable: Option<&Counters>) -> Typical {
+    stable.and_then(|counters| thresholds(&counters.latency)).map_or(Typical::Unknown, Typical::Known)
 }
 
 /// Everything about one Rollout, now.
@@ -118,8 +138,8 @@ pub(crate) fn observe(
         verdicts: analysts.look(plan, state, &epoch),
         capacity: BTreeMap::new(),
         calls: BTreeMap::new(),
-        contest: shunt_core::contest::Contest::default(),
+        contest: standing(plan, state, &epoch),
         freeze: freeze.clone(),
-        typical: shunt_core::observation::Typical::Unknown,
+        typical: typical(service.versions.get(&state.stable)),
     }
 }

@@ -7,7 +7,7 @@ mod latency;
 mod latency_slots;
 mod look;
 pub mod measured;
-mod number;
+pub(crate) mod number;
 mod sequential;
 mod typical;
 

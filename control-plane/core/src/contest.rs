@@ -1,7 +1,30 @@
 //! How an A/B test stands: several versions compared by goals.
+//!
+//! Everything is judged at every look, as often as anybody likes: each statement is wrong with a probability of at most 5 % (a winner,
+//! over all pairs of versions and all goals together) or 0.1 % (a sample ratio mismatch) over the whole test.
+
+mod decision;
+mod effect;
+mod lift;
+mod people;
+mod urn;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
+use shunt_filter_core::policy::Range;
+use shunt_filter_core::report::EpochReport;
+
+use crate::plan::AbTestStep;
+
+/// How the test stands. `ranges` is the split of this epoch: of all keys, or of those that take part. What they leave over is stable's,
+/// the control. Goals are counted from cells of the hash space (reports), so one user counts once.
+pub fn contest(test: &AbTestStep, ranges: &[Range], stable: &VersionName, evidence: &EpochReport) -> Contest {
+    let versions: Vec<&VersionName> = std::iter::once(stable).chain(test.arms.iter().map(|arm| &arm.version)).collect();
+    let people = people::people(&versions, ranges, stable, &test.goals, evidence);
+    let effects = effect::effects(test, &people);
+    let (outcome, message) = decision::decide(test, &people, &effects);
+    Contest { outcome, message, effects }
+}
 
 /// How an A/B test stands at one look.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -1,9 +1,9 @@
-//! How verdicts write numbers.
+//! How verdicts and contests write numbers.
 
 use crate::time::Span;
 
 /// `5/48 (10.4 %)`; `0/0` when there is nothing to divide by. Small shares get the digits that keep them from looking like none.
-pub(super) fn share(part: u64, of: u64) -> String {
+pub(crate) fn share(part: u64, of: u64) -> String {
     if of == 0 {
         return format!("{part}/{of}");
     }
@@ -11,12 +11,12 @@ pub(super) fn share(part: u64, of: u64) -> String {
 }
 
 /// `10.4 %`, `0.04 %`.
-pub(super) fn percent(percent: f64) -> String {
+pub(crate) fn percent(percent: f64) -> String {
     if percent > 0.0 && percent < 0.095 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
 }
 
 /// E of its logarithm: `0.42`, `612`, `3·10^8`.
-pub(super) fn evidence(ln_e: f64) -> String {
+pub(crate) fn evidence(ln_e: f64) -> String {
     let log = ln_e / std::f64::consts::LN_10;
     if log < 1.0 {
         format!("{:.2}", ln_e.exp())
@@ -29,7 +29,7 @@ pub(super) fn evidence(ln_e: f64) -> String {
 }
 
 /// Whole milliseconds as people write them: `340ms`, `1s`.
-pub(super) fn millis(millis: f64) -> String {
+pub(crate) fn millis(millis: f64) -> String {
     Span::millis(millis.round().max(0.0) as u64).to_string()
 }
 

@@ -1,0 +1,117 @@
+//! What can be said of a test, in one sentence with its numbers.
+
+use super::effect::{alpha, points};
+use super::lift::{self, Lift};
+use super::people::People;
+use super::urn::{Draws, ln_blind, ln_spread};
+use super::{ContestOutcome, Effect};
+use crate::analysis::number;
+use crate::plan::AbTestStep;
+
+/// 1/α of the check of the sample ratio: 0.1 %.
+const MISMATCH: f64 = 1_000.0;
+
+/// Spreads of shares that the check looks for: from gross errors to a few in a hundred. It looks at their mean.
+const CONCENTRATIONS: [f64; 3] = [100.0, 1_000.0, 10_000.0];
+
+/// Users that every version must have met before anything is said.
+const MIN_USERS: f64 = 100.0;
+
+/// The outcome and its sentence. The first of `people` is stable, the control; `effects` are those of the others.
+pub(super) fn decide(test: &AbTestStep, people: &[People<'_>], effects: &[Effect]) -> (ContestOutcome, String) {
+    if let Some(message) = mismatch(people) {
+        return (ContestOutcome::SampleRatioMismatch, message);
+    }
+    let Some((control, arms)) = people.split_first().filter(|_| !test.goals.is_empty()) else {
+        return (ContestOutcome::NotEnoughData, "there is nothing to compare".to_owned());
+    };
+    if let Some(lacking) = people.iter().find(|people| people.users() < MIN_USERS) {
+        let message =
+            format!("not enough data: {} has met {:.0} of the {MIN_USERS} users needed", lacking.version, lacking.users().floor());
+        return (ContestOutcome::NotEnoughData, message);
+    }
+    let pairs = Pairs { test, alpha: alpha(test, people.len()), effects };
+    let refused: Vec<Refused<'_>> = arms.iter().filter_map(|arm| pairs.refused(arm, control)).collect();
+    let left = || people.iter().filter(|people| refused.iter().all(|refused| refused.version != people.version.as_str()));
+    let state = pairs.sentence();
+    let worse: String =
+        refused.iter().map(|refused| format!("; {} is worse in {}, so it cannot win", refused.version, refused.goal)).collect();
+    if let Some(winner) = left().find(|one| left().count() > 1 && left().all(|other| pairs.beats(one, other))) {
+        return (ContestOutcome::Winner(winner.version.clone()), format!("{} wins: {state}{worse}", winner.version));
+    }
+    if left().count() <= 1 {
+        return (ContestOutcome::NoDifference, format!("no winner: {state}{worse}"));
+    }
+    let alike = |one: &People<'_>| left().all(|other| pairs.alike(one, other));
+    if left().all(alike) {
+        let negligible = test.negligible.as_percent();
+        return (ContestOutcome::NoDifference, format!("no difference above {negligible} points: {state}{worse}"));
+    }
+    (ContestOutcome::NotEnoughData, format!("not enough data to tell: {state}{worse}"))
+}
+
+/// An arm that got worse in a goal where it must not.
+struct Refused<'a> {
+    version: &'a str,
+    goal: String,
+}
+
+/// How any two versions compare.
+struct Pairs<'a> {
+    test: &'a AbTestStep,
+    alpha: f64,
+    effects: &'a [Effect],
+}
+
+impl Pairs<'_> {
+    /// The first goal in which the arm is worse and must not be, with its numbers.
+    fn refused<'p>(&self, arm: &People<'p>, control: &People<'_>) -> Option<Refused<'p>> {
+        let mut guards = self.test.goals.iter().enumerate().skip(1);
+        let (_, goal) = guards.find(|(index, _)| lift::better(control, arm, *index, self.alpha))?;
+        let effect = self.effects.iter().find(|effect| effect.version == *arm.version && effect.goal == goal.name);
+        let goal = format!("{}, {}", goal.name, effect.map(points).unwrap_or_default());
+        Some(Refused { version: arm.version.as_str(), goal })
+    }
+
+    fn beats(&self, one: &People<'_>, other: &People<'_>) -> bool {
+        one.version == other.version || lift::better(one, other, 0, self.alpha)
+    }
+
+    fn alike(&self, one: &People<'_>, other: &People<'_>) -> bool {
+        let negligible = self.test.negligible.as_percent();
+        let within = |lift: Lift| lift.low >= -negligible && lift.high <= negligible;
+        one.version == other.version || (negligible > 0.0 && within(Lift::of(one, other, 0, self.alpha)))
+    }
+
+    /// `purchase: v2 70 of 1203 (5.8 %), +1.8 points (+0.2 to +3.4); stable 48 of 1190 (4.0 %)`.
+    fn sentence(&self) -> String {
+        let name = self.test.goals.first().map_or("", |goal| goal.name.as_str());
+        let first = || self.effects.iter().filter(|effect| effect.goal == name);
+        let arms: Vec<String> = first().map(|effect| format!("{} {}, {}", effect.version, effect.value, points(effect))).collect();
+        let baseline = first().next().map_or("", |effect| effect.baseline.as_str());
+        format!("{name}: {}; stable {baseline}", arms.join("; "))
+    }
+}
+
+/// Whether shares of users differ from the weights, in a sentence.
+fn mismatch(people: &[People<'_>]) -> Option<String> {
+    let met: Vec<Draws> = people.iter().map(|people| people.met).collect();
+    let blind = ln_blind(&met);
+    let mean =
+        CONCENTRATIONS.iter().map(|spread| (ln_spread(&met, *spread) - blind).min(700.0).exp()).sum::<f64>() / CONCENTRATIONS.len() as f64;
+    if mean < MISMATCH {
+        return None;
+    }
+    let all: f64 = people.iter().map(People::users).sum();
+    let cells: f64 = met.iter().map(|met| met.of as f64).sum();
+    let of = |people: &People<'_>| {
+        let met = number::percent(100.0 * people.users() / all);
+        format!("{} {met} instead of {}", people.version, number::percent(100.0 * people.met.of as f64 / cells))
+    };
+    let shares: Vec<String> = people.iter().map(of).collect();
+    let e = number::evidence(mean.ln());
+    Some(format!(
+        "sample ratio mismatch: of about {all:.0} users {} (E = {e} ≥ {MISMATCH}); something loses users, so no comparison can be trusted",
+        shares.join(", ")
+    ))
+}
