@@ -151,6 +151,7 @@ impl RawRequest {
     /// The request as a proxy shows it to the filter.
     pub fn to_request(&self) -> Request {
         let mut headers: Vec<_> = self.lines().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        headers.push((":authority".to_owned(), self.authority.clone().into_bytes()));
         match self.body {
             Body::None => {}
             Body::Length(length) => headers.push(("content-length".to_owned(), length.to_string().into_bytes())),
