@@ -177,6 +177,10 @@ async fn grpc_by_its_own_status() -> Result<()> {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {"http2_protocol_options": {}},
     }}});
+    plan.routes = vec![json!({
+        "match": {"path": "/shop.Checkout/Held"}, "direct_response": {"status": 503},
+        "response_headers_to_add": [{"header": {"key": "x-shunt-held", "value": "1"}}, {"header": {"key": "retry-after", "value": "5"}}],
+    })];
     let mut service = all_to("v2");
     let rule = json!({"name": "refused", "match": [{"headers": {"x-want": {"exact": "refused"}}}], "split": {"salt": "s", "weights": {"refused": 100}}});
     merge(&mut service, json!({"versions": [version("v1"), version("v2"), version("refused")], "rules": [rule]}));
@@ -197,6 +201,11 @@ async fn grpc_by_its_own_status() -> Result<()> {
     let reply = ask.send().await?;
     assert_eq!((reply.status, reply.header("grpc-status").as_deref()), (200, Some("14")), "Envoy's own reply in gRPC's form");
     assert_eq!(stage.counts("gRPC, refused", 1).await?, FAILED);
+
+    let reply = grpc.request(Method::POST, "/shop.Checkout/Held").header("content-type", "application/grpc").send().await?;
+    assert_eq!((reply.status, reply.header("grpc-status").as_deref(), reply.header("x-shunt-held").as_deref()), (200, Some("14"), Some("1")));
+    assert_eq!(stage.counts("gRPC, held", 1).await?, UNCOUNTED);
+    assert_eq!(sum(&stage.receiver, |part| part.misrouted + part.unrouted), 0, "a held reply is nobody's fault");
 
     let ask = grpc.request(Method::POST, "/reply?status=200&header=grpc-status:14").header("content-type", "application/json");
     assert_eq!(ask.send().await?.status, 200);
