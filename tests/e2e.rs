@@ -50,6 +50,8 @@ mod filter_rig;
 mod filter_size;
 #[path = "envoy/filter_writes.rs"]
 mod filter_writes;
+#[path = "envoy/strategies.rs"]
+mod strategies;
 #[path = "envoy/xds_changes.rs"]
 mod xds_changes;
 #[path = "envoy/xds_fallback.rs"]
