@@ -67,7 +67,7 @@ pub(super) fn reaped(child: Option<Child>) -> String {
     match child.map(|mut child| child.wait()) {
         Some(Ok(status)) => words(status),
         Some(Err(error)) => format!("ended, nobody knows how: {error}"),
-        None => "ended; its exit code went to whoever adopted it, because it was started before the control plane".to_owned(),
+        None => "ended, exit code unknown (started before the control plane)".to_owned(),
     }
 }
 
