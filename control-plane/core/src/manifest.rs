@@ -49,9 +49,9 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Manifest {
     /// `kind: Rollout`.
-    Rollout(Rollout),
+    Rollout(Box<Rollout>),
     /// `kind: MeshPolicy`.
-    MeshPolicy(MeshPolicy),
+    MeshPolicy(Box<MeshPolicy>),
     /// `kind: AnalysisTemplate`.
     AnalysisTemplate(AnalysisTemplate),
 }
@@ -148,8 +148,8 @@ fn document(file: &str, node: &Node) -> Result<Document, Vec<ManifestError>> {
         problems.add("apiVersion", must_be(head.api_version.as_deref(), API_VERSION));
     }
     let result = match head.kind.as_deref() {
-        Some("Rollout") => rollout(node, &mut problems).map(Manifest::Rollout),
-        Some("MeshPolicy") => mesh_policy(node, &mut problems).map(Manifest::MeshPolicy),
+        Some("Rollout") => rollout(node, &mut problems).map(|rollout| Manifest::Rollout(Box::new(rollout))),
+        Some("MeshPolicy") => mesh_policy(node, &mut problems).map(|policy| Manifest::MeshPolicy(Box::new(policy))),
         Some("AnalysisTemplate") => analysis_template(node, &mut problems).map(Manifest::AnalysisTemplate),
         other => {
             problems.add("kind", must_be(other, "Rollout, MeshPolicy or AnalysisTemplate"));
