@@ -5,11 +5,13 @@ mod client;
 mod completion;
 mod console;
 mod diff;
+mod doctor;
 mod envoy_bootstrap;
 mod events;
 mod exit;
 mod explain;
 mod forget;
+mod freeze;
 mod get;
 mod history;
 mod lint;
@@ -17,8 +19,12 @@ mod manifests;
 mod paint;
 mod plan;
 mod proxies;
+#[cfg(test)]
+mod reference;
 mod release;
+mod render;
 mod replay;
+mod rollback;
 mod serve;
 mod show;
 mod status;
@@ -83,7 +89,7 @@ enum Command {
     Release(release::ReleaseArgs),
     /// End the wait of the current step: a pause, or a pass of the analysis that does not come
     #[command(after_help = verbs::PROMOTE)]
-    Promote(verbs::VerbArgs),
+    Promote(verbs::PromoteArgs),
     /// Hold a run where it is
     #[command(after_help = verbs::PAUSE)]
     Pause(verbs::VerbArgs),
@@ -95,7 +101,16 @@ enum Command {
     Abort(verbs::VerbArgs),
     /// Start a refused release again
     #[command(after_help = verbs::RETRY)]
-    Retry(verbs::VerbArgs),
+    Retry(verbs::RetryArgs),
+    /// Say yes at a gate that waits for somebody
+    #[command(after_help = verbs::APPROVE)]
+    Approve(verbs::VerbArgs),
+    /// Go back to the version that was stable: edits `release:` in the manifest
+    Rollback(rollback::RollbackArgs),
+    /// Hold all releases, everywhere, with a reason; or show whether they are
+    Freeze(freeze::FreezeArgs),
+    /// End a freeze
+    Unfreeze(freeze::UnfreezeArgs),
     /// What a Rollout did, when, and why
     History(history::HistoryArgs),
     /// Run a journal again: this binary must make the same transitions
@@ -108,8 +123,12 @@ enum Command {
     Plan(plan::PlanArgs),
     /// What differs between two configurations, by what they mean
     Diff(diff::DiffArgs),
+    /// What would be published; or a bootstrap for an Envoy that starts without a control plane
+    Render(render::RenderArgs),
     /// Proxies, and how far each has come
     Proxies(proxies::ProxiesArgs),
+    /// What is wrong with a proxy, and what helps
+    Doctor(doctor::DoctorArgs),
     /// Stop waiting for a proxy that will never come back
     Forget(forget::ForgetArgs),
     /// Print a bootstrap for an Envoy that gets everything from the control plane
@@ -177,11 +196,15 @@ async fn execute(command: Command, reach: &Reach, console: &mut Console<'_>) -> 
         Command::Watch(args) => watch::run(args, &client()?, console).await,
         Command::Status(args) => status::run(args, &client()?, console).await,
         Command::Release(args) => release::run(args, &client()?, console).await,
-        Command::Promote(args) => verbs::run(Verb::Promote, args, &client()?, console).await,
+        Command::Promote(args) => verbs::promote(args, &client()?, console).await,
         Command::Pause(args) => verbs::run(Verb::Pause, args, &client()?, console).await,
         Command::Resume(args) => verbs::run(Verb::Resume, args, &client()?, console).await,
         Command::Abort(args) => verbs::run(Verb::Abort, args, &client()?, console).await,
-        Command::Retry(args) => verbs::run(Verb::Retry, args, &client()?, console).await,
+        Command::Retry(args) => verbs::retry(args, &client()?, console).await,
+        Command::Approve(args) => verbs::approve(args, &client()?, console).await,
+        Command::Rollback(args) => rollback::run(args, &client()?, console).await,
+        Command::Freeze(args) => freeze::freeze(args, &client()?, console).await,
+        Command::Unfreeze(args) => freeze::unfreeze(args, &client()?, console).await,
         Command::History(args) => history::run(args, &client()?, console).await,
         Command::Replay(args) => replay::run(args, console),
         Command::Explain(args) => explain::run(args, &client()?, console).await,
@@ -189,6 +212,8 @@ async fn execute(command: Command, reach: &Reach, console: &mut Console<'_>) -> 
         Command::Diff(args) => diff::run(args, console),
         Command::Plan(args) => plan::run(args, console),
         Command::Proxies(_) => proxies::run(&client()?, console).await,
+        Command::Render(args) => render::run(args, || Ok(client()?), console).await,
+        Command::Doctor(args) => doctor::run(args, &client()?, console).await,
         Command::Forget(args) => forget::run(args, &client()?, console).await,
         Command::EnvoyBootstrap(args) => envoy_bootstrap::run(args, console),
         Command::Certs(args) => certs::run(args, console),

@@ -168,6 +168,16 @@ impl Client {
         self.answer(self.request(Method::POST, path).timeout(ANSWER).json(body)).await
     }
 
+    /// `PUT` of JSON
+    pub(crate) async fn put<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T, ClientError> {
+        self.answer(self.request(Method::PUT, path).timeout(ANSWER).json(body)).await
+    }
+
+    /// `DELETE` that answers
+    pub(crate) async fn delete_for<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, ClientError> {
+        self.answer(self.request(Method::DELETE, path).timeout(ANSWER)).await
+    }
+
     /// `DELETE`
     pub(crate) async fn delete(&self, path: &[&str]) -> Result<(), ClientError> {
         self.send(self.request(Method::DELETE, path).timeout(ANSWER)).await.map(|_| ())

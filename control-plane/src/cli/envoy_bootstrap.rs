@@ -55,14 +55,14 @@ pub(crate) struct EnvoyBootstrapArgs {
     tls: Option<PathBuf>,
 }
 
-fn node(text: &str) -> Result<String, String> {
+pub(super) fn node(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > 512 || text.chars().any(char::is_control) {
         return Err("a node id has 1 to 512 printable bytes".to_owned());
     }
     Ok(text.to_owned())
 }
 
-fn endpoint(text: &str) -> Result<String, String> {
+pub(super) fn endpoint(text: &str) -> Result<String, String> {
     match text.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) => Ok(text.to_owned()),
         _ => Err(format!("{text:?} is not host:port")),

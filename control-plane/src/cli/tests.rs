@@ -1,6 +1,7 @@
 //! The command line: its arguments, its pictures, and its verbs against a served API.
 
 mod arguments;
+mod asked;
 mod compared;
 mod foreseen;
 mod journals;
@@ -8,5 +9,6 @@ mod offline;
 mod pictures;
 mod questions;
 mod server;
+mod sick;
 mod verbs;
 mod views;

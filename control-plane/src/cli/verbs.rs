@@ -16,6 +16,8 @@ pub(super) const PROMOTE: &str = "A proof cannot be skipped: a step waits until 
 
 Examples:
   shunt promote shop/checkout
+  shunt promote shop/checkout --full --reason 'a fix'     skips the steps that are left
+  shunt promote shop/checkout --to 3                      skips the steps before the third
   shunt promote checkout --reason 'looks good' --revision 12     only if nothing has happened since";
 
 /// For `pause --help`.
@@ -35,10 +37,82 @@ Examples:
   shunt abort shop/checkout --reason 'wrong prices'";
 
 /// For `retry --help`.
-pub(super) const RETRY: &str = "The strategy starts again at its first step, with other users first.
+pub(super) const RETRY: &str =
+    "The strategy starts again at its first step, with other users first; or at another step, also in a running release.
 
 Examples:
+  shunt retry shop/checkout --from 2
   shunt retry shop/checkout --reason 'the database is back'";
+
+/// For `approve --help`.
+pub(super) const APPROVE: &str =
+    "Who approves, and why, stands in the journal. Only where the release waits for somebody: `shunt promote` ends other waits.
+
+Examples:
+  shunt approve shop/checkout --reason 'change 4711 is signed'";
+
+/// `promote`
+#[derive(Debug, Args)]
+pub(crate) struct PromoteArgs {
+    #[command(flatten)]
+    verb: VerbArgs,
+
+    /// Skip all steps that are left
+    #[arg(long, conflicts_with = "to")]
+    full: bool,
+
+    /// Skip the steps before this one, counted from 1
+    #[arg(long, value_name = "STEP", value_parser = step)]
+    to: Option<usize>,
+}
+
+/// `retry`
+#[derive(Debug, Args)]
+pub(crate) struct RetryArgs {
+    #[command(flatten)]
+    verb: VerbArgs,
+
+    /// Start at this step, counted from 1; in a running release: go back to it
+    #[arg(long, value_name = "STEP", value_parser = step)]
+    from: Option<usize>,
+}
+
+fn step(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("steps are counted from 1".to_owned()),
+        Ok(step) => Ok(step),
+    }
+}
+
+/// `shunt promote`
+pub(crate) async fn promote(args: &PromoteArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
+    let verb = match (args.full, args.to) {
+        (true, _) => Verb::PromoteFull,
+        (false, Some(step)) => Verb::PromoteTo { step },
+        (false, None) => Verb::Promote,
+    };
+    run(verb, &args.verb, client, console).await
+}
+
+/// `shunt retry`
+pub(crate) async fn retry(args: &RetryArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
+    let verb = args.from.map_or(Verb::Retry, |step| Verb::RestartFrom { step });
+    run(verb, &args.verb, client, console).await
+}
+
+/// `shunt approve`: ends the wait at a gate, and no other one.
+pub(crate) async fn approve(args: &VerbArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
+    let view: RolloutView = args.target.view(client).await?;
+    let at_gate = view.step.as_ref().is_some_and(|step| step.text.starts_with("gate"));
+    anyhow::ensure!(
+        at_gate,
+        "{} does not wait at a gate: {}\n`shunt promote {}` ends another wait.",
+        view.id,
+        super::paint::tame(&view.message),
+        view.id
+    );
+    send(Verb::Promote, args, &view, client, console).await
+}
 
 /// What every verb takes.
 #[derive(Debug, Args)]
@@ -59,10 +133,14 @@ pub(crate) struct VerbArgs {
 /// One verb. The revision seen goes with it, so that a second one sent by accident does nothing.
 pub(crate) async fn run(verb: Verb, args: &VerbArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
     let view: RolloutView = args.target.view(client).await?;
+    send(verb, args, &view, client, console).await
+}
+
+async fn send(verb: Verb, args: &VerbArgs, view: &RolloutView, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
     let revision = Some(args.revision.unwrap_or(view.revision));
     let body = CommandBody { verb, revision, reason: args.reason.clone(), by: author() };
     let accepted: Accepted = client.post(&["rollouts", view.id.namespace(), view.id.name(), "commands"], &body).await?;
-    accept(&view, &accepted, console)
+    accept(view, &accepted, console)
 }
 
 /// Says what happened.

@@ -41,13 +41,18 @@ pub const SECRET_CA: &str = "shunt-ca";
 
 /// YAML that `envoy --mode validate` accepts (JSON is YAML; it is printed with indentation).
 pub fn bootstrap(of: &Bootstrap) -> String {
+    format!("{:#}\n", document(of))
+}
+
+/// The same as a document.
+pub(crate) fn document(of: &Bootstrap) -> Value {
     let mut ours = json!({"listen": of.listen.to_string()});
     if let Some(module) = &of.module {
         ours["module"] = json!(module);
     }
     let api_type = if of.state_of_the_world { "GRPC" } else { "DELTA_GRPC" };
     let source = json!({"resource_api_version": "V3", "ads": {}});
-    let bootstrap = json!({
+    json!({
         "node": {"id": of.node, "cluster": "shunt", "metadata": {"shunt": ours}},
         "admin": {"address": address(&of.admin.ip().to_string(), of.admin.port())},
         "dynamic_resources": {
@@ -63,8 +68,7 @@ pub fn bootstrap(of: &Bootstrap) -> String {
         "static_resources": {"clusters": [cluster("shunt-xds", &of.xds, Wire::Http2, of.tls.as_ref()), cluster("shunt-api", &of.api, Wire::Http1, of.tls.as_ref())]},
         "stats_config": {"stats_tags": tags()},
         "layered_runtime": {"layers": [{"name": "static", "static_layer": {"re2.max_program_size.error_level": 1000}}]},
-    });
-    format!("{bootstrap:#}\n")
+    })
 }
 
 /// What is spoken to a cluster.

@@ -9,6 +9,7 @@ pub mod resource;
 pub mod server;
 mod session;
 pub mod snapshot;
+mod standing;
 pub mod world;
 
 pub use bootstrap::{Bootstrap, ProxyTls, bootstrap};
@@ -17,4 +18,5 @@ pub use publisher::Publisher;
 pub use render::render;
 pub use server::{serve, serve_on};
 pub use snapshot::{Inconsistent, Snapshot};
+pub use standing::standing;
 pub use world::{NodeInfo, World};

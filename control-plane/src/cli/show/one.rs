@@ -17,7 +17,10 @@ use crate::cli::text::{count, share_of, span, weight};
 /// The whole tree.
 pub(crate) fn tree(view: &RolloutView, all: &ProxyList, paint: Paint, now: Time) -> Vec<String> {
     let mut lines = head(view, paint, now);
-    section(&mut lines, paint.bold("Versions"), &versions(view, paint));
+    if !view.versions.is_empty() {
+        lines.push(paint.bold("Versions"));
+        lines.extend(versions(view, paint, now));
+    }
     if !view.verdicts.is_empty() {
         section(&mut lines, paint.bold("Analysis"), &verdicts(&view.verdicts, paint));
     }
@@ -58,10 +61,34 @@ fn head(view: &RolloutView, paint: Paint, now: Time) -> Vec<String> {
     vec![title, format!("  {}", tame(&view.message)), format!("  {}", paint.dim(&facts.join(" · ")))]
 }
 
-fn versions(view: &RolloutView, paint: Paint) -> Vec<String> {
+/// A line per version, and one per instance below it.
+fn versions(view: &RolloutView, paint: Paint, now: Time) -> Vec<String> {
     let mut table = Table::bare(&[2, 3, 4, 6]);
     for version in &view.versions {
         table.row(version_row(version, paint));
+    }
+    let last = view.versions.len().saturating_sub(1);
+    let rows = table.lines().into_iter().zip(&view.versions).enumerate();
+    rows.flat_map(|(at, (line, version))| {
+        let trunk = if at == last { "   " } else { "│  " };
+        let mark = if at == last { "└─" } else { "├─" };
+        let instances = branches(&instances(version, paint, now)).into_iter().map(move |leaf| format!("{trunk}{leaf}"));
+        std::iter::once(format!("{mark} {line}")).chain(instances)
+    })
+    .collect()
+}
+
+fn instances(version: &VersionView, paint: Paint, now: Time) -> Vec<String> {
+    let mut table = Table::bare(&[]);
+    for instance in &version.instances {
+        let state = if instance.state == "ready" { paint.good(&instance.state) } else { paint.attention(&instance.state) };
+        let restarts = if instance.restarts == 0 { String::new() } else { format!("{} restarts", count(u64::from(instance.restarts))) };
+        table.row([
+            instance.address.clone().unwrap_or_else(|| "-".to_owned()),
+            format!("{state} {}", paint.dim(&format!("for {}", span(now.since(instance.since))))),
+            instance.pid.map(|pid| paint.dim(&format!("pid {pid}"))).unwrap_or_default(),
+            [restarts, tame(&instance.trouble)].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": "),
+        ]);
     }
     table.lines()
 }

@@ -31,7 +31,7 @@ pub(super) fn check(root: &At<'_>, found: &mut Findings) {
     let managers = managers(root);
     let managed = root.field("node.metadata.shunt");
     let mut controlled = managed.is_some();
-    if let Some(ours) = &managed {
+    if let Some(ours) = managed.as_ref().filter(|_| managers.is_empty()) {
         listen(root, ours, found);
     }
     for one in &managers {

@@ -70,7 +70,8 @@ fn header<'v>(route: &At<'v>) -> Option<At<'v>> {
 
 /// Matches every path, whatever the headers.
 fn is_everything(route: &At<'_>) -> bool {
-    route.text("match.prefix") == "/" && route.list("match.headers").is_empty() && route.list("match.query_parameters").is_empty()
+    let narrow = |header: &At<'_>| header.text("name") != ":authority";
+    route.text("match.prefix") == "/" && !route.list("match.headers").iter().any(narrow) && route.list("match.query_parameters").is_empty()
 }
 
 fn ours_is_right(route: &At<'_>, header: &At<'_>, values: &mut BTreeMap<String, String>, found: &mut Findings) {
@@ -84,9 +85,12 @@ fn ours_is_right(route: &At<'_>, header: &At<'_>, values: &mut BTreeMap<String, 
             if value.mirror.is_some() && !marks(route) {
                 found.missing(route, "route.request_mirror_policies", format!("copies must be marked, or they count and are copied again: add request_headers_mutations: [{{append: {{header: {{key: {SHADOW_HEADER}, value: \"1\"}}, append_action: OVERWRITE_IF_EXISTS_OR_ADD}}}}]"));
             }
-            if let Some(other) = values.insert(text.clone(), route.path().to_owned()) {
+            // Two routes of one value that differ in what else they match (by method, for retries) are two routes.
+            let whole = format!("{text} {:?}", route.field("match").map(|at| at.value().to_string()));
+            if let Some(other) = values.insert(whole, route.path().to_owned()) {
                 found.warn(route, format!("{other} has the same value {text}; where both are in one virtual host, this one never matches"));
             }
+            values.insert(text, route.path().to_owned());
         }
     }
     if !is_all_paths(route) {
@@ -94,8 +98,10 @@ fn ours_is_right(route: &At<'_>, header: &At<'_>, values: &mut BTreeMap<String, 
     }
 }
 
+/// Methods and authorities may be told apart: the others have routes of their own, or belong to somebody else.
 fn is_all_paths(route: &At<'_>) -> bool {
-    route.text("match.prefix") == "/" && route.list("match.headers").len() == 1
+    let ours = |header: &At<'_>| header.text("name").starts_with(':') || header.text("name").eq_ignore_ascii_case(ROUTE_HEADER);
+    route.text("match.prefix") == "/" && route.list("match.headers").iter().all(ours)
 }
 
 /// Whether each mirror of the route marks its copies.
