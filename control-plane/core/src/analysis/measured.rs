@@ -8,6 +8,8 @@ mod condition;
 mod history;
 mod judge;
 mod scope;
+#[cfg(test)]
+mod tests;
 mod text;
 mod value;
 

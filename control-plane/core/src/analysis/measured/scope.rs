@@ -34,7 +34,11 @@ impl Subject {
     /// Of the run, or of the time in which the old version is kept; none at rest.
     pub fn of(state: &State) -> Option<Self> {
         match (&state.run, &state.previous) {
-            (Some(run), _) => Some(Self { candidate: run.candidate.clone(), stable: state.stable.clone() }),
+            (Some(run), _) => {
+                // In an experiment the fresh baseline stands for stable.
+                let stable = run.baseline.as_ref().unwrap_or(&state.stable).clone();
+                Some(Self { candidate: run.candidate.clone(), stable })
+            }
             (None, Some(previous)) => Some(Self { candidate: state.stable.clone(), stable: previous.version.clone() }),
             (None, None) => None,
         }
