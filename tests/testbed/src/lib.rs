@@ -19,6 +19,7 @@ pub mod shop;
 pub mod tally;
 pub mod until;
 pub mod upstream;
+pub mod webhooks;
 pub mod websocket;
 
 pub use client::{Client, Reply, Wire};
