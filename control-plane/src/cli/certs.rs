@@ -34,7 +34,7 @@ pub(crate) struct CertsArgs {
 enum Verb {
     /// Make an authority, if there is none, and the control plane's certificate
     Init(InitArgs),
-    /// Make the certificate of one proxy, and Envoy's secrets file that names it
+    /// Make the certificate of one proxy, and Envoy's secrets files that name it
     Proxy(ProxyArgs),
 }
 
@@ -131,9 +131,11 @@ fn proxy(args: &ProxyArgs, now: Duration) -> anyhow::Result<Made> {
     write(&key, &pair.key, Access::Private)?;
     write(&certificate, &pair.certificate, Access::Public)?;
     let text = |path: &std::path::Path| path.display().to_string();
-    write(&folder.secrets(&args.node), &secrets(&text(&own), &text(&certificate), &text(&key), &text(&ca)), Access::Public)?;
+    let (paths, texts) = (folder.secrets(&args.node), secrets(&text(&own), &text(&certificate), &text(&key), &text(&ca)));
+    write(&paths.own, &texts.own, Access::Public)?;
+    write(&paths.ca, &texts.ca, Access::Public)?;
     let next = format!("Next: `shunt envoy-bootstrap --node {} --tls {}`", args.node, folder.path().display());
-    Ok(Made { files: vec![ca, certificate, key, folder.secrets(&args.node)], next })
+    Ok(Made { files: vec![ca, certificate, key, paths.own, paths.ca], next })
 }
 
 fn authority(folder: &Folder) -> anyhow::Result<Authority> {

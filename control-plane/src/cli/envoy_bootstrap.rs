@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
+use shunt_xds::bootstrap::Secrets;
 use shunt_xds::{Bootstrap, ProxyTls, bootstrap};
 
 use super::console::Console;
@@ -86,11 +87,11 @@ pub(crate) fn run(args: &EnvoyBootstrapArgs, console: &mut Console<'_>) -> anyho
     Ok(Exit::Done)
 }
 
-/// The secrets file of this node: Envoy reads it where it runs, so its path should be absolute.
+/// The secrets of this node: Envoy reads them where it runs, so their paths should be absolute.
 fn secrets(folder: &Path, node: &str) -> anyhow::Result<ProxyTls> {
-    let file = Folder::new(&std::path::absolute(folder)?).secrets(node);
-    if !file.is_file() {
-        bail!("{} does not exist: make it with `shunt certs proxy {node} --dir {}`", file.display(), folder.display());
+    let Secrets { own, ca } = Folder::new(&std::path::absolute(folder)?).secrets(node);
+    if let Some(missing) = [&own, &ca].into_iter().find(|file| !file.is_file()) {
+        bail!("{} does not exist: make it with `shunt certs proxy {node} --dir {}`", missing.display(), folder.display());
     }
-    Ok(ProxyTls { secrets: file.display().to_string() })
+    Ok(ProxyTls { secrets: Secrets { own: own.display().to_string(), ca: ca.display().to_string() } })
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use shunt_core::identity::{PROXY_URI, proxy_uri};
+use shunt_xds::bootstrap::Secrets;
 
 /// Where everything stands in it.
 #[derive(Debug, Clone)]
@@ -62,8 +63,9 @@ impl Folder {
     }
 
     /// The proxy's secrets, for Envoy.
-    pub(crate) fn secrets(&self, node: &str) -> PathBuf {
-        self.proxy(node).join("secrets.yaml")
+    pub(crate) fn secrets(&self, node: &str) -> Secrets<PathBuf> {
+        let folder = self.proxy(node);
+        Secrets { own: folder.join("own.yaml"), ca: folder.join("ca.yaml") }
     }
 }
 

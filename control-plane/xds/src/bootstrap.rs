@@ -29,15 +29,21 @@ pub struct Bootstrap {
 /// Files on the proxy's machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyTls {
-    /// Envoy's secrets file as `shunt certs proxy` writes it: with the certificate that names the node, its key, and the CA of the
-    /// control plane. Envoy reads it and the files that it names again when they are replaced.
-    pub secrets: String,
+    /// Envoy's secrets files as `shunt certs proxy` writes them. Envoy reads them, and what they name, again when it is replaced.
+    pub secrets: Secrets<String>,
 }
 
-/// Names in the secrets file: the proxy's own certificate, and whom it trusts.
-pub const SECRET_OWN: &str = "shunt-proxy";
-/// See [`SECRET_OWN`].
-pub const SECRET_CA: &str = "shunt-ca";
+/// Envoy takes one secret from a file, so there are two: the certificate that names the node, and whom the proxy trusts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secrets<T> {
+    /// The proxy's own certificate and key.
+    pub own: T,
+    /// The authority of the control plane's certificate.
+    pub ca: T,
+}
+
+/// Names of the secrets.
+const SECRETS: Secrets<&str> = Secrets { own: "shunt-proxy", ca: "shunt-ca" };
 
 /// YAML that `envoy --mode validate` accepts (JSON is YAML; it is printed with indentation).
 pub fn bootstrap(of: &Bootstrap) -> String {
@@ -116,8 +122,8 @@ fn transport(host: &str, wire: Wire, tls: &ProxyTls) -> Value {
         Wire::Http1 => "http/1.1",
         Wire::Http2 => "h2",
     };
-    let secret = |name: &str| {
-        let source = json!({"resource_api_version": "V3", "path_config_source": {"path": tls.secrets}});
+    let secret = |name: &str, path: &str| {
+        let source = json!({"resource_api_version": "V3", "path_config_source": {"path": path}});
         json!({"name": name, "sds_config": source})
     };
     json!({
@@ -128,23 +134,23 @@ fn transport(host: &str, wire: Wire, tls: &ProxyTls) -> Value {
             "common_tls_context": {
                 "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"},
                 "alpn_protocols": [protocol],
-                "tls_certificate_sds_secret_configs": [secret(SECRET_OWN)],
+                "tls_certificate_sds_secret_configs": [secret(SECRETS.own, &tls.secrets.own)],
                 "combined_validation_context": {
                     "default_validation_context": {
                         "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": host}}],
                     },
-                    "validation_context_sds_secret_config": secret(SECRET_CA),
+                    "validation_context_sds_secret_config": secret(SECRETS.ca, &tls.secrets.ca),
                 },
             },
         },
     })
 }
 
-/// What Envoy reads as the secrets file: names of files on its machine, and the folder in which a replaced one is noticed.
-pub fn secrets(folder: &str, certificate: &str, key: &str, ca: &str) -> String {
+/// What Envoy reads as secrets: names of files on its machine, and the folder in which a replaced one is noticed.
+pub fn secrets(folder: &str, certificate: &str, key: &str, ca: &str) -> Secrets<String> {
     let own = json!({
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
-        "name": SECRET_OWN,
+        "name": SECRETS.own,
         "tls_certificate": {
             "certificate_chain": {"filename": certificate},
             "private_key": {"filename": key},
@@ -153,10 +159,11 @@ pub fn secrets(folder: &str, certificate: &str, key: &str, ca: &str) -> String {
     });
     let trusted = json!({
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
-        "name": SECRET_CA,
+        "name": SECRETS.ca,
         "validation_context": {"trusted_ca": {"filename": ca}, "watched_directory": {"path": folder}},
     });
-    format!("{:#}\n", json!({"resources": [own, trusted]}))
+    let file = |secret| format!("{:#}\n", json!({"resources": [secret]}));
+    Secrets { own: file(own), ca: file(trusted) }
 }
 
 fn address(host: &str, port: u16) -> Value {

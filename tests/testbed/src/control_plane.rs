@@ -152,10 +152,15 @@ impl ControlPlane {
         Ok(last)
     }
 
-    /// Runs the command line against it: `shunt --server http://<api> <args>`; whatever its exit code.
+    /// Runs the command line against it: `shunt --server http://<api> <args>`, over TLS when it was started with `--tls`; whatever its
+    /// exit code.
     pub async fn cli(&self, args: &[&str]) -> Result<Output> {
-        let server = format!("http://{}", self.api());
-        let output = tokio::process::Command::new(locate::shunt()?).args(["--server", &server]).args(args).kill_on_drop(true).output();
+        let tls = self.args.iter().position(|arg| arg == "--tls").and_then(|at| self.args.get(at + 1));
+        let reach = match tls {
+            Some(folder) => ["--server".to_owned(), format!("https://{}", self.api()), "--ca".to_owned(), format!("{folder}/ca.pem")].to_vec(),
+            None => ["--server".to_owned(), format!("http://{}", self.api())].to_vec(),
+        };
+        let output = tokio::process::Command::new(locate::shunt()?).args(reach).args(args).kill_on_drop(true).output();
         tokio::time::timeout(Duration::from_secs(120), output)
             .await
             .with_context(|| format!("shunt {args:?} does not end"))?
