@@ -107,3 +107,33 @@ fn point(kind: EventKind, before: &State, next: &State) -> Option<HookPoint> {
         | EventKind::Concluded => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::fixture::{at, refused, rest, run, with};
+    use crate::state::{Run, Stage};
+    use test_case::test_case;
+
+    fn over(ending: Ending) -> State {
+        at(Stage::Draining(ending))
+    }
+
+    fn back() -> State {
+        with(Run { returning: true, ..run("v2", 1, Stage::Switching) })
+    }
+
+    #[test_case(EventKind::Promoted, &at(Stage::Switching), &rest("v2"), Some(HookPoint::AfterPromote))]
+    #[test_case(EventKind::Stepped, &at(Stage::Preparing), &at(Stage::Applying { step: 0 }), Some(HookPoint::OnStep))]
+    #[test_case(EventKind::RollForward, &refused(), &rest("v1"), Some(HookPoint::OnRollForward))]
+    #[test_case(EventKind::Aborted, &at(Stage::Shifting), &over(Ending::RolledBack), None; "keys only begin to go back")]
+    #[test_case(EventKind::RolledBack, &back(), &over(Ending::RolledBack), None; "the same, of a return")]
+    #[test_case(EventKind::RolledBack, &back(), &rest("v2"), Some(HookPoint::OnRollback); "an older version is stable again")]
+    #[test_case(EventKind::Recovered, &over(Ending::Refused { reason: String::new() }), &rest("v1"), Some(HookPoint::OnRollback))]
+    #[test_case(EventKind::Recovered, &over(Ending::RolledBack), &rest("v1"), Some(HookPoint::OnRollback); "taken back")]
+    #[test_case(EventKind::Recovered, &over(Ending::Superseded), &rest("v1"), None; "another one comes")]
+    #[test_case(EventKind::Recovered, &over(Ending::Concluded { result: String::new() }), &rest("v1"), None; "nothing went wrong")]
+    fn hooks_follow(kind: EventKind, before: &State, next: &State, expected: Option<HookPoint>) {
+        assert_eq!(point(kind, before, next), expected);
+    }
+}

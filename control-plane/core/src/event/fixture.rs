@@ -1,0 +1,59 @@
+//! States of a run, for tests.
+
+use crate::manifest::{compile, parse};
+use crate::plan::Plan;
+use crate::state::{Refused, Run, Stage, State};
+use crate::time::Time;
+
+const MANIFEST: &str = "apiVersion: shunt.dev/v1alpha1
+kind: Rollout
+metadata: {name: checkout, namespace: shop}
+spec:
+  service: {hosts: [shop.test]}
+  versions:
+    - {name: v1, endpoints: ['127.0.0.1:9001']}
+    - {name: v2, endpoints: ['127.0.0.1:9002']}
+    - {name: v3, endpoints: ['127.0.0.1:9003']}
+  release: v2
+  strategy: {canary: {steps: [{setWeight: 5}, {pause: {}}, {setWeight: 50}]}}
+";
+
+pub(super) fn plan(release: &str) -> Plan {
+    Plan { release: release.parse().unwrap(), ..compile(&parse("a.yaml", MANIFEST).unwrap()[0], None).unwrap() }
+}
+
+pub(super) fn rest(stable: &str) -> State {
+    State { stable: stable.parse().unwrap(), ..State::initial(&plan("v1")) }
+}
+
+pub(super) fn refused() -> State {
+    State { refused: Some(Refused { version: "v2".parse().unwrap(), reason: String::new(), at: Time(0) }), ..rest("v1") }
+}
+
+pub(super) fn run(candidate: &str, started: u64, stage: Stage) -> Run {
+    Run {
+        candidate: candidate.parse().unwrap(),
+        started: Time(started),
+        ranges: Vec::new(),
+        weight: shunt_filter_core::Weight::ZERO,
+        stage,
+        since: Time(started),
+        paused: None,
+        passed: None,
+        returning: false,
+        held: None,
+        sizes: crate::state::Sizes::default(),
+        baseline: None,
+        arms: std::collections::BTreeSet::new(),
+        first_step: 0,
+        forward_from: None,
+    }
+}
+
+pub(super) fn with(run: Run) -> State {
+    State { run: Some(run), ..rest("v1") }
+}
+
+pub(super) fn at(stage: Stage) -> State {
+    with(run("v2", 1, stage))
+}
