@@ -9,16 +9,16 @@ use crate::matching::{self, Condition};
 use crate::request::Needs;
 use crate::split::Ranges;
 
-/// What decides who of several `T` gets a request.
+/// What decides who of several gets a request: the versions of a service or of a flag, by their position.
 #[derive(Debug, Clone)]
-pub(crate) struct Assignment<T> {
+pub(crate) struct Assignment {
     /// What conditions and keys read.
     pub(crate) fields: Fields,
     pub(crate) chain: Chain,
-    pub(crate) rules: Vec<CompiledRule<T>>,
-    pub(crate) split: Ranges<T>,
+    pub(crate) rules: Vec<CompiledRule>,
+    pub(crate) split: Ranges<usize>,
     /// Gets all that nothing else claims.
-    pub(crate) stable: T,
+    pub(crate) stable: usize,
     /// Position of the rule whose requests count in the epoch; none: those that reach the split.
     pub(crate) counted_rule: Option<usize>,
     pub(crate) goals: Vec<CompiledGoal>,
@@ -26,48 +26,48 @@ pub(crate) struct Assignment<T> {
     pub(crate) needs: Needs,
 }
 
-/// A compiled [`crate::policy::Rule`] whose split leads to `T`.
+/// A compiled [`crate::policy::Rule`].
 #[derive(Debug, Clone)]
-pub(crate) struct CompiledRule<T> {
+pub(crate) struct CompiledRule {
     pub(crate) name: String,
     /// Any of these; empty: every request.
     pub(crate) matches: Vec<Condition>,
-    pub(crate) split: Ranges<T>,
+    pub(crate) split: Ranges<usize>,
 }
 
 /// Who gets a request, and why.
-pub(crate) struct Assigned<'r, T> {
-    pub(crate) owner: &'r T,
+pub(crate) struct Assigned<'r> {
+    pub(crate) owner: usize,
     pub(crate) reason: Reason<'r>,
     pub(crate) counted: Option<Counted>,
     pub(crate) generated: Option<Generated<'r>>,
     pub(crate) keyless: bool,
 }
 
-impl<T> Assignment<T> {
+impl Assignment {
     /// Who gets this request.
-    pub(crate) fn assign<'r>(&'r self, values: Values<'_, '_>) -> Assigned<'r, T> {
+    pub(crate) fn assign<'r>(&'r self, values: Values<'_, '_>) -> Assigned<'r> {
         let keys = Keys::new(&self.chain, values);
         let (owner, reason) = self.by_rule(&values, &keys).unwrap_or_else(|| self.by_split(&keys));
         let counted = self.counted(&reason, &values, &keys);
         Assigned { owner, reason, counted, keyless: keys.keyless(), generated: keys.generated() }
     }
 
-    fn by_rule<'r>(&'r self, values: &Values<'_, '_>, keys: &Keys<'r, '_, '_>) -> Option<(&'r T, Reason<'r>)> {
+    fn by_rule<'r>(&'r self, values: &Values<'_, '_>, keys: &Keys<'r, '_, '_>) -> Option<(usize, Reason<'r>)> {
         self.rules.iter().find_map(|rule| rule.claim(values, keys))
     }
 
-    fn by_split<'r>(&'r self, keys: &Keys<'r, '_, '_>) -> (&'r T, Reason<'r>) {
+    fn by_split<'r>(&'r self, keys: &Keys<'r, '_, '_>) -> (usize, Reason<'r>) {
         if self.split.is_empty() {
-            return (&self.stable, Reason::Stable { point: None, key: None });
+            return (self.stable, Reason::Stable { point: None, key: None });
         }
         let Some(key) = keys.get() else {
-            return (&self.stable, Reason::Keyless);
+            return (self.stable, Reason::Keyless);
         };
         let point = self.split.point(key.bytes());
         match self.split.owner(point) {
-            Some((range, owner)) => (owner, Reason::Split { point, key: key.label, range }),
-            None => (&self.stable, Reason::Stable { point: Some(point), key: Some(key.label) }),
+            Some((range, owner)) => (*owner, Reason::Split { point, key: key.label, range }),
+            None => (self.stable, Reason::Stable { point: Some(point), key: Some(key.label) }),
         }
     }
 
@@ -82,19 +82,19 @@ impl<T> Assignment<T> {
     }
 }
 
-impl<T> CompiledRule<T> {
+impl CompiledRule {
     /// Whom the rule gives the request to; none when it does not match, or its split leaves the request over.
-    fn claim<'r>(&'r self, values: &Values<'_, '_>, keys: &Keys<'r, '_, '_>) -> Option<(&'r T, Reason<'r>)> {
+    fn claim<'r>(&'r self, values: &Values<'_, '_>, keys: &Keys<'r, '_, '_>) -> Option<(usize, Reason<'r>)> {
         if self.split.is_empty() || !matching::any(&self.matches, values) {
             return None;
         }
         if let Some((range, owner)) = self.split.everybody() {
-            return Some((owner, Reason::Rule { name: &self.name, point: None, key: None, range }));
+            return Some((*owner, Reason::Rule { name: &self.name, point: None, key: None, range }));
         }
         let key = keys.get()?;
         let point = self.split.point(key.bytes());
         let (range, owner) = self.split.owner(point)?;
-        Some((owner, Reason::Rule { name: &self.name, point: Some(point), key: Some(key.label), range }))
+        Some((*owner, Reason::Rule { name: &self.name, point: Some(point), key: Some(key.label), range }))
     }
 
     /// The point of a request that this rule assigned, or left over for nobody else to claim.

@@ -1,7 +1,7 @@
 //! From a raw policy to a [`Router`]: checks everything, then lays it out for quick decisions. The control plane compiles with the
 //! same code before it pushes, so a proxy never sees a policy that it would refuse.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::at::At;
 use crate::flag::CompiledFlag;
@@ -132,7 +132,7 @@ fn claim<'p>(claims: &mut Claims<'p>, all: &[Claimant<'p>], caller_namespace: Op
             }
         }
     }
-    let mut taken: BTreeMap<(&str, &str, String, Port), usize> = BTreeMap::new();
+    let mut taken = Claims::default();
     for (index, claimant) in all.iter().enumerate() {
         let at = at.index(index);
         let list = at.field("shortHosts");
@@ -142,7 +142,8 @@ fn claim<'p>(claims: &mut Claims<'p>, all: &[Claimant<'p>], caller_namespace: Op
             let Some(Pattern::Exact(host)) = Pattern::parse(&short.host) else {
                 return Err(at.field("host").wrong(Problem::Host(short.host.clone())));
             };
-            if let Some(first) = taken.insert((claimant.name, &short.namespace, host.clone(), claimant.port), index) {
+            let within = Pattern::Exact(format!("{}/{host}", short.namespace));
+            if let Some(first) = taken.claim(claimant.name, within, claimant.port, index) {
                 return Err(at.field("host").wrong(Problem::HostTaken { host, by: claimed_by(first) }));
             }
             if caller_namespace == Some(short.namespace.as_str()) {

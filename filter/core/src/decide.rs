@@ -19,13 +19,14 @@ impl Service {
     pub(crate) fn decide_seen<'r>(&'r self, seen: &Seen<'_>, places: Option<&Places>) -> Decision<'r> {
         let values = Values::new(seen, places);
         let assigned = self.assignment.assign(values);
-        let (wanted, stable) = (assigned.owner, &self.assignment.stable);
+        let stable = &self.stable;
+        let wanted = self.versions.get(assigned.owner).unwrap_or(stable);
         let (answering, reason, counted) = if wanted.serving || wanted.name == stable.name {
             (wanted, assigned.reason, assigned.counted)
         } else {
             (stable, Reason::NotServing { wanted: &wanted.name, because: Box::new(assigned.reason) }, None)
         };
-        let copy = self.mirror.as_ref().and_then(|mirror| mirror.copy(&values, answering));
+        let copy = self.mirror.as_ref().and_then(|mirror| mirror.copy(&values, answering, &self.versions));
         Decision {
             version: &answering.name,
             reason,
@@ -40,7 +41,7 @@ impl Service {
     /// A copy was decided where it was made: nothing of it is decided, counted or copied again.
     pub(crate) fn shadow(&self) -> Decision<'_> {
         Decision {
-            version: &self.assignment.stable.name,
+            version: &self.stable.name,
             reason: Reason::Shadow,
             route: None,
             mirror: None,

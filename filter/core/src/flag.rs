@@ -1,7 +1,6 @@
 //! Feature flags: decided like versions, handed on in one header, a structured-field dictionary (RFC 9651).
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use crate::assignment::Assignment;
 use crate::decision::{FlagDecision, FlagsHeader};
@@ -19,8 +18,9 @@ pub struct CompiledFlag {
     pub(crate) epoch: u64,
     pub(crate) analysis: bool,
     pub(crate) latency: Option<LatencyThresholds>,
-    pub(crate) choices: Vec<Arc<Choice>>,
-    pub(crate) assignment: Assignment<Arc<Choice>>,
+    pub(crate) choices: Vec<Choice>,
+    pub(crate) stable: Choice,
+    pub(crate) assignment: Assignment,
 }
 
 /// A version of a flag with its value; none when it is the default's.
@@ -68,10 +68,11 @@ impl CompiledFlag {
 
     pub(crate) fn decide(&self, values: Values<'_, '_>) -> FlagDecision<'_> {
         let assigned = self.assignment.assign(values);
+        let choice = self.choices.get(assigned.owner).unwrap_or(&self.stable);
         FlagDecision {
             name: &self.name,
-            version: &assigned.owner.version,
-            value: assigned.owner.value.as_ref(),
+            version: &choice.version,
+            value: choice.value.as_ref(),
             reason: assigned.reason,
             counted: assigned.counted,
             generated: assigned.generated,

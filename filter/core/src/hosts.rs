@@ -19,16 +19,18 @@ const DEFAULT_PORTS: [u16; 2] = [80, 443];
 /// Everything decided at the hosts of a policy: a position among its sites, found in the same time however many there are.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Hosts {
-    exact: Map<Answers>,
+    exact: Map,
     /// Under the suffix with its leading dot.
-    wildcard: Map<Answers>,
+    wildcard: Map,
+    answers: Vec<Answers>,
 }
 
 /// Hosts by who claims them. A service claims under the name "", a flag under its own: only equal names are rivals.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Claims<'p> {
-    exact: Map<Vec<Claim<'p>>>,
-    wildcard: Map<Vec<Claim<'p>>>,
+    exact: Map,
+    wildcard: Map,
+    all: Vec<Vec<Claim<'p>>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +62,8 @@ enum Said {
     Another,
 }
 
-type Map<T> = HashMap<String, T, BuildHasherDefault<HostHasher>>;
+/// Positions in a list; one kind of map for all, because each kind is some kilobytes of code.
+type Map = HashMap<String, usize, BuildHasherDefault<HostHasher>>;
 
 /// A host as a policy writes it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,11 +106,7 @@ fn in_host(byte: u8) -> bool {
 impl<'p> Claims<'p> {
     /// Whoever claims a pattern under this name already, otherwise none and the pattern is now claimed.
     pub(crate) fn claim(&mut self, name: &'p str, pattern: Pattern, port: Port, by: usize) -> Option<usize> {
-        let claims = match pattern {
-            Pattern::Exact(host) => self.exact.entry(host),
-            Pattern::Suffix(suffix) => self.wildcard.entry(suffix),
-        }
-        .or_default();
+        let claims = self.of(pattern)?;
         let taken = claims.iter().find(|claim| claim.port == port && claim.name == name).map(|claim| claim.by);
         if taken.is_none() {
             claims.push(Claim { name, port, by });
@@ -117,15 +116,33 @@ impl<'p> Claims<'p> {
 
     /// As [`Claims::claim`] for a host of one namespace's callers: it wins over everybody else's host of that name.
     pub(crate) fn override_exact(&mut self, name: &'p str, host: String, port: Port, by: usize) {
-        let claims = self.exact.entry(host).or_default();
+        let Some(claims) = self.of(Pattern::Exact(host)) else { return };
         claims.retain(|claim| claim.port != port || claim.name != name);
         claims.push(Claim { name, port, by });
     }
 
+    /// The claims of a pattern, which is known from now on; never none.
+    fn of(&mut self, pattern: Pattern) -> Option<&mut Vec<Claim<'p>>> {
+        let next = self.all.len();
+        let position = match pattern {
+            Pattern::Exact(host) => *self.exact.entry(host).or_insert(next),
+            Pattern::Suffix(suffix) => *self.wildcard.entry(suffix).or_insert(next),
+        };
+        if position == next {
+            self.all.push(Vec::new());
+        }
+        self.all.get_mut(position)
+    }
+
+    /// Claims of wildcards that cover a host, longest first.
+    fn covering(&self, host: &str) -> impl Iterator<Item = &[Claim<'p>]> {
+        suffixes(host).filter_map(|suffix| self.all.get(*self.wildcard.get(suffix)?)).map(Vec::as_slice)
+    }
+
     /// Whose requests to a host are, one for each name, the longest pattern first, and of one pattern the port before any port.
-    fn owners(&self, host: &str, said: Said, own: Option<&Vec<Claim<'p>>>) -> Vec<Claim<'p>> {
+    fn owners(&self, host: &str, said: Said, own: &[Claim<'p>]) -> Vec<Claim<'p>> {
         let mut owners: Vec<Claim<'p>> = Vec::new();
-        for claims in own.into_iter().chain(suffixes(host).filter_map(|suffix| self.wildcard.get(suffix))) {
+        for claims in [own].into_iter().chain(self.covering(host)) {
             for claim in claims {
                 if !owners.iter().any(|owner| owner.name == claim.name) {
                     owners.extend(choose(claims, claim.name, said));
@@ -137,22 +154,30 @@ impl<'p> Claims<'p> {
 
     /// Looks all of it up beforehand. `site` turns who owns the requests of a host into a position among sites.
     pub(crate) fn resolve(&self, mut site: impl FnMut(&[(&'p str, usize)]) -> Option<usize>) -> Hosts {
-        let mut answers = |host: &str, own: &Vec<Claim<'p>>| {
-            let covering = suffixes(host).filter_map(|suffix| self.wildcard.get(suffix)).chain([own]);
-            let mut ports: Vec<u16> = covering.flatten().filter_map(|claim| claim.port).collect();
-            ports.sort_unstable();
-            ports.dedup();
+        let mut answers: Vec<Answers> = vec![Answers::default(); self.all.len()];
+        for (host, position) in self.exact.iter().chain(&self.wildcard) {
+            let Some(own) = self.all.get(*position) else { continue };
             let mut of = |said: Said| {
-                let owners: Vec<_> = self.owners(host, said, Some(own)).into_iter().map(|claim| (claim.name, claim.by)).collect();
+                let owners: Vec<_> = self.owners(host, said, own).into_iter().map(|claim| (claim.name, claim.by)).collect();
                 site(&owners)
             };
-            let at = ports.into_iter().map(|port| (port, of(Said::Port(port)))).collect();
-            Answers { at, unsaid: of(Said::Nothing), other: of(Said::Another) }
-        };
-        Hosts {
-            exact: self.exact.iter().map(|(host, own)| (host.clone(), answers(host, own))).collect(),
-            wildcard: self.wildcard.iter().map(|(suffix, own)| (suffix.clone(), answers(suffix, own))).collect(),
+            let at = self.ports(host, own).into_iter().map(|port| (port, of(Said::Port(port)))).collect();
+            if let Some(answer) = answers.get_mut(*position) {
+                *answer = Answers { at, unsaid: of(Said::Nothing), other: of(Said::Another) };
+            }
         }
+        Hosts { exact: self.exact.clone(), wildcard: self.wildcard.clone(), answers }
+    }
+
+    /// Ports that anybody claims a host at, each once.
+    fn ports(&self, host: &str, own: &[Claim<'p>]) -> Vec<u16> {
+        let mut ports = Vec::new();
+        for port in [own].into_iter().chain(self.covering(host)).flatten().filter_map(|claim| claim.port) {
+            if !ports.contains(&port) {
+                ports.push(port);
+            }
+        }
+        ports
     }
 }
 
@@ -160,12 +185,13 @@ impl Hosts {
     /// The site of an authority.
     pub(crate) fn find(&self, authority: &str) -> Option<usize> {
         let (host, port) = split(authority)?;
-        let answers = self.exact.get(host.as_ref()).or_else(|| {
+        let position = self.exact.get(host.as_ref()).or_else(|| {
             if self.wildcard.is_empty() {
                 return None;
             }
             suffixes(&host).find_map(|suffix| self.wildcard.get(suffix))
         })?;
+        let answers = self.answers.get(*position)?;
         match port {
             None => answers.unsaid,
             Some(port) => answers.at.iter().find(|(at, _)| *at == port).map_or(answers.other, |(_, site)| *site),

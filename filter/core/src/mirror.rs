@@ -1,7 +1,5 @@
 //! Who gets a copy of a request.
 
-use std::sync::Arc;
-
 use crate::fields::Values;
 use crate::key::request_key;
 use crate::matching::{self, Condition, header, method};
@@ -12,7 +10,7 @@ use crate::split::Ranges;
 /// A compiled [`crate::policy::Mirror`].
 #[derive(Debug, Clone)]
 pub(crate) struct CompiledMirror {
-    pub(crate) split: Ranges<Arc<Version>>,
+    pub(crate) split: Ranges<usize>,
     /// Any of these; empty: every request.
     pub(crate) matches: Vec<Condition>,
     pub(crate) unsafe_methods: bool,
@@ -22,7 +20,12 @@ pub(crate) struct CompiledMirror {
 
 impl CompiledMirror {
     /// The version that gets a copy of a request which `answering` answers, and the route header that asks for both.
-    pub(crate) fn copy<'r>(&'r self, values: &Values<'_, '_>, answering: &'r Version) -> Option<(&'r Version, &'r str)> {
+    pub(crate) fn copy<'r>(
+        &self,
+        values: &Values<'_, '_>,
+        answering: &'r Version,
+        versions: &'r [Version],
+    ) -> Option<(&'r Version, &'r str)> {
         let request = values.request;
         if self.split.is_empty() || !(self.unsafe_methods || method::is_safe(&request.method)) {
             return None;
@@ -34,6 +37,7 @@ impl CompiledMirror {
             Some(owner) => owner,
             None => self.split.owner(self.split.point(request_key(request).bytes()))?,
         };
+        let version = versions.get(*version)?;
         // Neither a copy to the one that answers anyway nor one to a version without a route has an entry.
         let (_, route) = answering.copies.iter().find(|(name, _)| *name == version.name)?;
         Some((version, route))

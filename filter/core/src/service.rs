@@ -1,7 +1,5 @@
 //! One compiled service.
 
-use std::sync::Arc;
-
 use crate::assignment::Assignment;
 use crate::goal::CompiledGoal;
 use crate::mirror::CompiledMirror;
@@ -17,8 +15,10 @@ pub struct Service {
     pub(crate) analysis: bool,
     pub(crate) latency: Option<LatencyThresholds>,
     pub(crate) default_route: Option<VersionName>,
-    pub(crate) versions: Vec<Arc<Version>>,
-    pub(crate) assignment: Assignment<Arc<Version>>,
+    pub(crate) versions: Vec<Version>,
+    /// Gets all that nothing else claims; one of `versions`.
+    pub(crate) stable: Version,
+    pub(crate) assignment: Assignment,
     pub(crate) mirror: Option<CompiledMirror>,
 }
 
@@ -55,7 +55,7 @@ impl Service {
 
     /// Who answers what nothing else claims.
     pub fn stable(&self) -> &Version {
-        &self.assignment.stable
+        &self.stable
     }
 
     /// The version that the default route names.
@@ -65,7 +65,7 @@ impl Service {
 
     /// All versions, in order of the policy.
     pub fn versions(&self) -> impl Iterator<Item = &Version> {
-        self.versions.iter().map(AsRef::as_ref)
+        self.versions.iter()
     }
 
     /// The version of that name.

@@ -323,6 +323,7 @@ fn conditions_of_a_service_are_bounded() {
         });
         let mut policy = with("~/rules", rules);
         policy["services"][1]["mirror"] = Value::Null;
+        policy["services"][1]["goals"] = json!([]);
         built(policy)
     };
     let fits = limits::CONDITIONS_OF_SERVICE / limits::CONDITIONS - 1;

@@ -29,7 +29,7 @@ pub(super) struct Raw<'p> {
 
 /// Checks and compiles all of them; `reads` collects what they and others of the same service read, and goes into the result when
 /// all is there.
-pub(super) fn compile<T>(raw: &Raw<'_>, reads: &mut Reads, find: Find<'_, T>, at: &At<'_>) -> Result<Assignment<T>, PolicyError> {
+pub(super) fn compile(raw: &Raw<'_>, reads: &mut Reads, find: Find<'_>, at: &At<'_>) -> Result<Assignment, PolicyError> {
     let stable = find(raw.stable, &at.field("stable"))?;
     let chain = Chain::compile(raw.key, raw.keyless, &mut reads.fields, &at.field("key"))?;
     let rules = rules(raw.rules, reads, find, &at.field("rules"))?;
@@ -42,7 +42,7 @@ pub(super) fn compile<T>(raw: &Raw<'_>, reads: &mut Reads, find: Find<'_, T>, at
     Ok(Assignment { fields: Fields::default(), chain, rules, split, stable, counted_rule, goals, needs: Needs::default() })
 }
 
-fn rules<T>(raw: &[Rule], reads: &mut Reads, find: Find<'_, T>, at: &At<'_>) -> Result<Vec<CompiledRule<T>>, PolicyError> {
+fn rules(raw: &[Rule], reads: &mut Reads, find: Find<'_>, at: &At<'_>) -> Result<Vec<CompiledRule>, PolicyError> {
     at.bound(raw.len(), limits::RULES)?;
     let mut names = BTreeSet::new();
     let compiled = raw.iter().enumerate().map(|(index, rule)| {
@@ -57,7 +57,7 @@ fn rules<T>(raw: &[Rule], reads: &mut Reads, find: Find<'_, T>, at: &At<'_>) -> 
     compiled.collect()
 }
 
-fn position<T>(rules: &[CompiledRule<T>], name: &str, at: &At<'_>) -> Result<usize, PolicyError> {
+fn position(rules: &[CompiledRule], name: &str, at: &At<'_>) -> Result<usize, PolicyError> {
     rules.iter().position(|rule| rule.name == name).ok_or_else(|| {
         let known: Vec<_> = rules.iter().map(|rule| rule.name.as_str()).collect();
         at.wrong(Problem::UnknownRule { name: name.to_owned(), known: known.join(", ") })
@@ -104,14 +104,16 @@ fn label<'n>(name: &'n str, known: &mut BTreeSet<&'n str>, at: &At<'_>) -> Resul
     if known.insert(name) { Ok(()) } else { Err(at.wrong(Problem::Duplicate(name.to_owned()))) }
 }
 
-/// A version's name that is not among the known ones.
-pub(super) fn unknown<'a>(name: &VersionName, known: impl Iterator<Item = &'a VersionName>, at: &At<'_>) -> PolicyError {
-    let known: Vec<_> = known.map(VersionName::as_str).collect();
-    at.wrong(Problem::UnknownVersion { name: name.to_string(), known: known.join(", ") })
+/// Position of a version among the known ones.
+pub(super) fn version(known: &[&VersionName], name: &VersionName, at: &At<'_>) -> Result<usize, PolicyError> {
+    known.iter().position(|known| *known == name).ok_or_else(|| {
+        let known: Vec<_> = known.iter().map(|known| known.as_str()).collect();
+        at.wrong(Problem::UnknownVersion { name: name.to_string(), known: known.join(", ") })
+    })
 }
 
 /// What must be read of a request, no more.
-pub(super) fn needs<T>(assignment: &Assignment<T>, reads: &Reads) -> Needs {
+pub(super) fn needs(assignment: &Assignment, reads: &Reads) -> Needs {
     let mut headers = vec![SHADOW_HEADER.to_owned()];
     headers.extend(assignment.fields.headers.iter().cloned());
     if !assignment.fields.cookies.is_empty() {
@@ -125,8 +127,8 @@ pub(super) fn needs<T>(assignment: &Assignment<T>, reads: &Reads) -> Needs {
     }
 }
 
-fn hashes_a_key<T>(assignment: &Assignment<T>) -> bool {
-    let hashed = |split: &Ranges<T>| !split.is_empty() && split.everybody().is_none();
+fn hashes_a_key(assignment: &Assignment) -> bool {
+    let hashed = |split: &Ranges<usize>| !split.is_empty() && split.everybody().is_none();
     // The split hashes even when it is everybody's, for the slot; so does a rule that is counted.
     !assignment.split.is_empty() || assignment.counted_rule.is_some() || assignment.rules.iter().any(|rule| hashed(&rule.split))
 }

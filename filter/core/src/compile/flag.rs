@@ -1,7 +1,5 @@
 //! One flag.
 
-use std::sync::Arc;
-
 use crate::at::At;
 use crate::compile::assignment::{self, Raw};
 use crate::compile::{PolicyError, Problem};
@@ -20,10 +18,8 @@ pub(super) fn compile(raw: &Flag, at: &At<'_>) -> Result<CompiledFlag, PolicyErr
     }
     check_values(raw, &at.field("values"))?;
     let choices = choices(raw);
-    let find = |name: &VersionName, at: &At<'_>| {
-        let choice = choices.iter().find(|choice| choice.version == *name).cloned();
-        choice.ok_or_else(|| assignment::unknown(name, raw.values.keys(), at))
-    };
+    let known: Vec<&VersionName> = raw.values.keys().collect();
+    let find = |name: &VersionName, at: &At<'_>| assignment::version(&known, name, at);
     find(&raw.default, &at.field("default"))?;
     let mut reads = Reads::default();
     let parts = Raw {
@@ -38,6 +34,7 @@ pub(super) fn compile(raw: &Flag, at: &At<'_>) -> Result<CompiledFlag, PolicyErr
     let mut assignment = assignment::compile(&parts, &mut reads, &find, at)?;
     assignment.fields = std::mem::take(&mut reads.fields);
     assignment.needs = assignment::needs(&assignment, &reads);
+    let stable = choices.get(assignment.stable).cloned().ok_or_else(|| at.wrong(Problem::NoVersions))?;
     Ok(CompiledFlag {
         name: raw.name.clone(),
         rollout: raw.rollout.clone(),
@@ -45,6 +42,7 @@ pub(super) fn compile(raw: &Flag, at: &At<'_>) -> Result<CompiledFlag, PolicyErr
         analysis: raw.analysis,
         latency: raw.latency,
         choices,
+        stable,
         assignment,
     })
 }
@@ -63,8 +61,8 @@ fn check_values(raw: &Flag, at: &At<'_>) -> Result<(), PolicyError> {
     Ok(())
 }
 
-fn choices(raw: &Flag) -> Vec<Arc<Choice>> {
+fn choices(raw: &Flag) -> Vec<Choice> {
     let default = raw.values.get(&raw.default);
     let said = |value: &FlagValue| (Some(value) != default).then(|| value.clone());
-    raw.values.iter().map(|(version, value)| Arc::new(Choice { version: version.clone(), value: said(value) })).collect()
+    raw.values.iter().map(|(version, value)| Choice { version: version.clone(), value: said(value) }).collect()
 }

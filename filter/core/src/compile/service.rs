@@ -1,7 +1,6 @@
 //! One service.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use crate::assignment::Assignment;
 use crate::at::At;
@@ -20,7 +19,8 @@ use crate::split::mirror_seed;
 /// Checks and compiles everything of a service but its hosts.
 pub(super) fn compile(raw: &ServicePolicy, at: &At<'_>) -> Result<Service, PolicyError> {
     let versions = compile_versions(raw, at)?;
-    let find = |name: &VersionName, at: &At<'_>| find_version(&versions, name, at);
+    let known: Vec<&VersionName> = versions.iter().map(|version| &version.name).collect();
+    let find = |name: &VersionName, at: &At<'_>| assignment::version(&known, name, at);
     if let Some(default) = &raw.default_route {
         find(default, &at.field("defaultRoute"))?;
     }
@@ -41,6 +41,7 @@ pub(super) fn compile(raw: &ServicePolicy, at: &At<'_>) -> Result<Service, Polic
     };
     assignment.fields = std::mem::take(&mut reads.fields);
     assignment.needs = needs(&assignment, mirror.as_ref(), &reads);
+    let stable = versions.get(assignment.stable).cloned().ok_or_else(|| at.wrong(Problem::NoVersions))?;
     Ok(Service {
         name: raw.name.clone(),
         epoch: raw.epoch,
@@ -48,12 +49,13 @@ pub(super) fn compile(raw: &ServicePolicy, at: &At<'_>) -> Result<Service, Polic
         latency: raw.latency,
         default_route: raw.default_route.clone(),
         versions,
+        stable,
         assignment,
         mirror,
     })
 }
 
-fn compile_versions(raw: &ServicePolicy, at: &At<'_>) -> Result<Vec<Arc<Version>>, PolicyError> {
+fn compile_versions(raw: &ServicePolicy, at: &At<'_>) -> Result<Vec<Version>, PolicyError> {
     let at = at.field("versions");
     at.bound(raw.versions.len(), limits::VERSIONS)?;
     if raw.versions.is_empty() {
@@ -71,7 +73,7 @@ fn compile_versions(raw: &ServicePolicy, at: &At<'_>) -> Result<Vec<Arc<Version>
             clusters.index(index).length(cluster, limits::FIELD_NAME)?;
         }
     }
-    Ok(raw.versions.iter().map(|version| Arc::new(lay_out(raw, version))).collect())
+    Ok(raw.versions.iter().map(|version| lay_out(raw, version)).collect())
 }
 
 /// A version with the route headers that name it, made once. One that is not serving has none: only stable is still decided then,
@@ -100,15 +102,7 @@ fn mirrored(mirror: &Mirror) -> impl Iterator<Item = &VersionName> {
     mirror.split.ranges.iter().map(|range| &range.version).chain(mirror.split.weights.keys())
 }
 
-fn find_version(versions: &[Arc<Version>], name: &VersionName, at: &At<'_>) -> Result<Arc<Version>, PolicyError> {
-    versions
-        .iter()
-        .find(|version| version.name == *name)
-        .cloned()
-        .ok_or_else(|| assignment::unknown(name, versions.iter().map(|v| &v.name), at))
-}
-
-fn compile_mirror(raw: &Mirror, reads: &mut Reads, find: Find<'_, Arc<Version>>, at: &At<'_>) -> Result<CompiledMirror, PolicyError> {
+fn compile_mirror(raw: &Mirror, reads: &mut Reads, find: Find<'_>, at: &At<'_>) -> Result<CompiledMirror, PolicyError> {
     Ok(CompiledMirror {
         split: split::compile(&raw.split, mirror_seed, find, &at.field("split"))?,
         matches: reads.compile(&raw.matches, &at.field("match"))?,
@@ -118,7 +112,7 @@ fn compile_mirror(raw: &Mirror, reads: &mut Reads, find: Find<'_, Arc<Version>>,
 }
 
 /// What must be read of a request, no more.
-fn needs(assignment: &Assignment<Arc<Version>>, mirror: Option<&CompiledMirror>, reads: &Reads) -> Needs {
+fn needs(assignment: &Assignment, mirror: Option<&CompiledMirror>, reads: &Reads) -> Needs {
     let mut needs = assignment::needs(assignment, reads);
     if let Some(mirror) = mirror.filter(|mirror| !mirror.split.is_empty()) {
         let bodies = ["content-length", "transfer-encoding"].map(str::to_owned).to_vec();

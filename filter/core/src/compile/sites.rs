@@ -1,6 +1,7 @@
 //! Claims on hosts -> sites, each with its service and its flags.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::at::At;
 use crate::compile::PolicyError;
@@ -10,24 +11,27 @@ use crate::limits;
 use crate::service::Service;
 use crate::site::CompiledSite;
 
-/// All different sites, and where each host has its own.
+/// All different sites, and where each host has its own. Those without flags come first, one for each service.
 pub(super) fn lay_out(
     claims: &Claims<'_>,
     services: &[Service],
     flags: &[CompiledFlag],
 ) -> Result<(Vec<CompiledSite>, Hosts), PolicyError> {
-    let mut known: BTreeMap<(Option<usize>, Vec<usize>), usize> = BTreeMap::new();
-    let mut sites = Vec::with_capacity(services.len());
+    let alone = |position: usize| CompiledSite::new(Some(position), Vec::new(), services, flags);
+    let mut sites: Vec<CompiledSite> = (0..services.len()).map(alone).collect();
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
     let mut most = 0;
     let hosts = claims.resolve(|owners| {
-        if owners.is_empty() {
-            return None;
-        }
         let service = owners.iter().find(|(name, _)| name.is_empty()).map(|(_, by)| *by);
-        let mut decided: Vec<usize> = owners.iter().filter(|(name, _)| !name.is_empty()).map(|(_, by)| *by).collect();
-        decided.sort_unstable();
+        let mut decided: Vec<usize> = Vec::new();
+        for (_, by) in owners.iter().filter(|(name, _)| !name.is_empty()) {
+            decided.insert(decided.partition_point(|other| other < by), *by);
+        }
+        if decided.is_empty() {
+            return service;
+        }
         most = most.max(decided.len());
-        let position = *known.entry((service, decided.clone())).or_insert_with(|| {
+        let position = *known.entry(key(service, &decided)).or_insert_with(|| {
             sites.push(CompiledSite::new(service, decided, services, flags));
             sites.len().saturating_sub(1)
         });
@@ -35,4 +39,15 @@ pub(super) fn lay_out(
     });
     At::root("flags").bound(most, limits::FLAGS)?;
     Ok((sites, hosts))
+}
+
+/// Says service and flags in one text.
+fn key(service: Option<usize>, flags: &[usize]) -> String {
+    let mut key = String::new();
+    for position in service.iter().chain(flags) {
+        // Writing to a `String` cannot fail.
+        write!(key, "{position} ").unwrap_or_default();
+    }
+    // Without a service the flags begin with a space.
+    if service.is_none() { format!(" {key}") } else { key }
 }

@@ -8,11 +8,11 @@ use crate::policy::{Range, Split};
 use crate::split::Ranges;
 use crate::weight::POINTS;
 
-/// What a version name in a split leads to.
-pub(super) type Find<'a, T> = &'a dyn Fn(&VersionName, &At<'_>) -> Result<T, PolicyError>;
+/// The position of a version that is named here.
+pub(super) type Find<'a> = &'a dyn Fn(&VersionName, &At<'_>) -> Result<usize, PolicyError>;
 
 /// Checks ranges, or lays out weights, and looks up every version.
-pub(super) fn compile<T>(raw: &Split, seed: fn(&str) -> u64, find: Find<'_, T>, at: &At<'_>) -> Result<Ranges<T>, PolicyError> {
+pub(super) fn compile(raw: &Split, seed: fn(&str) -> u64, find: Find<'_>, at: &At<'_>) -> Result<Ranges<usize>, PolicyError> {
     let salt = at.field("salt");
     salt.length(&raw.salt, limits::SALT)?;
     if !raw.salt.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
@@ -26,7 +26,7 @@ pub(super) fn compile<T>(raw: &Split, seed: fn(&str) -> u64, find: Find<'_, T>, 
     Ok(Ranges::new(seed(&raw.salt), owners))
 }
 
-fn ranges<T>(raw: &[Range], find: Find<'_, T>, at: &At<'_>) -> Result<Vec<(Range, T)>, PolicyError> {
+fn ranges(raw: &[Range], find: Find<'_>, at: &At<'_>) -> Result<Vec<(Range, usize)>, PolicyError> {
     at.bound(raw.len(), limits::RANGES)?;
     let mut owners = Vec::with_capacity(raw.len());
     let mut end = 0;
@@ -45,7 +45,7 @@ fn ranges<T>(raw: &[Range], find: Find<'_, T>, at: &At<'_>) -> Result<Vec<(Range
 }
 
 /// In order of name, from point 0; a version without weight gets no range.
-fn weights<T>(raw: &Split, find: Find<'_, T>, at: &At<'_>) -> Result<Vec<(Range, T)>, PolicyError> {
+fn weights(raw: &Split, find: Find<'_>, at: &At<'_>) -> Result<Vec<(Range, usize)>, PolicyError> {
     at.bound(raw.weights.len(), limits::VERSIONS)?;
     let mut owners = Vec::with_capacity(raw.weights.len());
     let mut from = 0u32;
