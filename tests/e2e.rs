@@ -22,12 +22,12 @@ mod control_instances_rig;
 mod control_manifests;
 #[path = "envoy/control_metrics.rs"]
 mod control_metrics;
-#[path = "envoy/control_metrics.rs"]
-mod control_metrics;
 #[path = "envoy/control_promoted.rs"]
 mod control_promoted;
 #[path = "envoy/control_proxies.rs"]
 mod control_proxies;
+#[path = "envoy/control_registrations.rs"]
+mod control_registrations;
 #[path = "envoy/control_restart.rs"]
 mod control_restart;
 #[path = "envoy/control_rig.rs"]

@@ -1,11 +1,14 @@
 //! Instances that the control plane runs: scaled, crashed, replaced and adopted under load, and nobody notices.
 
+use std::net::SocketAddr;
+
 use anyhow::Result;
+use serde_json::Value;
 use shunt_testbed::process::{Signal, signal};
-use shunt_testbed::{Scenario, until};
+use shunt_testbed::{Client, Fault, Scenario, until};
 
 use crate::control_instances_rig::{CHANGE, Farm, Version, instances, ready};
-use crate::control_rig::{RUN, STEP, stable};
+use crate::control_rig::{RUN, STEP, live, stable};
 
 #[tokio::test]
 async fn scaled_down_and_up_under_load_no_request_fails() -> Result<()> {
@@ -62,6 +65,7 @@ async fn instances_outlive_the_control_plane_and_are_adopted() -> Result<()> {
     assert!(status.success(), "{status}");
     assert_eq!(farm.processes(), before, "an orderly stop leaves them, too");
     farm.control.restart().await?;
+    farm.until("it knows them again", |view| ready(view, "v1").len() == 2).await?;
 
     let victim = before.iter().copied().next().unwrap_or_default();
     signal(victim, Signal::KILL);
@@ -150,5 +154,39 @@ async fn a_release_starts_the_new_instances_and_stops_the_old_ones() -> Result<(
     assert!(farm.processes().is_disjoint(&old) && farm.processes().len() == 2);
     let all = load.stop().await;
     assert_eq!((all.failed(), all.flips(1)), (0, 0), "{}", all.summary());
+    Ok(())
+}
+
+#[tokio::test]
+async fn requests_in_flight_end_before_their_instance_does() -> Result<()> {
+    // Without any grace of its own: at SIGTERM such a shop cuts what it has.
+    let slow = |count| Version { args: &["--delay-ms", "1500", "--grace-ms", "0"], ..Version::new("v1", count) };
+    let farm = Farm::start(&[slow(3)], "").await?;
+    let load = farm.load();
+    until("requests", STEP, || async { load.tally().requests() >= 100 }).await?;
+    farm.write(&[slow(1)], "v1", "")?;
+    farm.until("one is left", |view| instances(view, "v1").len() == 1).await?;
+    let all = load.stop().await;
+    assert_eq!(all.failed(), 0, "{}", all.summary());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_instance_that_says_it_is_not_ready_gets_nothing_until_it_is() -> Result<()> {
+    let farm = Farm::start(&[Version::new("v1", 2)], "").await?;
+    let view = farm.control.rollout("shop/checkout").await?;
+    let one: SocketAddr = instances(&view, "v1")[0]["address"].as_str().unwrap_or_default().parse()?;
+    let shop = Client::new(one);
+    let switch = async |ready: bool| shop.post_json("/admin/fault", &Fault { ready, ..Fault::default() }).await;
+    switch(false).await?;
+    let view = farm.until("it is out", |view| ready(view, "v1").len() == 1 && live(view)).await?;
+    assert_eq!(instances(&view, "v1")[0]["trouble"], "probe /ready: status 503");
+    let load = farm.load();
+    until("requests", STEP, || async { load.tally().requests() >= 100 }).await?;
+    let counts: Value = shop.get("/admin/counts").await?.json()?;
+    switch(true).await?;
+    farm.until("it is back", |view| ready(view, "v1").len() == 2).await?;
+    let all = load.stop().await;
+    assert_eq!((all.failed(), counts["total"].as_u64()), (0, Some(0)), "{counts} {}", all.summary());
     Ok(())
 }

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use shunt_core::Phase;
 use shunt_core::analysis::Outcome;
+use shunt_core::instance::InstanceView;
 use shunt_core::status::{RolloutView, VersionView};
 use std::sync::atomic::AtomicU64;
 
@@ -39,6 +40,13 @@ struct OfPhase {
 struct OfVersion {
     rollout: String,
     version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfInstances {
+    rollout: String,
+    version: String,
+    state: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -157,6 +165,8 @@ struct VersionSeries {
     requests: Family<OfVersion, Counter>,
     failures: Family<OfVersion, Counter>,
     open: Family<OfVersion, Gauge>,
+    instances: Family<OfInstances, Gauge>,
+    restarts: Family<OfVersion, Gauge>,
 }
 
 impl VersionSeries {
@@ -167,12 +177,16 @@ impl VersionSeries {
             requests: Family::default(),
             failures: Family::default(),
             open: Family::default(),
+            instances: Family::default(),
+            restarts: Family::default(),
         };
         registry.register("version_weight_ratio", "Share of keys that the version is given, 0 to 1", series.weight.clone());
         registry.register("version_share_ratio", "Measured share of requests in this epoch, 0 to 1", series.share.clone());
         registry.register("version_requests", "Ended requests, as far as the proxies reported", series.requests.clone());
         registry.register("version_failures", "Failed requests, as far as the proxies reported", series.failures.clone());
         registry.register("version_requests_open", "Requests in flight", series.open.clone());
+        registry.register("version_instances", "Instances by state, where Shunt knows them", series.instances.clone());
+        registry.register("version_instance_restarts", "Restarts of the instances that are there", series.restarts.clone());
         series
     }
 
@@ -185,5 +199,19 @@ impl VersionSeries {
         self.requests.get_or_create(&of).inc_by(version.requests);
         self.failures.get_or_create(&of).inc_by(version.failed);
         self.open.get_or_create(&of).set(i64::try_from(version.open).unwrap_or(i64::MAX));
+        self.instances(&of, &version.instances);
+    }
+
+    /// Nothing for a version without instances of ours.
+    fn instances(&self, of: &OfVersion, instances: &[InstanceView]) {
+        if instances.is_empty() {
+            return;
+        }
+        for one in instances {
+            let label = OfInstances { rollout: of.rollout.clone(), version: of.version.clone(), state: one.state.clone() };
+            self.instances.get_or_create(&label).inc();
+        }
+        let restarts: i64 = instances.iter().map(|one| i64::from(one.restarts)).sum();
+        self.restarts.get_or_create(of).set(restarts);
     }
 }

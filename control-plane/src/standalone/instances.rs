@@ -39,6 +39,9 @@ use tracker::{Happened, Tellers, Tracker};
 /// How often a draining instance is looked at for what is in flight.
 const LOOK: Span = Span::millis(100);
 
+/// Nothing is looked at more often, whatever is due.
+const REST: Duration = Duration::from_millis(5);
+
 /// How often logs are looked at for their size.
 const ROTATE: Span = Span::seconds(10);
 
@@ -103,7 +106,9 @@ impl Instances {
     /// How long nothing needs to be done, unless the bell rings.
     pub(crate) fn rest(&self, now: Time) -> Duration {
         let due = self.pools.values().filter_map(|pool| pool.due(now)).min();
-        due.map_or(Duration::MAX, |due| Duration::from_millis(due.since(now).0.max(1)))
+        // A store that fails is tried again with the next tick, not at once.
+        let due = due.filter(|_| self.unrecorded.is_empty());
+        due.map_or(Duration::MAX, |due| Duration::from_millis(due.since(now).0).max(REST))
     }
 
     /// Whether an instance waits for what proxies report.
@@ -137,9 +142,13 @@ impl Instances {
             for (name, installed) in &stored.state.installed {
                 let key = (stored.plan.id.clone(), name.clone());
                 let instances = shunt_core::desired::scaled(&stored.plan, &stored.state, name).unwrap_or(0);
-                if let Some(pool) = Pool::wanted(&installed.backend, instances, stored.plan.drain_deadline) {
-                    self.pools.entry(key.clone()).or_default().want(pool);
-                    wanted.insert(key);
+                match installed.backend {
+                    Backend::Command(_) | Backend::Registered(_) => {
+                        let pool = self.pools.entry(key.clone()).or_default();
+                        pool.want(&installed.backend, instances, stored.plan.drain_deadline);
+                        wanted.insert(key);
+                    }
+                    Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Value(_) => {}
                 }
             }
         }
@@ -156,6 +165,7 @@ impl Instances {
             let known = pool::Circumstances {
                 proved: pool.awaits_proof() && is_proved(on, board, proxies, &key.0, now),
                 busy: busy.as_ref(),
+                open: if pool.drains() { open(on, proxies, key) } else { None },
                 next: self.next,
             };
             for id in pool.steer(&known, now) {
@@ -225,7 +235,11 @@ impl Instances {
                 Ok((held, port)) => {
                     let event = Event::Launched { process: held.process.clone(), address: format!("127.0.0.1:{port}") };
                     self.happen(&key, id, event, now);
-                    self.record(database).await?;
+                    if let Err(error) = self.record(database).await {
+                        // It gets no word, so it ends, and nobody will ever know of it.
+                        self.happen(&key, id, Event::Exited { how: "could not be recorded".to_owned() }, now);
+                        return Err(error);
+                    }
                     let process = held.process.clone();
                     self.watch(id, &process, Some(held.release()));
                 }
@@ -364,6 +378,15 @@ impl Instances {
     fn key(&self, id: u64) -> Option<Key> {
         self.pools.iter().find(|(_, pool)| pool.get(id).is_some()).map(|(key, _)| key.clone())
     }
+}
+
+/// Requests of a version in flight, as the filters count them; none while it is not in the policy, and nobody counts.
+fn open(on: &Standalone, proxies: &Proxies, (id, version): &Key) -> Option<u64> {
+    let stored = on.read(id)?;
+    shunt_core::desired(&stored.plan, &stored.state).service?;
+    let service = proxies.reports().service(id);
+    let counters = service.versions.get(version)?;
+    Some(counters.started.saturating_sub(counters.ended()))
 }
 
 /// Whether every proxy that may still be there has a discovery without those that leave.

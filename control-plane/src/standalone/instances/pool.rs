@@ -26,6 +26,8 @@ pub(super) struct Circumstances<'c> {
     pub(super) proved: bool,
     /// Local ports with open connections; none: nobody knows.
     pub(super) busy: Option<&'c BTreeSet<u16>>,
+    /// Requests of the version in flight; none: nobody counts them.
+    pub(super) open: Option<u64>,
     /// The number of the next instance.
     pub(super) next: u64,
 }
@@ -40,18 +42,20 @@ impl Default for Pool {
 }
 
 impl Pool {
-    /// What a version should have; none: its instances are not ours to know.
-    pub(super) fn wanted(backend: &Backend, instances: u32, drain_deadline: Span) -> Option<(Backend, Wanted)> {
-        Wanted::of(backend, instances, drain_deadline).map(|wanted| (backend.clone(), wanted))
-    }
-
-    pub(super) fn want(&mut self, (backend, wanted): (Backend, Wanted)) {
-        (self.backend, self.wanted) = (Some(backend), wanted);
+    /// What the version should have. False: its instances are not ours to know.
+    pub(super) fn want(&mut self, backend: &Backend, instances: u32, drain_deadline: Span) -> bool {
+        if self.backend.as_ref() != Some(backend) {
+            let Some(wanted) = Wanted::of(backend, instances, drain_deadline) else { return false };
+            (self.backend, self.wanted) = (Some(backend.clone()), wanted);
+        }
+        (self.wanted.instances, self.wanted.drain_deadline) = (instances, drain_deadline);
+        true
     }
 
     /// Whatever is there goes.
     pub(super) fn want_nothing(&mut self) {
         let Wanted { termination_grace, drain_deadline, .. } = self.wanted;
+        self.backend = None;
         self.wanted = Wanted { termination_grace, ..Wanted::nothing(drain_deadline) };
     }
 
@@ -63,9 +67,14 @@ impl Pool {
         self.instances.iter().any(|one| one.stage == Stage::Leaving)
     }
 
+    pub(super) fn drains(&self) -> bool {
+        self.instances.iter().any(|one| one.stage == Stage::Draining)
+    }
+
     /// One step; the ids of those that changed, came or went.
     pub(super) fn steer(&mut self, known: &Circumstances<'_>, now: Time) -> Vec<u64> {
-        let quiet = self.instances.iter().filter(|one| is_quiet(one, known)).map(|one| one.id).collect();
+        let empty = known.open == Some(0) && self.instances.iter().all(Instance::is_leaving);
+        let quiet = self.instances.iter().filter(|one| empty || is_quiet(one, known)).map(|one| one.id).collect();
         let next = steer(&self.instances, &self.wanted, &Known { proved: known.proved, quiet, next: known.next }, now);
         let same = |one: &&Instance| self.get(one.id) == Some(*one);
         let changed = next.iter().filter(|one| !same(one)).map(|one| one.id);
@@ -99,8 +108,7 @@ impl Pool {
 
     /// When time alone changes something.
     pub(super) fn due(&self, now: Time) -> Option<Time> {
-        let drains = self.instances.iter().any(|one| one.stage == Stage::Draining);
-        let look = drains.then(|| now.after(LOOK));
+        let look = self.drains().then(|| now.after(LOOK));
         look.into_iter().chain(instance::due(&self.instances, &self.wanted, now)).min()
     }
 

@@ -59,6 +59,10 @@ pub(super) async fn ended(handle: OwnedFd, child: Option<Child>) -> String {
         Ok(handle) => drop(handle.readable().await),
         Err(error) => tracing::error!("a process cannot be watched: {error}"),
     }
+    if let Some(group) = child.as_ref().and_then(|child| number(child.id())) {
+        // What it started goes with it. It is not reaped yet, so its number is still its own.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
     reaped(child)
 }
 
