@@ -33,7 +33,7 @@ pub struct Forecast {
     pub traffic: Traffic,
     /// In order.
     pub legs: Vec<Leg>,
-    /// Each split of the keys with both versions in it, and what its analysis can see.
+    /// Splits of the keys with both versions in them, the longest ones if there are many, and what the analysis of each can see.
     pub looks: Vec<Look>,
     /// From the changed manifest to the end.
     pub lasts: Span,

@@ -32,6 +32,9 @@ pub struct RolloutView {
     pub release: VersionName,
     /// The version being released.
     pub candidate: Option<VersionName>,
+    /// What came of the release that `release:` names, when it ended as planned without promotion: a shadow, an A/B test without a winner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concluded: Option<String>,
     /// Where the run is among its steps.
     pub step: Option<StepView>,
     /// All versions, in the manifest's order, leaving ones last.
@@ -100,6 +103,7 @@ pub fn view(plan: &Plan, state: &State, seen: &Observation) -> RolloutView {
         stable: state.stable.clone(),
         release: plan.release.clone(),
         candidate: state.run.as_ref().map(|run| run.candidate.clone()),
+        concluded: state.concluded.as_ref().filter(|over| state.run.is_none() && over.version == plan.release).map(|over| over.result.clone()),
         step: state.run.as_ref().and_then(|run| step_view(plan, run)),
         versions: versions(plan, state, seen),
         verdicts: seen.verdicts.clone(),

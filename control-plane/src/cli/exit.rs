@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Paused,
     /// 6: still on its way (without `--wait`).
     Progressing,
+    /// 7: over without a promotion, as planned.
+    Concluded,
 }
 
 /// The table for `--help`.
@@ -29,7 +31,8 @@ pub(crate) const TABLE: &str = "Exit codes:
   3  the release was refused: aborted by the analysis or by somebody (Degraded)
   4  --timeout passed first
   5  the run waits for somebody (Paused)
-  6  still on its way (Progressing, only without --wait)";
+  6  still on its way (Progressing, only without --wait)
+  7  over as planned without a promotion: a shadow that only looked, an A/B test without a winner";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -41,6 +44,7 @@ impl From<Exit> for ExitCode {
             Exit::TimedOut => 4,
             Exit::Paused => 5,
             Exit::Progressing => 6,
+            Exit::Concluded => 7,
         })
     }
 }

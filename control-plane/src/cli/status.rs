@@ -116,6 +116,7 @@ impl StatusArgs {
         let awaited = self.release.as_ref().is_some_and(|release| *release != view.release);
         match view.phase {
             _ if awaited => Exit::Progressing,
+            Phase::Healthy if view.concluded.is_some() => Exit::Concluded,
             Phase::Healthy if view.stable == view.release => Exit::Done,
             Phase::Healthy | Phase::Progressing => Exit::Progressing,
             Phase::Paused => Exit::Paused,
@@ -125,7 +126,7 @@ impl StatusArgs {
 
     fn ends(&self, view: &RolloutView) -> bool {
         match self.exit(view) {
-            Exit::Done | Exit::Degraded => true,
+            Exit::Done | Exit::Degraded | Exit::Concluded => true,
             Exit::Paused => !self.through_pauses,
             Exit::Wrong | Exit::Unreadable | Exit::TimedOut | Exit::Progressing => false,
         }

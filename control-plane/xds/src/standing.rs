@@ -35,7 +35,7 @@ pub fn standing(world: &World, of: &Bootstrap) -> Result<String, Inconsistent> {
     if let Some(ours) = whole["node"]["metadata"]["shunt"].as_object_mut() {
         ours.remove("listen");
     }
-    whole["static_resources"]["listeners"] = json!([listener(world, of, routes(&snapshot)?)]);
+    whole["static_resources"]["listeners"] = json!([listener(world, of, &routes(&snapshot)?)]);
     if let Some(clusters) = whole["static_resources"]["clusters"].as_array_mut() {
         clusters.extend(cluster::clusters(
             &decode::<Cluster>(&snapshot, Kind::Cluster)?,
@@ -57,7 +57,7 @@ fn routes(snapshot: &Snapshot) -> Result<Value, Inconsistent> {
 }
 
 /// As `render/listener.rs` makes it, with the routes in it, and the last policy as the filter's first configuration.
-fn listener(world: &World, of: &Bootstrap, routes: Value) -> Value {
+fn listener(world: &World, of: &Bootstrap, routes: &Value) -> Value {
     let wasm = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
     let code = match &of.module {
         Some(path) => json!({"filename": path}),

@@ -19,6 +19,9 @@ const MOST: Span = Span::seconds(60 * 24 * 3_600);
 /// Transitions in one moment; more would be a machine that does not come to rest.
 const RESTLESS: usize = 64;
 
+/// Splits of which is computed what their analysis sees.
+const SIGHTS: usize = 8;
+
 /// Where a run is, as people see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -43,6 +46,7 @@ pub(super) fn travel(plan: &Plan, from: &VersionName, to: &VersionName, traffic:
         // What would be seen in steps that are cut short says nothing.
         journey.looks.clear();
     }
+    journey.sights();
     let warnings = journey.warnings(&end);
     Forecast {
         rollout: plan.id.clone(),
@@ -243,9 +247,24 @@ impl Journey {
         if run.weight == Weight::ZERO || run.weight >= Weight::ALL || lasts == Span::default() {
             return;
         }
-        let sees = Trial { plan: &self.plan, traffic: self.traffic, weight: run.weight, lasts }.sight();
         let requests = self.world.requests(run.weight, self.now);
-        self.looks.push(Look { weight: run.weight, lasts, requests, users: self.users(run.weight), sees });
+        self.looks.push(Look { weight: run.weight, lasts, requests, users: self.users(run.weight), sees: Sight::Nothing });
+    }
+
+    /// What the longest of them see; a ramp has dozens of short ones, and a simulation of each would take minutes.
+    fn sights(&mut self) {
+        let mut longest: Vec<Span> = self.looks.iter().map(|look| look.lasts).collect();
+        longest.sort_by(|a, b| b.cmp(a));
+        let least = longest.get(SIGHTS.saturating_sub(1)).copied().unwrap_or_default();
+        let mut left = SIGHTS;
+        self.looks.retain(|look| {
+            let kept = look.lasts >= least && left > 0;
+            left = left.saturating_sub(usize::from(kept));
+            kept
+        });
+        for look in &mut self.looks {
+            look.sees = Trial { plan: &self.plan, traffic: self.traffic, weight: look.weight, lasts: look.lasts }.sight();
+        }
     }
 
     fn users(&self, weight: Weight) -> u64 {

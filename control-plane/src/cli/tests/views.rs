@@ -45,6 +45,7 @@ pub(super) fn degraded() -> RolloutView {
         phase: shunt_core::Phase::Degraded,
         message: reason.to_owned(),
         candidate: None,
+        concluded: None,
         step: None,
         verdicts: Vec::new(),
         misrouted: 0,
