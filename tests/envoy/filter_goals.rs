@@ -102,7 +102,7 @@ async fn a_cohort_is_counted_by_its_rule() -> Result<()> {
     let half = json!([{"from": 0, "to": 500_000, "version": "v2"}]);
     let cohort = json!({"name": "cohort", "match": [{"headers": {"x-in": {"present": true}}}], "split": {"salt": "t", "ranges": half}});
     let after = json!({"name": "after", "match": [{"headers": {"x-after": {"present": true}}}], "split": {"weights": {"v1": 100}}});
-    let service = json!({"rules": [cohort, after], "countedRule": "cohort", "goals": [{"name": "any"}], "split": null});
+    let service = json!({"rules": [cohort, after], "countedRule": "cohort", "goals": [{"name": "any"}], "split": {"weights": {"v2": 0}}});
     let mut stage = Stage::start(service).await?;
     let users: Vec<String> = (0..30).map(|number| format!("user-{number}")).collect();
     for user in &users {
