@@ -4,6 +4,8 @@ mod shipped;
 
 #[path = "envoy/cases.rs"]
 mod cases;
+#[path = "envoy/control_api.rs"]
+mod control_api;
 #[path = "envoy/control_calls.rs"]
 mod control_calls;
 #[path = "envoy/control_canary.rs"]

@@ -83,6 +83,9 @@ pub enum Problem {
     /// The process did not answer in time, or is ending.
     #[error("the control plane does not answer its own API")]
     NoAnswer,
+    /// The process has not read its manifests yet.
+    #[error("the control plane is starting and knows no Rollouts yet")]
+    Starting,
     /// The policy that is published cannot be compiled; it should never have been.
     #[error("the published policy does not compile: {0}")]
     Policy(String),
@@ -153,6 +156,7 @@ impl Problem {
             Self::NotYou(_) => (StatusCode::FORBIDDEN, "not-you", "Not your own name"),
             Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
             Self::NoAnswer => (StatusCode::SERVICE_UNAVAILABLE, "no-answer", "No answer"),
+            Self::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting", "Starting"),
             Self::Policy(_) => (StatusCode::INTERNAL_SERVER_ERROR, "policy", "Broken policy"),
         }
     }
@@ -192,6 +196,7 @@ impl Problem {
                 "`shunt envoy-bootstrap --node NODE --tls DIR` writes a bootstrap whose node and certificate agree".to_owned()
             }
             Self::Busy(_) => "Try again in a second; nothing is lost".to_owned(),
+            Self::Starting => "Try again in a second; `/readyz` says when it is ready".to_owned(),
             Self::Policy(_) => "This is a defect of Shunt: please report it with the output of GET /v1/policy".to_owned(),
         }
     }

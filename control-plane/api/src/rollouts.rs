@@ -53,6 +53,10 @@ pub(crate) fn list_now(app: &App, only: Option<&RolloutId>) -> RolloutList {
 /// The Rollout of these path parameters.
 pub(crate) fn find(app: &App, namespace: &str, name: &str) -> Result<Arc<RolloutNow>, Problem> {
     let all = app.rollouts.borrow();
+    if all.is_empty() && !*app.ready.borrow() {
+        // Nothing is read yet: what is not known may be there all the same.
+        return Err(Problem::Starting);
+    }
     let found = all.iter().find(|now| now.view.id.namespace() == namespace && now.view.id.name() == name);
     found.cloned().ok_or_else(|| Problem::UnknownRollout {
         id: format!("{namespace}/{name}"),

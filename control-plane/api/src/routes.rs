@@ -237,9 +237,7 @@ fn changes_of_rollouts() -> Vec<Route> {
             .says("Name the version before it: everybody goes back")
             .takes(Takes::Json("Rollback"))
             .gives(Gives::Json("Accepted")),
-        Route::get("/v1/freeze", "getFreeze", freeze::get)
-            .says("Whether all releases are frozen, and why")
-            .gives(Gives::Json("Freeze")),
+        Route::get("/v1/freeze", "getFreeze", freeze::get).says("Whether all releases are frozen, and why").gives(Gives::Json("Freeze")),
         Route::put("/v1/freeze", "freeze", freeze::put)
             .says("Nothing goes forward, anywhere, until somebody ends it; aborts and rollbacks work")
             .takes(Takes::Json("NewFreeze"))

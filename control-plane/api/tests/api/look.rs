@@ -44,6 +44,19 @@ async fn what_is_unknown_is_answered_with_what_is_known() {
     assert_eq!(status, 405);
 }
 
+/// Before the manifests are read nobody can say that something is not there.
+#[tokio::test]
+async fn a_process_that_is_starting_says_so() {
+    let server = Server::start().await;
+    server.rollouts.send_replace(std::sync::Arc::default());
+    let answer = server.get("/v1/rollouts/shop/checkout").await;
+    assert_eq!(answer.headers()["retry-after"], "1");
+    let (status, body) = problem(answer).await;
+    assert_eq!((status, &body["type"]), (503, &json!("urn:shunt:problem:starting")));
+    server.ready.send_replace(true);
+    assert_eq!(server.get("/v1/rollouts/shop/checkout").await.status(), 404);
+}
+
 #[tokio::test]
 async fn history_is_asked_of_the_process() {
     let mut server = Server::start().await;
