@@ -8,7 +8,7 @@ mod post;
 mod program;
 mod signature;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use shunt_core::call::{Action, Body, Call, CallKind, CallSeen, CallSpec, Progress, Reply};
 use shunt_core::{Plan, State, Time, desired};
@@ -91,7 +91,7 @@ impl Calls {
     pub(crate) async fn look(&mut self, database: &Database, stored: &Stored, now: Time) -> Result<BTreeMap<String, CallSeen>, StoreError> {
         let (plan, state) = (&stored.plan, &stored.state);
         let wanted = desired::calls(plan, state);
-        self.tidy(database, plan, state, &wanted).await?;
+        self.tidy(database, &plan.id, &wanted).await?;
         let mut seen = BTreeMap::new();
         for call in wanted.iter().filter(|call| call.spec.action != Action::Manual) {
             self.begin(database, plan, state, call, now).await?;
@@ -104,24 +104,15 @@ impl Calls {
         self.book.get(&(rollout.clone(), id.to_owned())).map(|page| page.record.progress.seen.clone())
     }
 
-    /// Answers of earlier runs go; tries that nobody wants any more end.
-    async fn tidy(&mut self, database: &Database, plan: &Plan, state: &State, wanted: &[Call]) -> Result<(), StoreError> {
-        let own = |key: &(RolloutId, String)| key.0 == plan.id;
-        if !self.book.keys().any(own) {
+    /// What nobody wants any more is cut off and forgotten: a run that goes back to a step asks anew.
+    async fn tidy(&mut self, database: &Database, rollout: &RolloutId, wanted: &[Call]) -> Result<(), StoreError> {
+        let past = |key: &(RolloutId, String)| key.0 == *rollout && wanted.iter().all(|call| call.id != key.1);
+        let ids: Vec<String> = self.book.keys().filter(|key| past(key)).map(|key| key.1.clone()).collect();
+        if ids.is_empty() {
             return Ok(());
         }
-        let run = state.run.as_ref().map(|run| run.started);
-        let old = |page: &Page| Some(page.record.run) != run;
-        if self.book.iter().any(|(key, page)| own(key) && old(page)) {
-            database.forget_calls(&plan.id, run).await?;
-            self.book.retain(|key, page| !(own(key) && old(page)));
-        }
-        let ids: BTreeSet<&str> = wanted.iter().map(|call| call.id.as_str()).collect();
-        for (key, page) in &mut self.book {
-            if own(key) && !ids.contains(key.1.as_str()) {
-                page.flight = None;
-            }
-        }
+        database.forget_calls(rollout, ids).await?;
+        self.book.retain(|key, _| !past(key));
         Ok(())
     }
 
@@ -139,7 +130,7 @@ impl Calls {
         }
         let progress = progress.begun();
         let number = progress.tries().unwrap_or_default();
-        let record = CallRecord { rollout: plan.id.clone(), id: call.id.clone(), run: run.started, progress };
+        let record = CallRecord { rollout: plan.id.clone(), id: call.id.clone(), progress };
         // A gate may be asked as often as one likes: only since when it is asked is worth keeping.
         if call.spec.kind == CallKind::Hook || number == 1 {
             database.keep_call(record.clone()).await?;

@@ -42,7 +42,7 @@ async fn ask(client: &reqwest::Client, webhook: &Webhook, message: &Message) -> 
     if let Some(file) = &webhook.secret_file {
         request = request.header(SIGNATURE, sign(&read(file).await?, timestamp, &message.body));
     }
-    let response = request.body(message.body.clone()).send().await.map_err(|error| causes(error.without_url()))?;
+    let response = request.body(message.body.clone()).send().await.map_err(|error| causes(&error.without_url()))?;
     Ok(answer(response, by).await)
 }
 
@@ -81,7 +81,7 @@ pub(super) fn one_line(bytes: &[u8]) -> String {
 }
 
 /// An error with all that led to it: the outermost alone says only that sending failed.
-fn causes(error: reqwest::Error) -> String {
+fn causes(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

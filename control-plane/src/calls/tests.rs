@@ -218,7 +218,7 @@ async fn a_hook_fails_after_its_retries() {
 }
 
 #[tokio::test]
-async fn what_nobody_wants_any_more_is_cut_off_and_forgotten_with_its_run() {
+async fn what_nobody_wants_any_more_is_cut_off_and_asked_anew_when_somebody_does() {
     let server = Server::start(vec![Answer::Silence]).await;
     let mut rig = Rig::start(&format!("{{hook: {{name: warm, webhook: {{url: '{}'}}}}}}", server.url())).await;
     rig.look(2_000).await;
@@ -226,10 +226,10 @@ async fn what_nobody_wants_any_more_is_cut_off_and_forgotten_with_its_run() {
     rig.stored.state.run.as_mut().unwrap().stage = Stage::Shifting;
     assert_eq!(rig.look(2_001).await, None);
     server.until_closed(1).await;
-    assert_eq!(rig.database.calls().await.unwrap().len(), 1, "kept while the run lasts");
-    rig.stored.state.run = None;
-    assert_eq!(rig.look(2_002).await, None);
     assert_eq!(rig.database.calls().await.unwrap(), []);
+    rig.stored.state.run.as_mut().unwrap().stage = Stage::Equipping { step: 0 };
+    assert!(matches!(rig.look(2_002).await, Some(CallSeen::Waiting { tries: 1, since: Time(2_002), .. })), "back at the step");
+    server.until(2).await;
 }
 
 #[tokio::test]

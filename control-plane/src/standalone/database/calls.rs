@@ -7,7 +7,7 @@ use shunt_filter_core::RolloutId;
 
 use super::{Database, StoreError, from_json, to_json};
 
-/// One call of one run.
+/// One call.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CallRecord {
     /// Whose.
@@ -24,17 +24,17 @@ impl Database {
     /// All calls.
     pub(crate) async fn calls(&self) -> Result<Vec<CallRecord>, StoreError> {
         self.with(|connection| {
-            let mut query = connection.prepare("SELECT rollout, id, run, progress FROM calls")?;
+            let mut query = connection.prepare("SELECT rollout, id, progress FROM calls")?;
             let mut rows = query.query([])?;
             let mut all = Vec::new();
             while let Some(row) = rows.next()? {
                 let (rollout, id): (String, String) = (row.get(0)?, row.get(1)?);
-                let progress = from_json(&row.get::<_, String>(3)?, || format!("call {id} of {rollout}"))?;
+                let progress = from_json(&row.get::<_, String>(2)?, || format!("call {id} of {rollout}"))?;
                 let unreadable = |error: shunt_filter_core::names::NameError| StoreError::Unreadable {
                     what: format!("call {id}"),
                     error: error.to_string(),
                 };
-                all.push(CallRecord { rollout: rollout.parse().map_err(unreadable)?, id, run: Time(row.get(2)?), progress });
+                all.push(CallRecord { rollout: rollout.parse().map_err(unreadable)?, id, progress });
             }
             Ok(all)
         })
@@ -46,21 +46,23 @@ impl Database {
         self.with(move |connection| {
             let progress = to_json(&record.progress, || format!("call {} of {}", record.id, record.rollout))?;
             connection.execute(
-                "INSERT OR REPLACE INTO calls (rollout, id, run, progress) VALUES (?, ?, ?, ?)",
-                params![record.rollout.to_string(), record.id, record.run.0, progress],
+                "INSERT OR REPLACE INTO calls (rollout, id, progress) VALUES (?, ?, ?)",
+                params![record.rollout.to_string(), record.id, progress],
             )?;
             Ok(())
         })
         .await
     }
 
-    /// Forgets the calls of all runs but this one.
-    pub(crate) async fn forget_calls(&self, rollout: &RolloutId, but: Option<Time>) -> Result<(), StoreError> {
+    /// Forgets these calls.
+    pub(crate) async fn forget_calls(&self, rollout: &RolloutId, ids: Vec<String>) -> Result<(), StoreError> {
         let rollout = rollout.to_string();
         self.with(move |connection| {
-            let but = but.map(|run| run.0);
-            connection.execute("DELETE FROM calls WHERE rollout = ? AND run IS NOT ?", params![rollout, but])?;
-            Ok(())
+            let transaction = connection.transaction()?;
+            for id in ids {
+                transaction.execute("DELETE FROM calls WHERE rollout = ? AND id = ?", params![rollout, id])?;
+            }
+            Ok(transaction.commit()?)
         })
         .await
     }

@@ -130,7 +130,7 @@ CREATE TABLE idempotency (
 ";
 
 const CALLS: &str = "
--- What came of gates and hooks of runs that are under way.
+-- What came of gates and hooks that a run waits for.
 CREATE TABLE calls (
     rollout  TEXT NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,
     id       TEXT NOT NULL,
