@@ -129,9 +129,9 @@ fn key(id: &RolloutId, scope: Scope, metric: &Measured) -> MeasuredKey {
 
 /// Asks for the value, and for the baseline where the conditions look at it.
 async fn measure(http: &Http, metric: &Measured, plan: &Plan, subject: &Subject, at: At) -> Measurement {
-    let value = value(http, metric, plan, subject, Arm::Candidate);
+    let value = value(http, metric, plan, subject, Arm::Candidate, at.now);
     let (value, baseline) = match metric.check.compares() {
-        true => tokio::join!(value, self::value(http, metric, plan, subject, Arm::Stable)),
+        true => tokio::join!(value, self::value(http, metric, plan, subject, Arm::Stable, at.now)),
         false => (value.await, Ok(Value::Nothing)),
     };
     let text = |value: &Result<Value, String>| value.as_ref().map(Value::to_string).unwrap_or_default();
@@ -151,12 +151,12 @@ enum Arm {
     Stable,
 }
 
-async fn value(http: &Http, metric: &Measured, plan: &Plan, subject: &Subject, arm: Arm) -> Result<Value, String> {
+async fn value(http: &Http, metric: &Measured, plan: &Plan, subject: &Subject, arm: Arm, now: Time) -> Result<Value, String> {
     let version: &VersionName = match arm {
         Arm::Candidate => &subject.candidate,
         Arm::Stable => &subject.stable,
     };
-    let filled = |text: &str| measured::fill(text, |placeholder| subject.value(plan, version, placeholder));
+    let filled = |text: &str| measured::fill(text, |placeholder| subject.value(plan, version, now, placeholder));
     match &metric.source {
         Source::Prometheus(source) => {
             let query = match (arm, &source.baseline) {

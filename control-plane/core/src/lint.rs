@@ -2,6 +2,7 @@
 
 mod analysis;
 mod key;
+mod measured;
 mod steps;
 mod strategy;
 mod versions;
@@ -29,6 +30,7 @@ pub fn lint(document: &Document, plan: &Plan) -> Vec<ManifestError> {
     lint.steps();
     lint.strategy();
     lint.analysis();
+    lint.measured();
     lint.found.locate(&document.origin)
 }
 

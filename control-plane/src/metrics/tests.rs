@@ -80,7 +80,7 @@ spec:
 fn filled(arm: &str) -> impl Fn(&str) -> String + use<> {
     let (plan, subject) = plan_and_subject();
     let version: VersionName = arm.parse().unwrap();
-    move |text| measured::fill(text, |placeholder| subject.value(&plan, &version, placeholder))
+    move |text| measured::fill(text, |placeholder| subject.value(&plan, &version, Time(1_700_000_000_000), placeholder))
 }
 
 #[tokio::test]

@@ -4,9 +4,10 @@
 //! goes, and its limits hold for all of that (Argo's background analysis). One of a step is measured while the run is held there, anew
 //! for each step it belongs to (Argo's inline analysis).
 
-use shunt_filter_core::names::{shadow_cluster, version_cluster};
+use shunt_filter_core::names::{fallback_cluster, shadow_cluster, version_cluster};
 use shunt_filter_core::{VersionName, Weight};
 
+use super::text::{is_time, time};
 use super::{History, Measured, Outcome, Verdict};
 use crate::plan::{Backend, Plan, Routing, Step};
 use crate::state::{Run, Stage, State};
@@ -45,12 +46,14 @@ impl Subject {
     }
 
     /// What a placeholder of a text stands for; `version` is whose value is asked for, one of the two.
-    pub fn value(&self, plan: &Plan, version: &VersionName, placeholder: &str) -> Option<String> {
+    pub fn value(&self, plan: &Plan, version: &VersionName, now: Time, placeholder: &str) -> Option<String> {
         Some(match placeholder {
+            name if is_time(name) => return time(name, now),
             "candidate" => self.candidate.to_string(),
             "stable" => self.stable.to_string(),
             "version" => version.to_string(),
             "cluster" => cluster(plan, version),
+            "clusters" => clusters(plan, version),
             "shadowCluster" => shadow_cluster(&plan.id, version),
             "namespace" => plan.id.namespace().to_owned(),
             "name" => plan.id.name().to_owned(),
@@ -64,6 +67,21 @@ fn cluster(plan: &Plan, version: &VersionName) -> String {
     match (&plan.routing, plan.version(version).map(|version| &version.backend)) {
         (Routing::External { .. }, Some(Backend::Cluster(cluster))) => cluster.clone(),
         _ => version_cluster(&plan.id, version),
+    }
+}
+
+/// A regular expression of the Envoy clusters whose statistics are the version's.
+fn clusters(plan: &Plan, version: &VersionName) -> String {
+    match &plan.routing {
+        Routing::External { .. } => {
+            let plain = |c: &char| c.is_ascii_alphanumeric() || "-_/:".contains(*c);
+            cluster(plan, version).chars().map(|c| if plain(&c) { c.to_string() } else { format!("[{c}]") }).collect()
+        }
+        Routing::Managed | Routing::Flag { .. } => {
+            let own = version_cluster(&plan.id, version);
+            let aggregate = fallback_cluster(&plan.id, version);
+            format!("{own}({})?", aggregate.strip_prefix(&own).unwrap_or_default())
+        }
     }
 }
 

@@ -224,9 +224,15 @@ fn placeholders_stand_for_the_arm_that_is_asked_for() {
     let plan = plan();
     let subject = Subject::of(&running(Stage::Shifting, 100)).unwrap();
     let filled = |version: &VersionName| {
-        let text = "{{version}} {{candidate}} {{stable}} {{cluster}} {{shadowCluster}} {{namespace}}/{{name}}";
-        fill(text, |placeholder| subject.value(&plan, version, placeholder))
+        let text = "{{version}} {{candidate}} {{stable}} {{cluster}} {{clusters}} {{shadowCluster}} {{namespace}}/{{name}}";
+        fill(text, |placeholder| subject.value(&plan, version, Time(0), placeholder))
     };
-    assert_eq!(filled(&subject.candidate), "v2 v2 v1 shunt/shop/checkout/v2 shunt/shop/checkout/v2/shadow shop/checkout");
-    assert_eq!(filled(&subject.stable), "v1 v2 v1 shunt/shop/checkout/v1 shunt/shop/checkout/v1/shadow shop/checkout");
+    assert_eq!(
+        filled(&subject.candidate),
+        "v2 v2 v1 shunt/shop/checkout/v2 shunt/shop/checkout/v2(/fallback)? shunt/shop/checkout/v2/shadow shop/checkout"
+    );
+    assert_eq!(
+        filled(&subject.stable),
+        "v1 v2 v1 shunt/shop/checkout/v1 shunt/shop/checkout/v1(/fallback)? shunt/shop/checkout/v1/shadow shop/checkout"
+    );
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Around;
 use crate::analysis::measured::{
-    Check, Connection, Header, HeaderValue, Method, OF_ARM, PROVIDED, PrometheusSource, Source, WebSource, check_path, placeholders,
+    Check, Connection, Header, HeaderValue, Method, OF_ARM, PROVIDED, PrometheusSource, Source, WebSource, check_path, is_time,
+    placeholders,
 };
 use crate::manifest::Problems;
 use crate::time::Span;
@@ -95,7 +96,7 @@ impl PrometheusSpec {
         match (check.compares(), &self.baseline) {
             (true, None) if !of_arm => problems.add(
                 path,
-                "has no baseline to compare with: write {{version}} or {{cluster}} in query, which is asked for stable too, or write baseline with its own query",
+                "has no baseline to compare with: write {{version}} or {{clusters}} in query, which is asked for stable too, or write baseline with its own query",
             ),
             (false, Some(_)) => {
                 problems.add(format!("{path}.baseline"), "is never looked at: write baseline in success or failure, or remove it");
@@ -164,9 +165,9 @@ impl Look<'_, '_> {
         for name in placeholders(text) {
             self.of_arm |= OF_ARM.contains(&name);
             let wrong = match name {
-                "cluster" => self.around.no_cluster.map(|why| format!("{{{{cluster}}}} means nothing here: {why}")),
+                "cluster" | "clusters" => self.around.no_cluster.map(|why| format!("{{{{{name}}}}} means nothing here: {why}")),
                 "shadowCluster" => self.around.no_shadow.map(|why| format!("{{{{shadowCluster}}}} means nothing here: {why}")),
-                name if PROVIDED.contains(&name) => None,
+                name if PROVIDED.contains(&name) || is_time(name) => None,
                 name if name.starts_with("args.") => Some(format!("{{{{{name}}}}} is no argument of a template")),
                 name => Some(format!("{{{{{name}}}}} is not known: there are {}", known())),
             };
@@ -241,5 +242,5 @@ fn is_token(name: &str) -> bool {
 }
 
 fn known() -> String {
-    PROVIDED.map(|name| format!("{{{{{name}}}}}")).join(", ")
+    format!("{}, and times such as {{{{now-5m}}}}", PROVIDED.map(|name| format!("{{{{{name}}}}}")).join(", "))
 }

@@ -1,0 +1,65 @@
+//! Metrics with a source outside: secrets in clear text, and measurements that never come in time.
+
+use super::Lint;
+use crate::analysis::measured::{Header, HeaderValue, Measured, Source};
+use crate::plan::Step;
+use crate::time::Span;
+
+impl Lint<'_> {
+    pub(super) fn measured(&mut self) {
+        let analysis = &self.plan.analysis;
+        let path = "spec.analysis";
+        let decides = !analysis.metrics.is_empty() || analysis.measured.iter().any(|metric| !metric.dry_run);
+        if !decides {
+            self.warn(path, "nothing decides: every metric is a dry run; add {name: errors, successRate: {noWorseThanStable: {}}}");
+        }
+        let lasts = self.lasts();
+        for metric in &analysis.measured {
+            let name = &metric.name;
+            let path = metric.steps.as_ref().and_then(|steps| steps.first()).map_or(path.to_owned(), |step| self.step_path(*step));
+            if in_clear_text(metric) {
+                self.warn(&path, format!("{name} sends a secret in clear text over the network: write https"));
+            }
+            let needed = needed(metric);
+            if needed > lasts && metric.steps.is_none() {
+                self.warn(
+                    &path,
+                    format!(
+                        "{name} needs {needed} until it can pass, and the steps and progressDeadline take {lasts}: write a shorter interval or initialDelay, or a smaller count"
+                    ),
+                );
+            }
+        }
+    }
+
+    /// The longest that the steps with a duration, and one wait, take.
+    fn lasts(&self) -> Span {
+        let of_step = |step: &Step| match step {
+            Step::Pause(Some(span)) | Step::Analysis(span) => span.0,
+            // Nobody knows how long somebody takes.
+            step if step.waits_for_somebody() => u64::MAX,
+            Step::Experiment(experiment) => experiment.duration.0,
+            Step::AbTest(test) => test.duration.map_or(u64::MAX, |duration| duration.0),
+            _ => 0,
+        };
+        let steps = self.plan.steps.iter().map(of_step).fold(0, u64::saturating_add);
+        Span::millis(steps.saturating_add(self.plan.progress_deadline.0))
+    }
+}
+
+/// The shortest time until a pass.
+fn needed(metric: &Measured) -> Span {
+    let further = u64::from(metric.count.unwrap_or(1).saturating_sub(1));
+    Span::millis(metric.initial_delay.0.saturating_add(metric.interval.0.saturating_mul(further)))
+}
+
+fn in_clear_text(metric: &Measured) -> bool {
+    let (url, headers) = match &metric.source {
+        Source::Prometheus(source) => (&source.address, &source.headers),
+        Source::Web(source) => (&source.url, &source.headers),
+    };
+    let secret = |header: &Header| matches!(header.value, HeaderValue::File(_) | HeaderValue::Bearer(_));
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let near = ["localhost", "127.", "[::1]"].iter().any(|host| rest.starts_with(host));
+    !near && headers.iter().any(secret)
+}
