@@ -178,6 +178,9 @@ pub struct Run {
     pub paused: Option<Paused>,
     /// The last epoch in which the analysis passed, or somebody went on without it.
     pub passed: Option<u64>,
+    /// The epoch in which somebody went on although it fails, past the point of no return.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regardless: Option<u64>,
     /// True on the way back to an old version that was still warm: without steps, and not judged, because the other way leads to
     /// what it flees from.
     #[serde(default)]

@@ -148,6 +148,7 @@ fn overrides_come_first_and_follow_the_roles_of_the_moment() {
         since: Time(0),
         paused: None,
         passed: None,
+        regardless: None,
         returning: false,
         held: None,
         sizes: shunt_core::state::Sizes::default(),

@@ -165,6 +165,7 @@ pub(crate) fn checkout(revision: u64) -> RolloutNow {
         since: NOW,
         paused: None,
         passed: None,
+        regardless: None,
         returning: false,
         held: None,
         sizes: shunt_core::state::Sizes::default(),

@@ -143,8 +143,8 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
         (Stage::Holding { step }, _) => {
             let what = plan.steps.get(*step).map(Step::to_string).unwrap_or_default();
             // Only who ends the wait for a pass goes on without one.
-            let goes_on_without = needs_pass(plan, run, *step) || no_return(plan, run);
-            let waived = if goes_on_without { waive(state, run) } else { state.clone() };
+            let run = &regardless(plan, state, run);
+            let waived = if needs_pass(plan, run, *step) { waive(state, run) } else { with_run(state, run.clone()) };
             let made = go_on(plan, &waived, *step, seen);
             Ok(Transition::new(made.state, format!("promoted past {what:?} by {}; {}", command.by, made.reason)))
         }
@@ -153,11 +153,20 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
             Some(missing) => format!("this step cannot be skipped: {missing}"),
             None => "nothing waits for a promotion here".to_owned(),
         }),
+        (Stage::Preparing, None) if super::missing_instances(plan, state, &run.candidate, seen).is_some() => {
+            Err("its instances are missing, and nobody is sent to what is not there: wait for them, or abort".to_owned())
+        }
         (_, None) => Err(match super::missing_proof(seen) {
             Some(missing) => format!("this step is not proved yet and a proof cannot be skipped: {missing}"),
             None => "nothing waits for a promotion here".to_owned(),
         }),
     }
+}
+
+/// Who goes on past the point of no return knows what fails there.
+fn regardless(plan: &Plan, state: &State, run: &Run) -> Run {
+    let regardless = if no_return(plan, run) { Some(state.epoch) } else { run.regardless };
+    Run { regardless, ..run.clone() }
 }
 
 fn pause(state: &State, run: &Run, seen: &Observation, command: &Command) -> Result<Transition, String> {
@@ -190,7 +199,6 @@ fn resumed(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
         }
         _ => seen.now,
     };
-    let passed = if no_return(plan, run) { Some(state.epoch) } else { run.passed };
-    let on = Run { paused: None, since, passed, ..run.clone() };
+    let on = Run { paused: None, since, ..regardless(plan, state, run) };
     Transition::new(with_run(state, on), format!("resumed by {}", command.by))
 }

@@ -31,8 +31,7 @@ pub(super) fn instead(plan: &Plan, state: &State, run: &Run, ending: Ending, see
 
 /// Held once; who promotes all the same, knows.
 fn hold(state: &State, run: &Run, why: String, seen: &Observation) -> Option<Transition> {
-    let waived = run.passed == Some(state.epoch);
-    if run.paused.is_some() || waived {
+    if run.paused.is_some() || run.regardless == Some(state.epoch) {
         return None;
     }
     let reason = format!("{why}; release a version that is right, it takes over without a way back");
@@ -51,6 +50,7 @@ fn replace(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Transit
         forward_from: Some(from),
         sizes: Sizes { stable: run.sizes.stable, ..Sizes::default() },
         passed: None,
+        regardless: None,
         baseline: None,
         first_step: 0,
         ..at(run, Stage::Preparing, seen.now)

@@ -80,6 +80,7 @@ pub(super) fn start(plan: &Plan, state: &State, candidate: &VersionName, first_s
         since: now,
         paused: None,
         passed: None,
+        regardless: None,
         returning,
         held: None,
         sizes: if returning { Sizes::default() } else { first_sizes(plan) },

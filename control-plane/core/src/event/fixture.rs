@@ -40,6 +40,7 @@ pub(super) fn run(candidate: &str, started: u64, stage: Stage) -> Run {
         since: Time(started),
         paused: None,
         passed: None,
+        regardless: None,
         returning: false,
         held: None,
         sizes: crate::state::Sizes::default(),

@@ -54,7 +54,7 @@ pub(super) async fn play(picture: &Picture, report: &mut Report) -> Result<Stage
 fn spec(admin: SocketAddr, candidate: &str) -> String {
     let cluster = shadow_cluster(candidate);
     let metric = format!(
-        "{{name: copies, interval: 500ms, initialDelay: 2s, failureLimit: 0, \
+        "{{name: copies, interval: 1s, initialDelay: 2s, failureLimit: 0, \
          web: {{url: \"http://{admin}/stats?format=json&filter=^cluster[.]{cluster}[.]upstream_rq_5xx$\", jsonPath: \"$.stats[0].value\"}}, max: 3}}"
     );
     format!("  drainDeadline: 1s\n  analysis: {{metrics: [{metric}]}}\n  strategy: {{shadow: {{weight: 100, duration: 5s, then: stop}}}}\n")
