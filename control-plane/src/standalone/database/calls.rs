@@ -1,7 +1,6 @@
 //! What came of calls: an answer must survive a crash, or somebody would be asked twice.
 
 use rusqlite::params;
-use shunt_core::Time;
 use shunt_core::call::Progress;
 use shunt_filter_core::RolloutId;
 
@@ -14,8 +13,6 @@ pub(crate) struct CallRecord {
     pub(crate) rollout: RolloutId,
     /// Which.
     pub(crate) id: String,
-    /// When its run began.
-    pub(crate) run: Time,
     /// How far it is.
     pub(crate) progress: Progress,
 }

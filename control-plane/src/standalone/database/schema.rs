@@ -134,7 +134,6 @@ const CALLS: &str = "
 CREATE TABLE calls (
     rollout  TEXT NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,
     id       TEXT NOT NULL,
-    run      INTEGER NOT NULL,            -- ms since the epoch: when its run began
     progress TEXT NOT NULL,               -- JSON
     PRIMARY KEY (rollout, id)
 ) STRICT, WITHOUT ROWID;
