@@ -66,7 +66,10 @@ pub(super) fn configuration(services: &[Routes]) -> Arc<Resource> {
 fn virtual_host(group: &Group<'_>) -> VirtualHost {
     let routes = group.claims.iter().flat_map(|(port, routes)| match routes.held {
         true => vec![held::route(routes, *port)],
-        false => targets(routes, *port).into_iter().flat_map(|target| [Retry::Idempotent, Retry::NotSent].map(|retry| route(target, retry))).collect(),
+        false => targets(routes, *port)
+            .into_iter()
+            .flat_map(|target| [Retry::Idempotent, Retry::NotSent].map(|retry| route(target, retry)))
+            .collect(),
     });
     VirtualHost {
         name: group.hosts.first().copied().unwrap_or_default().to_owned(),
@@ -164,6 +167,10 @@ fn mirror(routes: &Routes, copy: &VersionName) -> RequestMirrorPolicy {
     }
 }
 
+/// How often a retry looks for a host that it has not tried. A dead one has the fewest requests, so that the choice falls on it again
+/// three times out of four when there are two; with 3 looks a third of the retries went to it, with 30 one in several thousand.
+const HOST_ATTEMPTS: i64 = 30;
+
 /// A retry goes to another host, and when the version has none left, to what it falls back to.
 fn retries(retry: Retry) -> RetryPolicy {
     let retry_on = match retry {
@@ -182,7 +189,7 @@ fn retries(retry: Retry) -> RetryPolicy {
             name: "envoy.retry_host_predicates.previous_hosts".to_owned(),
             config_type: Some(retry_host_predicate::ConfigType::TypedConfig(crate::resource::any(&PreviousHostsPredicate {}))),
         }],
-        host_selection_retry_max_attempts: 3,
+        host_selection_retry_max_attempts: HOST_ATTEMPTS,
         ..RetryPolicy::default()
     }
 }
