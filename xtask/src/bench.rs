@@ -1,16 +1,27 @@
-//! `cargo xtask bench filter [--report FILE] [--rounds N] [--seconds S]`
+//! `cargo xtask bench filter [--report FILE] [--rounds N] [--seconds S]` and `cargo xtask bench analysis [--runs N]`
 
 use anyhow::{Context, Result, bail};
 
-use crate::build;
+use crate::build::{self, Profile};
 use crate::place;
 use crate::run::{Run, say};
 use crate::setup::{self, apt};
 
 pub(crate) fn bench(args: &[String]) -> Result<()> {
-    if args.first().map(String::as_str) != Some("filter") {
-        bail!("which benchmark? There is: bench filter");
+    match args.split_first() {
+        Some((what, rest)) if what == "analysis" => analysis(rest),
+        Some((what, _)) if what == "filter" => filter(args),
+        _ => bail!("which benchmark? There are: bench filter, bench analysis"),
     }
+}
+
+/// Simulated rollouts: no Envoy, no filter.
+fn analysis(args: &[String]) -> Result<()> {
+    Run::cargo().args(["build", "--release", "--package", "shunt-simulation"]).show()?;
+    Run::new(Profile::Release.folder().join("shunt-simulation")).args(args).show().context("the simulation")
+}
+
+fn filter(args: &[String]) -> Result<()> {
     let tools = setup::tools()?;
     if let Err(error) = &tools.envoy {
         bail!("the benchmark needs an Envoy: {error:#}");

@@ -31,7 +31,7 @@ pub(crate) enum Profile {
 }
 
 impl Profile {
-    fn folder(self) -> PathBuf {
+    pub(crate) fn folder(self) -> PathBuf {
         place::target().join(match self {
             Self::Debug => "debug",
             Self::Release => "release",

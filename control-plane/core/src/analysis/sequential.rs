@@ -168,7 +168,7 @@ mod tests {
         let sequences: [&[u32]; 7] = [&SINGLES, &[12], &[3, 3, 3, 3], &[1, 4, 1, 2], &[5, 1, 1, 1, 1], &[2, 0, 2, 0, 2], &[1, 1, 7]];
         let mut tight = 0;
         // Those of slow requests (`latency_slots.rs`) are nearer to 1.
-        let alternatives = [FAILURES, [1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 64.0]];
+        let alternatives = [FAILURES, [1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 64.0], [1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 12.0, 50.0]];
         for (candidate, thetas) in (1..12).flat_map(|candidate| alternatives.map(|thetas| (candidate, thetas))) {
             let all: Vec<u32> = placements(12, candidate).collect();
             for batches in sequences {

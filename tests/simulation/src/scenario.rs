@@ -1,0 +1,143 @@
+//! What is simulated: users, traffic, and how the candidate differs.
+
+/// One row of the table.
+#[derive(Debug, Clone)]
+pub(crate) struct Scenario {
+    /// As printed.
+    pub(crate) name: &'static str,
+    pub(crate) users: usize,
+    /// Requests per second of both versions together.
+    pub(crate) rate: f64,
+    /// The candidate's share of keys in percent, step by step; ten minutes each.
+    pub(crate) weights: &'static [u32],
+    pub(crate) world: World,
+    pub(crate) worse: Worse,
+    pub(crate) goal: Goal,
+}
+
+/// How requests fail at either version, and how long they take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct World {
+    /// Share of requests that fail.
+    pub(crate) baseline: f64,
+    /// Users with errors of their own.
+    pub(crate) troubled: Troubled,
+    /// Bursts that hit both versions, per ten minutes.
+    pub(crate) bursts: u32,
+    /// What the analysis looks at.
+    pub(crate) metric: Metric,
+}
+
+/// Users with errors of their own, or slow ones.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Troubled {
+    None,
+    /// One user, any of the twenty with most requests: at this share.
+    One(f64),
+    /// This share of the users, at that share of their requests.
+    Share(f64, f64),
+}
+
+/// What the analysis looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Metric {
+    Errors,
+    Latency,
+}
+
+/// How the candidate differs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Worse {
+    /// Not at all.
+    Equal,
+    /// This share of requests fails besides.
+    Failing(f64),
+    /// This share of the users has that share of failures besides.
+    FailingFor(f64, f64),
+    /// Times this.
+    Slower(f64),
+    /// Milliseconds more.
+    Later(f64),
+    /// This share of requests takes a second more.
+    Stalling(f64),
+}
+
+/// What the row must show.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Goal {
+    /// At most this share of equal candidates is aborted.
+    FalseAborts(f64),
+    /// At most so many bad requests served on average.
+    Served(f64),
+    /// At least this share is caught in ten minutes.
+    Caught(f64),
+    /// A known weak spot: shown, no goal.
+    Shown,
+}
+
+/// How long a burst lasts, seconds.
+pub(crate) const BURST: f64 = 10.0;
+/// How many requests fail in it.
+pub(crate) const BURST_ERRORS: f64 = 0.3;
+
+const PLAIN: World = World { baseline: 0.001, troubled: Troubled::None, bursts: 0, metric: Metric::Errors };
+const TROUBLED: World = World { troubled: Troubled::Share(0.01, 0.2), ..PLAIN };
+const TIMES: World = World { metric: Metric::Latency, ..PLAIN };
+
+/// Five percent, 100 requests per second, 5,000 users, one step of ten minutes.
+const EQUAL: Scenario = Scenario {
+    name: "equal, baseline 0.1 %",
+    users: 5_000,
+    rate: 100.0,
+    weights: &[5],
+    world: PLAIN,
+    worse: Worse::Equal,
+    goal: Goal::FalseAborts(0.01),
+};
+
+/// All rows: equal candidates first.
+pub(crate) fn all() -> Vec<Scenario> {
+    let equal = |name, world| Scenario { name, world, ..EQUAL };
+    let worse = |name, worse, goal| Scenario { name, worse, goal, ..EQUAL };
+    let slower = |name, worse| Scenario { name, world: TIMES, worse, goal: Goal::Caught(0.9), ..EQUAL };
+    vec![
+        EQUAL,
+        equal("1 % of users with 20 % errors of their own (H)", TROUBLED),
+        equal("baseline 2 % (Z)", World { baseline: 0.02, ..PLAIN }),
+        equal("bursts of 10 s with 30 % errors (T)", World { bursts: 5, ..PLAIN }),
+        equal("H and T", World { bursts: 5, ..TROUBLED }),
+        Scenario { name: "5 requests/s (L)", rate: 5.0, ..EQUAL },
+        Scenario { name: "L and H", rate: 5.0, world: TROUBLED, ..EQUAL },
+        equal("one user with 50 %", World { troubled: Troubled::One(0.5), ..PLAIN }),
+        equal("5 % of users with 50 %", World { troubled: Troubled::Share(0.05, 0.5), ..PLAIN }),
+        Scenario { name: "200 users, H", users: 200, world: TROUBLED, ..EQUAL },
+        Scenario { name: "50 % weight, H", weights: &[50], world: TROUBLED, ..EQUAL },
+        Scenario { name: "whole rollout 1 → 5 → 20 → 50 %, H", weights: &[1, 5, 20, 50], world: TROUBLED, ..EQUAL },
+        equal("latency, equal", TIMES),
+        equal("latency, 5 % of users 5 times slower", World { troubled: Troubled::Share(0.05, 5.0), ..TIMES }),
+        worse("+20 points", Worse::Failing(0.20), Goal::Served(8.0)),
+        worse("+5", Worse::Failing(0.05), Goal::Served(10.0)),
+        worse("+2", Worse::Failing(0.02), Goal::Served(15.0)),
+        worse("+1", Worse::Failing(0.01), Goal::Caught(0.85)),
+        worse("+50 for a tenth of the users", Worse::FailingFor(0.1, 0.5), Goal::Served(15.0)),
+        slower("latency × 1.5", Worse::Slower(1.5)),
+        slower("latency + 20 ms", Worse::Later(20.0)),
+        slower("latency × 3", Worse::Slower(3.0)),
+        slower("2 % of requests + 1 s", Worse::Stalling(0.02)),
+        Scenario {
+            name: "baseline 2 %, +2",
+            world: World { baseline: 0.02, ..PLAIN },
+            worse: Worse::Failing(0.02),
+            goal: Goal::Shown,
+            ..EQUAL
+        },
+        Scenario {
+            name: "50 users, +20 at 10 % weight",
+            users: 50,
+            weights: &[10],
+            worse: Worse::Failing(0.2),
+            goal: Goal::Shown,
+            ..EQUAL
+        },
+    ]
+}
