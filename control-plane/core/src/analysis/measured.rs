@@ -9,6 +9,7 @@ mod history;
 mod judge;
 mod scope;
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
 mod tests;
 mod text;
 mod value;

@@ -188,6 +188,7 @@ impl fmt::Display for Condition {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
 mod tests {
     use super::*;
     use serde_json::json;
