@@ -73,6 +73,7 @@ mod tests {
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             port,
             default: "v1".parse().unwrap(),
+            held: false,
             versions: Vec::new(),
             mirrors: Vec::new(),
             protocol: Protocol::Http1,
