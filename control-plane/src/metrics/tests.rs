@@ -105,19 +105,19 @@ async fn prometheus_own_words_are_told() {
     assert_eq!(prometheus::read(&answer), Err("parse error at char 3".to_owned()));
 }
 
-#[test_case(json!({"status": "success", "data": {"resultType": "vector", "result": []}}), Value::Nothing; "empty")]
-#[test_case(json!({"status": "success", "data": {"resultType": "scalar", "result": [1, "NaN"]}}), Value::Nothing; "not a number")]
-#[test_case(json!({"status": "success", "data": {"resultType": "scalar", "result": [1, "+Inf"]}}), Value::Number(f64::INFINITY); "infinite")]
-#[test_case(json!({"status": "success", "data": {"resultType": "vector", "result": [{"value": [1, "1"]}, {"value": [1, "2"]}]}}), Value::Numbers(vec![1.0, 2.0]); "two series")]
-fn answers_of_prometheus(answer: serde_json::Value, value: Value) {
-    assert_eq!(prometheus::read(&answer), Ok(value));
+#[test_case(&json!({"status": "success", "data": {"resultType": "vector", "result": []}}), Value::Nothing; "empty")]
+#[test_case(&json!({"status": "success", "data": {"resultType": "scalar", "result": [1, "NaN"]}}), Value::Nothing; "not a number")]
+#[test_case(&json!({"status": "success", "data": {"resultType": "scalar", "result": [1, "+Inf"]}}), Value::Number(f64::INFINITY); "infinite")]
+#[test_case(&json!({"status": "success", "data": {"resultType": "vector", "result": [{"value": [1, "1"]}, {"value": [1, "2"]}]}}), Value::Numbers(vec![1.0, 2.0]); "two series")]
+fn answers_of_prometheus(answer: &serde_json::Value, value: Value) {
+    assert_eq!(prometheus::read(answer), Ok(value));
 }
 
-#[test_case(json!({"status": "success", "data": {"resultType": "matrix", "result": []}}), "asks for a range"; "matrix")]
-#[test_case(json!({"status": "success", "data": {"resultType": "vector", "result": [{"histogram": [1, {}]}]}}), "histogram_quantile"; "native histogram")]
-#[test_case(json!({"hello": "world"}), "none of Prometheus' HTTP API"; "something else")]
-fn answers_that_are_none(answer: serde_json::Value, part: &str) {
-    let error = prometheus::read(&answer).unwrap_err();
+#[test_case(&json!({"status": "success", "data": {"resultType": "matrix", "result": []}}), "asks for a range"; "matrix")]
+#[test_case(&json!({"status": "success", "data": {"resultType": "vector", "result": [{"histogram": [1, {}]}]}}), "histogram_quantile"; "native histogram")]
+#[test_case(&json!({"hello": "world"}), "none of Prometheus' HTTP API"; "something else")]
+fn answers_that_are_none(answer: &serde_json::Value, part: &str) {
+    let error = prometheus::read(answer).unwrap_err();
     assert!(error.contains(part), "{error}");
 }
 
