@@ -75,7 +75,24 @@ impl Reconciler {
         metrics: Metrics,
     ) -> Self {
         let (waiting, deployments, analysts) = (Waiting::default(), Deployments::default(), Analysts::default());
-        Self { clock, on, proxies, waiting, deployments, instances, outside, fleet, press, analysts, show, metrics, unread: true, freeze: Freeze::Off, looked: Time::default(), silence: None }
+        Self {
+            clock,
+            on,
+            proxies,
+            waiting,
+            deployments,
+            instances,
+            outside,
+            fleet,
+            press,
+            analysts,
+            show,
+            metrics,
+            unread: true,
+            freeze: Freeze::Off,
+            looked: Time::default(),
+            silence: None,
+        }
     }
 
     /// The manifests are to be read again.

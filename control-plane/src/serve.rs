@@ -98,7 +98,12 @@ fn wire(on: &Standalone, fleet: &Fleet, access: Access, stopping: watch::Receive
 }
 
 /// Takes what comes in, one thing after the other, and lets the reconciler settle after each.
-async fn work(reconciler: &mut Reconciler, mut inbox: Inbox, mut answers: mpsc::Receiver<Back>, stopping: watch::Sender<bool>) -> Result<()> {
+async fn work(
+    reconciler: &mut Reconciler,
+    mut inbox: Inbox,
+    mut answers: mpsc::Receiver<Back>,
+    stopping: watch::Sender<bool>,
+) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (mut posts, bell) = (Vec::new(), reconciler.instances.bell());
     loop {

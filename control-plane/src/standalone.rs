@@ -22,9 +22,9 @@ use shunt_core::{Command, Plan, State, Time};
 use shunt_filter_core::RolloutId;
 use tokio::sync::watch;
 
+pub(crate) use database::MeasuredKey;
 pub(crate) use database::{CallRecord, Posted};
 pub(crate) use database::{ContributionRecord, Database, InstanceRecord, NewCommand, PolicyRecord, Shared, StoreError, Stored};
-pub(crate) use database::MeasuredKey;
 pub(crate) use files::Files;
 pub(crate) use instances::{Instances, Launcher, shim};
 use manifests::Manifests;

@@ -116,9 +116,15 @@ async fn a_no_refuses_the_release_and_what_undoes_things_follows() -> Result<()>
     outside.set("/board", Says::Status(403));
     let view = rig.until("it is refused", STEP, |view| view["phase"] == "Degraded" && view["candidate"].is_null()).await?;
     assert!(view["message"].to_string().contains("gate board: no, by 127.0.0.1"), "{view:#}");
-    until("all was told", STEP, || async { events(&outside) == ["started", "aborted", "recovered"] && !done(&outside, "/undo").is_empty() }).await?;
+    until("all was told", STEP, || async {
+        events(&outside) == ["started", "aborted", "recovered"] && !done(&outside, "/undo").is_empty()
+    })
+    .await?;
     let undo = outside.asked("/undo").remove(0).body;
-    assert_eq!((undo["metadata"]["direction"].as_str(), undo["candidate"].as_str(), undo["event"].as_str()), (Some("down"), Some("v2"), Some("recovered")));
+    assert_eq!(
+        (undo["metadata"]["direction"].as_str(), undo["candidate"].as_str(), undo["event"].as_str()),
+        (Some("down"), Some("v2"), Some("recovered"))
+    );
     let all = load.stop().await;
     assert_eq!(all.failed(), 0, "{}", all.summary());
     Ok(())

@@ -20,7 +20,8 @@ pub(crate) const CHANGE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Farm {
     pub(crate) control: ControlPlane,
-    pub(crate) envoy: Envoy,
+    /// Runs for as long as this lives.
+    _envoy: Envoy,
     pub(crate) address: SocketAddr,
     mark: String,
 }
@@ -49,7 +50,7 @@ impl Farm {
         let mark = format!("farm-{}-{}", std::process::id(), MARKS.fetch_add(1, Ordering::Relaxed));
         let control = ControlPlane::start(&[(FILE, &manifest(&mark, versions, "v1", spec)?)]).await?;
         let (envoy, address) = proxy(&control, "edge-1").await?;
-        let farm = Self { control, envoy, address, mark };
+        let farm = Self { control, _envoy: envoy, address, mark };
         let all = versions[0].instances as usize;
         farm.until("v1 is in place", |view| live(view) && ready(view, "v1").len() == all).await?;
         Ok(farm)

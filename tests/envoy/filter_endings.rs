@@ -205,7 +205,10 @@ async fn grpc_by_its_own_status() -> Result<()> {
     // Without a cookie stable is decided, which is not there: those before went astray.
     let astray = sum(&stage.receiver, |part| part.misrouted + part.unrouted);
     let reply = grpc.request(Method::POST, "/shop.Checkout/Held").header("content-type", "application/grpc").send().await?;
-    assert_eq!((reply.status, reply.header("grpc-status").as_deref(), reply.header("x-shunt-held").as_deref()), (200, Some("14"), Some("1")));
+    assert_eq!(
+        (reply.status, reply.header("grpc-status").as_deref(), reply.header("x-shunt-held").as_deref()),
+        (200, Some("14"), Some("1"))
+    );
     assert_eq!(stage.counts("gRPC, held", 1).await?, UNCOUNTED);
     assert_eq!(sum(&stage.receiver, |part| part.misrouted + part.unrouted), astray, "a held reply is nobody's fault");
 

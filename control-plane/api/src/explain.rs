@@ -153,11 +153,8 @@ fn request(question: &Question) -> Request {
 fn decided(service: &Service, raw: Option<&ServicePolicy>, request: &Request) -> Explanation {
     let decision = service.decide(request);
     let chances = chance::of(service, raw, request);
-    let mut explanation = Explanation {
-        rollout: Some(service.name().clone()),
-        reason: decision.reason.to_string(),
-        ..Explanation::default()
-    };
+    let mut explanation =
+        Explanation { rollout: Some(service.name().clone()), reason: decision.reason.to_string(), ..Explanation::default() };
     match chances.answering.as_slice() {
         [] => {
             explanation.version = (!matches!(decision.reason, Reason::Shadow)).then(|| decision.version.clone());

@@ -16,8 +16,8 @@ use crate::plan::{AbTestStep, Backend, HealthCheck, Plan, PlannedRule, Protocol,
 use crate::ranges::reshape;
 use crate::state::{DefaultRoute, Ending, Installation, Installed, Retiring, Run, Stage, State};
 use crate::time::Span;
-pub use calls::{call_id, calls};
 pub(crate) use calls::rollback_id;
+pub use calls::{call_id, calls};
 pub use scale::scaled;
 
 /// What one Rollout wants of the world.
@@ -176,7 +176,11 @@ fn rules(plan: &Plan, state: &State) -> Vec<Rule> {
 fn cohort(plan: &Plan, state: &State) -> Option<Rule> {
     let test = test(plan, state).filter(|test| !test.matches.is_empty())?;
     let ranges = state.run.as_ref().filter(|run| exposed(run))?.ranges.clone();
-    Some(Rule { name: COHORT.to_owned(), matches: test.matches.clone(), split: Split { salt: salt(plan, state), ranges, ..Split::default() } })
+    Some(Rule {
+        name: COHORT.to_owned(),
+        matches: test.matches.clone(),
+        split: Split { salt: salt(plan, state), ranges, ..Split::default() },
+    })
 }
 
 fn salt(plan: &Plan, state: &State) -> String {
@@ -214,7 +218,12 @@ fn exposed(run: &Run) -> bool {
     match run.stage {
         Stage::Preparing => run.forward_from.is_some(),
         Stage::Clearing(_) | Stage::Reverting(_) | Stage::Draining(_) => false,
-        Stage::Equipping { .. } | Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching | Stage::Restoring(_) => true,
+        Stage::Equipping { .. }
+        | Stage::Applying { .. }
+        | Stage::Holding { .. }
+        | Stage::Shifting
+        | Stage::Switching
+        | Stage::Restoring(_) => true,
     }
 }
 
@@ -246,11 +255,7 @@ fn mirror(plan: &Plan, state: &State) -> Option<Mirror> {
         return None;
     }
     Some(Mirror {
-        split: Split {
-            salt: salt(plan, state),
-            ranges: reshape(&[], &[(run.candidate.clone(), step.weight)]),
-            ..Split::default()
-        },
+        split: Split { salt: salt(plan, state), ranges: reshape(&[], &[(run.candidate.clone(), step.weight)]), ..Split::default() },
         matches: step.matches.clone(),
         unsafe_methods: step.unsafe_methods,
         max_body_bytes: step.max_body_bytes,

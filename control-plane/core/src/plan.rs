@@ -377,7 +377,9 @@ impl Step {
         match self {
             Step::SetWeight(weight) => *weight > Weight::ZERO,
             Step::Rule(_) | Step::Mirror(_) | Step::AbTest(_) | Step::Experiment(_) => true,
-            Step::Pause(_) | Step::Analysis(_) | Step::Scale(_) | Step::Hold | Step::Call(_) | Step::PointOfNoReturn | Step::Conclude => false,
+            Step::Pause(_) | Step::Analysis(_) | Step::Scale(_) | Step::Hold | Step::Call(_) | Step::PointOfNoReturn | Step::Conclude => {
+                false
+            }
         }
     }
 }

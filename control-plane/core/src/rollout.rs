@@ -24,8 +24,8 @@ use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::time::Span;
 pub use analysis::AnalysisSpec;
-pub use flag::FlagSpec;
 pub use calls::{GateSpec, HookSpec, WebhookSpec};
+pub use flag::FlagSpec;
 pub use health::HealthSpec;
 pub use hooks::{GatesSpec, HooksSpec};
 pub use notifications::NotificationSpec;

@@ -5,6 +5,7 @@ use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::advance::{blocked, missing_equipment, missing_instances, missing_pass, missing_proof};
 use crate::analysis::Verdict;
+use crate::contest::Contest;
 use crate::explain::notes;
 use crate::instance::InstanceView;
 use crate::observation::{Delivery, Observation};
@@ -41,6 +42,9 @@ pub struct RolloutView {
     pub versions: Vec<VersionView>,
     /// The analysis at its last look.
     pub verdicts: Vec<Verdict>,
+    /// How an A/B test stands, while one is on.
+    #[serde(default, skip_serializing_if = "Contest::is_none")]
+    pub contest: Contest,
     /// How far the policy has come.
     pub policy: Delivery,
     /// How far clusters and routes have come.
@@ -103,10 +107,15 @@ pub fn view(plan: &Plan, state: &State, seen: &Observation) -> RolloutView {
         stable: state.stable.clone(),
         release: plan.release.clone(),
         candidate: state.run.as_ref().map(|run| run.candidate.clone()),
-        concluded: state.concluded.as_ref().filter(|over| state.run.is_none() && over.version == plan.release).map(|over| over.result.clone()),
+        concluded: state
+            .concluded
+            .as_ref()
+            .filter(|over| state.run.is_none() && over.version == plan.release)
+            .map(|over| over.result.clone()),
         step: state.run.as_ref().and_then(|run| step_view(plan, run)),
         versions: versions(plan, state, seen),
         verdicts: seen.verdicts.clone(),
+        contest: seen.contest.clone(),
         policy: seen.policy.clone(),
         routes: seen.routes.clone(),
         misrouted: seen.misrouted,
@@ -183,9 +192,7 @@ fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Strin
         },
         Stage::Shifting => format!("{failed}all keys to {}: {}", run.candidate, proof()),
         Stage::Switching => format!("{failed}the default route goes to {}: {}", run.candidate, proof()),
-        Stage::Clearing(_) => {
-            missing_instances(plan, state, &run.candidate, seen).unwrap_or_else(|| format!("{} is gone", run.candidate))
-        }
+        Stage::Clearing(_) => missing_instances(plan, state, &run.candidate, seen).unwrap_or_else(|| format!("{} is gone", run.candidate)),
         Stage::Restoring(_) => {
             missing_instances(plan, state, &state.stable, seen).unwrap_or_else(|| format!("{} is whole again", state.stable))
         }

@@ -1,5 +1,7 @@
 //! The life of instances: what is let go and started, in which order, and what never happens.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! `shunt render`: what would be published, and a bootstrap with which an Envoy starts while no control plane is there.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -155,7 +155,7 @@ fn at_rest(plans: &[Plan]) -> Rendered {
     Rendered { policy: merge(0, None, &all), routes: all.into_iter().filter_map(|desired| desired.routes).collect() }
 }
 
-async fn recorded(folder: &PathBuf) -> anyhow::Result<Rendered> {
+async fn recorded(folder: &Path) -> anyhow::Result<Rendered> {
     anyhow::ensure!(folder.is_dir(), "{} is no folder: name the one that `shunt serve --data` uses", folder.display());
     let database = Database::open(folder)
         .with_context(|| format!("{}: while a control plane runs on it, ask that one (--server)", folder.display()))?;

@@ -28,10 +28,10 @@ use shunt_filter_core::RolloutId;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-pub(crate) use instances::InstanceRecord;
 pub(crate) use calls::CallRecord;
-pub(crate) use outbox::Posted;
+pub(crate) use instances::InstanceRecord;
 pub(crate) use measurements::MeasuredKey;
+pub(crate) use outbox::Posted;
 pub(crate) use policy::{ContributionRecord, PolicyRecord};
 pub(crate) use rollouts::{NewCommand, Stored};
 

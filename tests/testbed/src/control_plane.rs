@@ -157,7 +157,9 @@ impl ControlPlane {
     pub async fn cli(&self, args: &[&str]) -> Result<Output> {
         let tls = self.args.iter().position(|arg| arg == "--tls").and_then(|at| self.args.get(at + 1));
         let reach = match tls {
-            Some(folder) => ["--server".to_owned(), format!("https://{}", self.api()), "--ca".to_owned(), format!("{folder}/ca.pem")].to_vec(),
+            Some(folder) => {
+                ["--server".to_owned(), format!("https://{}", self.api()), "--ca".to_owned(), format!("{folder}/ca.pem")].to_vec()
+            }
             None => ["--server".to_owned(), format!("http://{}", self.api())].to_vec(),
         };
         let output = tokio::process::Command::new(locate::shunt()?).args(reach).args(args).kill_on_drop(true).output();

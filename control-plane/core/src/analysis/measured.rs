@@ -26,9 +26,9 @@ pub(crate) use value::check_path;
 pub use value::{JsonPathError, Value, select};
 
 use super::{Outcome, Verdict};
+use crate::Plan;
 use crate::state::State;
 use crate::time::{Span, Time};
-use crate::Plan;
 
 /// A metric with a source outside.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -178,7 +178,8 @@ impl Check {
         match self {
             Check::Limits { min, max } => limits(value, *min, *max),
             Check::Conditions { success, failure } => {
-                let holds = |condition: &Option<Condition>| condition.as_ref().map(|condition| condition.holds(value, baseline)).transpose();
+                let holds =
+                    |condition: &Option<Condition>| condition.as_ref().map(|condition| condition.holds(value, baseline)).transpose();
                 match (holds(success), holds(failure)) {
                     (Err(error), _) | (_, Err(error)) => Reading::Error(error.to_string()),
                     (_, Ok(Some(true))) | (Ok(Some(false)), Ok(None)) => Reading::Failure,

@@ -16,8 +16,8 @@ use crate::rollout::analysis::{AnalysisSpec, Around, OfStep, Samples, Templates,
 use crate::rollout::calls::{Whose, weave};
 use crate::rollout::hooks::around;
 use crate::rollout::notifications::notifications;
-use crate::rollout::rule::{RuleNames, unknown_version};
 use crate::rollout::owner::Owner;
+use crate::rollout::rule::{RuleNames, unknown_version};
 use crate::rollout::strategy::{self, Placed, Terms};
 use crate::rollout::version::versions;
 use crate::rollout::{Rollout, RolloutSpec, StrategySpec};
@@ -133,7 +133,12 @@ impl Compiler<'_> {
         match &self.spec.service {
             Some(service) => {
                 let mut hosts = service.hosts(&mut self.problems);
-                let preview = self.spec.strategy.as_ref().and_then(StrategySpec::preview_host).and_then(|written| strategy::preview_host(written).ok());
+                let preview = self
+                    .spec
+                    .strategy
+                    .as_ref()
+                    .and_then(StrategySpec::preview_host)
+                    .and_then(|written| strategy::preview_host(written).ok());
                 hosts.extend(preview.filter(|host| !hosts.contains(host)));
                 hosts
             }

@@ -3,9 +3,10 @@
 /// What to say about a field of a Rollout, by its path with `[]` for every index; none when it is not one of these.
 pub(crate) fn rollout(path: &str) -> Option<String> {
     let message = match path {
-        "spec.versions[].deployment" => {
-            later("Deployments (Kubernetes)", "write command with instances, endpoints: [\"host:port\"], dns, or cluster with your own Envoy's cluster")
-        }
+        "spec.versions[].deployment" => later(
+            "Deployments (Kubernetes)",
+            "write command with instances, endpoints: [\"host:port\"], dns, or cluster with your own Envoy's cluster",
+        ),
         "spec.versions[].replicas" | "spec.scale" => "unknown field; write instances beside command, in spec.versions".to_owned(),
         "spec.workloadRef" => later("following a workload", "list versions with command or endpoints, and change release"),
         "spec.flags" => "unknown field; write flag: {name: ..}: a Rollout decides one flag".to_owned(),

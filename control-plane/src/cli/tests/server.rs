@@ -63,7 +63,9 @@ impl Server {
             // Also when the test is over.
             let _ = end.wait_for(|stopping| *stopping).await;
         };
-        let task = tokio::spawn(async move { axum::serve(listener, router(app).layer(axum::Extension(Peer::local()))).with_graceful_shutdown(ended).await });
+        let task = tokio::spawn(async move {
+            axum::serve(listener, router(app).layer(axum::Extension(Peer::local()))).with_graceful_shutdown(ended).await
+        });
         Self { address, rollouts, stopping, asks, _problems: problems, task }
     }
 
@@ -137,13 +139,7 @@ fn plan() -> Plan {
 /// A line of the journal.
 pub(super) fn entry(revision: u64, reason: &str) -> Entry {
     let live = Delivery::Live { since: NOW, proxies: 1 };
-    let observation = Observation {
-        now: NOW,
-        policy: live.clone(),
-        everywhere: live.clone(),
-        routes: live,
-        ..Observation::unknown(NOW)
-    };
+    let observation = Observation { now: NOW, policy: live.clone(), everywhere: live.clone(), routes: live, ..Observation::unknown(NOW) };
     let next = State { revision, ..State::initial(&plan()) };
     let (rollout, digest) = (plan().id, plan().digest);
     Entry { rollout, revision, at: NOW, plan: digest, reason: reason.to_owned(), command: None, observation, next }

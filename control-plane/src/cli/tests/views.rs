@@ -48,6 +48,7 @@ pub(super) fn degraded() -> RolloutView {
         concluded: None,
         step: None,
         verdicts: Vec::new(),
+        contest: shunt_core::contest::Contest::default(),
         misrouted: 0,
         warnings: Vec::new(),
         ..progressing()

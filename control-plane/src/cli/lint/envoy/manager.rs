@@ -23,7 +23,7 @@ pub(super) fn check(manager: &At<'_>, whole: &Whole<'_>, found: &mut Findings) {
     match (router, ours.first()) {
         (None, _) => found.missing(manager, "http_filters", "there is no router: add envoy.filters.http.router as the last filter"),
         (Some(router), Some(own)) if router < *own => {
-            found.error(first, "this stands after the router and never runs: move it before the router")
+            found.error(first, "this stands after the router and never runs: move it before the router");
         }
         (Some(_), _) => {}
     }

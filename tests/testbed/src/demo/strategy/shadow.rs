@@ -1,6 +1,7 @@
 //! shadow: copies for the candidate, compared by the proxies' own counters; nobody sees an answer of it, and a stalled one costs nobody anything.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -34,11 +35,14 @@ pub(super) async fn play(picture: &Picture, report: &mut Report) -> Result<Stage
         let mark = stage.mark();
         let mut watch = Watch::release(&stage, picture, candidate).await?;
         watch.until("copies", |look| look.candidate.is_some()).await?;
+        let most = Arc::new(Mutex::new((0.0, 0.0)));
+        let counted = tokio::spawn(count(stage.admins(), candidate.to_owned(), Arc::clone(&most)));
         watch.ended().await?;
         let during = stage.tally_since(&mark).latency(99.0);
         let tally = stage.stop_load().await;
         ensure!(tally.of_version(candidate) == 0, "{candidate} answered a user");
-        let (copies, errors) = copies(&stage.admins(), candidate).await?;
+        counted.abort();
+        let (copies, errors) = *most.lock().unwrap_or_else(PoisonError::into_inner);
         let act = Act::of(&format!("v1 with {candidate} in its shadow"), &tally, 0)
             .with("copies", copies, "requests")
             .with("copies answered with 5xx", errors, "requests")
@@ -55,7 +59,8 @@ fn spec(admin: SocketAddr, candidate: &str) -> String {
     let cluster = shadow_cluster(candidate);
     let metric = format!(
         "{{name: copies, interval: 1s, initialDelay: 2s, failureLimit: 0, \
-         web: {{url: \"http://{admin}/stats?format=json&filter=^cluster[.]{cluster}[.]upstream_rq_5xx$\", jsonPath: \"$.stats[0].value\"}}, max: 3}}"
+         web: {{url: \"http://{admin}/stats?format=json&filter=^cluster[.]{cluster}[.]upstream_rq_5xx$\", jsonPath: \"$\"}}, \
+         success: \"size(value.stats) == 0 || value.stats[0].value <= 3\", failure: \"size(value.stats) > 0 && value.stats[0].value > 3\"}}"
     );
     format!("  drainDeadline: 1s\n  analysis: {{metrics: [{metric}]}}\n  strategy: {{shadow: {{weight: 100, duration: 5s, then: stop}}}}\n")
 }
@@ -63,6 +68,17 @@ fn spec(admin: SocketAddr, candidate: &str) -> String {
 fn shadow_cluster(version: &str) -> String {
     let id = "shop/checkout".parse().expect("an id");
     shunt_filter_core::names::shadow_cluster(&id, &version.parse().expect("a name"))
+}
+
+/// Counts while the cluster of copies is there: it goes with the run, and its counters with it.
+async fn count(admins: Vec<SocketAddr>, version: String, most: Arc<Mutex<(f64, f64)>>) {
+    loop {
+        if let Ok((all, errors)) = copies(&admins, &version).await {
+            let mut most = most.lock().unwrap_or_else(PoisonError::into_inner);
+            *most = (most.0.max(all), most.1.max(errors));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Copies that were sent, and that were answered with 5xx, over all proxies.

@@ -55,6 +55,7 @@ impl Pace {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use test_case::test_case;
