@@ -53,7 +53,7 @@ const ROLLING_UPDATE: Case = Case {
 };
 
 const BLUE_GREEN: Case = Case {
-    spec: "strategy: {blueGreen: {preview: {match: [{headers: {x-preview: {exact: '1'}}}]}, prePromotion: {duration: 1s}, postPromotion: {duration: 1s}}}
+    spec: "strategy: {blueGreen: {preview: {match: [{headers: {x-preview: {exact: '1'}}}]}, autoPromoteAfter: 1s, postPromotion: {duration: 1s}}}
   keepOld: 0s
   drainDeadline: 1s
   progressDeadline: 20s
@@ -85,7 +85,7 @@ const AB_TEST: Case = Case {
 const SHADOW: Case = Case {
     spec: "strategy: {shadow: {weight: 100, duration: 2s, then: stop}}
   drainDeadline: 1s
-  analysis: {metrics: [{name: copies, interval: 1s, web: {url: 'http://SOURCE/admin/counts', jsonPath: '$.started'}, min: 0}]}",
+  analysis: {metrics: [{name: copies, interval: 1s, web: {url: 'http://SOURCE/admin/counts', jsonPath: '$.total'}, min: 0}]}",
     good: End::Over,
     // Whether its answers are good is what the source says, and this one only counts.
     bad: End::Over,
@@ -102,7 +102,11 @@ async fn play(farm: &mut Farm, spec: &str, version: &str, killed: bool) -> Resul
     farm.write(&versions(), version, spec)?;
     let start = Instant::now();
     loop {
-        let view = farm.control.rollout(ROLLOUT).await?;
+        // While it starts it knows nothing.
+        let Ok(view) = farm.control.rollout(ROLLOUT).await else {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
         let revision = view["revision"].as_u64().unwrap_or_default();
         if let Some(end) = end(&view, version).filter(|_| revision > seen || start.elapsed() > Duration::from_secs(1)) {
             return Ok(end);
