@@ -56,6 +56,8 @@ mod filter_rig;
 mod filter_size;
 #[path = "envoy/filter_writes.rs"]
 mod filter_writes;
+#[path = "envoy/long_lived.rs"]
+mod long_lived;
 #[path = "envoy/strategies.rs"]
 mod strategies;
 #[path = "envoy/xds_changes.rs"]
