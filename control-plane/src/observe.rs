@@ -7,7 +7,7 @@ use shunt_core::contest::{Contest, contest};
 use shunt_core::observation::{Delivery, Freeze, Observation, Typical, VersionSeen};
 use shunt_core::plan::Step;
 use shunt_core::ranges::reshape;
-use shunt_core::state::{Run, Stage};
+use shunt_core::state::Run;
 use shunt_core::{Plan, State, Time};
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{Counters, EpochReport};
@@ -35,11 +35,11 @@ impl Analysts {
         let everybody = [Range { from: 0, to: POINTS, version: state.stable.clone() }];
         let beside = state.run.as_ref().map(|run| beside_baseline(state, run)).unwrap_or_default();
         let arms = match (&state.run, &state.previous) {
-            (Some(run), _) if exposes(run) && !beside.is_empty() => {
+            (Some(run), _) if run.stage.exposes() && !beside.is_empty() => {
                 let baseline = run.baseline.as_ref().unwrap_or(&state.stable);
                 Arms { candidate: &run.candidate, stable: baseline, ranges: &beside }
             }
-            (Some(run), _) if exposes(run) => Arms { candidate: &run.candidate, stable: &state.stable, ranges: &run.ranges },
+            (Some(run), _) if run.stage.exposes() => Arms { candidate: &run.candidate, stable: &state.stable, ranges: &run.ranges },
             (None, Some(previous)) => Arms { candidate: &state.stable, stable: &previous.version, ranges: &everybody },
             _ => return Vec::new(),
         };
@@ -47,7 +47,7 @@ impl Analysts {
         if *attempt != state.attempt {
             (*attempt, *analyst) = (state.attempt, Analyst::default());
         }
-        analyst.look(&plan.analysis.metrics, compared_steps(plan), arms, evidence)
+        analyst.look(&plan.analysis.metrics, plan.compared_steps(), arms, evidence)
     }
 }
 
@@ -65,32 +65,14 @@ fn beside_baseline(state: &State, run: &Run) -> Vec<Range> {
     reshape(&run.ranges, &[(run.candidate.clone(), candidate), (baseline.clone(), other), (state.stable.clone(), rest)])
 }
 
-/// Whether somebody may be sent to the candidate.
-fn exposes(run: &Run) -> bool {
-    match run.stage {
-        Stage::Equipping { .. } | Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => true,
-        Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => false,
-    }
-}
-
 /// How the A/B test of the run's step stands, while one is on.
 fn standing(plan: &Plan, state: &State, evidence: &EpochReport) -> Contest {
-    let run = state.run.as_ref().filter(|run| exposes(run));
+    let run = state.run.as_ref().filter(|run| run.stage.exposes());
     let step = run.and_then(|run| Some((run, plan.steps.get(run.stage.step()?)?)));
     match step {
         Some((run, Step::AbTest(test))) => contest(test, &run.ranges, &state.stable, evidence),
         _ => Contest::default(),
     }
-}
-
-/// Steps in which both arms have weight: the error of the comparison is divided over them.
-fn compared_steps(plan: &Plan) -> u32 {
-    let both = |step: &&Step| match step {
-        Step::SetWeight(weight) => *weight > Weight::ZERO && *weight < Weight::ALL,
-        Step::AbTest(_) | Step::Experiment(_) => true,
-        _ => false,
-    };
-    u32::try_from(plan.steps.iter().filter(both).count()).unwrap_or(u32::MAX).max(1)
 }
 
 /// How long stable's requests take, as far as they were counted.

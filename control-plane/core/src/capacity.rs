@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Backend, Version};
+use crate::plan::Backend;
 
 /// Instances of one version. A version that is absent from the observation is not known yet, and nothing advances on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +24,8 @@ pub enum Capacity {
 }
 
 /// How many instances a version has at full size; none where they are not ours to count.
-pub fn full_size(version: &Version) -> Option<u32> {
-    match &version.backend {
+pub fn full_size(backend: &Backend) -> Option<u32> {
+    match backend {
         Backend::Command(command) => Some(command.instances),
         Backend::Registered(registered) => Some(registered.instances),
         Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Value(_) => None,

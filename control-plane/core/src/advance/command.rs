@@ -44,7 +44,7 @@ pub(super) fn obey(plan: &Plan, state: &State, seen: &Observation, command: &Com
             "the point of no return is passed, {} cannot carry the traffic any more: release a version that is right instead",
             state.stable
         )),
-        (Verb::Abort, Some(run)) => Ok(aborted(plan, &command.by, &command.reason, seen, state, run)),
+        (Verb::Abort, Some(run)) => Ok(aborted(&command.by, &command.reason, seen, state, run)),
     }
 }
 

@@ -41,14 +41,14 @@ pub(super) fn held(plan: &Plan, state: &State, run: &Run, step: usize, test: &Ab
                 let made = go_on(plan, &super::step::waive(state, run), step, seen);
                 Some(Transition::new(made.state, format!("{message}; {}", made.reason)))
             }
-            OnWinner::Promote if *winner == state.stable => Some(conclude(plan, state, run, message, seen)),
+            OnWinner::Promote if *winner == state.stable => Some(conclude(state, run, message, seen)),
             OnWinner::Promote | OnWinner::Ask => {
                 Some(ask(state, run, &format!("{message}{}", remedy(winner == &run.candidate, winner == &state.stable)), seen))
             }
         },
-        ContestOutcome::NoDifference if over || test.until_significant => Some(without_winner(plan, state, run, test, message, seen)),
+        ContestOutcome::NoDifference if over || test.until_significant => Some(without_winner(state, run, test, message, seen)),
         ContestOutcome::NotEnoughData | ContestOutcome::None | ContestOutcome::Winner(_) | ContestOutcome::NoDifference => {
-            over.then(|| without_winner(plan, state, run, test, message, seen))
+            over.then(|| without_winner(state, run, test, message, seen))
         }
     }
 }
@@ -61,16 +61,16 @@ fn remedy(candidate: bool, stable: bool) -> &'static str {
     }
 }
 
-fn without_winner(plan: &Plan, state: &State, run: &Run, test: &AbTestStep, message: &str, seen: &Observation) -> Transition {
+fn without_winner(state: &State, run: &Run, test: &AbTestStep, message: &str, seen: &Observation) -> Transition {
     match test.on_winner {
-        OnWinner::Promote => conclude(plan, state, run, message, seen),
+        OnWinner::Promote => conclude(state, run, message, seen),
         OnWinner::Ask => ask(state, run, message, seen),
     }
 }
 
 /// The test is over and nobody is promoted.
-pub(super) fn conclude(plan: &Plan, state: &State, run: &Run, result: &str, seen: &Observation) -> Transition {
-    leave(plan, state, run, Ending::Concluded { result: result.to_owned() }, seen)
+pub(super) fn conclude(state: &State, run: &Run, result: &str, seen: &Observation) -> Transition {
+    leave(state, run, Ending::Concluded { result: result.to_owned() }, seen)
 }
 
 fn ask(state: &State, run: &Run, message: &str, seen: &Observation) -> Transition {
@@ -79,8 +79,7 @@ fn ask(state: &State, run: &Run, message: &str, seen: &Observation) -> Transitio
 }
 
 /// The test's arms get their keys.
-pub(super) fn begin(plan: &Plan, state: &State, run: &Run, step: usize, test: &AbTestStep, seen: &Observation) -> State {
-    let _ = plan;
+pub(super) fn begin(state: &State, run: &Run, step: usize, test: &AbTestStep, seen: &Observation) -> State {
     let weights: Vec<_> = test.arms.iter().map(|arm| (arm.version.clone(), arm.weight)).collect();
     super::step::reweigh_all(state, &at(run, Stage::Applying { step }, seen.now), &weights, seen)
 }

@@ -197,7 +197,7 @@ pub(super) fn retire(plan: &Plan, state: &State, seen: &Observation) -> Option<T
 }
 
 /// How an operator's abort reads.
-pub(super) fn aborted(plan: &Plan, by: &str, reason: &str, seen: &Observation, state: &State, run: &Run) -> Transition {
+pub(super) fn aborted(by: &str, reason: &str, seen: &Observation, state: &State, run: &Run) -> Transition {
     let why = if reason.is_empty() { format!("aborted by {by}") } else { format!("aborted by {by}: {reason}") };
-    restore::leave(plan, state, run, Ending::Refused { reason: why }, seen)
+    restore::leave(state, run, Ending::Refused { reason: why }, seen)
 }

@@ -19,10 +19,10 @@ pub(super) fn no_return(plan: &Plan, run: &Run) -> bool {
 /// The run ends, or, where it cannot go back, waits or is replaced.
 pub(super) fn instead(plan: &Plan, state: &State, run: &Run, ending: Ending, seen: &Observation) -> Option<Transition> {
     if !no_return(plan, run) {
-        return Some(leave(plan, state, run, ending, seen));
+        return Some(leave(state, run, ending, seen));
     }
     match ending {
-        Ending::Deleted | Ending::Concluded { .. } => Some(leave(plan, state, run, ending, seen)),
+        Ending::Deleted | Ending::Concluded { .. } => Some(leave(state, run, ending, seen)),
         Ending::Superseded => Some(replace(plan, state, run, seen)),
         Ending::RolledBack => hold(state, run, format!("release names {} again, but the point of no return is passed", state.stable), seen),
         Ending::Refused { reason } => hold(state, run, format!("{reason}; the point of no return is passed, so nothing goes back"), seen),

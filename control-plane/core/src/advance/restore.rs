@@ -6,14 +6,14 @@ use super::step::reweigh;
 use super::{Transition, at, with_run};
 use crate::capacity::{Capacity, full_size};
 use crate::observation::Observation;
-use crate::plan::{Plan, Version};
+use crate::plan::Plan;
 use crate::state::{Ending, Run, Sizes, Stage, State};
 use crate::time::Span;
 use shunt_filter_core::Weight;
 use shunt_filter_core::weight::POINTS;
 
 /// A run ends: at once where stable is whole, otherwise by way of what stable needs.
-pub(super) fn leave(plan: &Plan, state: &State, run: &Run, ending: Ending, seen: &Observation) -> Transition {
+pub(super) fn leave(state: &State, run: &Run, ending: Ending, seen: &Observation) -> Transition {
     let sentence = super::ending::sentence(state, run, &ending);
     if run.held.is_some() && run.sizes.stable < Weight::ALL {
         // The two must not run at the same time: that is what recreate is for.
@@ -27,7 +27,6 @@ pub(super) fn leave(plan: &Plan, state: &State, run: &Run, ending: Ending, seen:
     if run.sizes.stable < Weight::ALL && run.held.is_none() {
         return restore(state, run, ending, &sentence, seen);
     }
-    let _ = plan;
     revert(state, run, ending, seen.now)
 }
 
@@ -41,10 +40,7 @@ fn restore(state: &State, run: &Run, ending: Ending, sentence: &str, seen: &Obse
 
 /// The weight that the candidate keeps because stable cannot carry it yet. Never more than it has.
 fn keeps(state: &State, run: &Run, seen: &Observation) -> Weight {
-    let full = state
-        .installed
-        .get(&state.stable)
-        .and_then(|installed| full_size(&Version { name: state.stable.clone(), backend: installed.backend.clone() }));
+    let full = state.installed.get(&state.stable).and_then(|installed| full_size(&installed.backend));
     let carries = match (full, seen.capacity.get(&state.stable)) {
         (Some(full), Some(Capacity::Instances { ready, .. })) => {
             let points = u64::from(*ready).saturating_mul(u64::from(POINTS)).checked_div(u64::from(full)).unwrap_or(0);

@@ -237,9 +237,9 @@ pub(super) fn enter(plan: &Plan, state: &State, run: &Run, step: usize, seen: &O
         Step::Scale(scale) => equip::scale(plan, state, run, step, *scale, seen),
         Step::Call(_) => with_run(state, to(Stage::Equipping { step })),
         Step::Hold => with_run(state, Run { held: Some(seen.now), ..applying }),
-        Step::AbTest(test) => contest::begin(plan, state, run, step, test, seen),
+        Step::AbTest(test) => contest::begin(state, run, step, test, seen),
         Step::Experiment(experiment) => with_baseline(state, &to(Stage::Equipping { step }), experiment),
-        Step::Conclude => return contest::conclude(plan, state, run, &summary(plan, seen), seen),
+        Step::Conclude => return contest::conclude(state, run, &summary(plan, seen), seen),
     };
     Transition::new(state, reason)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::withheld;
 use crate::capacity::full_size;
-use crate::plan::{Plan, Step, Version};
+use crate::plan::{Plan, Step};
 use crate::state::{Installation, Retiring, Run, State};
 use shunt_filter_core::weight::POINTS;
 use shunt_filter_core::{VersionName, Weight};
@@ -17,7 +17,7 @@ pub(super) fn scale(plan: &Plan, state: &State) -> BTreeMap<VersionName, u32> {
 /// How many instances this version should have now; none when they are not ours to count.
 pub fn scaled(plan: &Plan, state: &State, name: &VersionName) -> Option<u32> {
     let installed = state.installed.get(name)?;
-    let full = full_size(&Version { name: name.clone(), backend: installed.backend.clone() })?;
+    let full = full_size(&installed.backend)?;
     if state.retiring == Some(Retiring::Gone) {
         return Some(0);
     }

@@ -11,7 +11,7 @@ use shunt_filter_core::{VersionName, Weight};
 
 use super::Sight;
 use super::people::{Dice, Person, Traffic, people};
-use super::world::{compared, counters};
+use super::world::counters;
 use crate::analysis::{Analyst, Arms, Outcome};
 use crate::plan::Plan;
 use crate::time::Span;
@@ -87,7 +87,7 @@ impl Trial<'_> {
                 (stable.clone(), counters(all_stable.max(bad_stable), bad_stable)),
             ]);
             let evidence = EpochReport { epoch: 1, versions, seen: failed.clone(), failed: failed.clone(), ..EpochReport::default() };
-            let verdicts = analyst.look(&self.plan.analysis.metrics, compared(self.plan), arms, &evidence);
+            let verdicts = analyst.look(&self.plan.analysis.metrics, self.plan.compared_steps(), arms, &evidence);
             if verdicts.iter().any(|verdict| verdict.outcome == Outcome::Fail) {
                 return Some(now);
             }

@@ -14,8 +14,8 @@ use crate::capacity::Capacity;
 use crate::contest::Contest;
 use crate::desired::{Desired, Routes};
 use crate::observation::{Delivery, Freeze, Misrouting, Observation, Typical, VersionSeen};
-use crate::plan::{Backend, Plan, Step};
-use crate::state::{Installed, Run, Stage, State};
+use crate::plan::{Backend, Plan};
+use crate::state::{Installed, State};
 use crate::time::{Span, Time};
 
 /// Proxies of the model.
@@ -155,7 +155,7 @@ impl World {
     fn verdicts(&mut self, plan: &Plan, state: &State, now: Time) -> Vec<Verdict> {
         let everybody = [Range { from: 0, to: shunt_filter_core::weight::POINTS, version: state.stable.clone() }];
         let (candidate, stable, ranges) = match (&state.run, &state.previous) {
-            (Some(run), _) if exposes(run) => {
+            (Some(run), _) if run.stage.exposes() => {
                 let stable = run.baseline.as_ref().unwrap_or(&state.stable);
                 (&run.candidate, stable, run.ranges.as_slice())
             }
@@ -170,7 +170,7 @@ impl World {
             failed: Slots::default(),
             ..EpochReport::default()
         };
-        self.analyst.look(&plan.analysis.metrics, compared(plan), Arms { candidate, stable, ranges }, &evidence)
+        self.analyst.look(&plan.analysis.metrics, plan.compared_steps(), Arms { candidate, stable, ranges }, &evidence)
     }
 
     fn seen(&self, now: Time) -> Slots {
@@ -222,17 +222,4 @@ fn share(state: &State, name: &VersionName) -> Weight {
     };
     let rest = if *name == state.stable { Weight::ALL.points().saturating_sub(points(false)).saturating_sub(points(true)) } else { 0 };
     Weight::ppm(points(true).saturating_add(rest))
-}
-
-fn exposes(run: &Run) -> bool {
-    match run.stage {
-        Stage::Equipping { .. } | Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => true,
-        Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => false,
-    }
-}
-
-/// Steps in which both arms have weight: the error of the comparison is divided over them.
-pub(super) fn compared(plan: &Plan) -> u32 {
-    let both = plan.steps.iter().filter(|step| matches!(step, Step::SetWeight(weight) if *weight > Weight::ZERO && *weight < Weight::ALL));
-    u32::try_from(both.count()).unwrap_or(u32::MAX).max(1)
 }

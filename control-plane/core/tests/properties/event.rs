@@ -211,7 +211,7 @@ fn add(plan: &mut Plan, index: usize) {
         if matches!(plan.routing, Routing::External { .. }) {
             added.backend = Backend::Cluster(format!("{}-cluster", added.name));
         }
-        if let Some(instances) = plan.versions.iter().find_map(full_size) {
+        if let Some(instances) = plan.versions.iter().find_map(|version| full_size(&version.backend)) {
             added = command(VERSIONS[index], instances);
         }
         plan.versions.push(added);
