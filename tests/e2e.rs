@@ -2,6 +2,8 @@
 
 mod shipped;
 
+#[path = "envoy/canary_steps.rs"]
+mod canary_steps;
 #[path = "envoy/cases.rs"]
 mod cases;
 #[path = "envoy/control_api.rs"]

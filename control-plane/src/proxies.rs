@@ -52,6 +52,7 @@ impl Proxies {
             tracing::warn!(node = report.node, generation = report.generation, "a report names an impossible generation; ignored");
             return;
         }
+        tracing::debug!(node = report.node, vm = report.vm, generation = report.generation, sequence = report.sequence, "a report");
         self.reports.take(report, now);
     }
 

@@ -1,4 +1,4 @@
-//! `cargo xtask bench filter [--report FILE] [--rounds N] [--seconds S]` and `cargo xtask bench analysis [--runs N]`
+//! `cargo xtask bench filter|live [--report FILE]` on a real Envoy, and `cargo xtask bench analysis [--runs N]`
 
 use anyhow::{Context, Result, bail};
 
@@ -11,7 +11,8 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     match args.split_first() {
         Some((what, rest)) if what == "analysis" => analysis(rest),
         Some((what, _)) if what == "filter" => filter(args),
-        _ => bail!("which benchmark? There are: bench filter, bench analysis"),
+        Some((what, _)) if what == "live" => live(args),
+        _ => bail!("which benchmark? There are: bench filter, bench live, bench analysis"),
     }
 }
 
@@ -21,11 +22,14 @@ fn analysis(args: &[String]) -> Result<()> {
     Run::new(Profile::Release.folder().join("shunt-simulation")).args(args).show().context("the simulation")
 }
 
+/// Bad releases on a real Envoy, with the real control plane.
+fn live(args: &[String]) -> Result<()> {
+    let built = build::programs(&tools()?)?;
+    Run::new(built.program("shunt-bench")).args(args).envs(built.env.iter().cloned()).show().context("the benchmark")
+}
+
 fn filter(args: &[String]) -> Result<()> {
-    let tools = setup::tools()?;
-    if let Err(error) = &tools.envoy {
-        bail!("the benchmark needs an Envoy: {error:#}");
-    }
+    let tools = tools()?;
     if place::in_path("wrk").is_none()
         && let Err(error) = apt(&["wrk"])
     {
@@ -33,4 +37,12 @@ fn filter(args: &[String]) -> Result<()> {
     }
     let built = build::testbed(&tools)?;
     Run::new(built.program("shunt-bench")).args(args).envs(built.env.iter().cloned()).show().context("the benchmark")
+}
+
+fn tools() -> Result<setup::Tools> {
+    let tools = setup::tools()?;
+    if let Err(error) = &tools.envoy {
+        bail!("the benchmark needs an Envoy: {error:#}");
+    }
+    Ok(tools)
 }

@@ -33,6 +33,7 @@ pub struct ControlPlane {
     config: PathBuf,
     data: PathBuf,
     args: Vec<String>,
+    env: Vec<(String, String)>,
     folder: TempDir,
 }
 
@@ -44,6 +45,15 @@ impl ControlPlane {
 
     /// Starts one with further arguments of `shunt serve`.
     pub async fn start_with(manifests: &[(&str, &str)], args: &[&str]) -> Result<Self> {
+        Self::launch(manifests, args, Vec::new()).await
+    }
+
+    /// Starts one that logs what this filter lets through, in the words of `RUST_LOG`.
+    pub async fn start_logging(manifests: &[(&str, &str)], filter: &str) -> Result<Self> {
+        Self::launch(manifests, &[], vec![("RUST_LOG".to_owned(), filter.to_owned())]).await
+    }
+
+    async fn launch(manifests: &[(&str, &str)], args: &[&str], env: Vec<(String, String)>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("shunt-control-plane-").tempdir()?;
         let (config, data) = (folder.path().join("config"), folder.path().join("data"));
         std::fs::create_dir_all(&config)?;
@@ -53,8 +63,8 @@ impl ControlPlane {
         }
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
         let any = Addresses { xds: SocketAddr::from(([127, 0, 0, 1], 0)), api: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        let (child, addresses) = spawn(folder.path(), &config, &data, any, &args).await?;
-        Ok(Self { child, addresses, config, data, args, folder })
+        let (child, addresses) = spawn(folder.path(), &config, &data, any, &args, &env).await?;
+        Ok(Self { child, addresses, config, data, args, env, folder })
     }
 
     /// Where Envoy finds it (gRPC).
@@ -112,7 +122,7 @@ impl ControlPlane {
     /// Starts it again with the same folders at the same addresses, after it was stopped or killed.
     pub async fn restart(&mut self) -> Result<()> {
         self.child.kill();
-        let (child, addresses) = spawn(self.folder.path(), &self.config, &self.data, self.addresses, &self.args).await?;
+        let (child, addresses) = spawn(self.folder.path(), &self.config, &self.data, self.addresses, &self.args, &self.env).await?;
         self.child = child;
         self.addresses = addresses;
         Ok(())
@@ -189,8 +199,15 @@ impl ControlPlane {
     }
 }
 
-async fn spawn(folder: &Path, config: &Path, data: &Path, at: Addresses, args: &[String]) -> Result<(Child, Addresses)> {
-    let spec = Spec::new("shunt", locate::shunt()?, folder)
+async fn spawn(
+    folder: &Path,
+    config: &Path,
+    data: &Path,
+    at: Addresses,
+    args: &[String],
+    env: &[(String, String)],
+) -> Result<(Child, Addresses)> {
+    let mut spec = Spec::new("shunt", locate::shunt()?, folder)
         .arg("serve")
         .arg("--config")
         .arg(config)
@@ -198,6 +215,7 @@ async fn spawn(folder: &Path, config: &Path, data: &Path, at: Addresses, args: &
         .arg(data)
         .args(["--xds-listen", &at.xds.to_string(), "--api-listen", &at.api.to_string()])
         .args(args);
+    spec.env.extend_from_slice(env);
     let child = Child::spawn(&spec)?;
     let line = child.first_line(Duration::from_secs(15)).await?;
     let addresses = serde_json::from_str(&line).with_context(|| format!("shunt serve printed {line:?}"))?;

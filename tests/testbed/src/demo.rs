@@ -4,8 +4,8 @@ mod acts;
 mod figures;
 mod picture;
 mod release;
-mod stage;
-mod strategy;
+pub(crate) mod stage;
+pub(crate) mod strategy;
 
 use std::path::PathBuf;
 use std::time::Instant;

@@ -31,6 +31,8 @@ pub struct Load {
     timeout: Duration,
     in_flight: usize,
     flag: Option<String>,
+    /// Running sums of the users' shares of the requests; empty: all alike, in turn.
+    shares: Arc<[f64]>,
 }
 
 impl Load {
@@ -48,6 +50,7 @@ impl Load {
             timeout: Duration::from_secs(10),
             in_flight: 2000,
             flag: None,
+            shares: Arc::default(),
         }
     }
 
@@ -112,6 +115,30 @@ impl Load {
     pub fn flag(mut self, name: &str) -> Self {
         self.flag = Some(name.to_owned());
         self
+    }
+
+    /// Users come at random, the one of rank r 1/r as often as the first (Zipf), instead of in turn.
+    #[must_use]
+    pub fn zipf(mut self) -> Self {
+        let ranks = (1..=self.users.count()).map(|rank| 1.0 / rank as f64);
+        self.shares = ranks
+            .scan(0.0, |sum, share| {
+                *sum += share;
+                Some(*sum)
+            })
+            .collect();
+        self
+    }
+
+    /// Whose the request of this number is.
+    fn user(&self, number: usize) -> usize {
+        match self.shares.last() {
+            None => self.users.of(number),
+            Some(all) => {
+                let drawn = fastrand::f64() * all;
+                self.shares.partition_point(|sum| *sum < drawn)
+            }
+        }
     }
 
     /// Starts; the load goes on until it is stopped or dropped. Needs a tokio runtime.
@@ -246,7 +273,7 @@ fn fire(shared: &Arc<Shared>, number: usize) {
     }
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
-        let user = shared.load.users.of(number);
+        let user = shared.load.user(number);
         let start = Instant::now();
         let answer = tokio::time::timeout(shared.load.timeout, exchange(&shared, user)).await;
         let mut shot = Shot { at: start - shared.begin, user, latency: start.elapsed(), ..Shot::default() };

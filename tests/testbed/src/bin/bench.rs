@@ -14,15 +14,21 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     /// What the filter costs Envoy per request, beside a no-op and Lua.
-    Filter(bench::Options),
+    Filter(bench::filter::Options),
+    /// How fast a bad release is over, and where the time goes.
+    Live(bench::live::Options),
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    match Args::parse().what {
-        What::Filter(options) => tokio::select! {
-            done = bench::filter(&options) => done,
-            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
-        },
+    let run = async {
+        match Args::parse().what {
+            What::Filter(options) => bench::filter::filter(&options).await,
+            What::Live(options) => bench::live::live(&options).await,
+        }
+    };
+    tokio::select! {
+        done = run => done,
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
     }
 }

@@ -12,28 +12,29 @@ use crate::tally::Tally;
 use crate::{Client, ControlPlane, Envoy, EnvoyOptions, Shop, envoy, locate, until};
 
 /// The Rollout of the demo.
-pub(super) const ROLLOUT: &str = "shop/checkout";
+pub(crate) const ROLLOUT: &str = "shop/checkout";
 
 /// Its manifest.
-pub(super) const FILE: &str = "checkout.yaml";
+pub(crate) const FILE: &str = "checkout.yaml";
 /// What callers ask for.
-pub(super) const HOST: &str = "shop.test";
+pub(crate) const HOST: &str = "shop.test";
 const USERS: usize = 1_000;
 const WAIT: Duration = Duration::from_secs(30);
 
 /// Steps of an ordinary release: copies first, then more and more users.
-pub(super) const CANARY: &str =
+pub(crate) const CANARY: &str =
     "[{mirror: {weight: 10}}, {pause: {duration: 1s}}, {setWeight: 5}, {setWeight: 25}, {setWeight: 50}, {setWeight: 100}]";
 
 /// Steps of a careful one: at 5 % until the analysis has looked for a while.
-pub(super) const CAREFUL: &str = "[{setWeight: 5}, {analysis: {duration: 30s}}, {setWeight: 50}]";
+pub(crate) const CAREFUL: &str = "[{setWeight: 5}, {analysis: {duration: 30s}}, {setWeight: 50}]";
 
 /// Everything that runs.
-pub(super) struct Stage {
-    pub(super) shops: Vec<Shop>,
-    pub(super) control: ControlPlane,
+pub(crate) struct Stage {
+    pub(crate) shops: Vec<Shop>,
+    pub(crate) control: ControlPlane,
     proxies: Vec<(Envoy, SocketAddr)>,
     loads: Vec<RunningLoad>,
+    users: usize,
 }
 
 impl Stage {
@@ -52,7 +53,7 @@ impl Stage {
             picture.say(format!("Envoy edge-{number}: {}", proxies[number - 1].1));
         }
         in_place(&control, proxies.len()).await?;
-        Ok(Self { shops, control, proxies, loads: Vec::new() })
+        Ok(Self { shops, control, proxies, loads: Vec::new(), users: USERS })
     }
 
     /// With these manifests, file name and text, and versions that the control plane runs itself.
@@ -60,12 +61,17 @@ impl Stage {
         picture.title("Setting the stage");
         let control = ControlPlane::start(manifests).await?;
         picture.say(format!("shunt serve: xDS at {}, API at {}", control.xds(), control.api()));
-        let mut proxies = Vec::new();
-        for number in 1..=2 {
-            proxies.push(proxy(&control, number).await?);
-            picture.say(format!("Envoy edge-{number}: {}", proxies[number - 1].1));
+        let stage = Self::before(control).await?;
+        for (number, (_, edge)) in stage.proxies.iter().enumerate() {
+            picture.say(format!("Envoy edge-{}: {edge}", number + 1));
         }
-        let stage = Self { shops: Vec::new(), control, proxies, loads: Vec::new() };
+        Ok(stage)
+    }
+
+    /// Two Envoys before a control plane whose versions it runs itself; waits until the first one answers at both.
+    pub(crate) async fn before(control: ControlPlane) -> Result<Self> {
+        let proxies = vec![proxy(&control, 1).await?, proxy(&control, 2).await?];
+        let stage = Self { shops: Vec::new(), control, proxies, loads: Vec::new(), users: USERS };
         let answered = until("the shop answers at every proxy", WAIT, || async {
             for (_, edge) in &stage.proxies {
                 let reply = Client::new(*edge).host(HOST).get("/").await;
@@ -79,26 +85,33 @@ impl Stage {
         Ok(stage)
     }
 
+    /// With so many users instead of a thousand.
+    #[must_use]
+    pub(crate) fn crowd(mut self, users: usize) -> Self {
+        self.users = users;
+        self
+    }
+
     /// The admin interfaces of the proxies.
-    pub(super) fn admins(&self) -> Vec<SocketAddr> {
+    pub(crate) fn admins(&self) -> Vec<SocketAddr> {
         self.proxies.iter().map(|(envoy, _)| envoy.admin()).collect()
     }
 
     /// The listener of the first proxy.
-    pub(super) fn edge(&self) -> SocketAddr {
+    pub(crate) fn edge(&self) -> SocketAddr {
         self.proxies[0].1
     }
 
-    /// A thousand users, each by way of one of the proxies: two proxies never change at the same instant.
-    pub(super) fn start_load(&mut self, rate: f64) {
+    /// The users, each by way of one of the proxies: two proxies never change at the same instant.
+    pub(crate) fn start_load(&mut self, rate: f64) {
         self.start_load_as(rate, |load| load);
     }
 
     /// The same with something changed.
-    pub(super) fn start_load_as(&mut self, rate: f64, changed: impl Fn(Load) -> Load) {
-        let proxies = self.proxies.len();
+    pub(crate) fn start_load_as(&mut self, rate: f64, changed: impl Fn(Load) -> Load) {
+        let (proxies, users) = (self.proxies.len(), self.users);
         let of =
-            |number: usize| Users::Cookie { count: USERS / proxies, name: "shunt-id".to_owned(), prefix: format!("edge-{number}-user-") };
+            |number: usize| Users::Cookie { count: users / proxies, name: "shunt-id".to_owned(), prefix: format!("edge-{number}-user-") };
         let load = |(number, (_, edge)): (usize, &(Envoy, SocketAddr))| {
             changed(Load::new(*edge).host(HOST).users_as(of(number)).rate(rate / proxies as f64)).start()
         };
@@ -106,36 +119,41 @@ impl Stage {
     }
 
     /// Where the load is now, for [`Stage::tally_since`].
-    pub(super) fn mark(&self) -> Vec<usize> {
+    pub(crate) fn mark(&self) -> Vec<usize> {
         self.loads.iter().map(RunningLoad::mark).collect()
     }
 
     /// What became of the requests since, over both proxies.
-    pub(super) fn tally_since(&self, mark: &[usize]) -> Tally {
+    pub(crate) fn tally_since(&self, mark: &[usize]) -> Tally {
         Tally::of_all(self.loads.iter().zip(mark).map(|(load, mark)| load.tally_since(*mark)))
     }
 
     /// Lets the last requests end.
-    pub(super) async fn stop_load(&mut self) -> Tally {
+    pub(crate) async fn stop_load(&mut self) -> Tally {
+        Tally::of_all(self.stop_loads().await)
+    }
+
+    /// The same, proxy by proxy.
+    pub(crate) async fn stop_loads(&mut self) -> Vec<Tally> {
         let mut all = Vec::new();
         for load in self.loads.drain(..) {
             all.push(load.stop().await);
         }
-        Tally::of_all(all)
+        all
     }
 
     /// The manifest with other steps; the release stays.
-    pub(super) fn write(&self, release: &str, steps: &str) -> Result<()> {
+    pub(crate) fn write(&self, release: &str, steps: &str) -> Result<()> {
         self.control.write(FILE, &manifest(&self.shops, release, steps))
     }
 
     /// The API's view of the rollout.
-    pub(super) async fn view(&self) -> Result<Value> {
+    pub(crate) async fn view(&self) -> Result<Value> {
         self.control.rollout(ROLLOUT).await
     }
 
     /// What to try while it runs.
-    pub(super) fn invitation(&self) -> String {
+    pub(crate) fn invitation(&self) -> String {
         let shunt = locate::shunt().map(|path| path.display().to_string()).unwrap_or_else(|_| "shunt".to_owned());
         format!(
             "\nIt keeps running; Ctrl-C ends all of it.\n\n  \

@@ -67,7 +67,7 @@ pub(super) async fn run(strategy: Strategy, options: &Options) -> Result<()> {
 }
 
 /// A version that the control plane runs: so many shops, with further arguments.
-fn version(name: &str, instances: usize, args: &[&str]) -> Result<String> {
+pub(crate) fn version(name: &str, instances: usize, args: &[&str]) -> Result<String> {
     let shop = locate::shop()?;
     let own = std::process::id().to_string();
     let mut words = vec![shop.display().to_string()];
