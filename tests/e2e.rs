@@ -62,6 +62,12 @@ mod filter_writes;
 mod long_lived;
 #[path = "envoy/strategies.rs"]
 mod strategies;
+#[path = "envoy/strategies_composed.rs"]
+mod strategies_composed;
+#[path = "envoy/strategies_flag.rs"]
+mod strategies_flag;
+#[path = "envoy/strategies_rig.rs"]
+mod strategies_rig;
 #[path = "envoy/xds_changes.rs"]
 mod xds_changes;
 #[path = "envoy/xds_fallback.rs"]

@@ -1,29 +1,14 @@
 //! Every strategy on a real Envoy with real instances: promoted, not promoted, and killed at each transition with the same result.
 
-use std::time::{Duration, Instant};
-
-use anyhow::{Result, bail};
-use serde_json::Value;
+use anyhow::Result;
 use shunt_testbed::{Scenario, Tally};
 
 use crate::control_instances_rig::{Farm, Version};
 use crate::control_rig::ROLLOUT;
-
-/// How long a run with a kill at every transition may take: after each one, everything is proved anew.
-const LONG: Duration = Duration::from_secs(240);
+use crate::strategies_rig::{End, Watch};
 
 /// v3 fails half of its requests.
 const BAD: &[&str] = &["--error-percent", "50"];
-
-/// How a release ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Promoted,
-    /// Over without promotion and without fault.
-    Over,
-    /// Refused.
-    Refused,
-}
 
 struct Case {
     spec: &'static str,
@@ -96,41 +81,13 @@ fn versions() -> [Version<'static>; 3] {
     [Version::new("v1", 2), Version::new("v2", 2), Version { args: BAD, ..Version::new("v3", 2) }]
 }
 
-/// Releases a version and waits for its end; `killed`: the control plane is killed and started again whenever it has recorded something.
+/// Releases a version and waits for its end.
 async fn play(farm: &mut Farm, spec: &str, version: &str, killed: bool) -> Result<End> {
-    let mut seen = farm.control.rollout(ROLLOUT).await?["revision"].as_u64().unwrap_or_default();
+    let mut watch = Watch::new(&farm.control, ROLLOUT, killed).await?;
     farm.write(&versions(), version, spec)?;
-    let start = Instant::now();
-    loop {
-        // While it starts it knows nothing.
-        let Ok(view) = farm.control.rollout(ROLLOUT).await else {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            continue;
-        };
-        let revision = view["revision"].as_u64().unwrap_or_default();
-        if let Some(end) = end(&view, version).filter(|_| revision > seen || start.elapsed() > Duration::from_secs(1)) {
-            return Ok(end);
-        }
-        if killed && revision > seen {
-            farm.control.kill();
-            farm.control.restart().await?;
-        }
-        seen = seen.max(revision);
-        if start.elapsed() > LONG {
-            bail!("{version} does not end: {view:#}\n{}", farm.control.child().log_tail(30));
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-fn end(view: &Value, version: &str) -> Option<End> {
-    let over = view["candidate"].is_null() && view["release"] == version;
-    match view["phase"].as_str()? {
-        "Healthy" if over && view["stable"] == version => Some(End::Promoted),
-        "Healthy" if over && view["message"].as_str()?.contains("retry") => Some(End::Over),
-        "Degraded" if over => Some(End::Refused),
-        _ => None,
-    }
+    let end = watch.end(&mut farm.control, version).await?;
+    watch.whole_journal(&farm.control).await?;
+    Ok(end)
 }
 
 async fn story(case: &Case, killed: bool) -> Result<()> {
@@ -151,15 +108,6 @@ async fn story(case: &Case, killed: bool) -> Result<()> {
     assert_eq!(whole.failed(), 0, "{}", whole.summary());
     let first = whole.only(|shot| during.shots().first().is_none_or(|begin| shot.at < begin.at));
     assert_eq!(first.flips(case.changes), 0, "{}", first.summary());
-    whole_journal(&farm).await
-}
-
-/// Each transition was recorded once, whatever died in between.
-async fn whole_journal(farm: &Farm) -> Result<()> {
-    let history: Value = farm.control.get_json(&format!("/v1/rollouts/{ROLLOUT}/history?limit=1000")).await?;
-    let entries = history["entries"].as_array().cloned().unwrap_or_default();
-    let revisions: Vec<u64> = entries.iter().filter_map(|entry| entry["revision"].as_u64()).collect();
-    assert_eq!(revisions, (1..=revisions.len() as u64).collect::<Vec<_>>());
     Ok(())
 }
 

@@ -16,7 +16,7 @@ fn manifests_of_envoy() {
 
 #[test]
 fn every_strategy_compiles_without_warnings_and_stands_beside_the_others() {
-    let files = ["recreate", "rolling-update", "blue-green", "canary", "ab-test", "shadow", "flag"];
+    let files = ["recreate", "rolling-update", "blue-green", "canary", "ab-test", "shadow", "flag", "composed"];
     let read = |name: &&str| (format!("envoy/strategies/{name}.yaml"), read(&format!("envoy/strategies/{name}.yaml")));
     let mut plans = Vec::new();
     for (file, text) in files.iter().map(read) {

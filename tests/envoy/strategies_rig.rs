@@ -1,0 +1,101 @@
+//! A release watched to its end; the control plane is killed and started again whenever it has recorded something.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use serde_json::Value;
+use shunt_testbed::ControlPlane;
+use shunt_testbed::until::INTERVAL;
+
+/// How long a run with a kill at every transition may take: after each one, everything is proved anew.
+const LONG: Duration = Duration::from_secs(240);
+
+/// How a release ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Promoted,
+    /// Over without promotion and without fault.
+    Over,
+    /// Refused.
+    Refused,
+}
+
+/// Looks at one Rollout, from now on.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    rollout: String,
+    killed: bool,
+    /// Revisions: when this began, and the last one that was seen.
+    begun: u64,
+    seen: u64,
+    kills: usize,
+}
+
+impl Watch {
+    /// `killed`: the control plane is killed and started again whenever it has recorded something.
+    pub(crate) async fn new(control: &ControlPlane, rollout: &str, killed: bool) -> Result<Self> {
+        let begun = revision(&control.rollout(rollout).await?);
+        Ok(Self { rollout: rollout.to_owned(), killed, begun, seen: begun, kills: 0 })
+    }
+
+    /// Waits until something that was recorded since this began gives a value.
+    pub(crate) async fn until<T>(&mut self, control: &mut ControlPlane, what: &str, look: impl Fn(&Value) -> Option<T>) -> Result<T> {
+        let start = Instant::now();
+        let mut last = Value::Null;
+        while start.elapsed() < LONG {
+            // While it starts it knows nothing.
+            if let Ok(view) = control.rollout(&self.rollout).await {
+                let now = revision(&view);
+                if self.killed && now > self.seen {
+                    control.kill();
+                    control.restart().await?;
+                    self.kills += 1;
+                } else if let Some(value) = look(&view).filter(|_| now > self.begun) {
+                    return Ok(value);
+                }
+                self.seen = self.seen.max(now);
+                last = view;
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+        bail!("waited {LONG:?} in vain until {what}: {last:#}\n{}", control.child().log_tail(30))
+    }
+
+    /// Waits until the release of this version has ended.
+    pub(crate) async fn end(&mut self, control: &mut ControlPlane, version: &str) -> Result<End> {
+        self.until(control, &format!("the release of {version} has ended"), |view| end(view, version)).await
+    }
+
+    /// Waits until the release waits for somebody, with this step proved before it.
+    pub(crate) async fn paused_after(&mut self, control: &mut ControlPlane, step: u64) -> Result<()> {
+        let paused = |view: &Value| view["phase"] == "Paused" && view["step"]["number"] == step + 1;
+        self.until(control, &format!("it waits after step {step}"), |view| paused(view).then_some(())).await
+    }
+
+    /// Each transition was recorded once, whatever died in between.
+    pub(crate) async fn whole_journal(&self, control: &ControlPlane) -> Result<()> {
+        let history: Value = control.get_json(&format!("/v1/rollouts/{}/history?limit=1000", self.rollout)).await?;
+        let entries = history["entries"].as_array().cloned().unwrap_or_default();
+        let revisions: Vec<u64> = entries.iter().filter_map(|entry| entry["revision"].as_u64()).collect();
+        assert_eq!(revisions, (1..=revisions.len() as u64).collect::<Vec<_>>());
+        let transitions = revisions.iter().filter(|revision| **revision > self.begun).count();
+        println!("{transitions} transitions of {}, {} kills", self.rollout, self.kills);
+        // What follows at once is recorded before the look that kills.
+        assert!(!self.killed || self.kills * 3 >= transitions, "{} kills in {transitions} transitions prove little", self.kills);
+        Ok(())
+    }
+}
+
+fn revision(view: &Value) -> u64 {
+    view["revision"].as_u64().unwrap_or_default()
+}
+
+fn end(view: &Value, version: &str) -> Option<End> {
+    let over = view["candidate"].is_null() && view["release"] == version;
+    match view["phase"].as_str()? {
+        "Healthy" if over && view["stable"] == version => Some(End::Promoted),
+        "Healthy" if over && view["message"].as_str()?.contains("retry") => Some(End::Over),
+        "Degraded" if over => Some(End::Refused),
+        _ => None,
+    }
+}
