@@ -182,6 +182,14 @@ mod tests {
     }
 
     #[test]
+    fn latency_compared_with_stable_holds_nobody_up() {
+        let metrics = "  analysis: {metrics: [{name: errors, successRate: {noWorseThanStable: {}}}, {name: slow, latency: {noWorseThanStable: {}}}]}\n";
+        let seen = foresee("{setWeight: 5}, {pause: {duration: 10m}}, {setWeight: 50}, {pause: {duration: 10m}}", metrics, USUAL);
+        let expected = [(None, 0), (Some(1), 3), (Some(2), 600), (Some(3), 3), (Some(4), 600), (None, 3)];
+        assert_eq!((lasts(&seen), &seen.end, &seen.warnings), (expected.to_vec(), &End::Promoted, &Vec::new()));
+    }
+
+    #[test]
     fn a_limit_below_the_baseline_refuses_everybody() {
         let metrics = "  analysis: {metrics: [{name: limit, successRate: {min: 99.9%}}]}\n";
         let seen = foresee("{setWeight: 20}, {pause: {duration: 5m}}", metrics, Traffic { errors: 0.01, ..USUAL });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shunt_filter_core::policy::{Flag, LatencyThresholds, Range};
-use shunt_filter_core::report::{Counters, EpochReport, LATENCY_BUCKETS, Slots};
+use shunt_filter_core::report::{Counters, EpochReport, LATENCY_BUCKETS, LatencySlots, Slots};
 use shunt_filter_core::{ServicePolicy, VersionName, Weight, split};
 
 use super::PATIENCE;
@@ -166,8 +166,9 @@ impl World {
             epoch: state.epoch,
             versions: [candidate, stable].map(|name| (name.clone(), self.counters(share(state, name), now))).into(),
             seen: self.seen(now),
-            // No failure stands out: the candidate is as good as stable.
+            // No failure stands out, and nobody is slow: the candidate is as good as stable.
             failed: Slots::default(),
+            latency: Some(LatencySlots { seen: self.seen(now), ..LatencySlots::default() }),
             ..EpochReport::default()
         };
         self.analyst.look(&plan.analysis.metrics, plan.compared_steps(), Arms { candidate, stable, ranges }, &evidence)
