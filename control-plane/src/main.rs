@@ -5,6 +5,7 @@ mod board;
 mod cadence;
 mod calls;
 mod cli;
+mod crash;
 mod deploy;
 mod desk;
 mod http;

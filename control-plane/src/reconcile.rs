@@ -18,6 +18,7 @@ use shunt_xds::Fleet;
 
 use crate::asks::Waiting;
 use crate::cadence::is_busy;
+use crate::crash;
 use crate::deploy::Deployments;
 use crate::observe::{Analysts, observe};
 use crate::outside::{Back, Outside};
@@ -179,7 +180,12 @@ impl Reconciler {
         self.outside.sources.attend(self.on.database(), &stored, now).await?;
         seen.verdicts.extend(self.outside.sources.verdicts(&stored, now));
         let next = advance(&stored.plan, &stored.state, &seen, &stored.commands);
-        self.outside.outbox.add(self.on.record(id, stored.state.revision, &next).await?);
+        let letters = self.on.record(id, stored.state.revision, &next).await?;
+        // A command is answered after its record; whoever gave it must hear of it.
+        if next.entry.as_ref().is_some_and(|entry| entry.command.is_none()) {
+            crash::after_record(id);
+        }
+        self.outside.outbox.add(letters);
         self.waiting.answer(&next);
         if let Some(entry) = &next.entry {
             tracing::info!(rollout = %id, revision = entry.revision, "{}", entry.reason);

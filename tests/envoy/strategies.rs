@@ -83,7 +83,7 @@ fn versions() -> [Version<'static>; 3] {
 
 /// Releases a version and waits for its end.
 async fn play(farm: &mut Farm, spec: &str, version: &str, killed: bool) -> Result<End> {
-    let mut watch = Watch::new(&farm.control, ROLLOUT, killed).await?;
+    let mut watch = Watch::new(&mut farm.control, ROLLOUT, killed).await?;
     farm.write(&versions(), version, spec)?;
     let end = watch.end(&mut farm.control, version).await?;
     watch.whole_journal(&farm.control).await?;

@@ -54,8 +54,8 @@ struct Stage {
 impl Stage {
     async fn start(killed: bool) -> Result<Self> {
         let story = Scenario::new(if killed { "composed steps, killed at every transition" } else { "composed steps" });
-        let rig = Rig::start(2, SPEC).await?;
-        let (load, watch) = (rig.load(), Watch::new(&rig.control, ROLLOUT, killed).await?);
+        let mut rig = Rig::start(2, SPEC).await?;
+        let (load, watch) = (rig.load(), Watch::new(&mut rig.control, ROLLOUT, killed).await?);
         rig.release("v2")?;
         Ok(Self { story, rig, watch, load, journeys: BTreeMap::new(), staff: 0 })
     }

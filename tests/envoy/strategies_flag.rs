@@ -51,8 +51,8 @@ impl Stage {
         Ok(Self { rig, steps, loads, _other: other })
     }
 
-    async fn release(&self, killed: bool) -> Result<Watch> {
-        let watch = Watch::new(&self.rig.control, FLAG, killed).await?;
+    async fn release(&mut self, killed: bool) -> Result<Watch> {
+        let watch = Watch::new(&mut self.rig.control, FLAG, killed).await?;
         self.rig.control.write("flag.yaml", &manifest("enabled", self.steps))?;
         Ok(watch)
     }

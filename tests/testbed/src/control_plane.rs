@@ -109,6 +109,12 @@ impl ControlPlane {
         std::fs::remove_file(self.config.join(name)).with_context(|| format!("removing {name}"))
     }
 
+    /// From its next start on, this stands in its environment; none: it does no more.
+    pub fn set_env(&mut self, name: &str, value: Option<&str>) {
+        self.env.retain(|(known, _)| known != name);
+        self.env.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill();
