@@ -24,6 +24,7 @@ pub(crate) struct Farm {
     _envoy: Envoy,
     pub(crate) address: SocketAddr,
     mark: String,
+    protocol: &'static str,
 }
 
 /// What a version is.
@@ -46,11 +47,16 @@ impl<'v> Version<'v> {
 impl Farm {
     /// These versions of the sample shop, v1 released, and an Envoy; returns when v1's instances are ready and all is proved.
     pub(crate) async fn start(versions: &[Version<'_>], spec: &str) -> Result<Self> {
+        Self::speaking("http1", versions, spec).await
+    }
+
+    /// The same with instances that the proxy speaks to by this protocol.
+    pub(crate) async fn speaking(protocol: &'static str, versions: &[Version<'_>], spec: &str) -> Result<Self> {
         static MARKS: AtomicU32 = AtomicU32::new(0);
         let mark = format!("farm-{}-{}", std::process::id(), MARKS.fetch_add(1, Ordering::Relaxed));
-        let control = ControlPlane::start(&[(FILE, &manifest(&mark, versions, "v1", spec)?)]).await?;
+        let control = ControlPlane::start(&[(FILE, &manifest(&mark, protocol, versions, "v1", spec)?)]).await?;
         let (envoy, address) = proxy(&control, "edge-1").await?;
-        let farm = Self { control, _envoy: envoy, address, mark };
+        let farm = Self { control, _envoy: envoy, address, mark, protocol };
         let all = versions[0].instances as usize;
         farm.until("v1 is in place", |view| live(view) && ready(view, "v1").len() == all).await?;
         Ok(farm)
@@ -58,7 +64,7 @@ impl Farm {
 
     /// Writes the manifest.
     pub(crate) fn write(&self, versions: &[Version<'_>], release: &str, spec: &str) -> Result<()> {
-        self.control.write(FILE, &manifest(&self.mark, versions, release, spec)?)
+        self.control.write(FILE, &manifest(&self.mark, self.protocol, versions, release, spec)?)
     }
 
     /// Waits until the Rollout's view fulfils a condition.
@@ -99,7 +105,7 @@ fn processes(mark: &str) -> BTreeSet<u32> {
     pids.filter(ours).collect()
 }
 
-fn manifest(mark: &str, versions: &[Version<'_>], release: &str, spec: &str) -> Result<String> {
+fn manifest(mark: &str, protocol: &str, versions: &[Version<'_>], release: &str, spec: &str) -> Result<String> {
     let (shop, me) = (locate::shop()?, std::process::id().to_string());
     let mut all = String::new();
     for Version { name, instances, args, fields } in versions {
@@ -114,7 +120,7 @@ fn manifest(mark: &str, versions: &[Version<'_>], release: &str, spec: &str) -> 
 kind: Rollout
 metadata: {{name: checkout, namespace: shop}}
 spec:
-  service: {{hosts: [shop.test]}}
+  service: {{hosts: [shop.test], protocol: {protocol}}}
   versions:
 {all}  release: {release}
   key: [{{cookie: shunt-id}}]

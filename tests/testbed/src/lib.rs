@@ -8,6 +8,8 @@ pub mod client;
 pub mod control_plane;
 pub mod demo;
 pub mod envoy;
+pub mod events;
+pub mod grpc;
 pub mod load;
 pub mod locate;
 pub mod port;

@@ -8,10 +8,12 @@
 //! | `/admin/requests` | GET the last requests as [`Seen`], oldest first |
 //! | `/ws` | WebSocket echo |
 //! | `/stream?chunks=5&ms=100&bytes=10` | a body in pieces |
+//! | `/events?ms=100` | server-sent events, until the shop stops |
 //! | `/slow?ms=1000` | [`Seen`], later |
 //! | `/reply?status=503&header=cache-control:public&size=10` | that status, those headers, that many bytes |
 //! | `/reset`, `/reset-body` | the connection breaks before, or in the middle of, the reply |
 //! | any, with `content-type: application/grpc` | status 200 and `grpc-status` from header `x-want-grpc-status` or path `/…/Status<n>` |
+//! | `/…/Talk`, with that content type | each message comes back, until the caller ends or the shop stops (`grpc-status: 14`) |
 //! | any other | [`Seen`] as JSON |
 //!
 //! Every reply carries `x-version`, one to a request with feature flags those in `x-flags`, one that a fault made also `x-injected: 1`. Speaks HTTP/1.1 and h2c.
@@ -19,6 +21,7 @@
 mod answer;
 mod counts;
 mod fault;
+mod lasting;
 mod seen;
 mod socket;
 

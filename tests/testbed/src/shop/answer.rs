@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::State;
 use super::fault::Fate;
+use super::lasting;
 use super::seen::Seen;
 use super::socket;
 
@@ -91,6 +92,9 @@ async fn well(state: &Arc<State>, mut seen: Seen, mut head: Parts, body: Incomin
     if head.uri.path() == "/slow" {
         tokio::time::sleep(Duration::from_millis(query.number("ms", 1000))).await;
     }
+    if is_grpc(&head) && head.uri.path().ends_with("/Talk") {
+        return Ok(with(lasting::talk(state, body), StatusCode::OK, "application/grpc"));
+    }
     if is_grpc(&head) {
         // Read to the end first, as a unary method does.
         drain(body).await?;
@@ -98,6 +102,7 @@ async fn well(state: &Arc<State>, mut seen: Seen, mut head: Parts, body: Incomin
     }
     match head.uri.path() {
         "/stream" => Ok(streamed(&query)),
+        "/events" => Ok(with(lasting::events(state, Duration::from_millis(query.number("ms", 100))), StatusCode::OK, "text/event-stream")),
         "/reply" => Ok(reply(&query)),
         _ => {
             seen.body_bytes = drain(body).await?;
