@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use shunt_api::rollouts::History;
 use shunt_api::{Accepted, Ask, Refusal, Reply};
 use shunt_core::advance::Next;
+use shunt_core::call::CallView;
+use shunt_core::journal::{Entry, Incident};
 use shunt_core::manifest::EditError;
 use shunt_core::observation::Freeze;
 use shunt_core::{Span, Time, Verb};
@@ -85,20 +88,12 @@ impl Reconciler {
             Ask::Put { rollout, text, by, reply } => self.put(rollout, &text, &by, reply),
             Ask::Remove { rollout, by, reply } => self.remove(rollout, &by, reply),
             Ask::History { rollout, limit, reply } => {
-                let entries = self.on.history(&rollout, limit).await.map_err(|error| unavailable(&error));
-                let known = self.on.read(&rollout).is_some() || self.on.conflicted().contains_key(&rollout);
-                drop(reply.send(match entries {
-                    Ok(entries) if entries.is_empty() && !known => Err(Refusal::UnknownRollout(rollout)),
-                    entries => entries,
-                }));
+                let history = self.history(&rollout, limit).await;
+                drop(reply.send(self.known(&rollout, history, |history| history.entries.is_empty())));
             }
             Ask::Incident { rollout, limit, reply } => {
-                let incident = self.on.database().incident(&rollout, limit).await.map_err(|error| unavailable(&error));
-                let known = self.on.read(&rollout).is_some() || self.on.conflicted().contains_key(&rollout);
-                drop(reply.send(match incident {
-                    Ok(incident) if incident.entries.is_empty() && !known => Err(Refusal::UnknownRollout(rollout)),
-                    incident => incident,
-                }));
+                let incident = self.incident(&rollout, limit).await;
+                drop(reply.send(self.known(&rollout, incident, |incident| incident.entries.is_empty())));
             }
             Ask::Register { rollout, version, address, reply } => {
                 let now = (self.clock)();
@@ -121,6 +116,30 @@ impl Reconciler {
                 }));
             }
         }
+    }
+
+    async fn history(&self, rollout: &RolloutId, limit: usize) -> Result<History, StoreError> {
+        let entries = self.on.history(rollout, limit).await?;
+        let calls = self.calls_since(rollout, entries.first()).await?;
+        Ok(History { entries, calls })
+    }
+
+    async fn incident(&self, rollout: &RolloutId, limit: usize) -> Result<Incident, StoreError> {
+        let incident = self.on.database().incident(rollout, limit).await?;
+        let calls = self.calls_since(rollout, incident.entries.first()).await?;
+        Ok(Incident { calls, ..incident })
+    }
+
+    async fn calls_since(&self, rollout: &RolloutId, first: Option<&Entry>) -> Result<Vec<CallView>, StoreError> {
+        let calls = self.on.database().calls_of(rollout).await?.into_iter();
+        Ok(calls.filter(|call| first.is_some_and(|first| call.at >= first.at)).collect())
+    }
+
+    /// What was found of a Rollout; nothing of one that nobody knows is an error.
+    fn known<T>(&self, rollout: &RolloutId, found: Result<T, StoreError>, nothing: impl Fn(&T) -> bool) -> Result<T, Refusal> {
+        let found = found.map_err(|error| unavailable(&error))?;
+        let known = self.on.read(rollout).is_some() || self.on.conflicted().contains_key(rollout);
+        if nothing(&found) && !known { Err(Refusal::UnknownRollout(rollout.clone())) } else { Ok(found) }
     }
 
     async fn frozen(&mut self, wanted: Freeze) -> Result<Freeze, Refusal> {

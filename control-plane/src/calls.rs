@@ -3,6 +3,7 @@
 //! A try of a hook is recorded before it begins and after it ended, so that a crash neither forgets an answer nor repeats an answered
 //! call; a hook that was under way is tried again. What is no longer wanted is cut off, its processes with it.
 
+mod log;
 mod message;
 mod post;
 mod program;
@@ -10,11 +11,12 @@ mod signature;
 
 use std::collections::BTreeMap;
 
-use shunt_core::call::{Action, Body, Call, CallKind, CallSeen, CallSpec, Progress, Reply};
+use shunt_core::call::{Action, Body, Call, CallKind, CallSeen, CallSpec, CallView, Progress, Reply};
 use shunt_core::{Plan, State, Time, desired};
 use shunt_filter_core::RolloutId;
 use tokio::sync::mpsc;
 
+pub(crate) use log::CallLog;
 pub(crate) use message::{Message, Messenger};
 
 use crate::outside::Back;
@@ -36,6 +38,7 @@ pub(crate) struct Tried {
 #[derive(Debug)]
 pub(crate) struct Calls {
     book: BTreeMap<(RolloutId, String), Page>,
+    log: CallLog,
     messenger: Messenger,
     chance: Chance,
     resting: bool,
@@ -78,13 +81,14 @@ impl Calls {
     /// With what is recorded. Answers come to `back`; pass each to [`Calls::take`].
     pub(crate) async fn open(
         database: &Database,
+        log: CallLog,
         messenger: Messenger,
         chance: Chance,
         back: mpsc::Sender<Back>,
     ) -> Result<Self, StoreError> {
         let records = database.calls().await?.into_iter();
         let book = records.map(|record| ((record.rollout.clone(), record.id.clone()), Page { record, flight: None })).collect();
-        Ok(Self { book, messenger, chance, resting: false, back })
+        Ok(Self { book, log, messenger, chance, resting: false, back })
     }
 
     /// Begins what is due, cuts off what nobody wants any more, and tells what is known of what is wanted.
@@ -92,12 +96,26 @@ impl Calls {
         let (plan, state) = (&stored.plan, &stored.state);
         let wanted = desired::calls(plan, state);
         self.tidy(database, &plan.id, &wanted).await?;
+        self.log.tidy(database, plan, &wanted, now).await?;
         let mut seen = BTreeMap::new();
-        for call in wanted.iter().filter(|call| call.spec.action != Action::Manual) {
+        for call in &wanted {
+            if call.spec.action == Action::Manual {
+                self.wait(database, plan, state, call).await?;
+                continue;
+            }
             self.begin(database, plan, state, call, now).await?;
             seen.extend(self.seen(&plan.id, &call.id).map(|known| (call.id.clone(), known)));
         }
         Ok(seen)
+    }
+
+    /// Somebody is asked since the run came there.
+    async fn wait(&self, database: &Database, plan: &Plan, state: &State, call: &Call) -> Result<(), StoreError> {
+        let since = state.run.as_ref().map_or(Time::default(), |run| run.since);
+        if self.log.find(&plan.id, &call.id).is_some_and(|known| known.since == since) {
+            return Ok(());
+        }
+        self.log.keep(database, &plan.id, CallView::new(call, state.attempt, since)).await
     }
 
     fn seen(&self, rollout: &RolloutId, id: &str) -> Option<CallSeen> {
@@ -130,10 +148,14 @@ impl Calls {
         }
         let progress = progress.begun();
         let number = progress.tries().unwrap_or_default();
+        let view = begun(call, state, &progress, number, now);
         let record = CallRecord { rollout: plan.id.clone(), id: call.id.clone(), progress };
         // A gate may be asked as often as one likes: only since when it is asked is worth keeping.
         if call.spec.kind == CallKind::Hook || number == 1 {
+            self.log.keep(database, &plan.id, view).await?;
             database.keep_call(record.clone()).await?;
+        } else {
+            self.log.see(&plan.id, view);
         }
         let body = Body { r#try: number, ..Body::new(plan, state, Some(run), call) };
         let work = self.work(plan.id.clone(), call, number, Message::of_call(&call.spec, &body, now));
@@ -153,7 +175,8 @@ impl Calls {
     /// Takes what came of a try. An error means that it is not recorded; a hook is then tried again.
     pub(crate) async fn take(&mut self, database: &Database, tried: Tried, now: Time) -> Result<(), StoreError> {
         let Tried { rollout, id, number, reply } = tried;
-        let Some(page) = self.book.get_mut(&(rollout, id)) else { return Ok(()) };
+        let view = self.log.find(&rollout, &id);
+        let Some(page) = self.book.get_mut(&(rollout.clone(), id)) else { return Ok(()) };
         if page.record.progress.tries() != Some(number) {
             return Ok(());
         }
@@ -162,8 +185,14 @@ impl Calls {
         let progress = page.record.progress.took(spec, reply.clone(), now, (self.chance)());
         tell(&page.record, spec, number, &reply);
         let record = CallRecord { progress, ..page.record.clone() };
+        let view = view.map(|view| view.after(&record.progress, number, false, now));
         if spec.kind == CallKind::Hook || record.progress.tries().is_none() {
+            if let Some(view) = view {
+                self.log.keep(database, &rollout, view).await?;
+            }
             database.keep_call(record.clone()).await?;
+        } else if let Some(view) = view {
+            self.log.see(&rollout, view);
         }
         page.record = record;
         Ok(())
@@ -178,6 +207,15 @@ impl Calls {
     pub(crate) fn dismiss(&mut self, rollout: &RolloutId) {
         self.book.retain(|(known, _), _| known != rollout);
     }
+}
+
+/// A try begins. Since when it is wanted stays the same at each try, also after a restart.
+fn begun(call: &Call, state: &State, progress: &Progress, number: u32, now: Time) -> CallView {
+    let since = match progress.seen {
+        CallSeen::Waiting { since, .. } => since,
+        CallSeen::Yes { .. } | CallSeen::No { .. } | CallSeen::Failed { .. } => now,
+    };
+    CallView::new(call, state.attempt, since).after(progress, number, true, now)
 }
 
 /// Answers, and the first question without one; not each of a gate that is asked every ten seconds.

@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use shunt_api::Metrics;
-use shunt_core::call::{CallSeen, CallSpec, Progress, Reply, back_off};
+use shunt_core::call::{CallSeen, CallSpec, CallView, Progress, Reply, back_off};
 use shunt_core::event::Letter;
 use shunt_core::{Plan, Span, Time};
 use shunt_filter_core::RolloutId;
 use tokio::sync::mpsc;
 
-use crate::calls::{Chance, Flight, Message, Messenger};
+use crate::calls::{CallLog, Chance, Flight, Message, Messenger};
 use crate::outside::Back;
 use crate::standalone::{Database, Posted, StoreError};
 
@@ -38,6 +38,7 @@ type LaneId = (RolloutId, String);
 #[derive(Debug)]
 pub(crate) struct Outbox {
     lanes: BTreeMap<LaneId, Lane>,
+    log: CallLog,
     messenger: Messenger,
     chance: Chance,
     metrics: Metrics,
@@ -65,13 +66,15 @@ impl Outbox {
     /// With what is recorded. What comes of tries comes to `back`; pass each to [`Outbox::take`].
     pub(crate) async fn open(
         database: &Database,
+        log: CallLog,
         messenger: Messenger,
         chance: Chance,
         metrics: Metrics,
         back: mpsc::Sender<Back>,
     ) -> Result<Self, StoreError> {
-        let mut outbox = Self { lanes: BTreeMap::new(), messenger, chance, metrics, resting: false, back };
+        let mut outbox = Self { lanes: BTreeMap::new(), log, messenger, chance, metrics, resting: false, back };
         for posted in database.outbox().await? {
+            outbox.noticed(&posted);
             match posted.dead.clone() {
                 Some(why) => outbox.lane(&posted).bury(why),
                 None => outbox.lane(&posted).waiting.push_back(posted),
@@ -88,9 +91,17 @@ impl Outbox {
     /// Letters that were just written.
     pub(crate) fn add(&mut self, posted: Vec<Posted>) {
         for letter in posted {
+            self.noticed(&letter);
             self.lane(&letter).waiting.push_back(letter);
         }
         self.count();
+    }
+
+    /// A hook that waits is shown; it is recorded as a letter already.
+    fn noticed(&self, posted: &Posted) {
+        if let Some(view) = view(posted).filter(|view| posted.dead.is_none() && self.log.find(&posted.rollout, &view.id).is_none()) {
+            self.log.see(&posted.rollout, view);
+        }
     }
 
     /// Begins what is due. `plan` is what the manifest of a Rollout says now.
@@ -104,6 +115,10 @@ impl Outbox {
             while lane.waiting.len() > WAITING_MAX && lane.flight.is_none() {
                 let Some(oldest) = lane.waiting.pop_front() else { break };
                 let why = format!("more than {WAITING_MAX} wait for the same receiver");
+                if let Some(view) = view(&oldest) {
+                    let failed = Progress { next: now, seen: CallSeen::Failed { note: why.clone() } };
+                    self.log.keep(database, &oldest.rollout, view.after(&failed, oldest.tries, false, now)).await?;
+                }
                 database.letter_died(oldest.number, oldest.tries, why.clone()).await?;
                 lane.give_up(id, &oldest, why, &self.metrics);
             }
@@ -133,7 +148,11 @@ impl Outbox {
         let Some(flight) = lane.flight.take() else { return Ok(()) };
         let Some(first) = lane.waiting.front_mut().filter(|first| first.number == returned.number) else { return Ok(()) };
         let tries = first.tries.saturating_add(1);
-        match fate(first, flight.spec(), tries, returned.reply, now, (self.chance)()) {
+        let (fate, progress) = fate(first, flight.spec(), tries, returned.reply, now, (self.chance)());
+        if let Some(view) = view(first) {
+            self.log.keep(database, &first.rollout, view.after(&progress, tries, false, now)).await?;
+        }
+        match fate {
             Fate::Arrived => {
                 database.letter_arrived(first.number).await?;
                 tracing::debug!(rollout = %returned.lane.0, "{}: {} arrived", returned.lane.1, first.letter.about());
@@ -210,25 +229,36 @@ fn written(letter: &Letter, number: u32, now: Time) -> (Message, CallSpec) {
     }
 }
 
-fn fate(posted: &Posted, spec: &CallSpec, tries: u32, reply: Reply, now: Time, chance: f64) -> Fate {
+/// What becomes of a letter, and how far it is then.
+fn fate(posted: &Posted, spec: &CallSpec, tries: u32, reply: Reply, now: Time, chance: f64) -> (Fate, Progress) {
+    let waiting = Progress { next: now, seen: CallSeen::Waiting { since: posted.at, tries, note: String::new() } };
     match &posted.letter {
         Letter::Notice { to, .. } => match reply {
-            Reply::Yes { .. } => Fate::Arrived,
+            Reply::Yes { .. } => (Fate::Arrived, waiting),
             Reply::No { note, .. } | Reply::Neither { note } | Reply::Nothing { note } => {
                 let old = now.since(posted.at) >= to.retry_for && tries >= TRIES_MIN;
-                if old { Fate::Died(note) } else { Fate::Waits(now.after(back_off(tries, BACK_OFF_MAX, chance))) }
+                let fate = if old { Fate::Died(note) } else { Fate::Waits(now.after(back_off(tries, BACK_OFF_MAX, chance))) };
+                (fate, waiting)
             }
         },
         Letter::Errand { .. } => {
-            let waiting = Progress { next: now, seen: CallSeen::Waiting { since: posted.at, tries, note: String::new() } };
             let after = waiting.took(spec, reply, now, chance);
-            match after.seen {
+            let fate = match after.seen.clone() {
                 CallSeen::Yes { .. } => Fate::Arrived,
                 CallSeen::Waiting { .. } => Fate::Waits(after.next),
                 CallSeen::No { by, note } => Fate::Died(format!("no, by {by}: {note}")),
                 CallSeen::Failed { note } => Fate::Died(note),
-            }
+            };
+            (fate, after)
         }
+    }
+}
+
+/// A hook as people see it; none: a letter that is no hook.
+fn view(posted: &Posted) -> Option<CallView> {
+    match &posted.letter {
+        Letter::Notice { .. } => None,
+        Letter::Errand { hook, body } => Some(CallView { tries: posted.tries, ..CallView::following(&hook.call, body, posted.at) }),
     }
 }
 

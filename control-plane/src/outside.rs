@@ -5,7 +5,7 @@ use shunt_api::Metrics;
 use shunt_core::Time;
 use tokio::sync::mpsc;
 
-use crate::calls::{Calls, Chance, Messenger, Tried};
+use crate::calls::{CallLog, Calls, Chance, Messenger, Tried};
 use crate::metrics::{Answered, Sources};
 use crate::outbox::{Outbox, Returned};
 use crate::standalone::{Database, Standalone, StoreError};
@@ -28,6 +28,7 @@ pub(crate) enum Back {
 #[derive(Debug)]
 pub(crate) struct Outside {
     pub(crate) calls: Calls,
+    pub(crate) log: CallLog,
     pub(crate) outbox: Outbox,
     pub(crate) sources: Sources,
 }
@@ -37,10 +38,11 @@ impl Outside {
     pub(crate) async fn open(database: &Database, chance: Chance, metrics: Metrics) -> Result<(Self, mpsc::Receiver<Back>)> {
         let (back, answers) = mpsc::channel(ANSWERS);
         let messenger = Messenger::new()?;
-        let calls = Calls::open(database, messenger.clone(), chance, back.clone()).await?;
-        let outbox = Outbox::open(database, messenger, chance, metrics, back.clone()).await?;
+        let log = CallLog::open(database).await?;
+        let calls = Calls::open(database, log.clone(), messenger.clone(), chance, back.clone()).await?;
+        let outbox = Outbox::open(database, log.clone(), messenger, chance, metrics, back.clone()).await?;
         let sources = Sources::open(database, back).await?;
-        Ok((Self { calls, outbox, sources }, answers))
+        Ok((Self { calls, log, outbox, sources }, answers))
     }
 
     /// Begins the letters that are due.

@@ -188,6 +188,7 @@ impl Reconciler {
         self.outside.outbox.add(letters);
         self.waiting.answer(&next);
         if let Some(entry) = &next.entry {
+            self.outside.log.transition(self.on.database(), &stored.plan, entry).await?;
             tracing::info!(rollout = %id, revision = entry.revision, "{}", entry.reason);
         }
         if next.state.retiring == Some(Retiring::Gone) {
@@ -205,6 +206,7 @@ impl Reconciler {
         self.press.withdraw(id);
         self.analysts.dismiss(id);
         self.outside.calls.dismiss(id);
+        self.outside.log.dismiss(id);
         self.outside.sources.dismiss(id);
         self.show.forget(id);
         // Whoever waited for its hosts may have them now.
@@ -218,6 +220,7 @@ impl Reconciler {
         for version in &mut view.versions {
             version.instances = self.instances.views(id, &version.name);
         }
+        view.calls = self.outside.log.views(stored, &next.state);
         view.warnings.extend(warnings(id, self.on.problems()));
         view.warnings.extend(self.on.conflicted().get(id).map(|conflicted| format!("manifest refused: {}", conflicted.reason)));
         view.warnings.extend(self.press.refused().map(str::to_owned));

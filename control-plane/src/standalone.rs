@@ -23,7 +23,7 @@ use shunt_filter_core::RolloutId;
 use tokio::sync::watch;
 
 pub(crate) use database::MeasuredKey;
-pub(crate) use database::{CallRecord, Posted};
+pub(crate) use database::{CALLS_KEPT, CallRecord, Posted};
 pub(crate) use database::{ContributionRecord, Database, InstanceRecord, NewCommand, PolicyRecord, Shared, StoreError, Stored};
 pub(crate) use files::Files;
 pub(crate) use instances::{Instances, Launcher, shim};

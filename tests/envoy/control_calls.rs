@@ -27,6 +27,13 @@ fn events(outside: &Webhooks) -> Vec<String> {
     kinds
 }
 
+/// Gates and hooks as the API shows them: kind, name, state.
+fn shown(view: &Value) -> Vec<String> {
+    let text = |call: &Value, field: &str| call[field].as_str().unwrap_or_default().to_owned();
+    let calls = view["calls"].as_array().into_iter().flatten();
+    calls.map(|call| format!("{} {} {}", text(call, "kind"), text(call, "name"), text(call, "state"))).collect()
+}
+
 async fn asked(outside: &Webhooks, path: &str, times: usize) -> Result<()> {
     until(format!("{path} was asked {times} times"), RUN, || async { outside.asked(path).len() >= times }).await
 }
@@ -74,6 +81,13 @@ async fn killed_in_the_middle_of_each_question_nothing_is_forgotten_and_no_answe
     rig.until("v2 is stable", RUN, |view| stable(view, "v2")).await?;
     until("the hook after it was called", STEP, || async { !done(&outside, "/promoted").is_empty() }).await?;
     until("the last event arrived", STEP, || async { events(&outside).last().is_some_and(|kind| kind == "promoted") }).await?;
+    let view = rig
+        .until("what came of each is shown", STEP, |view| shown(view).last().is_some_and(|last| last == "hook afterPromote done"))
+        .await?;
+    let mut calls = shown(&view);
+    calls.retain(|call| !call.starts_with("hook onStep"));
+    let all_four = ["gate confirmRollout yes", "hook beforeTraffic done", "gate confirmPromotion yes", "hook afterPromote done"];
+    assert_eq!(calls, all_four, "one line each, over all restarts");
     let all = load.stop().await;
     assert_eq!((all.failed(), all.flips(1)), (0, 0), "{}", all.summary());
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use shunt_core::instance::InstanceView;
-use shunt_core::journal::{Entry, Incident};
+use shunt_core::journal::Incident;
 use shunt_core::manifest::ManifestError;
 use shunt_core::observation::Freeze;
 use shunt_core::status::RolloutView;
@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::access::Access;
 use crate::metrics::Metrics;
+use crate::rollouts::History;
 
 /// Everything the API reads and whom it asks. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -143,8 +144,8 @@ pub enum Ask {
         rollout: RolloutId,
         /// At most so many of the newest entries.
         limit: usize,
-        /// Oldest first.
-        reply: Reply<Vec<Entry>>,
+        /// Oldest first, with gates and hooks beside them.
+        reply: Reply<History>,
     },
     /// The same with plans and first state: all that is needed to run it again elsewhere.
     Incident {

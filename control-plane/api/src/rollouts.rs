@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
+use shunt_core::call::CallView;
 use shunt_core::journal::{Entry, Incident};
 use shunt_core::manifest::ManifestError;
 use shunt_core::status::RolloutView;
@@ -30,10 +31,13 @@ pub struct RolloutList {
 }
 
 /// `GET /v1/rollouts/{namespace}/{name}/history`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// Oldest first.
     pub entries: Vec<Entry>,
+    /// Gates and hooks since the first of these entries, oldest first, with what came of each.
+    #[serde(default)]
+    pub calls: Vec<CallView>,
 }
 
 /// `?limit=`
@@ -77,11 +81,11 @@ pub(crate) async fn history(
 ) -> Result<Json<History>, Problem> {
     let rollout = RolloutId::new(&namespace, &name).map_err(|error| Problem::Unreadable(error.to_string()))?;
     let limit = query.limit.unwrap_or(HISTORY_DEFAULT).min(HISTORY_MAX);
-    let entries = ask(&app, |reply| Ask::History { rollout, limit, reply }).await?;
-    if entries.is_empty() {
+    let history = ask(&app, |reply| Ask::History { rollout, limit, reply }).await?;
+    if history.entries.is_empty() {
         find(&app, &namespace, &name)?;
     }
-    Ok(Json(History { entries }))
+    Ok(Json(history))
 }
 
 /// `GET /v1/rollouts/{namespace}/{name}/journal?limit=`: the history with all that is needed to run it again elsewhere.

@@ -5,6 +5,7 @@
 
 mod body;
 mod progress;
+mod view;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::{Span, Time};
 pub use body::{Body, StepBody};
 pub use progress::{Progress, Reply, back_off};
+pub use view::{CallState, CallView};
 
 /// One thing to ask or to do, as planned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::advance::{blocked, missing_equipment, missing_instances, missing_pass, missing_proof};
 use crate::analysis::Verdict;
+use crate::call::CallView;
 use crate::contest::Contest;
 use crate::explain::notes;
 use crate::instance::InstanceView;
@@ -40,6 +41,9 @@ pub struct RolloutView {
     pub step: Option<StepView>,
     /// All versions, in the manifest's order, leaving ones last.
     pub versions: Vec<VersionView>,
+    /// Gates and hooks of the last attempt, oldest first, with what came of each; filled in by the platform.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<CallView>,
     /// The analysis at its last look.
     pub verdicts: Vec<Verdict>,
     /// How an A/B test stands, while one is on.
@@ -114,6 +118,7 @@ pub fn view(plan: &Plan, state: &State, seen: &Observation) -> RolloutView {
             .map(|over| over.result.clone()),
         step: state.run.as_ref().and_then(|run| step_view(plan, run)),
         versions: versions(plan, state, seen),
+        calls: Vec::new(),
         verdicts: seen.verdicts.clone(),
         contest: seen.contest.clone(),
         policy: seen.policy.clone(),

@@ -5,10 +5,10 @@ mod server;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shunt_core::call::{Address, Webhook};
+use shunt_core::call::{Address, CallState, Webhook};
 use shunt_core::manifest::{compile, parse};
 use shunt_core::state::Stage;
-use shunt_core::{Span, advance, observation::Observation};
+use shunt_core::{Command, Span, Verb, advance, observation::Observation};
 use tempfile::TempDir;
 
 use super::signature::{SIGNATURE, TIMESTAMP, sign};
@@ -74,6 +74,15 @@ impl Rig {
         seen.into_values().next()
     }
 
+    /// Gates and hooks as people see them.
+    fn views(&self) -> Vec<CallView> {
+        self.calls.log.views(&self.stored, &self.stored.state)
+    }
+
+    fn shown(&self) -> CallView {
+        self.views().pop().expect("something to see")
+    }
+
     async fn answer(&mut self, now: u64) {
         let Some(Back::Call(tried)) = self.answers.recv().await else { panic!("no call came back") };
         self.calls.take(&self.database, tried, Time(now)).await.unwrap();
@@ -92,7 +101,8 @@ impl Rig {
 
 async fn calls(database: &Database) -> (Calls, mpsc::Receiver<Back>) {
     let (back, answers) = mpsc::channel(8);
-    (Calls::open(database, Messenger::new().unwrap(), || 0.5, back).await.unwrap(), answers)
+    let log = CallLog::open(database).await.unwrap();
+    (Calls::open(database, log, Messenger::new().unwrap(), || 0.5, back).await.unwrap(), answers)
 }
 
 fn webhook(server: &Server) -> Webhook {
@@ -188,6 +198,9 @@ async fn a_gate_is_asked_until_it_answers_and_never_again() {
     let mut rig = rig.crash().await;
     assert_eq!(rig.look(99_000).await, yes, "an answer survives");
     assert_eq!(server.requests().len(), 2, "nobody is asked twice who has answered");
+    let shown = rig.shown();
+    assert_eq!((shown.state, shown.tries, shown.by.as_deref(), shown.note.as_str()), (CallState::Yes, 2, Some("127.0.0.1"), "go"));
+    assert_eq!((shown.since, shown.at, shown.next), (Time(2_000), Time(12_200), None), "also after a crash");
 }
 
 #[tokio::test]
@@ -212,6 +225,9 @@ async fn a_hook_fails_after_its_retries() {
     rig.look(2_000).await;
     rig.answer(2_000).await;
     assert!(matches!(rig.look(2_999).await, Some(CallSeen::Waiting { tries: 1, .. })), "after a second");
+    let shown = rig.shown();
+    assert_eq!((shown.state, shown.tries, shown.next), (CallState::Waiting, 1, Some(Time(3_000))));
+    assert!(shown.note.contains("500"), "{shown:?}");
     rig.look(3_000).await;
     rig.answer(3_000).await;
     assert_eq!(rig.look(99_000).await, Some(CallSeen::Failed { note: "status 502 Bad Gateway: broken".to_owned() }));
@@ -225,6 +241,7 @@ async fn what_nobody_wants_any_more_is_cut_off_and_asked_anew_when_somebody_does
     server.until(1).await;
     rig.stored.state.run.as_mut().unwrap().stage = Stage::Shifting;
     assert_eq!(rig.look(2_001).await, None);
+    assert_eq!((rig.shown().state, rig.shown().at), (CallState::Ended, Time(2_001)));
     server.until_closed(1).await;
     assert_eq!(rig.database.calls().await.unwrap(), []);
     rig.stored.state.run.as_mut().unwrap().stage = Stage::Equipping { step: 0 };
@@ -237,4 +254,14 @@ async fn a_person_is_not_called() {
     let mut rig = Rig::start("{gate: {name: board}}").await;
     assert_eq!(rig.look(2_000).await, None);
     assert_eq!(rig.database.calls().await.unwrap(), []);
+    assert_eq!((rig.shown().state, rig.shown().asks.as_str()), (CallState::Waiting, "somebody"));
+    let mut rig = rig.crash().await;
+    rig.look(3_000).await;
+    assert_eq!(rig.views().len(), 1, "it waits since it began to");
+    let command =
+        Command { id: 1, verb: Verb::Promote, revision: rig.stored.state.revision, by: "ann".to_owned(), reason: "fine".to_owned() };
+    let next = advance(&rig.stored.plan, &rig.stored.state, &Observation::unknown(Time(4_000)), &[command]);
+    rig.calls.log.transition(&rig.database, &rig.stored.plan, next.entry.as_ref().unwrap()).await.unwrap();
+    let shown = rig.shown();
+    assert_eq!((shown.state, shown.by.as_deref(), shown.note.as_str()), (CallState::Yes, Some("ann"), "fine"), "who, and why");
 }

@@ -57,7 +57,7 @@ pub(crate) async fn run(args: &GetArgs, client: &Client, console: &mut Console<'
     if let Some(history) = &history {
         lines.extend(one::notes(&view, console.paint));
         lines.push(console.paint.bold("How it came here"));
-        lines.extend(transitions::lines(&history.entries, console.paint, &console.zone));
+        lines.extend(transitions::lines(history, console.paint, &console.zone));
     }
     lines.iter().try_for_each(|line| console.line(line))?;
     Ok(Exit::Done)

@@ -39,7 +39,7 @@ pub(crate) async fn run(args: &HistoryArgs, client: &Client, console: &mut Conso
     let history: History = client.get_with(&["rollouts", id.namespace(), id.name(), "history"], &[("limit", &limit)]).await?;
     console.show(&history, |console| match history.entries.is_empty() {
         true => vec![format!("{id} has made no transition yet")],
-        false => transitions::lines(&history.entries, console.paint, &console.zone),
+        false => transitions::lines(&history, console.paint, &console.zone),
     })?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,7 @@
 //! Values of the API as lines for people.
 
 pub(crate) mod all;
+mod calls;
 pub(crate) mod explanation;
 pub(crate) mod forecast;
 pub(crate) mod one;

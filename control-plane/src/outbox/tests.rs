@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use shunt_core::call::CallState;
 use shunt_core::manifest::{compile, parse};
 use shunt_core::observation::Observation;
 use shunt_core::{State, advance, event::letters};
@@ -91,7 +92,8 @@ impl Rig {
 
 async fn open(database: &Database) -> (Outbox, mpsc::Receiver<Back>) {
     let (back, answers) = mpsc::channel(8);
-    (Outbox::open(database, Messenger::new().unwrap(), || 0.5, Metrics::default(), back).await.unwrap(), answers)
+    let log = CallLog::open(database).await.unwrap();
+    (Outbox::open(database, log, Messenger::new().unwrap(), || 0.5, Metrics::default(), back).await.unwrap(), answers)
 }
 
 fn notify(server: &Server, more: &str) -> String {
@@ -213,14 +215,20 @@ async fn a_hook_has_its_own_retries() {
     let hook = rig.stored.plan.hooks[0].clone();
     let state = rig.stored.state.clone();
     let call = shunt_core::call::Call { id: "5000-1-0/onStep".to_owned(), spec: hook.call.clone(), about: "hook onStep".to_owned() };
-    let body = Box::new(shunt_core::call::Body::new(&rig.stored.plan, &state, None, &call));
+    let event = Some("stepped".to_owned());
+    let body = Box::new(shunt_core::call::Body { event, ..shunt_core::call::Body::new(&rig.stored.plan, &state, None, &call) });
     let next = advance(&Plan { release: "v2".parse().unwrap(), ..plan("") }, &state, &Observation::unknown(Time(5_000)), &[]);
     let posted = rig.database.record(&rig.stored.plan.id, 0, next, vec![Letter::Errand { hook, body }]).await.unwrap();
     rig.outbox.add(posted);
+    let mut shown = Vec::new();
     for now in [5_000, 6_000] {
+        shown.extend(rig.outbox.log.views(&rig.stored, &state).pop().map(|view| (view.state, view.tries, view.next)));
         rig.pump(now).await;
         rig.back(now).await;
     }
+    assert_eq!(shown, [(CallState::Waiting, 0, None), (CallState::Waiting, 1, Some(Time(6_000)))]);
+    let recorded = rig.database.calls_of(&rig.stored.plan.id).await.unwrap();
+    assert_eq!(recorded.iter().map(|view| (view.state, view.tries)).collect::<Vec<_>>(), [(CallState::Failed, 2)]);
     assert_eq!(rig.waiting(), 0);
     assert_eq!(rig.outbox.warnings(&rig.stored.plan.id).len(), 1);
     let tries: Vec<u64> = server.requests().iter().map(|request| request.json()["try"].as_u64().unwrap()).collect();

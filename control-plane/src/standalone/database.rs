@@ -4,6 +4,7 @@
 //! transition is one transaction: the state (compare-and-swap on its revision), its journal entry, and the commands it used up.
 
 mod audit;
+mod call_log;
 mod calls;
 mod files;
 mod freeze;
@@ -28,6 +29,7 @@ use shunt_filter_core::RolloutId;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+pub(crate) use call_log::KEPT as CALLS_KEPT;
 pub(crate) use calls::CallRecord;
 pub(crate) use instances::InstanceRecord;
 pub(crate) use measurements::MeasuredKey;

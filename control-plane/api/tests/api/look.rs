@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 use shunt_api::Ask;
+use shunt_api::rollouts::History;
 use shunt_core::journal::Entry;
 
 use crate::fixture::{Server, problem};
@@ -87,7 +88,7 @@ async fn answer_history(mut asks: tokio::sync::mpsc::Receiver<Ask>, entry: Entry
     while seen.len() < 2 {
         let Some(Ask::History { rollout, limit, reply }) = asks.recv().await else { panic!("a history was expected") };
         seen.push((rollout.to_string(), limit));
-        reply.send(Ok(vec![entry.clone()])).unwrap();
+        reply.send(Ok(History { entries: vec![entry.clone()], calls: Vec::new() })).unwrap();
     }
     seen
 }

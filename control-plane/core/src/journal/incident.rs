@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Difference, Entry};
+use crate::call::CallView;
 use crate::plan::Plan;
 use crate::state::State;
 
@@ -19,6 +20,9 @@ pub struct Incident {
     pub first: Option<State>,
     /// Oldest first.
     pub entries: Vec<Entry>,
+    /// Gates and hooks, for people: nothing of it is needed to run the entries again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<CallView>,
 }
 
 /// What became of one entry when it was run again.
@@ -42,7 +46,7 @@ impl Incident {
         let (left_out, entries) = entries.split_at(cut);
         let first = left_out.last().filter(|last| follows(last, entries.first())).map(|last| last.next.clone());
         let named = |digest: &String| entries.iter().any(|entry| entry.plan == *digest);
-        Self { plans: plans.into_iter().filter(|(digest, _)| named(digest)).collect(), first, entries: entries.to_vec() }
+        Self { plans: plans.into_iter().filter(|(digest, _)| named(digest)).collect(), first, entries: entries.to_vec(), calls: Vec::new() }
     }
 
     /// Runs each entry again, from the state before it as recorded, so that one difference does not lead to others.

@@ -1,17 +1,22 @@
-//! The journal: one line per transition.
+//! The journal: one line per transition, and one per gate and hook beside it.
 
 use jiff::tz::TimeZone;
-use shunt_core::journal::Entry;
+use shunt_api::rollouts::History;
 
+use super::calls;
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::Table;
 use crate::cli::text::time;
 
-/// Oldest first: time, revision, reason, and whose command it was.
-pub(crate) fn lines(entries: &[Entry], paint: Paint, zone: &TimeZone) -> Vec<String> {
+/// Oldest first: time, revision, reason. A gate or hook stands at its last try, or where it was answered, without a revision.
+pub(crate) fn lines(history: &History, paint: Paint, zone: &TimeZone) -> Vec<String> {
+    let entries = history.entries.iter().map(|entry| (entry.at, entry.revision.to_string(), tame(&entry.reason)));
+    let calls = history.calls.iter().map(|call| (call.at, String::new(), calls::sentence(call, paint)));
+    let mut all: Vec<_> = entries.chain(calls).collect();
+    all.sort_by_key(|(at, ..)| *at);
     let mut table = Table::bare(&[1]);
-    for entry in entries {
-        table.row([paint.dim(&time(entry.at, zone)), entry.revision.to_string(), tame(&entry.reason)]);
+    for (at, revision, text) in all {
+        table.row([paint.dim(&time(at, zone)), revision, text]);
     }
     table.lines()
 }

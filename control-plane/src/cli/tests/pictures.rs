@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use jiff::tz::TimeZone;
 use serde_json::json;
 use shunt_api::explain::{Explanation, Question};
-use shunt_api::rollouts::RolloutList;
+use shunt_api::rollouts::{History, RolloutList};
 
 use super::views::{NOW, degraded, healthy, list, progressing, proxies};
 use crate::cli::paint::Paint;
@@ -76,6 +76,7 @@ fn an_explanation_left_to_chance() {
 
 #[test]
 fn a_history() {
-    let entries = [super::server::entry(1, "v1 is stable"), super::server::entry(12, "promoted past \"pause\" by ada\u{1b}[2J")];
-    assert_snapshot!(show::transitions::lines(&entries, Paint::Plain, &TimeZone::UTC).join("\n"));
+    let entries = vec![super::server::entry(1, "v1 is stable"), super::server::entry(12, "promoted past \"pause\" by ada\u{1b}[2J")];
+    let history = History { entries, calls: progressing().calls };
+    assert_snapshot!(show::transitions::lines(&history, Paint::Plain, &TimeZone::UTC).join("\n"));
 }

@@ -1,6 +1,7 @@
 //! Verbs against a served API.
 
 use serde_json::Value;
+use shunt_api::rollouts::History;
 use shunt_api::{Accepted, Ask, Refusal};
 use shunt_core::status::RolloutView;
 use shunt_core::{Phase, Verb};
@@ -93,11 +94,19 @@ async fn one_with_its_history() {
     let address = server.address.clone();
     let ((text, result), ()) = tokio::join!(run(&address, &["get", "checkout", "--why"]), async {
         let Some(Ask::History { limit: 8, reply, .. }) = server.asks.recv().await else { panic!("a history") };
-        reply.send(Ok(vec![entry(11, "setWeight 5 % is proved")])).unwrap();
+        let calls = progressing().calls;
+        reply.send(Ok(History { entries: vec![entry(11, "setWeight 5 % is proved")], calls })).unwrap();
     });
     result.unwrap();
     assert!(text.starts_with("shop/checkout  Progressing  step 2/5 pause 10m for 3m12s\n"), "{text}");
-    assert!(text.ends_with("How it came here\n2026-11-21 10:00:15  11  setWeight 5 % is proved\n"), "{text}");
+    let journal = text.split_once("How it came here\n").unwrap().1;
+    assert_eq!(
+        journal,
+        "2026-11-21 09:55:15      gate board: yes, by ann: looks good\n\
+         2026-11-21 09:56:05      hook migrate: done, by /bin/migrate at try 2: 3 tables\n\
+         2026-11-21 10:00:13      hook load after stepped: waiting, webhook load.test at try 3: status 503 Service Unavailable\n\
+         2026-11-21 10:00:15  11  setWeight 5 % is proved\n"
+    );
 }
 
 #[tokio::test]

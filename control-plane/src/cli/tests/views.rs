@@ -23,6 +23,15 @@ pub(super) fn progressing() -> RolloutView {
             {"name": "v1", "role": "stable", "weight": 95, "share": 95.06, "requests": 18_233, "failed": 12, "open": 4},
             {"name": "v2", "role": "candidate", "weight": 5, "share": 4.94, "requests": 948, "failed": 5, "open": 0},
         ],
+        "calls": [
+            {"id": "1/1/board", "name": "board", "kind": "gate", "about": "gate board before step 1 of 5", "asks": "somebody", "attempt": 2,
+             "state": "yes", "tries": 0, "since": before(400_000), "at": before(300_000), "by": "ann", "note": "looks good"},
+            {"id": "1/2/migrate", "name": "migrate", "kind": "hook", "about": "hook migrate before step 2 of 5", "asks": "command /bin/migrate",
+             "attempt": 2, "state": "done", "tries": 2, "since": before(300_000), "at": before(250_000), "by": "/bin/migrate", "note": "3 tables"},
+            {"id": "9-3-1/load", "name": "load", "kind": "hook", "about": "hook load after stepped of v2", "asks": "webhook load.test",
+             "event": "stepped", "attempt": 2, "state": "waiting", "tries": 3, "since": before(9_000), "at": before(2_000),
+             "next": before(0) + 5_000, "note": "status 503 Service Unavailable"},
+        ],
         "verdicts": [
             {"metric": "errors", "outcome": "NeedMoreData", "value": "5/948 (0.53 %)", "baseline": "12/18233 (0.07 %)",
              "samples": 948, "threshold": "E ≥ 400",
@@ -48,6 +57,7 @@ pub(super) fn degraded() -> RolloutView {
         concluded: None,
         step: None,
         verdicts: Vec::new(),
+        calls: Vec::new(),
         contest: shunt_core::contest::Contest::default(),
         misrouted: 0,
         warnings: Vec::new(),

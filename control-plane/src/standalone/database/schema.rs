@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// One entry per schema version: what leads to it from the one before. Never edited, only added to.
-const STEPS: &[&str] = &[FIRST, INSTANCES, FREEZE, ACCESS, CALLS, MEASUREMENTS];
+const STEPS: &[&str] = &[FIRST, INSTANCES, FREEZE, ACCESS, CALLS, MEASUREMENTS, CALL_LOG];
 
 const FIRST: &str = "
 -- Rollouts that are not yet forgotten. The plan is kept so that the last good version runs on when its manifest cannot be read.
@@ -162,6 +162,18 @@ CREATE TABLE measurements (
     history TEXT NOT NULL,                -- JSON
     PRIMARY KEY (rollout, attempt, step, metric, digest)
 ) STRICT, WITHOUT ROWID;
+";
+
+const CALL_LOG: &str = "
+-- Gates and hooks as people see them, also when they are over. Outlives its Rollout.
+CREATE TABLE call_log (
+    number  INTEGER PRIMARY KEY AUTOINCREMENT,
+    rollout TEXT NOT NULL,
+    id      TEXT NOT NULL,
+    since   INTEGER NOT NULL,             -- ms since the epoch: a step that is entered again asks anew
+    view    TEXT NOT NULL,                -- JSON
+    UNIQUE (rollout, id, since)
+) STRICT;
 ";
 
 /// Sets the connection up and brings the file to the newest schema.
