@@ -8,6 +8,7 @@ mod latency_slots;
 mod look;
 pub mod measured;
 pub(crate) mod number;
+mod race;
 mod sequential;
 mod typical;
 
@@ -17,6 +18,7 @@ use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{Counters, EpochReport, Slots};
 
 pub use self::arms::{Arms, Exposure};
+pub(crate) use self::race::Race;
 pub use self::typical::thresholds;
 
 use self::arms::ArmSlots;
@@ -52,6 +54,16 @@ pub enum Guard {
     },
     /// Slow requests per slot at three percentiles, candidate against stable, sequentially (`analysis/latency_slots.rs`).
     LatencyNoWorseThanStable,
+}
+
+impl Metric {
+    /// Whether so many requests of the candidate break a lowest success rate, whatever comes.
+    pub(crate) fn is_broken(&self, good: u64, bad: u64) -> bool {
+        match self.guard {
+            Guard::SuccessRateMin(min) => counters::is_broken(min, good, bad, self.min_samples),
+            Guard::ErrorsNoWorseThanStable | Guard::LatencyMax { .. } | Guard::LatencyNoWorseThanStable => false,
+        }
+    }
 }
 
 impl Guard {
@@ -106,7 +118,7 @@ const ONE_IN: f64 = 100.0;
 
 /// Judges one attempt, whose epochs only grow; keeps what the sequential tests need between looks. A fresh one after a restart sees all
 /// of the epoch as one batch, which keeps the error bound.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Analyst {
     trial: Option<Trial>,
 }
@@ -130,7 +142,7 @@ impl Analyst {
 }
 
 /// One epoch with its arms.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Trial {
     epoch: u64,
     candidate: VersionName,
@@ -183,8 +195,7 @@ impl Trial {
     fn judge(&mut self, metrics: &[Metric], steps: u32) -> Vec<Verdict> {
         let nothing = Counters::default();
         let counters = |version| self.latest.versions.get(version).unwrap_or(&nothing);
-        let compared = metrics.iter().filter(|metric| metric.guard.compares()).count().max(1);
-        let threshold = ONE_IN * f64::from(steps.max(1)) * compared as f64;
+        let threshold = threshold(metrics, steps);
         let arms = Arms { candidate: &self.candidate, stable: &self.stable, ranges: &self.ranges };
         let active = common(&self.slots.candidate, &self.latest.seen);
         let slots = self.slots.candidate.len() as u64;
@@ -192,6 +203,12 @@ impl Trial {
         let looks = metrics.iter().map(|metric| Look { metric, arms, candidate, stable, slots, active });
         looks.map(|look| judge(&look, &self.slots, &mut self.errors, &mut self.latency, threshold)).collect()
     }
+}
+
+/// 1/α of one comparison: the error is divided over steps and comparisons.
+fn threshold(metrics: &[Metric], steps: u32) -> f64 {
+    let compared = metrics.iter().filter(|metric| metric.guard.compares()).count().max(1);
+    ONE_IN * f64::from(steps.max(1)) * compared as f64
 }
 
 /// How many slots are in both.

@@ -14,7 +14,7 @@ pub(super) fn judge(look: &Look<'_>, min: f64) -> Verdict {
     let value = number::share(bad, samples);
     let version = look.arms.candidate;
     let failed = format!("{version} failed {value}");
-    let (outcome, sentence) = if exceeds(bad as f64, 100.0 - min, samples, look.metric.min_samples) {
+    let (outcome, sentence) = if is_broken(min, good, bad, look.metric.min_samples) {
         let missing = look.metric.min_samples.saturating_sub(samples);
         let even_if = if missing > 0 { format!(", even if the next {missing} succeed") } else { String::new() };
         (Outcome::Fail, format!("{failed}: below {min} % success{even_if}"))
@@ -26,4 +26,9 @@ pub(super) fn judge(look: &Look<'_>, min: f64) -> Verdict {
     let of_stable = look.stable.succeeded.saturating_add(look.stable.failed);
     let baseline = if of_stable > 0 { format!("{}/{of_stable}", look.stable.failed) } else { String::new() };
     Verdict { baseline, ..look.verdict(outcome, value, samples, format!("success ≥ {min} %"), &sentence) }
+}
+
+/// Whether fewer than `min` percent are good, or will be, whatever the requests are like that are missing to `min_samples`.
+pub(super) fn is_broken(min: f64, good: u64, bad: u64, min_samples: u64) -> bool {
+    exceeds(bad as f64, 100.0 - min, good.saturating_add(bad), min_samples)
 }

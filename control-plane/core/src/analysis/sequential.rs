@@ -69,6 +69,11 @@ impl LogRank {
     pub(super) fn ln_e(&self) -> f64 {
         ln_mean_exp(&self.logs)
     }
+
+    /// Whether it fails now. `threshold` is 1/α.
+    pub(super) fn fails(&self, threshold: f64) -> bool {
+        self.failed >= MIN_FAILED_SLOTS && self.ln_e() >= threshold.ln()
+    }
 }
 
 /// ln of the mean of exp(X), by log-sum-exp: exp(X) itself overflows from about 130 failed slots on.
@@ -102,7 +107,7 @@ impl Comparison {
     pub(super) fn judge(&mut self, look: &Look<'_>, threshold: f64) -> Verdict {
         let ln_e = self.test.ln_e();
         let reached = ln_e >= threshold.ln();
-        self.failed |= reached && self.test.failed >= MIN_FAILED_SLOTS;
+        self.failed |= self.test.fails(threshold);
         let (bad, good) = (look.candidate.failed, look.candidate.succeeded);
         let samples = bad.saturating_add(good);
         let value = number::share(bad, samples);

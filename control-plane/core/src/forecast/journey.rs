@@ -2,10 +2,10 @@
 
 use shunt_filter_core::{VersionName, Weight};
 
-use super::power::Trial;
+use super::power::Releases;
 use super::world::World;
 use super::{End, Forecast, Leg, Look, PATIENCE, Sight, Traffic};
-use crate::advance::advance;
+use crate::advance::{Next, advance};
 use crate::call::Action;
 use crate::command::{Command, Verb};
 use crate::desired::desired;
@@ -18,6 +18,10 @@ use crate::time::{Span, Time};
 const MOST: Span = Span::seconds(60 * 24 * 3_600);
 /// Transitions in one moment; more would be a machine that does not come to rest.
 const RESTLESS: usize = 64;
+
+/// Longest stride in seconds, and where a window may open and close meanwhile.
+const LONGEST: u64 = 24 * 3_600;
+const WINDOW: u64 = 60;
 
 /// Splits of which is computed what their analysis sees.
 const SIGHTS: usize = 8;
@@ -74,8 +78,6 @@ struct Journey {
     entered: Time,
     /// When the present epoch began.
     epoch: Time,
-    /// When the last transition was made.
-    moved: Time,
     proof: Span,
     waits: Option<String>,
     held: Vec<String>,
@@ -96,7 +98,6 @@ impl Journey {
             looks: Vec::new(),
             entered: start,
             epoch: start,
-            moved: start,
             proof: Span::default(),
             waits: None,
             held: Vec::new(),
@@ -122,20 +123,37 @@ impl Journey {
             if self.state.run.is_none() {
                 return;
             }
-            // Whoever promotes sees what comes of it at once.
-            self.somebody(&plan);
-            self.rest(&plan);
-            self.now = self.now.after(self.pace());
+            if self.somebody(&plan) {
+                // Whoever promotes sees what comes of it at once.
+                self.rest(&plan);
+            }
+            self.wait(&plan);
         }
     }
 
-    /// Fine at first, coarser while nothing happens.
-    fn pace(&self) -> Span {
-        match self.now.since(self.moved).0 {
-            0..1_800_000 => Span::seconds(1),
-            1_800_000..21_600_000 => Span::seconds(10),
-            _ => Span::seconds(60),
+    /// To the second in which something happens next: strides double until one goes too far, and are halved from there on. What has
+    /// begun to be so stays so until the machine acts on it, but for the hours of windows.
+    fn wait(&mut self, plan: &Plan) {
+        let longest = if plan.windows.is_empty() { LONGEST } else { WINDOW };
+        let (mut seconds, mut growing) = (1_u64, true);
+        while self.now.since(self.began) < MOST {
+            let before = (self.now, self.world.clone());
+            self.now = self.now.after(Span::seconds(seconds));
+            let moves = self.happens(plan);
+            if moves && seconds == 1 {
+                return;
+            }
+            if moves {
+                (self.now, self.world) = before;
+                growing = false;
+            }
+            seconds = if growing { seconds.saturating_mul(2).min(longest) } else { seconds.div_euclid(2).max(1) };
         }
+    }
+
+    /// Whether the machine, or somebody, does something now.
+    fn happens(&mut self, plan: &Plan) -> bool {
+        self.next(plan, &[]).entry.is_some() || self.waits_for(plan).is_some()
     }
 
     /// Transitions while there are any.
@@ -150,11 +168,15 @@ impl Journey {
         self.stuck = Some("the machine does not come to rest".to_owned());
     }
 
-    fn transition(&mut self, plan: &Plan, commands: &[Command]) -> Option<Entry> {
+    fn next(&mut self, plan: &Plan, commands: &[Command]) -> Next {
         let wanted = desired(plan, &self.state);
         self.world.take(&wanted, &self.state, self.now);
         let seen = self.world.observe(plan, &self.state, self.now);
-        let next = advance(plan, &self.state, &seen, commands);
+        advance(plan, &self.state, &seen, commands)
+    }
+
+    fn transition(&mut self, plan: &Plan, commands: &[Command]) -> Option<Entry> {
+        let next = self.next(plan, commands);
         if let Some(Err(refusal)) = next.answered.into_iter().next().map(|answer| answer.result) {
             self.stuck = Some(refusal);
         }
@@ -162,32 +184,37 @@ impl Journey {
         next.entry
     }
 
-    /// A person promotes what waits for one: a pause without end after a while, a missed deadline at once.
-    fn somebody(&mut self, plan: &Plan) {
-        let Some(run) = &self.state.run else { return };
-        let held = run.paused.as_ref().map(|paused| paused.reason.clone());
-        let why = match &held {
-            Some(reason) => reason.clone(),
+    /// What a person would end now: a missed deadline at once, a pause without end after a while.
+    fn waits_for(&self, plan: &Plan) -> Option<String> {
+        let run = self.state.run.as_ref()?;
+        match &run.paused {
+            Some(paused) => Some(paused.reason.clone()),
             None if self.state.phase(plan) == crate::Phase::Paused && self.now.since(run.since) >= PATIENCE => {
-                "until somebody promotes".to_owned()
+                Some("until somebody promotes".to_owned())
             }
-            None => return,
-        };
-        self.held.extend(held);
+            None => None,
+        }
+    }
+
+    /// A person promotes what waits for one. True: something came of it.
+    fn somebody(&mut self, plan: &Plan) -> bool {
+        let Some(why) = self.waits_for(plan) else { return false };
+        self.held.extend(self.state.run.as_ref().and_then(|run| run.paused.as_ref()).map(|paused| paused.reason.clone()));
         self.waits = Some(why);
         let command =
             Command { id: 1, verb: Verb::Promote, revision: self.state.revision, by: "somebody".to_owned(), reason: String::new() };
         let before = self.state.clone();
-        if self.transition(plan, &[command]).is_some() {
+        let made = self.transition(plan, &[command]).is_some();
+        if made {
             self.moved(&before);
         }
+        made
     }
 
     /// What a transition ends: a proof, a leg, an epoch.
     fn moved(&mut self, before: &State) {
         let after = self.state.run.clone();
         let (old, new) = (before.run.as_ref(), after.as_ref());
-        self.moved = self.now;
         if let (Some(Stage::Applying { .. }), Some(run)) = (old.map(|run| &run.stage), old) {
             self.proof = self.now.since(run.since);
         }
@@ -251,7 +278,7 @@ impl Journey {
         self.looks.push(Look { weight: run.weight, lasts, requests, users: self.users(run.weight), sees: Sight::Nothing });
     }
 
-    /// What the longest of them see; a ramp has dozens of short ones, and a simulation of each would take minutes.
+    /// What the longest of them see; a ramp has dozens of short ones, and nobody reads them all.
     fn sights(&mut self) {
         let mut longest: Vec<Span> = self.looks.iter().map(|look| look.lasts).collect();
         longest.sort_by(|a, b| b.cmp(a));
@@ -262,8 +289,10 @@ impl Journey {
             left = left.saturating_sub(usize::from(kept));
             kept
         });
+        let Some(longest) = longest.first() else { return };
+        let releases = Releases::new(&self.plan, self.traffic, *longest);
         for look in &mut self.looks {
-            look.sees = Trial { plan: &self.plan, traffic: self.traffic, weight: look.weight, lasts: look.lasts }.sight();
+            look.sees = releases.sight(look.weight, look.lasts);
         }
     }
 

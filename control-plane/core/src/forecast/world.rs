@@ -22,7 +22,7 @@ use crate::time::{Span, Time};
 const PROXIES: u32 = 1;
 
 /// The world as the machine sees it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct World {
     traffic: Traffic,
     people: Vec<Person>,
@@ -33,9 +33,11 @@ pub(super) struct World {
     scale: BTreeMap<VersionName, (u32, Time)>,
     /// Calls that are wanted, by id, and since when.
     calls: BTreeMap<String, (Call, Time)>,
-    /// The epoch, since when, and who of the users comes when first in it.
+    /// The epoch, and since when.
     epoch: (u64, Time),
+    /// When slots are seen first, the last one first, and those that were.
     arrivals: Vec<(f64, u16)>,
+    seen: Slots,
     attempt: u64,
     analyst: Analyst,
 }
@@ -52,6 +54,7 @@ impl World {
             calls: BTreeMap::new(),
             epoch: (0, Time(0)),
             arrivals: Vec::new(),
+            seen: Slots::default(),
             attempt: 0,
             analyst: Analyst::default(),
         }
@@ -81,20 +84,23 @@ impl World {
             self.epoch = (state.epoch, now);
             let split = wanted.service.as_ref().map(|service| &service.split).or(wanted.flag.as_ref().map(|flag| &flag.split));
             self.arrivals = split.map(|split| self.arrivals(&split.salt)).unwrap_or_default();
+            self.seen = Slots::default();
         }
         if self.attempt != state.attempt {
             (self.attempt, self.analyst) = (state.attempt, Analyst::default());
         }
     }
 
-    /// When each slot is seen first, by seconds since now.
+    /// When users come first, by seconds since now, the last one first.
     fn arrivals(&self, salt: &str) -> Vec<(f64, u16)> {
         let seed = split::seed(salt);
         let arrival = |person: &Person| {
             let hash = split::hash(&person.identity.to_le_bytes(), seed);
             (Dice::new(hash).first(person.rate), split::slot(split::point(hash)))
         };
-        self.people.iter().map(arrival).collect()
+        let mut arrivals: Vec<(f64, u16)> = self.people.iter().map(arrival).collect();
+        arrivals.sort_by(|a, b| b.0.total_cmp(&a.0));
+        arrivals
     }
 
     /// Seconds of the epoch so far.
@@ -162,27 +168,24 @@ impl World {
             (None, Some(previous)) => (&state.stable, &previous.version, everybody.as_slice()),
             (Some(_) | None, _) => return Vec::new(),
         };
+        self.arrive(now);
         let evidence = EpochReport {
             epoch: state.epoch,
             versions: [candidate, stable].map(|name| (name.clone(), self.counters(share(state, name), now))).into(),
-            seen: self.seen(now),
+            seen: self.seen.clone(),
             // No failure stands out, and nobody is slow: the candidate is as good as stable.
             failed: Slots::default(),
-            latency: Some(LatencySlots { seen: self.seen(now), ..LatencySlots::default() }),
+            latency: Some(LatencySlots { seen: self.seen.clone(), ..LatencySlots::default() }),
             ..EpochReport::default()
         };
         self.analyst.look(&plan.analysis.metrics, plan.compared_steps(), Arms { candidate, stable, ranges }, &evidence)
     }
 
-    fn seen(&self, now: Time) -> Slots {
+    fn arrive(&mut self, now: Time) {
         let seconds = self.seconds(now);
-        let mut seen = Slots::default();
-        for (first, slot) in &self.arrivals {
-            if *first <= seconds {
-                seen.insert(*slot);
-            }
+        while let Some((_, slot)) = self.arrivals.pop_if(|(first, _)| *first <= seconds) {
+            self.seen.insert(slot);
         }
-        seen
     }
 
     fn counters(&self, weight: Weight, now: Time) -> Counters {

@@ -1,0 +1,74 @@
+//! The comparison of errors with stable by numbers of slots alone: for simulations, which know no requests.
+
+use shunt_filter_core::Weight;
+use shunt_filter_core::report::POINTS_PER_SLOT;
+
+use super::sequential::{FAILURES, LogRank};
+use super::{Guard, Metric, threshold};
+
+/// The test of one step.
+#[derive(Debug, Clone)]
+pub(crate) struct Race {
+    test: LogRank,
+    threshold: f64,
+}
+
+impl Race {
+    /// With this share of the keys on the candidate and the rest on stable; none when no metric compares errors. `steps` as in
+    /// [`super::Analyst::look`].
+    pub(crate) fn new(metrics: &[Metric], steps: u32, weight: Weight) -> Option<Self> {
+        metrics.iter().find(|metric| metric.guard == Guard::ErrorsNoWorseThanStable)?;
+        let slots = |weight: Weight| u64::from(weight.points().div_euclid(POINTS_PER_SLOT));
+        let rest = Weight::ppm(Weight::ALL.points().saturating_sub(weight.points()));
+        let test = LogRank::new(FAILURES, slots(weight), slots(rest));
+        Some(Self { test, threshold: threshold(metrics, steps) })
+    }
+
+    /// One look: slots that failed since the last, by arm. True when it fails.
+    pub(crate) fn take(&mut self, candidate: u64, stable: u64) -> bool {
+        self.test.take(candidate, stable);
+        self.test.fails(self.threshold)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use shunt_filter_core::policy::Range;
+    use shunt_filter_core::report::EpochReport;
+
+    use super::super::{Analyst, Arms, Outcome};
+    use super::*;
+
+    /// A race over numbers of slots ends where the analyst, who sees the slots themselves, says that it fails.
+    #[test]
+    fn ends_where_the_analyst_fails() {
+        let metrics = [Metric { name: "errors".to_owned(), guard: Guard::ErrorsNoWorseThanStable, min_samples: 100 }];
+        let (candidate, stable) = ("v2".parse().unwrap(), "v1".parse().unwrap());
+        let weight = Weight::ppm(50_050);
+        let ranges = [Range { from: 0, to: weight.points(), version: "v2".parse().unwrap() }];
+        let arms = Arms { candidate: &candidate, stable: &stable, ranges: &ranges };
+        for steps in [1, 4, 40] {
+            let (mut analyst, mut race) = (Analyst::default(), Race::new(&metrics, steps, weight).unwrap());
+            let mut evidence = EpochReport { epoch: 1, versions: BTreeMap::new(), ..EpochReport::default() };
+            let mut ended = false;
+            // Slots 0 to 499 are the candidate's; 500 is cut. Of each look's failures one or two are the candidate's.
+            for look in 0..40_u16 {
+                let own = [look * 2, look * 2 + 1].into_iter().take(usize::from(1 + look % 2));
+                let others = (0..look % 4).map(|other| 501 + look * 10 + other);
+                let (mut of_candidate, mut of_stable) = (0, 0);
+                own.for_each(|slot| of_candidate += u64::from(evidence.failed.insert(slot)));
+                others.for_each(|slot| of_stable += u64::from(evidence.failed.insert(slot)));
+                let fails = race.take(of_candidate, of_stable);
+                let verdict = analyst.look(&metrics, steps, arms, &evidence).remove(0);
+                assert_eq!(fails, verdict.outcome == Outcome::Fail, "look {look} of {steps} steps: {}", verdict.message);
+                if fails {
+                    ended = look > 0;
+                    break;
+                }
+            }
+            assert!(ended, "{steps} steps: never, or at once");
+        }
+    }
+}
