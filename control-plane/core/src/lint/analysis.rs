@@ -66,10 +66,7 @@ impl Lint<'_> {
                 Strategy::BlueGreen => {
                     "nothing can judge here: users of a preview are too few to be compared; add a metric with a source of its own (prometheus or web), or write autoPromoteAfter to wait without a judgement"
                 }
-                Strategy::Shadow => {
-                    "nothing can judge here: the proxies do not see how copies are answered; add a metric with a source of its own (prometheus or web)"
-                }
-                Strategy::Recreate | Strategy::RollingUpdate | Strategy::Canary | Strategy::AbTest => {
+                Strategy::Recreate | Strategy::RollingUpdate | Strategy::Canary | Strategy::AbTest | Strategy::Shadow => {
                     "nothing can judge here: the candidate has no weight yet, and users of rules are not compared; put a setWeight before it"
                 }
             };

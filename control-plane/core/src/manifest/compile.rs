@@ -123,6 +123,9 @@ impl Compiler<'_> {
             sources: std::mem::take(&mut self.settle.sources),
         };
         if self.problems.is_empty() {
+            strategy::copies_judged(&plan, &paths, &mut self.problems);
+        }
+        if self.problems.is_empty() {
             trial::plan(&plan, self.mesh.map_or(0, |mesh| mesh.spec.overrides.len()), &paths, &mut self.problems);
         }
         plan.digest = digest(rollout, self.mesh, &plan);

@@ -58,6 +58,33 @@ impl Step {
         }
     }
 
+    /// The share of keys that the release has after it; none: it changes none.
+    pub(crate) fn weight_of(&self, release: &VersionName) -> Option<Weight> {
+        self.weight(|arms| arms.iter().find(|arm| arm.version == *release).map(|arm| arm.weight))
+    }
+
+    /// The largest share of keys that it gives to one version; none: it changes none.
+    pub(crate) fn largest_weight(&self) -> Option<Weight> {
+        self.weight(|arms| arms.iter().map(|arm| arm.weight).max())
+    }
+
+    fn weight(&self, of_arms: impl Fn(&[Arm]) -> Option<Weight>) -> Option<Weight> {
+        match self {
+            Step::SetWeight(weight) => Some(*weight),
+            Step::AbTest(test) => of_arms(&test.arms),
+            Step::Experiment(experiment) => Some(experiment.weight),
+            Step::Pause(_)
+            | Step::Rule(_)
+            | Step::Mirror(_)
+            | Step::Analysis(_)
+            | Step::Scale(_)
+            | Step::Hold
+            | Step::Call(_)
+            | Step::PointOfNoReturn
+            | Step::Conclude => None,
+        }
+    }
+
     /// Whether it may send somebody to the candidate, or copies.
     pub fn exposes(&self) -> bool {
         match self {

@@ -3,6 +3,7 @@
 mod ab_test;
 mod blue_green;
 mod canary;
+mod copies;
 mod list;
 mod order;
 mod recreate;
@@ -21,6 +22,7 @@ pub use ab_test::{AbTestSpec, ArmSpec, GoalSpec, HeaderSpec, StatusRange};
 pub(crate) use blue_green::preview_host;
 pub use blue_green::{BlueGreenSpec, PreviewSpec};
 pub use canary::{CanarySpec, default_steps};
+pub(crate) use copies::judged as copies_judged;
 pub(crate) use list::{List, Placed};
 pub use recreate::RecreateSpec;
 pub use rolling_update::{OrderSpec, RollingUpdateSpec};
@@ -98,6 +100,11 @@ impl<'t> Terms<'t> {
     /// Whether Shunt starts and stops the instances of all versions.
     pub(crate) fn scalable(&self) -> bool {
         !self.versions.is_empty() && self.versions.iter().all(|version| matches!(version.backend, Backend::Command(_)))
+    }
+
+    /// The weight that the release has after a step, if the step changes it.
+    fn weight_after(&self, step: &Step) -> Option<Weight> {
+        step.weight_of(self.release?)
     }
 
     /// Instances of the release at full size, where Shunt starts those of all versions.
@@ -205,23 +212,5 @@ pub(crate) fn stops_old(strategy: Strategy, terms: &Terms<'_>) -> bool {
         Strategy::Recreate => true,
         Strategy::RollingUpdate => terms.scalable(),
         Strategy::BlueGreen | Strategy::Canary | Strategy::AbTest | Strategy::Shadow => false,
-    }
-}
-
-/// The weight that the candidate has after a step, if the step changes it.
-fn weight_after(step: &Step, terms: &Terms<'_>) -> Option<Weight> {
-    match step {
-        Step::SetWeight(weight) => Some(*weight),
-        Step::AbTest(test) => test.arms.iter().find(|arm| Some(&arm.version) == terms.release).map(|arm| arm.weight),
-        Step::Experiment(experiment) => Some(experiment.weight),
-        Step::Pause(_)
-        | Step::Rule(_)
-        | Step::Mirror(_)
-        | Step::Analysis(_)
-        | Step::Scale(_)
-        | Step::Hold
-        | Step::Call(_)
-        | Step::PointOfNoReturn
-        | Step::Conclude => None,
     }
 }

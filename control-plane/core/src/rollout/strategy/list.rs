@@ -55,7 +55,7 @@ impl<'l> List<'l> {
 
     /// The weight of the candidate after the steps so far.
     pub(super) fn weight(&self) -> Weight {
-        let weights = self.steps.iter().rev().find_map(|placed| super::weight_after(&placed.step, self.terms));
+        let weights = self.steps.iter().rev().find_map(|placed| self.terms.weight_after(&placed.step));
         weights.unwrap_or(Weight::ZERO)
     }
 

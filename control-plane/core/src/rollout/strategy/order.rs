@@ -2,7 +2,7 @@
 
 use shunt_filter_core::Weight;
 
-use super::{Placed, Terms, weight_after};
+use super::{Placed, Terms};
 use crate::manifest::Problems;
 use crate::plan::Step;
 
@@ -10,7 +10,7 @@ use crate::plan::Step;
 pub(super) fn growing(steps: &[Placed], terms: &Terms<'_>, problems: &mut Problems) {
     let mut before: Option<(&Placed, Weight)> = None;
     for placed in steps {
-        let Some(weight) = weight_after(&placed.step, terms) else { continue };
+        let Some(weight) = terms.weight_after(&placed.step) else { continue };
         if let Some((earlier, last)) = before.filter(|(_, last)| weight < *last) {
             let (weight, last) = (weight.as_percent(), last.as_percent());
             let message = format!(
@@ -41,7 +41,7 @@ pub(super) fn jumping(steps: &[Placed], terms: &Terms<'_>, problems: &mut Proble
             }
             _ => {}
         }
-        last = weight_after(&placed.step, terms).unwrap_or(last);
+        last = terms.weight_after(&placed.step).unwrap_or(last);
     }
 }
 
@@ -53,7 +53,7 @@ pub(super) fn exposed(steps: &[Placed], terms: &Terms<'_>, problems: &mut Proble
         return;
     }
     let before_looks = steps.iter().take_while(|placed| !matches!(placed.step, Step::Analysis(_)));
-    let first = before_looks.filter_map(|placed| Some((placed, largest(&placed.step)?))).find(|(_, weight)| *weight > Weight::ZERO);
+    let first = before_looks.filter_map(|placed| Some((placed, placed.step.largest_weight()?))).find(|(_, weight)| *weight > Weight::ZERO);
     if let Some((placed, weight)) = first.filter(|(_, weight)| *weight > most) {
         let (weight, most) = (weight.as_percent(), most.as_percent());
         let message = format!(
@@ -61,24 +61,6 @@ pub(super) fn exposed(steps: &[Placed], terms: &Terms<'_>, problems: &mut Proble
             elsewhere(&placed.path)
         );
         problems.add(&placed.path, message);
-    }
-}
-
-/// The largest share of keys that a step gives to one version.
-fn largest(step: &Step) -> Option<Weight> {
-    match step {
-        Step::SetWeight(weight) => Some(*weight),
-        Step::AbTest(test) => test.arms.iter().map(|arm| arm.weight).max(),
-        Step::Experiment(experiment) => Some(experiment.weight),
-        Step::Pause(_)
-        | Step::Rule(_)
-        | Step::Mirror(_)
-        | Step::Analysis(_)
-        | Step::Scale(_)
-        | Step::Hold
-        | Step::Call(_)
-        | Step::PointOfNoReturn
-        | Step::Conclude => None,
     }
 }
 

@@ -23,8 +23,8 @@ pub(super) async fn play(picture: &Picture, report: &mut Report) -> Result<Stage
         version("v4", 2, &["--delay-ms", "60000"])?,
     ]
     .concat();
-    let mut stage =
-        Stage::play(picture, &[(FILE, &manifest(&versions, "  strategy: {shadow: {weight: 100, duration: 1s, then: stop}}\n"))]).await?;
+    // The proxy that counts the copies is not there yet.
+    let mut stage = Stage::play(picture, &[(FILE, &manifest(&versions, ""))]).await?;
     for (candidate, name) in [("v2", "as good as v1"), ("v3", "fails one copy in five"), ("v4", "never answers")] {
         picture.title(format!("{candidate} in the shadow: {name}"));
         stage.control.write(FILE, &manifest(&versions, &spec(stage.admins()[0], candidate)))?;
