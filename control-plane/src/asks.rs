@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use shunt_api::logs::{Logs, LogsWanted};
 use shunt_api::rollouts::History;
 use shunt_api::{Accepted, Ask, Refusal, Reply};
 use shunt_core::advance::Next;
@@ -106,6 +107,7 @@ impl Reconciler {
             Ask::Registration { rollout, version, address, reply } => {
                 drop(reply.send(Ok(self.instances.registration(&(rollout, version), address))));
             }
+            Ask::Logs { rollout, wanted, reply } => self.logs(&rollout, wanted, reply),
             Ask::Freeze { freeze, reply } => drop(reply.send(self.frozen(freeze).await)),
             Ask::Forget { node, reply } => {
                 let forgotten = self.proxies.forget(&node, self.on.database()).await.map_err(|error| unavailable(&error));
@@ -140,6 +142,15 @@ impl Reconciler {
         let found = found.map_err(|error| unavailable(&error))?;
         let known = self.on.read(rollout).is_some() || self.on.conflicted().contains_key(rollout);
         if nothing(&found) && !known { Err(Refusal::UnknownRollout(rollout.clone())) } else { Ok(found) }
+    }
+
+    /// Reading files takes a while: elsewhere.
+    fn logs(&self, rollout: &RolloutId, wanted: LogsWanted, reply: Reply<Logs>) {
+        let stored = self.on.read(rollout).ok_or_else(|| Refusal::UnknownRollout(rollout.clone()));
+        match stored.and_then(|stored| self.instances.logs(stored, wanted)) {
+            Ok(reading) => drop(tokio::task::spawn_blocking(move || drop(reply.send(Ok(reading.read()))))),
+            Err(refusal) => drop(reply.send(Err(refusal))),
+        }
     }
 
     async fn frozen(&mut self, wanted: Freeze) -> Result<Freeze, Refusal> {

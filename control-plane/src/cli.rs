@@ -1,5 +1,6 @@
 //! The command line: one file per verb in `cli/`, what they share beside them.
 
+mod audit;
 mod certs;
 mod client;
 mod completion;
@@ -15,6 +16,7 @@ mod freeze;
 mod get;
 mod history;
 mod lint;
+mod logs;
 mod manifests;
 mod paint;
 mod plan;
@@ -113,6 +115,10 @@ enum Command {
     Unfreeze(freeze::UnfreezeArgs),
     /// What a Rollout did, when, and why
     History(history::HistoryArgs),
+    /// What instances write that Shunt runs as commands
+    Logs(logs::LogsArgs),
+    /// Who did what through the API, when, from where, and why
+    Audit(audit::AuditArgs),
     /// Run a journal again: this binary must make the same transitions
     Replay(replay::ReplayArgs),
     /// Where would this request go, and why?
@@ -206,6 +212,8 @@ async fn execute(command: Command, reach: &Reach, console: &mut Console<'_>) -> 
         Command::Freeze(args) => freeze::freeze(args, &client()?, console).await,
         Command::Unfreeze(args) => freeze::unfreeze(args, &client()?, console).await,
         Command::History(args) => history::run(args, &client()?, console).await,
+        Command::Logs(args) => logs::run(args, &client()?, console).await,
+        Command::Audit(args) => audit::run(args, &client()?, console).await,
         Command::Replay(args) => replay::run(args, console),
         Command::Explain(args) => explain::run(args, &client()?, console).await,
         Command::Lint(args) => lint::run(args, console),

@@ -57,7 +57,7 @@ impl Desk {
                     tracing::error!("the audit is not kept: {error}");
                 }
             }
-            Errand::Audit { before, limit, reply } => drop(reply.send(self.store.audit(before, limit).await.map_err(unavailable))),
+            Errand::Audit { wanted, reply } => drop(reply.send(self.store.audit(wanted).await.map_err(unavailable))),
             Errand::Begin { key, request, reply } => {
                 drop(reply.send(self.store.begin(key, request, (self.clock)()).await.map_err(unavailable)));
             }

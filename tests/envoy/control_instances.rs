@@ -45,6 +45,8 @@ async fn an_instance_that_crashes_costs_no_request_and_comes_back() -> Result<()
     let view = farm.control.rollout("shop/checkout").await?;
     let restarts: u64 = instances(&view, "v1").iter().filter_map(|one| one["restarts"].as_u64()).sum();
     assert_eq!(restarts, 3, "{view:#}");
+    let tree = farm.control.cli_ok(&["get", "shop/checkout"]).await?;
+    assert!(tree.contains("ended by signal 9"), "how it ended: {tree}");
     let all = load.stop().await;
     assert_eq!(all.failed(), 0, "{}", all.summary());
     Ok(())

@@ -16,6 +16,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::access::Access;
+use crate::logs::{Logs, LogsWanted};
 use crate::metrics::Metrics;
 use crate::rollouts::History;
 
@@ -165,7 +166,7 @@ pub enum Ask {
         /// Where it listens.
         address: SocketAddr,
         /// Answered once that is recorded.
-        reply: Reply<InstanceView>,
+        reply: Reply<Registered>,
     },
     /// A registered instance wants to go.
     Deregister {
@@ -189,6 +190,15 @@ pub enum Ask {
         /// None: nobody is registered there, or not any more.
         reply: Reply<Option<InstanceView>>,
     },
+    /// What instances of a Rollout write.
+    Logs {
+        /// Which.
+        rollout: RolloutId,
+        /// Of which instances, and how much.
+        wanted: LogsWanted,
+        /// Answered with what fits.
+        reply: Reply<Logs>,
+    },
     /// Freeze all releases, or end that.
     Freeze {
         /// What it should be; the time is the process's.
@@ -203,6 +213,15 @@ pub enum Ask {
         /// Answered once that is recorded.
         reply: Reply<()>,
     },
+}
+
+/// An instance that registered itself, or renewed that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// Where it is in its life.
+    pub instance: InstanceView,
+    /// Whether that is news: it was not there before, or was on its way out.
+    pub news: bool,
 }
 
 /// Where an answer goes.

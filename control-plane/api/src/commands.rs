@@ -37,6 +37,9 @@ pub struct CommandBody {
 pub struct ReleaseBody {
     /// The version that should be stable.
     pub version: VersionName,
+    /// Why, for the audit.
+    #[serde(default)]
+    pub reason: String,
     /// Who asks; empty: `api`.
     #[serde(default)]
     pub by: String,
@@ -80,7 +83,7 @@ pub(crate) async fn release(
 ) -> Result<Json<Accepted>, Problem> {
     let rollout = find(&app, &namespace, &name)?.view.id.clone();
     let (version, by) = (body.version, actor.by(&one_line(&body.by)));
-    actor.does("release", version.as_str());
+    actor.does("release", with_reason(&version, &body.reason));
     Ok(Json(ask(&app, |reply| Ask::Release { rollout, version, by, reply }).await?))
 }
 
@@ -97,8 +100,15 @@ pub(crate) async fn rollback(
         .or_else(|| before(&now))
         .ok_or_else(|| Problem::from(Refusal::NotNow(format!("no version was stable before {}: name one with `to`", now.state.stable))))?;
     let (rollout, by) = (now.view.id.clone(), actor.by(&one_line(&body.by)));
-    actor.does("rollback", format!("{version} {}", one_line(&body.reason)));
+    actor.does("rollback", with_reason(&version, &body.reason));
     Ok(Json(ask(&app, |reply| Ask::Release { rollout, version, by, reply }).await?))
+}
+
+fn with_reason(version: &VersionName, reason: &str) -> String {
+    match one_line(reason) {
+        reason if reason.is_empty() => version.to_string(),
+        reason => format!("{version}: {reason}"),
+    }
 }
 
 /// The version to go back to: from a running or refused release the stable one, else the one before it that is still there.

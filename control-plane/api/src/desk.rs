@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shunt_core::Time;
+use shunt_filter_core::RolloutId;
 
 use crate::access::Role;
 use crate::app::Reply;
@@ -29,10 +30,8 @@ pub enum Errand {
     Note(Deed),
     /// What was done.
     Audit {
-        /// Only what came before this number.
-        before: Option<u64>,
-        /// At most so many.
-        limit: usize,
+        /// Which of it.
+        wanted: AuditWanted,
         /// Newest first.
         reply: Reply<Vec<AuditEntry>>,
     },
@@ -54,6 +53,19 @@ pub enum Errand {
         /// Answered once that is recorded.
         reply: Reply<()>,
     },
+}
+
+/// Which part of the audit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditWanted {
+    /// Only what came before this number.
+    pub before: Option<u64>,
+    /// Only what was done to this Rollout.
+    pub rollout: Option<RolloutId>,
+    /// Only from then on.
+    pub since: Option<Time>,
+    /// At most so many.
+    pub limit: usize,
 }
 
 /// A token that somebody wants.

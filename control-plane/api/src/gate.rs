@@ -47,6 +47,8 @@ pub(crate) enum Pace {
 pub(crate) enum Record {
     /// It changes something.
     Yes,
+    /// Only when the handler said what it did.
+    WhenSaid,
     /// It only looks.
     No,
 }
@@ -113,7 +115,12 @@ impl Gate {
         } else {
             self.run(request, next, permit).await
         };
-        if self.record == Record::Yes {
+        let recorded = match self.record {
+            Record::Yes => true,
+            Record::WhenSaid => actor.did().is_some(),
+            Record::No => false,
+        };
+        if recorded {
             let deed = self.deed(actor, object, &response);
             self.note(deed).await;
         }

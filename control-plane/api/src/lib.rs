@@ -15,6 +15,7 @@ mod gate;
 mod guard;
 mod health;
 pub mod limits;
+pub mod logs;
 mod manifests;
 pub mod metrics;
 pub mod openapi;
@@ -34,7 +35,7 @@ use axum::Router;
 use axum::extract::Request;
 
 pub use access::{Access, Actor, Role, Token, TokenHash};
-pub use app::{Accepted, App, Ask, ProxyView, Refusal, Rejection, Reply, RolloutNow};
+pub use app::{Accepted, App, Ask, ProxyView, Refusal, Registered, Rejection, Reply, RolloutNow};
 pub use desk::Errand;
 pub use limits::Limits;
 pub use metrics::Metrics;

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use shunt_core::instance::InstanceView;
 use shunt_filter_core::{RolloutId, VersionName};
 
+use crate::access::Actor;
 use crate::app::{App, Ask};
 use crate::ask::ask;
 use crate::problem::Problem;
@@ -44,11 +45,16 @@ pub(crate) async fn get(
 /// `PUT .../endpoints/{address}`: registers, or renews.
 pub(crate) async fn put(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path((namespace, name, version, address)): Path<Full>,
 ) -> Result<Json<InstanceView>, Problem> {
     let address = parse(&address)?;
     let (rollout, version, _) = instances(&app, (namespace, name, version))?;
-    Ok(Json(ask(&app, |reply| Ask::Register { rollout, version, address, reply }).await?))
+    let registered = ask(&app, |reply| Ask::Register { rollout, version, address, reply }).await?;
+    if registered.news {
+        actor.does("registerInstance", "");
+    }
+    Ok(Json(registered.instance))
 }
 
 /// `DELETE .../endpoints/{address}`: 202 and on its way out; 404 when nobody is registered there.

@@ -15,7 +15,8 @@ use crate::body::{BODY_MAX, MANIFEST_MAX};
 use crate::gate::{Gate, Needs, Pace, Record, changes, gate, repeat};
 use crate::reports::REPORT_MAX;
 use crate::{
-    commands, explain, freeze, guard, health, manifests, openapi, proxies, registrations, reports, rollouts, scrape, stream, tokens, wait,
+    commands, explain, freeze, guard, health, logs, manifests, openapi, proxies, registrations, reports, rollouts, scrape, stream, tokens,
+    wait,
 };
 
 /// One operation.
@@ -138,9 +139,9 @@ impl Route {
         Self { needs: Needs::Role(Role::Read), record: Record::No, ..self }
     }
 
-    /// It changes something so often that the audit would hold nothing else.
-    fn unrecorded(self) -> Self {
-        Self { record: Record::No, ..self }
+    /// It is sent again and again, and the audit should not hold nothing else: only what the handler says that it did.
+    fn recorded_when_said(self) -> Self {
+        Self { record: Record::WhenSaid, ..self }
     }
 
     fn report(self) -> Self {
@@ -250,19 +251,29 @@ fn changes_of_rollouts() -> Vec<Route> {
     ]
 }
 
-/// Instances that register themselves. Renewing is no news: it is not recorded.
+/// Instances that register themselves. Renewing is no news: the audit has who registered, and who left.
 fn instances() -> Vec<Route> {
     vec![
         Route::get("/v1/rollouts/{namespace}/{name}/versions/{version}/endpoints", "listInstances", registrations::list)
             .says("Instances of a version, registered or started")
             .gives(Gives::Json("Instances")),
+        Route::get("/v1/rollouts/{namespace}/{name}/logs", "getLogs", logs::get)
+            .says("What instances write that Shunt runs as commands: their last lines, or what came since; at most 1 MiB")
+            .needs(Needs::Role(Role::Operate))
+            .query(&[
+                ("version", "string", "Only of this version"),
+                ("instance", "integer", "Only of this instance, also when it is gone"),
+                ("tail", "integer", "Lines of each, from its end; default 100, at most 10000"),
+                ("after", "string", "instance:next,... of the answer before: what came since, instead of a tail"),
+            ])
+            .gives(Gives::Json("Logs")),
         Route::get(ENDPOINT, "getInstance", registrations::get)
             .says("One registered instance, until it is gone")
             .gives(Gives::Json("Instance")),
         Route::put(ENDPOINT, "registerInstance", registrations::put)
             .says("Register an instance, or renew it before its time to live is over")
             .gives(Gives::Json("Instance"))
-            .unrecorded(),
+            .recorded_when_said(),
         Route::delete(ENDPOINT, "deregisterInstance", registrations::delete)
             .says("Drain an instance: out of discovery, proved, then it may go")
             .gives(Gives::Later("Instance")),
@@ -298,7 +309,12 @@ fn administration() -> Vec<Route> {
         Route::get("/v1/audit", "getAudit", tokens::audit)
             .says("Who did what, newest first")
             .needs(Needs::Role(Role::Admin))
-            .query(&[("before", "integer", "Only entries with a smaller id: the `next` of the page before"), LIMIT])
+            .query(&[
+                ("before", "integer", "Only entries with a smaller id: the `next` of the page before"),
+                ("rollout", "string", "Only what was done to this one: namespace/name"),
+                ("since", "integer", "Only from then on, milliseconds since 1970"),
+                LIMIT,
+            ])
             .gives(Gives::Json("Audit")),
     ]
 }

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use shunt_core::Time;
+use shunt_filter_core::RolloutId;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -12,7 +13,7 @@ use crate::access::{Actor, Role, Token};
 use crate::app::{App, Reply};
 use crate::ask::PATIENCE;
 use crate::body::{Asked, Body};
-use crate::desk::{AuditEntry, Errand, NewToken, Secret};
+use crate::desk::{AuditEntry, AuditWanted, Errand, NewToken, Secret};
 use crate::problem::Problem;
 
 /// Entries of the audit when nothing is said.
@@ -61,10 +62,12 @@ pub struct Audit {
     pub next: Option<u64>,
 }
 
-/// `?before=&limit=`
+/// `?before=&rollout=&since=&limit=`
 #[derive(Debug, Deserialize)]
 pub(crate) struct AuditQuery {
     before: Option<u64>,
+    rollout: Option<RolloutId>,
+    since: Option<Time>,
     limit: Option<usize>,
 }
 
@@ -91,10 +94,12 @@ pub(crate) async fn revoke(State(app): State<App>, Path(name): Path<String>) -> 
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `GET /v1/audit?before=&limit=`
+/// `GET /v1/audit?before=&rollout=&since=&limit=`
 pub(crate) async fn audit(State(app): State<App>, Asked(query): Asked<AuditQuery>) -> Result<Json<Audit>, Problem> {
-    let (before, limit) = (query.before, query.limit.unwrap_or(AUDIT_DEFAULT).clamp(1, AUDIT_MAX));
-    let entries = errand(&app, |reply| Errand::Audit { before, limit, reply }).await?;
+    let AuditQuery { before, rollout, since, limit } = query;
+    let limit = limit.unwrap_or(AUDIT_DEFAULT).clamp(1, AUDIT_MAX);
+    let wanted = AuditWanted { before, rollout, since, limit };
+    let entries = errand(&app, |reply| Errand::Audit { wanted, reply }).await?;
     let next = if entries.len() < limit { None } else { entries.last().map(|entry| entry.id) };
     Ok(Json(Audit { entries, next }))
 }

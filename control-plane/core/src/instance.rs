@@ -40,6 +40,19 @@ pub struct Instance {
     pub failures: u32,
     /// What went wrong last, while it is not well; empty: nothing.
     pub trouble: String,
+    /// How its process ended last, also when it is well again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_exit: Option<LastExit>,
+}
+
+/// The end of a process that was started again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastExit {
+    /// When.
+    pub at: Time,
+    /// How, with the last words of its log: `exit code 3: no database`.
+    pub how: String,
 }
 
 /// What an instance is.
@@ -109,7 +122,7 @@ impl Instance {
     }
 
     fn new(id: u64, kind: Kind, stage: Stage, now: Time) -> Self {
-        Self { id, kind, stage, since: now, address: None, restarts: 0, failures: 0, trouble: String::new() }
+        Self { id, kind, stage, since: now, address: None, restarts: 0, failures: 0, trouble: String::new(), last_exit: None }
     }
 
     /// Its process; none: it has none, or none yet.

@@ -14,7 +14,7 @@ use super::verbs::{accept, author};
 const EXAMPLES: &str = "The strategy of the Rollout then runs; naming the stable version again rolls back.
 
 Examples:
-  shunt release shop/checkout v2
+  shunt release shop/checkout v2 --reason 'ticket 812'
   shunt release shop/checkout v2 && shunt status shop/checkout --wait --timeout 30m";
 
 /// What to release.
@@ -28,12 +28,16 @@ pub(crate) struct ReleaseArgs {
     /// The version that should be stable; one of the manifest's
     #[arg(value_name = "VERSION")]
     version: VersionName,
+
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    reason: String,
 }
 
 /// `shunt release`
 pub(crate) async fn run(args: &ReleaseArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
     let view = args.target.view(client).await?;
-    let body = ReleaseBody { version: args.version.clone(), by: author() };
+    let body = ReleaseBody { version: args.version.clone(), reason: args.reason.clone(), by: author() };
     let accepted: Accepted = client.post(&["rollouts", view.id.namespace(), view.id.name(), "release"], &body).await?;
     accept(&view, &accepted, console)
 }

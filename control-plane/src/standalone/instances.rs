@@ -4,12 +4,15 @@
 //! then done. Processes outlive the control plane: they are recorded before they run, and adopted again at the next start.
 
 mod connections;
+mod discovery;
 mod launch;
 mod log;
 mod pool;
 mod port;
 mod probe;
 mod process;
+mod processes;
+mod read;
 mod registrations;
 mod tracker;
 
@@ -19,7 +22,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shunt_core::capacity::Capacity;
-use shunt_core::desired::Desired;
 use shunt_core::instance::{Event, Instance, InstanceView, Stage, views};
 use shunt_core::plan::Backend;
 use shunt_core::{Span, Time};
@@ -33,7 +35,6 @@ pub(crate) use launch::{Launcher, shim};
 use log::Logs;
 use pool::Pool;
 use probe::Prober;
-use process::Standing;
 use tracker::{Happened, Tellers, Tracker};
 
 /// How often a draining instance is looked at for what is in flight.
@@ -227,60 +228,6 @@ impl Instances {
         Ok(())
     }
 
-    /// Makes the processes that are due. Each is recorded before it runs anything of the user's.
-    async fn launch(&mut self, database: &Database, now: Time) -> Result<(), StoreError> {
-        let due: Vec<(Key, u64)> = self.pools.iter().flat_map(|(key, pool)| pool.to_launch(now).map(|id| (key.clone(), id))).collect();
-        for (key, id) in due {
-            match self.hold(&key, id) {
-                Ok((held, port)) => {
-                    let event = Event::Launched { process: held.process.clone(), address: format!("127.0.0.1:{port}") };
-                    self.happen(&key, id, event, now);
-                    if let Err(error) = self.record(database).await {
-                        // It gets no word, so it ends, and nobody will ever know of it.
-                        self.happen(&key, id, Event::Exited { how: "could not be recorded".to_owned() }, now);
-                        return Err(error);
-                    }
-                    let process = held.process.clone();
-                    self.watch(id, &process, Some(held.release()));
-                }
-                Err(error) => {
-                    self.happen(&key, id, Event::NotLaunched { why: format!("cannot be started: {error}") }, now);
-                    self.record(database).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn hold(&mut self, key: &Key, id: u64) -> std::io::Result<(launch::Held, u16)> {
-        let Some(Backend::Command(backend)) = self.pools.get(key).and_then(|pool| pool.backend.as_ref()) else {
-            return Err(std::io::Error::other("its version is no command any more"));
-        };
-        let free = port::free(self.seed, self.next).ok_or_else(|| std::io::Error::other("no port is free"))?;
-        self.next = free.1;
-        let (rollout, version) = key;
-        let log = self.logs.open(rollout, version, id)?;
-        let about = [("SHUNT_ROLLOUT", rollout.to_string()), ("SHUNT_VERSION", version.to_string()), ("SHUNT_INSTANCE", id.to_string())];
-        Ok((self.launcher.hold(backend, free.0, &about, log)?, free.0))
-    }
-
-    /// Takes over a recorded process, if it still runs; otherwise what became of it.
-    fn adopt(&mut self, key: &Key, id: u64) -> Option<Event> {
-        let process = self.pools.get(key)?.get(id)?.process()?.clone();
-        match process::standing(&process) {
-            Standing::Alive(_) => self.watch(id, &process, None),
-            Standing::Ended => return Some(Event::Exited { how: "ended while no control plane watched".to_owned() }),
-            Standing::OtherBoot => return Some(Event::Vanished),
-        }
-        None
-    }
-
-    fn watch(&mut self, id: u64, process: &shunt_core::instance::Process, child: Option<std::process::Child>) {
-        let mut tracker = Tracker::new();
-        tracker.watch(id, process, child, &self.tellers);
-        self.trackers.insert(id, tracker);
-    }
-
     /// Asks those that should be asked whether they are ready, and no others.
     fn look_after(&mut self) {
         for pool in self.pools.values() {
@@ -298,40 +245,6 @@ impl Instances {
         for one in self.pools.values().flat_map(|pool| &pool.instances) {
             if let Some((process, tracker)) = one.process().zip(self.trackers.get_mut(&one.id)) {
                 tracker.signal(one.stage, process);
-            }
-        }
-    }
-
-    /// What is in discovery now.
-    fn discover(&mut self) {
-        let mut now: BTreeMap<RolloutId, BTreeMap<VersionName, Vec<String>>> = BTreeMap::new();
-        for ((rollout, version), pool) in &self.pools {
-            now.entry(rollout.clone()).or_default().insert(version.clone(), pool.discovered());
-        }
-        self.discovery.retain(|rollout, _| now.contains_key(rollout));
-        for (rollout, addresses) in now {
-            let (revision, known) = self.discovery.entry(rollout).or_default();
-            if *known != addresses {
-                (*revision, *known) = (revision.saturating_add(1), addresses);
-            }
-        }
-    }
-
-    /// Changes whenever [`Instances::fill`] would fill in something else.
-    pub(crate) fn revision(&self, id: &RolloutId) -> u64 {
-        self.discovery.get(id).map_or(0, |(revision, _)| *revision)
-    }
-
-    /// Addresses of instances, where a version's are ours to know.
-    pub(crate) fn fill(&self, id: &RolloutId, desired: &mut Desired) {
-        let known = self.discovery.get(id).map(|(_, known)| known);
-        for version in desired.routes.iter_mut().flat_map(|routes| &mut routes.versions) {
-            match version.backend {
-                Backend::Command(_) | Backend::Registered(_) => {
-                    let addresses = known.and_then(|known| known.get(&version.name)).cloned().unwrap_or_default();
-                    version.backend = Backend::Endpoints(addresses);
-                }
-                Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Value(_) => {}
             }
         }
     }

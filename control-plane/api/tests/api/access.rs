@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use shunt_api::{Accepted, Ask, Limits, Peer, Role};
+use shunt_api::{Accepted, Ask, Limits, Peer, Registered, Role};
 use shunt_core::Time;
 use shunt_core::identity::{Caller, Identity};
 
@@ -68,6 +68,7 @@ async fn each_role_may_do_what_it_says() {
         (Method::GET, "/v1/rollouts/shop/checkout", [200, 200, 200]),
         (Method::GET, "/metrics", [200, 200, 200]),
         (Method::POST, "/v1/explain", [400, 400, 400]),
+        (Method::GET, "/v1/rollouts/Shop/x/logs", [403, 404, 404]),
         (Method::POST, "/v1/rollouts/shop/nothing/commands", [403, 400, 400]),
         (Method::POST, "/v1/rollouts/shop/nothing/rollback", [403, 400, 400]),
         (Method::PUT, "/v1/rollouts/Shop/x", [403, 400, 400]),
@@ -114,6 +115,26 @@ async fn the_journal_names_the_token_and_the_audit_says_who_did_what() {
         "detail": "too many errors", "status": 200, "result": "done",
     });
     assert_eq!(second, json!({"entries": [expected]}));
+}
+
+#[tokio::test]
+async fn the_audit_has_who_registered_an_instance_but_no_renewals() {
+    let (mut server, desk) = guarded(outside()).await;
+    let path = "/v1/rollouts/shop/checkout/versions/v2/endpoints/10.0.0.7:8080";
+    for news in [true, false] {
+        let request = server.http.put(server.url(path)).bearer_auth("ci").send();
+        let (answer, ()) = tokio::join!(request, async {
+            let Some(Ask::Register { reply, .. }) = server.asks.recv().await else { panic!("a registration") };
+            let instance = serde_json::from_value(
+                json!({"id": 7, "address": "10.0.0.7:8080", "pid": null, "state": "ready", "since": 1, "restarts": 0}),
+            );
+            reply.send(Ok(Registered { instance: instance.unwrap(), news })).unwrap();
+        });
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+    let deeds = desk.deeds.lock().unwrap().clone();
+    let told: Vec<_> = deeds.iter().map(|deed| (deed.by.as_str(), deed.verb.as_str(), deed.object.as_str())).collect();
+    assert_eq!(told, [("ci", "registerInstance", path.trim_start_matches("/v1/"))]);
 }
 
 #[tokio::test]

@@ -40,11 +40,11 @@ async fn work(mut errands: mpsc::Receiver<Errand>, tokens: watch::Sender<Arc<Vec
             }
             Errand::Revoke { name, reply } => drop(reply.send(Err(Refusal::UnknownToken { name, known: vec!["ci".to_owned()] }))),
             Errand::Note(deed) => deeds.lock().unwrap().push(deed),
-            Errand::Audit { before, limit, reply } => {
+            Errand::Audit { wanted, reply } => {
                 let all = deeds.lock().unwrap().clone();
                 let all: Vec<AuditEntry> = (1..).zip(all).map(|(id, deed)| AuditEntry { id, deed }).collect();
                 let all = all.into_iter().rev();
-                drop(reply.send(Ok(all.filter(|entry| before.is_none_or(|before| entry.id < before)).take(limit).collect())));
+                drop(reply.send(Ok(all.filter(|entry| wanted.before.is_none_or(|before| entry.id < before)).take(wanted.limit).collect())));
             }
             Errand::Begin { key, request, reply } => {
                 let begun = match keys.get(&key) {

@@ -1,7 +1,7 @@
 //! What may happen to an instance, and what it makes of it.
 
 use super::backoff::{STEADY, backoff};
-use super::{Instance, Kind, Process, Stage};
+use super::{Instance, Kind, LastExit, Process, Stage};
 use crate::time::Time;
 
 /// Something that happened to an instance.
@@ -60,7 +60,9 @@ impl Instance {
                 Self { address: Some(address), ..self.with_process(Some(process)).at(Stage::Probing, now) }
             }
             (Event::NotLaunched { why }, Stage::Starting { .. }) => self.again(why, now),
-            (Event::Exited { how }, Stage::Probing | Stage::Ready) => self.again(how, now),
+            (Event::Exited { how }, Stage::Probing | Stage::Ready) => {
+                Self { last_exit: Some(LastExit { at: now, how: how.clone() }), ..self.again(how, now) }
+            }
             (Event::Vanished, Stage::Probing | Stage::Ready) => {
                 Self { address: None, ..self.with_process(None).at(Stage::Starting { not_before: now }, now) }
             }

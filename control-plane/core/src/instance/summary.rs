@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::steer::Wanted;
-use super::{Instance, Kind, Stage};
+use super::{Instance, Kind, LastExit, Stage};
 use crate::capacity::Capacity;
 use crate::time::Time;
 
@@ -26,6 +26,9 @@ pub struct InstanceView {
     /// What went wrong last, while it is not well.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub trouble: String,
+    /// How its process ended last, also when it is well again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_exit: Option<LastExit>,
 }
 
 /// Longest text about what is wrong, characters.
@@ -83,6 +86,7 @@ fn view(one: &Instance) -> InstanceView {
         since: one.since,
         restarts: one.restarts,
         trouble: one.trouble.clone(),
+        last_exit: one.last_exit.clone(),
     }
 }
 

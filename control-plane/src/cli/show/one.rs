@@ -80,15 +80,23 @@ fn versions(view: &RolloutView, paint: Paint, now: Time) -> Vec<String> {
 }
 
 fn instances(version: &VersionView, paint: Paint, now: Time) -> Vec<String> {
-    let mut table = Table::bare(&[]);
+    let mut table = Table::bare(&[0]);
     for instance in &version.instances {
         let state = if instance.state == "ready" { paint.good(&instance.state) } else { paint.attention(&instance.state) };
-        let restarts = if instance.restarts == 0 { String::new() } else { format!("{} restarts", count(u64::from(instance.restarts))) };
+        let restarts = match instance.restarts {
+            0 => String::new(),
+            1 => "1 restart".to_owned(),
+            many => format!("{} restarts", count(u64::from(many))),
+        };
+        // While it is not well, its trouble says so.
+        let last = instance.last_exit.as_ref().filter(|_| instance.trouble.is_empty());
+        let last = last.map(|exit| paint.dim(&format!("{} {} ago", tame(&exit.how), span(now.since(exit.at))))).unwrap_or_default();
         table.row([
+            paint.dim(&instance.id.to_string()),
             instance.address.clone().unwrap_or_else(|| "-".to_owned()),
             format!("{state} {}", paint.dim(&format!("for {}", span(now.since(instance.since))))),
             instance.pid.map(|pid| paint.dim(&format!("pid {pid}"))).unwrap_or_default(),
-            [restarts, tame(&instance.trouble)].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": "),
+            [restarts, tame(&instance.trouble), last].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": "),
         ]);
     }
     table.lines()

@@ -1,7 +1,7 @@
 //! Who did what through the API.
 
 use rusqlite::params;
-use shunt_api::desk::{AuditEntry, Deed};
+use shunt_api::desk::{AuditEntry, AuditWanted, Deed};
 
 use super::{Shared, StoreError, from_json, to_json};
 
@@ -21,13 +21,21 @@ impl Shared {
         .await
     }
 
-    /// At most `limit` entries before this id, newest first.
-    pub(crate) async fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+    /// Newest first.
+    pub(crate) async fn audit(&self, wanted: AuditWanted) -> Result<Vec<AuditEntry>, StoreError> {
         self.with(move |connection| {
-            let before = before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let mut query = connection.prepare_cached("SELECT id, deed FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?")?;
-            let rows = query.query_map(params![before, limit], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?)))?;
+            let before = wanted.before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
+            let limit = i64::try_from(wanted.limit).unwrap_or(i64::MAX);
+            // The path of a Rollout, and all below it.
+            let rollout = wanted.rollout.map(|rollout| format!("rollouts/{rollout}/"));
+            let mut query = connection.prepare_cached(
+                "SELECT id, deed FROM audit
+                 WHERE id < ?1 AND at >= ?2 AND (?3 IS NULL OR substr(json_extract(deed, '$.object') || '/', 1, length(?3)) = ?3)
+                 ORDER BY id DESC LIMIT ?4",
+            )?;
+            let since = wanted.since.unwrap_or_default().0;
+            let rows =
+                query.query_map(params![before, since, rollout, limit], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?)))?;
             let mut all = Vec::new();
             for row in rows {
                 let (id, text) = row?;

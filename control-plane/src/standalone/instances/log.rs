@@ -1,5 +1,7 @@
 //! What instances write: one file each in the data folder, cut when it is large.
 
+pub(super) mod part;
+
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -33,6 +35,15 @@ impl Logs {
     /// Of one instance; stdout and stderr in order.
     pub(super) fn path(&self, id: &RolloutId, version: &VersionName, instance: u64) -> PathBuf {
         self.folder.join(id.namespace()).join(id.name()).join(version.as_str()).join(format!("{instance}.log"))
+    }
+
+    /// Instances of a version with a log, also those that are gone; ascending.
+    pub(super) fn there(&self, id: &RolloutId, version: &VersionName) -> Vec<u64> {
+        let path = self.path(id, version, 0);
+        let entries = path.parent().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+        let mut all: Vec<u64> = entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".log")?.parse().ok()).collect();
+        all.sort_unstable();
+        all
     }
 
     /// Opens it for a process, made when missing; older logs of the version make room.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use shunt_api::Refusal;
+use shunt_api::{Refusal, Registered};
 use shunt_core::Time;
 use shunt_core::instance::{Event, Instance, InstanceView, Kind, Stage, views};
 use shunt_core::plan::{Backend, RegisteredBackend};
@@ -13,11 +13,12 @@ use crate::standalone::{Standalone, StoreError};
 
 impl Instances {
     /// Registers an instance, or renews its registration; recorded when this returns.
-    pub(crate) async fn register(&mut self, on: &Standalone, key: &Key, address: SocketAddr, now: Time) -> Result<InstanceView, Refusal> {
+    pub(crate) async fn register(&mut self, on: &Standalone, key: &Key, address: SocketAddr, now: Time) -> Result<Registered, Refusal> {
         let backend = registered(on, key)?;
         let (text, expires) = (address.to_string(), now.after(backend.ttl));
         self.refuse_taken(key, &text)?;
         let known = self.at(key, &text).map(|one| (one.id, one.clone()));
+        let before = known.as_ref().map(|(_, one)| one.is_leaving());
         let id = match known {
             Some((_, one)) if left(&one, now) => return Err(Refusal::NotNow(format!("{text} is leaving: register again when it is gone"))),
             Some((id, _)) => {
@@ -34,7 +35,8 @@ impl Instances {
             }
         };
         self.record(on.database()).await.map_err(|error| unavailable(&error))?;
-        self.view(key, id).ok_or_else(|| Refusal::NotNow("it is gone".to_owned()))
+        let instance = self.view(key, id).ok_or_else(|| Refusal::NotNow("it is gone".to_owned()))?;
+        Ok(Registered { instance, news: before != Some(false) })
     }
 
     /// Takes an instance out; it may stop when it is gone from the list.

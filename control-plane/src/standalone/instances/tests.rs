@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use shunt_api::Refusal;
+use shunt_api::logs::LogsWanted;
 use tempfile::TempDir;
 
 use super::*;
@@ -224,7 +225,8 @@ async fn registrations_are_recorded_renewed_and_end() {
     let (address, at): (SocketAddr, _) = ("10.0.0.7:8080".parse().unwrap(), |seconds: u64| Time(now().0 + seconds * 1_000));
     let first = all.register(&bed.on, &key("v2"), address, at(0)).await.unwrap();
     let again = all.register(&bed.on, &key("v2"), address, at(8)).await.unwrap();
-    assert_eq!((first.id, first.state.as_str()), (again.id, "ready"), "the same one, renewed");
+    assert_eq!(first.instance.id, again.instance.id, "the same one");
+    assert_eq!((again.instance.state.as_str(), first.news, again.news), ("ready", true, false), "renewing is no news");
     let taken = all.register(&bed.on, &key("v3"), address, at(8)).await;
     assert!(matches!(&taken, Err(Refusal::NotNow(why)) if why.contains("version v2")), "{taken:?}");
     let wrong = all.register(&bed.on, &key("v1"), "10.0.0.8:80".parse().unwrap(), at(8)).await;
@@ -238,10 +240,32 @@ async fn registrations_are_recorded_renewed_and_end() {
     assert_eq!(all.registration(&key("v2"), address).map(|one| one.state), Some("ready".to_owned()), "it outlives a restart");
     bed.pass(&mut all, at(18)).await;
     assert_eq!(all.registration(&key("v2"), address).map(|one| one.state), Some("leaving".to_owned()), "until its time is over");
-    all.register(&bed.on, &key("v2"), address, at(19)).await.unwrap();
+    assert!(all.register(&bed.on, &key("v2"), address, at(19)).await.unwrap().news, "it is back");
     bed.until(&mut all, |all| all.registration(&key("v2"), address).is_some_and(|one| one.state == "ready")).await;
     let left = all.deregister(&bed.on, &key("v2"), address, at(20)).await.unwrap().unwrap();
     assert_eq!(left.state, "leaving");
     assert!(matches!(all.register(&bed.on, &key("v2"), address, at(20)).await, Err(Refusal::NotNow(_))), "it asked to go");
     assert_eq!(all.deregister(&bed.on, &key("v2"), "10.9.9.9:1".parse().unwrap(), at(20)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_instances_write_can_be_read_also_of_those_that_ended() {
+    let bed = Bed::new("[sh, -c, 'echo one; echo two; exit 3']", "").await;
+    let mut all = bed.start().await;
+    bed.until(&mut all, |all| all.pools[&key("v1")].instances[0].restarts > 0).await;
+    let one = all.views(&key("v1").0, &key("v1").1).remove(0);
+    assert_eq!(one.last_exit.map(|exit| exit.how), Some("exit code 3: two".to_owned()));
+    let stored = bed.on.read(&key("v1").0).unwrap().clone();
+    let wanted = |instance: Option<u64>, tail: usize| LogsWanted { instance, tail, ..LogsWanted::default() };
+    let read = |wanted: LogsWanted| all.logs(&stored, wanted).map(|reading| reading.read().logs);
+    let logs = read(wanted(None, 1)).unwrap();
+    assert_eq!(logs.iter().map(|log| (log.instance, log.text.as_str())).collect::<Vec<_>>(), [(one.id, "two\n")]);
+    let since = LogsWanted { after: BTreeMap::from([(one.id, 4)]), ..wanted(Some(one.id), 0) };
+    assert!(read(since).unwrap()[0].text.starts_with("two\n"), "what came after the first four bytes");
+    let other = read(wanted(Some(99), 1));
+    assert!(matches!(&other, Err(Refusal::NotNow(why)) if why.contains(&format!("there are {}", one.id))), "{other:?}");
+    let foreign = read(LogsWanted { version: Some("v2".parse().unwrap()), ..wanted(None, 1) });
+    assert!(matches!(&foreign, Err(Refusal::NotNow(why)) if why.contains("not run by Shunt")), "{foreign:?}");
+    let unknown = read(LogsWanted { version: Some("v9".parse().unwrap()), ..wanted(None, 1) });
+    assert!(matches!(unknown, Err(Refusal::UnknownVersion { .. })), "{unknown:?}");
 }

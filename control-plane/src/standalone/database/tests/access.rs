@@ -1,6 +1,6 @@
 //! Tokens, audit and idempotency keys survive, and are forgotten in time.
 
-use shunt_api::desk::{Answer, Begun, Deed, Errand, Key, NewToken};
+use shunt_api::desk::{Answer, AuditWanted, Begun, Deed, Errand, Key, NewToken};
 use shunt_api::{Refusal, Role, TokenHash};
 use tokio::sync::oneshot;
 
@@ -91,8 +91,16 @@ async fn the_audit_is_read_in_pages() {
         store.note(deed(number)).await.unwrap();
     }
     let ids = |page: Vec<shunt_api::desk::AuditEntry>| page.into_iter().map(|entry| (entry.id, entry.deed.at.0)).collect::<Vec<_>>();
-    assert_eq!(ids(store.audit(None, 2).await.unwrap()), [(5, 5), (4, 4)]);
-    assert_eq!(ids(store.audit(Some(4), 9).await.unwrap()), [(3, 3), (2, 2), (1, 1)]);
+    let newest = AuditWanted { limit: 9, ..AuditWanted::default() };
+    assert_eq!(ids(store.audit(AuditWanted { limit: 2, ..newest.clone() }).await.unwrap()), [(5, 5), (4, 4)]);
+    assert_eq!(ids(store.audit(AuditWanted { before: Some(4), ..newest.clone() }).await.unwrap()), [(3, 3), (2, 2), (1, 1)]);
+    assert_eq!(ids(store.audit(AuditWanted { since: Some(Time(4)), ..newest.clone() }).await.unwrap()), [(5, 5), (4, 4)]);
+    for (number, object) in [(6, "rollouts/shop/checkout-2"), (7, "freeze"), (8, "rollouts/shop/checkout/commands")] {
+        store.note(Deed { object: object.to_owned(), ..deed(number) }).await.unwrap();
+    }
+    let of = |rollout: &str| AuditWanted { rollout: Some(rollout.parse().unwrap()), limit: 2, ..AuditWanted::default() };
+    assert_eq!(ids(store.audit(of("shop/checkout")).await.unwrap()), [(8, 8), (5, 5)], "and what is below it");
+    assert_eq!(ids(store.audit(of("shop/checkout-2")).await.unwrap()), [(6, 6)]);
 }
 
 #[tokio::test]
