@@ -160,6 +160,7 @@ pub(crate) fn missing_equipment(plan: &Plan, state: &State, run: &Run, step: usi
 
 /// What keeps a release from going forward: a freeze, or no window of time.
 pub use blocked::blocked;
+pub(crate) use blocked::closed;
 /// What instances of a version are missing, or too many.
 pub use equip::missing_instances;
 

@@ -190,6 +190,16 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_a_window_says_so() {
+        // Begins on a Thursday at midnight.
+        let windows = "  windows: [{days: [thu], from: '06:00', to: '18:00', timeZone: UTC}]\n";
+        let seen = foresee("{setWeight: 5}, {pause: {duration: 13h}}, {setWeight: 50}", windows, USUAL);
+        let waits: Vec<_> = seen.legs.iter().filter_map(|leg| Some((leg.step, leg.waits.as_deref()?))).collect();
+        assert_eq!(waits, [(None, "until a window opens"), (Some(2), "until a window opens")], "{:?}", seen.legs);
+        assert_eq!(seen.end, End::Promoted);
+    }
+
+    #[test]
     fn a_limit_below_the_baseline_refuses_everybody() {
         let metrics = "  analysis: {metrics: [{name: limit, successRate: {min: 99.9%}}]}\n";
         let seen = foresee("{setWeight: 20}, {pause: {duration: 5m}}", metrics, Traffic { errors: 0.01, ..USUAL });

@@ -24,7 +24,8 @@ pub(super) fn frozen(seen: &Observation) -> Option<String> {
     }
 }
 
-fn closed(plan: &Plan, now: Time) -> Option<String> {
+/// The sentence of a moment that lies in no window; none: one is open, or there are none.
+pub(crate) fn closed(plan: &Plan, now: Time) -> Option<String> {
     if plan.windows.is_empty() || plan.windows.iter().any(|window| open(window, now)) {
         return None;
     }

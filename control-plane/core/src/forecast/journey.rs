@@ -5,7 +5,7 @@ use shunt_filter_core::{VersionName, Weight};
 use super::power::Releases;
 use super::world::World;
 use super::{End, Forecast, Leg, Look, PATIENCE, Sight, Traffic};
-use crate::advance::{Next, advance};
+use crate::advance::{Next, advance, closed};
 use crate::call::Action;
 use crate::command::{Command, Verb};
 use crate::desired::desired;
@@ -249,7 +249,7 @@ impl Journey {
         let gate = step.and_then(|step| self.plan.steps.get(step.saturating_sub(1)));
         let waits = match gate {
             Some(Step::Call(call)) if call.action == Action::Manual => Some("until somebody approves".to_owned()),
-            _ => self.waits.take(),
+            _ => self.waits.take().or_else(|| self.opened()),
         };
         let promoting = was == Place::Promotion;
         let weight = if promoting { Weight::ALL } else { run.weight };
@@ -266,6 +266,13 @@ impl Journey {
         });
         self.entered = self.now;
         self.proof = Span::default();
+    }
+
+    /// What it waited for, when a window has opened this second.
+    fn opened(&self) -> Option<String> {
+        let before = Time(self.now.0.saturating_sub(1_000));
+        (self.entered < self.now && closed(&self.plan, before).is_some() && closed(&self.plan, self.now).is_none())
+            .then(|| "until a window opens".to_owned())
     }
 
     /// An epoch is over in which both versions had weight.

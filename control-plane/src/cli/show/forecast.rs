@@ -35,18 +35,56 @@ pub(crate) fn lines(forecast: &Forecast, paint: Paint) -> Vec<String> {
 
 fn steps(legs: &[Leg], paint: Paint) -> Vec<String> {
     let mut table = Table::new(paint, &["AT", "STEP", "", "TAKES", "WEIGHT", "USERS", ""], &[0, 1, 3, 4, 5]);
-    for leg in legs {
-        table.row([
-            clock(leg.at),
-            leg.step.map(|step| step.to_string()).unwrap_or_default(),
-            leg.text.clone(),
-            takes(leg.lasts),
-            leg.weight.to_string(),
-            count(leg.users),
-            note(leg, paint),
-        ]);
+    let mut rest = legs;
+    while let Some((leg, after)) = rest.split_first() {
+        rest = match ramp(rest) {
+            Some((ramp, after)) => {
+                table.row(row(&ramp, paint));
+                after
+            }
+            None => {
+                let number = leg.step.map(|step| step.to_string()).unwrap_or_default();
+                table.row(row(&Row { number, text: leg.text.clone(), lasts: leg.lasts, first: leg, last: leg }, paint));
+                after
+            }
+        };
     }
     table.lines()
+}
+
+/// What stands in one line: a part of the way, or several that follow each other.
+struct Row<'l> {
+    number: String,
+    text: String,
+    lasts: Span,
+    first: &'l Leg,
+    last: &'l Leg,
+}
+
+fn row(row: &Row<'_>, paint: Paint) -> [String; 7] {
+    let Row { number, text, lasts, first, last } = row;
+    let (weight, users) = (last.weight.to_string(), count(last.users));
+    [clock(first.at), number.clone(), text.clone(), takes(*lasts), weight, users, note(first, paint)]
+}
+
+/// A ramp at the beginning of these: at least three weights, each followed by the same pause, and nobody waits for anything. Also
+/// what follows it.
+fn ramp(legs: &[Leg]) -> Option<(Row<'_>, &[Leg])> {
+    let (first, pause) = (legs.first()?, legs.get(1)?);
+    let like = |pair: &[Leg]| match pair {
+        [weight, rest] => {
+            let free = weight.waits.is_none() && rest.waits.is_none() && weight.proof == first.proof;
+            free && weight.text.starts_with("setWeight ") && rest.text == pause.text && rest.lasts == pause.lasts
+        }
+        _ => false,
+    };
+    let weights = legs.chunks_exact(2).take_while(|pair| like(pair)).count();
+    let (ramp, after) = legs.split_at_checked(2 * weights).filter(|_| weights >= 3 && pause.text.starts_with("pause "))?;
+    let last = ramp.last()?;
+    let number = format!("{}-{}", first.step?, last.step?);
+    let text = format!("setWeight {} to {} in {weights} steps, {} each", first.weight, last.weight, pause.text);
+    let lasts = Span(ramp.iter().map(|leg| leg.lasts.0).sum());
+    Some((Row { number, text, lasts, first, last }, after))
 }
 
 /// `+0:00`, `+1:05:00`, `+2d 4:00:00`

@@ -31,6 +31,8 @@ async fn plan(spec: &str, more: &[&str]) -> (String, anyhow::Result<Exit>) {
 
 const CANARY: &str = "  strategy: {canary: {steps: [{setWeight: 5}, {pause: {duration: 10m}}, {setWeight: 50}, {pause: {duration: 10m}}]}}";
 
+const RAMP: &str = "  strategy: {canary: {steps: [{setWeight: 5}, {pause: {duration: 10m}}, {ramp: {from: 10, to: 50, over: 20m}}]}}";
+
 const COMPOSED: &str = "  maxExposed: 5
   analysis: {metrics: [{name: errors, successRate: {noWorseThanStable: {}}}, {name: limit, successRate: {min: 99%}}]}
   strategy:
@@ -50,6 +52,13 @@ async fn a_canary() {
     let (text, result) = plan(CANARY, &[]).await;
     assert_eq!(result.unwrap(), Exit::Done);
     assert_snapshot!(text);
+}
+
+#[tokio::test]
+async fn a_ramp_is_one_line() {
+    let (text, result) = plan(RAMP, &[]).await;
+    assert_snapshot!(text);
+    assert_eq!(result.unwrap(), Exit::Done);
 }
 
 #[tokio::test]
