@@ -16,8 +16,12 @@ mod control_canary;
 mod control_commands;
 #[path = "envoy/control_endings.rs"]
 mod control_endings;
+#[path = "envoy/control_gates.rs"]
+mod control_gates;
 #[path = "envoy/control_heal.rs"]
 mod control_heal;
+#[path = "envoy/control_hooks.rs"]
+mod control_hooks;
 #[path = "envoy/control_instances.rs"]
 mod control_instances;
 #[path = "envoy/control_instances_rig.rs"]
