@@ -40,6 +40,8 @@ mod control_registrations;
 mod control_restart;
 #[path = "envoy/control_rig.rs"]
 mod control_rig;
+#[path = "envoy/control_shadow.rs"]
+mod control_shadow;
 #[path = "envoy/control_static.rs"]
 mod control_static;
 #[path = "envoy/control_tls.rs"]
