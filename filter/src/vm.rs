@@ -114,7 +114,8 @@ impl Vm {
     pub(crate) fn report(&self, generation: u64, last: bool) -> Report {
         let sequence = self.sequence.get().saturating_add(1);
         self.sequence.set(sequence);
-        Report { node: self.node.borrow().clone(), vm: self.name.clone(), sequence, generation, last, services: self.counters.report() }
+        let (node, vm, services) = (self.node.borrow().clone(), self.name.clone(), self.counters.report());
+        Report { node, vm, sequence, generation, last, module: env!("CARGO_PKG_VERSION").to_owned(), services }
     }
 }
 

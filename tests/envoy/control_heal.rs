@@ -33,6 +33,11 @@ async fn dead_workers_are_replaced_by_a_push() -> Result<()> {
         .await
         .with_context(|| format!("{}{}", control.log(), envoy.log()))?;
     let before = generation(&control).await?;
+    until("the doctor finds it", NOTICED, || async {
+        let Ok(output) = control.cli(&["doctor", "edge-1"]).await else { return false };
+        !output.status.success() && String::from_utf8_lossy(&output.stdout).contains("1 filter VM")
+    })
+    .await?;
     let pushed = until("a push", NOTICED, || async { generation(&control).await.is_ok_and(|now| now > before) }).await;
     pushed.with_context(|| control.log())?;
     story.then("the control plane pushed");

@@ -59,7 +59,7 @@ pub struct RolloutNow {
 }
 
 /// One proxy as its connection and its reports show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProxyView {
     /// Envoy's node id.
@@ -72,6 +72,24 @@ pub struct ProxyView {
     pub generation: Option<u64>,
     /// Filter VMs that live, as reported.
     pub vms: u32,
+    /// Filter VMs that went silent without a last word while others report, and were not replaced: dead, or of a blocked worker.
+    #[serde(default)]
+    pub lost_vms: u32,
+    /// Filter VMs that did so in the last minutes, replaced or not.
+    #[serde(default)]
+    pub dead_vms: u32,
+    /// Versions of the filter's module in its VMs, as reported.
+    #[serde(default)]
+    pub modules: Vec<String>,
+    /// Requests that another version answered than was decided, since the Envoy started.
+    #[serde(default)]
+    pub misrouted: u64,
+    /// Requests for which no cluster was chosen, since the Envoy started.
+    #[serde(default)]
+    pub unrouted: u64,
+    /// When one of the two grew last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub astray: Option<Time>,
     /// Its last report.
     pub last_report: Option<Time>,
     /// True: no report for 30 s, or none at all.

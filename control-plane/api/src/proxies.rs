@@ -10,10 +10,13 @@ use crate::ask::ask;
 use crate::problem::Problem;
 
 /// `GET /v1/proxies`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProxyList {
     /// Of the policy last published.
     pub generation: u64,
+    /// Version of this control plane; the filter that it brings along has the same.
+    #[serde(default)]
+    pub version: String,
     /// In order of node id.
     pub proxies: Vec<ProxyView>,
 }
@@ -21,7 +24,7 @@ pub struct ProxyList {
 /// `GET /v1/proxies`
 pub(crate) async fn list(State(app): State<App>) -> Json<ProxyList> {
     let generation = app.policy.borrow().generation;
-    Json(ProxyList { generation, proxies: app.proxies.borrow().to_vec() })
+    Json(ProxyList { generation, version: env!("CARGO_PKG_VERSION").to_owned(), proxies: app.proxies.borrow().to_vec() })
 }
 
 /// `DELETE /v1/proxies/{node}`

@@ -223,6 +223,18 @@ pub struct ProxySeen {
     pub generation: u64,
     /// Living VMs.
     pub vms: u32,
+    /// VMs that went silent without a last word while others report, and were not replaced.
+    pub lost: u32,
+    /// VMs that did so in the last minutes, replaced or not.
+    pub dead: u32,
+    /// Versions of the filter's module in its living VMs.
+    pub modules: BTreeSet<String>,
+    /// Requests that another version answered than was decided, since the Envoy started.
+    pub misrouted: u64,
+    /// Requests for which no cluster was chosen.
+    pub unrouted: u64,
+    /// When one of the two grew last.
+    pub astray: Option<Time>,
     /// Last report.
     pub last: Time,
     /// True: no report for [`SILENT`].

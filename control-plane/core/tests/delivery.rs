@@ -48,8 +48,15 @@ impl Edge {
     fn with(&mut self, vm: &str, generation: u64, seconds: u64, change: impl FnOnce(&mut Report)) -> bool {
         let sequence = self.sequences.entry(vm.to_owned()).or_default();
         *sequence += 1;
-        let mut report =
-            Report { node: "edge".to_owned(), vm: vm.to_owned(), sequence: *sequence, generation, last: false, services: BTreeMap::new() };
+        let mut report = Report {
+            node: "edge".to_owned(),
+            vm: vm.to_owned(),
+            sequence: *sequence,
+            generation,
+            last: false,
+            module: String::new(),
+            services: BTreeMap::new(),
+        };
         change(&mut report);
         self.reports.take(report, at(seconds))
     }
@@ -132,10 +139,13 @@ fn as_many_as_ever_at_once_must_have_it() {
     edge.run(&["main", "w0"], 2, 20, 200);
     assert_eq!(edge.policy(2, 200), behind(), "a dead worker decides nothing, so nothing is proved");
     assert_eq!(edge.reports.wounded(at(200)), ["edge"]);
+    let seen = |edge: &Edge, second: u64| edge.reports.proxies(at(second)).first().map(|seen| (seen.vms, seen.lost, seen.dead));
+    assert_eq!(seen(&edge, 199), Some((2, 1, 1)));
     // A push replaces it.
     edge.run(&["main", "w0", "w1b"], 3, 200, 240);
     assert_eq!(edge.policy(3, 236), live(200));
     assert!(edge.reports.wounded(at(236)).is_empty());
+    assert_eq!(seen(&edge, 236), Some((3, 0, 1)), "replaced, and not forgotten at once");
 }
 
 #[test]
@@ -344,6 +354,7 @@ fn made_up_nodes_do_not_fill_the_memory() {
         sequence: if last { 2 } else { 1 },
         generation: 1,
         last,
+        module: String::new(),
         services: BTreeMap::from([(id(), requests(3, 2, 0))]),
     };
     for node in 0..NODES_MAX {

@@ -92,7 +92,7 @@ async fn show(list: &RolloutList, single: bool, said: &mut Said, client: &Client
 async fn picture(list: &RolloutList, single: bool, client: &Client, console: &Console<'_>) -> Vec<String> {
     match list.rollouts.first() {
         Some(view) if single => {
-            let proxies = client.get::<ProxyList>(&["proxies"]).await.unwrap_or(ProxyList { generation: 0, proxies: Vec::new() });
+            let proxies = client.get::<ProxyList>(&["proxies"]).await.unwrap_or(ProxyList::default());
             one::tree(view, &proxies, console.paint, console.now())
         }
         _ => all::table(list, console.paint),

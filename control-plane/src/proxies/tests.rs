@@ -21,7 +21,7 @@ fn refusing(node: &str, acked_world: Sequence) -> NodeStatus {
 }
 
 fn report(node: &str, sequence: u64, generation: u64, last: bool) -> Report {
-    Report { node: node.to_owned(), vm: format!("{node}-vm"), sequence, generation, last, services: BTreeMap::new() }
+    Report { node: node.to_owned(), vm: format!("{node}-vm"), sequence, generation, last, module: String::new(), services: BTreeMap::new() }
 }
 
 fn open() -> (TempDir, Database) {

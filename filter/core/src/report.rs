@@ -49,6 +49,9 @@ pub struct Report {
     /// True for the last post of a VM.
     #[serde(default, rename = "final")]
     pub last: bool,
+    /// Version of the filter's module; empty: one that does not say it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub module: String,
     /// By Rollout, services and flags; those of the policy, and those that left it with requests still open.
     #[serde(default)]
     pub services: BTreeMap<RolloutId, ServiceReport>,

@@ -195,8 +195,7 @@ fn proxies() -> Vec<ProxyView> {
         generation: Some(generation),
         vms: 3,
         last_report: Some(NOW),
-        silent: false,
-        rejected: Vec::new(),
+        ..ProxyView::default()
     };
     let refused = Rejection { kind: "extensions".to_owned(), error: "Unable to create Wasm plugin shunt".to_owned() };
     vec![proxy("edge-1", 41), ProxyView { rejected: vec![refused], ..proxy("edge-2", 40) }]

@@ -38,6 +38,8 @@ pub(super) struct Node {
     last: Time,
     closed: Option<Time>,
     opened: Time,
+    /// When more requests were misrouted or unrouted last.
+    astray: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -93,6 +95,9 @@ impl Node {
             changed: report.last || old.is_none_or(|vm| vm.report.generation != report.generation || vm.report.services != report.services),
             misrouted: report.services.iter().filter(|(id, new)| grew(id, new)).map(|(id, _)| id.clone()).collect(),
         };
+        if !taken.misrouted.is_empty() {
+            self.astray = Some(now);
+        }
         let first = old.map_or(now, |vm| vm.first);
         let reached = climb(old.map(|vm| vm.reached.clone()).unwrap_or_default(), report.generation, now);
         let counted = old.is_some_and(|vm| vm.first >= self.era);
@@ -179,9 +184,22 @@ impl Node {
 
     /// Fewer VMs post than there were.
     pub(super) fn wounded(&self, now: Time) -> bool {
-        let quiet = |vm: &&Vm| self.last.since(vm.last) >= SILENT_AMONG_SIBLINGS;
-        let posting = self.living(now).filter(|vm| !quiet(vm)).count();
-        posting > 0 && posting < self.peak
+        self.lost(now) > 0
+    }
+
+    /// So many fewer; none while nobody posts.
+    fn lost(&self, now: Time) -> usize {
+        let posting = self.living(now).filter(|vm| !self.quiet(vm)).count();
+        if posting == 0 { 0 } else { self.peak.saturating_sub(posting) }
+    }
+
+    fn quiet(&self, vm: &Vm) -> bool {
+        self.last.since(vm.last) >= SILENT_AMONG_SIBLINGS
+    }
+
+    /// Of the Envoy that runs now, VMs that said no last word and do not post any more.
+    fn dead(&self) -> usize {
+        self.vms.values().filter(|vm| vm.first >= self.era && self.quiet(vm)).count()
     }
 
     pub(super) fn connection(&mut self, open: bool, now: Time) {
@@ -211,9 +229,21 @@ impl Node {
             node: name.to_owned(),
             generation: self.living(now).map(|vm| vm.report.generation).min().unwrap_or(0),
             vms: u32::try_from(self.living(now).count()).unwrap_or(u32::MAX),
+            lost: u32::try_from(self.lost(now)).unwrap_or(u32::MAX),
+            dead: u32::try_from(self.dead()).unwrap_or(u32::MAX),
+            modules: self.living(now).map(|vm| vm.report.module.clone()).filter(|module| !module.is_empty()).collect(),
+            misrouted: self.sum(|service| service.misrouted),
+            unrouted: self.sum(|service| service.unrouted),
+            astray: self.astray,
             last: self.last,
             silent: self.silent(now),
         }
+    }
+
+    /// Over all services, also of VMs that have ended.
+    fn sum(&self, count: impl Fn(&ServiceReport) -> u64) -> u64 {
+        let of_vms = self.vms.values().flat_map(|vm| vm.report.services.values());
+        of_vms.chain(self.left.values()).map(count).fold(0, u64::saturating_add)
     }
 
     /// What it counted, for a sum that outlives it. Nothing of a proxy that is gone is in flight.

@@ -88,10 +88,14 @@ pub(super) fn list() -> RolloutList {
 
 /// One proxy that is well, one that is slow and refuses, one that left.
 pub(super) fn proxies() -> ProxyList {
-    serde_json::from_value(json!({"generation": 41, "proxies": [
+    serde_json::from_value(json!({"generation": 41, "version": "0.1.0", "proxies": [
         {"node": "edge-1", "connected": true, "expected": true, "generation": 41, "vms": 3, "lastReport": before(400), "silent": false, "rejected": []},
         {"node": "edge-2", "connected": true, "expected": true, "generation": 39, "vms": 3, "lastReport": before(31_000), "silent": true,
          "rejected": [{"kind": "extensions", "error": "Unable to create Wasm plugin shunt"}]},
+        {"node": "edge-3", "connected": true, "expected": true, "generation": 38, "vms": 2, "lostVms": 1, "deadVms": 1, "modules": ["0.0.9"],
+         "misrouted": 1_204, "unrouted": 3, "astray": before(90_000), "lastReport": before(900), "silent": false, "rejected": []},
+        {"node": "edge-4", "connected": true, "expected": true, "generation": 41, "vms": 3, "lostVms": 0, "deadVms": 1, "modules": ["0.1.0"],
+         "misrouted": 7, "astray": before(7_200_000), "lastReport": before(900), "silent": false, "rejected": []},
         {"node": "old", "connected": false, "expected": false, "generation": null, "vms": 0, "lastReport": null, "silent": true, "rejected": []},
     ]}))
     .unwrap()
