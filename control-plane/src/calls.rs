@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 pub(crate) use log::CallLog;
 pub(crate) use message::{Message, Messenger};
+pub(crate) use program::guard;
 
 use crate::outside::Back;
 use crate::standalone::{CallRecord, Database, StoreError, Stored};
@@ -152,11 +153,9 @@ impl Calls {
         let record = CallRecord { rollout: plan.id.clone(), id: call.id.clone(), progress };
         // A gate may be asked as often as one likes: only since when it is asked is worth keeping.
         if call.spec.kind == CallKind::Hook || number == 1 {
-            self.log.keep(database, &plan.id, view).await?;
-            database.keep_call(record.clone()).await?;
-        } else {
-            self.log.see(&plan.id, view);
+            database.keep_call(record.clone(), Some(view.clone())).await?;
         }
+        self.log.see(&plan.id, view);
         let body = Body { r#try: number, ..Body::new(plan, state, Some(run), call) };
         let work = self.work(plan.id.clone(), call, number, Message::of_call(&call.spec, &body, now));
         self.book.insert(key, Page { record, flight: Some(Flight::begin(&call.spec, work)) });
@@ -187,11 +186,9 @@ impl Calls {
         let record = CallRecord { progress, ..page.record.clone() };
         let view = view.map(|view| view.after(&record.progress, number, false, now));
         if spec.kind == CallKind::Hook || record.progress.tries().is_none() {
-            if let Some(view) = view {
-                self.log.keep(database, &rollout, view).await?;
-            }
-            database.keep_call(record.clone()).await?;
-        } else if let Some(view) = view {
+            database.keep_call(record.clone(), view.clone()).await?;
+        }
+        if let Some(view) = view {
             self.log.see(&rollout, view);
         }
         page.record = record;

@@ -27,6 +27,6 @@ mod tokens;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // An instance that is about to be started is this program, too, until it becomes the other one.
-    standalone::shim().unwrap_or_else(cli::run)
+    // An instance that is about to be started is this program, too, until it becomes the other one; so is the guard of a command.
+    standalone::shim().or_else(calls::guard).unwrap_or_else(cli::run)
 }

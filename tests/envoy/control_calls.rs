@@ -184,3 +184,45 @@ async fn the_rollback_webhook_takes_a_release_back() -> Result<()> {
     assert_eq!(all.failed(), 0, "{}", all.summary());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_command_dies_with_the_control_plane_and_is_done_again_as_the_same_call() -> Result<()> {
+    let story = Scenario::new("kill -9 while a hook runs");
+    let folder = tempfile::tempdir()?;
+    let (tries, go) = (folder.path().join("tries"), folder.path().join("go"));
+    // Its child, too, and neither cares about SIGTERM.
+    let script = folder.path().join("migrate.sh");
+    let text = format!(
+        "trap \"\" TERM; sleep 1000 & echo \"$SHUNT_CALL_ID $SHUNT_TRY $$ $!\" >> {}; while ! test -e {}; do sleep 0.05; done; kill -9 $!; cat",
+        tries.display(),
+        go.display()
+    );
+    std::fs::write(&script, text)?;
+    let mut rig = Rig::start(2, &format!("{CANARY}\n  hooks: {{beforeTraffic: {{command: [/bin/sh, {}]}}}}", script.display())).await?;
+    let lines = || std::fs::read_to_string(&tries).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
+    let load = rig.load();
+    rig.release("v2")?;
+    until("it runs", STEP, || async { lines().len() == 1 }).await?;
+    rig.control.kill();
+    let first: Vec<String> = lines()[0].split(' ').map(str::to_owned).collect();
+    until("it and its child are gone", STEP, || async { first[2..].iter().all(|pid| !is_running(pid)) }).await?;
+    story.when("the control plane was killed, and with it the hook");
+    rig.control.restart().await?;
+    until("it runs again", STEP, || async { lines().len() == 2 }).await?;
+    let second: Vec<String> = lines()[1].split(' ').map(str::to_owned).collect();
+    assert_eq!((&second[0], first[1].as_str(), second[1].as_str()), (&first[0], "1", "2"), "the same call, another try");
+    std::fs::write(&go, "")?;
+    let view = rig.until("v2 is stable", RUN, |view| stable(view, "v2")).await?;
+    let call = &view["calls"][0];
+    assert_eq!((call["state"].as_str(), call["tries"].as_u64()), (Some("done"), Some(2)), "{call:#}");
+    assert!(call["note"].to_string().contains("beforeTraffic"), "it got the body on its standard input: {call:#}");
+    let all = load.stop().await;
+    assert_eq!(all.failed(), 0, "{}", all.summary());
+    Ok(())
+}
+
+fn is_running(pid: &str) -> bool {
+    // A zombie that nobody has reaped yet is no longer running.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}

@@ -1,4 +1,4 @@
-//! Every gate and hook as people see it, recorded before its answer counts: what is shown as done may be done twice, never the
+//! Every gate and hook as people see it, recorded with what counts, or before: what is shown as done may be done twice, never the
 //! other way round.
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use shunt_core::call::{Action, Body, CallSpec, Reply};
+use shunt_core::call::{Action, Body, CallKind, CallSpec, Reply};
 use shunt_core::event::Event;
 use shunt_core::plan::{Format, Notification};
 use shunt_core::{Span, Time};
@@ -35,12 +35,17 @@ const CLOUD_EVENT: &str = "application/cloudevents+json; charset=utf-8";
 impl Message {
     /// A gate, a hook, or the question whether to go back.
     pub(crate) fn of_call(spec: &CallSpec, body: &Body, at: Time) -> Self {
+        let mut headers = vec![("x-shunt-call", body.id.clone()), ("x-shunt-try", body.r#try.to_string())];
+        if spec.kind == CallKind::Hook {
+            // A gate is asked anew each time: whoever keeps answers by this key would say "not yet" for ever.
+            headers.push(("idempotency-key", body.id.clone()));
+        }
         Self {
             action: spec.action.clone(),
             timeout: spec.timeout,
             at,
             content_type: JSON,
-            headers: vec![("x-shunt-call", body.id.clone()), ("x-shunt-try", body.r#try.to_string())],
+            headers,
             environment: body.environment(),
             body: json(body),
         }

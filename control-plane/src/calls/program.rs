@@ -1,5 +1,7 @@
 //! A command: a process group of its own, the context in its environment and on its standard input, its output kept in bounds.
 
+mod guard;
+
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,11 +9,13 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use shunt_core::call::Reply;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::task::JoinSet;
 
 use super::Message;
 use super::post::one_line;
+use guard::Guard;
+pub(crate) use guard::guard;
 
 /// Kept of each output, bytes, from its end.
 const OUTPUT_MAX: usize = 4_096;
@@ -50,8 +54,8 @@ pub(super) async fn run(command: &[String], message: &Message) -> Reply {
 
 fn spawn(command: &[String], message: &Message) -> std::io::Result<Child> {
     let (program, arguments) = command.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
-    Command::new(program)
-        .args(arguments)
+    Guard::here()
+        .command(program, arguments, message.body.len())
         .envs(message.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -115,10 +119,15 @@ impl Outputs {
         Self { out, err, readers, feeder: JoinSet::new() }
     }
 
-    /// A process that does not read its input is no error.
+    /// A process that does not read its input is no error. A guard's pipe stays open until nobody waits for it any more.
     fn feed(&mut self, child: &mut Child, body: Vec<u8>) {
         if let Some(mut pipe) = child.stdin.take() {
-            self.feeder.spawn(async move { drop(pipe.write_all(&body).await) });
+            self.feeder.spawn(async move {
+                drop(pipe.write_all(&body).await);
+                if Guard::here() == Guard::Own {
+                    std::future::pending::<()>().await;
+                }
+            });
         }
     }
 

@@ -216,6 +216,7 @@ async fn a_hook_that_was_cut_off_is_done_again_and_its_tries_count() {
     let ids: Vec<String> =
         server.requests().iter().map(|request| format!("{} {}", request.header("x-shunt-call"), request.header("x-shunt-try"))).collect();
     assert_eq!(ids, ["1000/1/warm 1", "1000/1/warm 2"], "a receiver can tell that it is the same");
+    assert!(server.requests().iter().all(|request| request.header("idempotency-key") == "1000/1/warm"));
 }
 
 #[tokio::test]

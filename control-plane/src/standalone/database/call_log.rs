@@ -1,6 +1,6 @@
 //! Gates and hooks as people see them: kept when they are over, of the last few releases.
 
-use rusqlite::{Row, params};
+use rusqlite::{Row, Transaction, params};
 use shunt_core::call::CallView;
 use shunt_filter_core::RolloutId;
 
@@ -33,22 +33,28 @@ impl Database {
     pub(crate) async fn log_call(&self, rollout: &RolloutId, view: CallView) -> Result<(), StoreError> {
         let rollout = rollout.to_string();
         self.with(move |connection| {
-            let text = to_json(&view, || format!("call {} of {rollout}", view.id))?;
             let transaction = connection.transaction()?;
-            transaction.execute(
-                "INSERT INTO call_log (rollout, id, since, view) VALUES (?, ?, ?, ?)
-                 ON CONFLICT (rollout, id, since) DO UPDATE SET view = excluded.view",
-                params![rollout, view.id, view.since.0, text],
-            )?;
-            transaction.execute(
-                "DELETE FROM call_log WHERE rollout = ?1 AND number NOT IN
-                 (SELECT number FROM call_log WHERE rollout = ?1 ORDER BY number DESC LIMIT ?2)",
-                params![rollout, i64::try_from(KEPT).unwrap_or(i64::MAX)],
-            )?;
+            write(&transaction, &rollout, &view)?;
             Ok(transaction.commit()?)
         })
         .await
     }
+}
+
+/// How far one is, in the transaction that records it.
+pub(super) fn write(transaction: &Transaction<'_>, rollout: &str, view: &CallView) -> Result<(), StoreError> {
+    let text = to_json(view, || format!("call {} of {rollout}", view.id))?;
+    transaction.execute(
+        "INSERT INTO call_log (rollout, id, since, view) VALUES (?, ?, ?, ?)
+         ON CONFLICT (rollout, id, since) DO UPDATE SET view = excluded.view",
+        params![rollout, view.id, view.since.0, text],
+    )?;
+    transaction.execute(
+        "DELETE FROM call_log WHERE rollout = ?1 AND number NOT IN
+         (SELECT number FROM call_log WHERE rollout = ?1 ORDER BY number DESC LIMIT ?2)",
+        params![rollout, i64::try_from(KEPT).unwrap_or(i64::MAX)],
+    )?;
+    Ok(())
 }
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<(String, String)> {

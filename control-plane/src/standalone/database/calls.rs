@@ -1,10 +1,10 @@
 //! What came of calls: an answer must survive a crash, or somebody would be asked twice.
 
 use rusqlite::params;
-use shunt_core::call::Progress;
+use shunt_core::call::{CallView, Progress};
 use shunt_filter_core::RolloutId;
 
-use super::{Database, StoreError, from_json, to_json};
+use super::{Database, StoreError, call_log, from_json, to_json};
 
 /// One call.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,15 +38,17 @@ impl Database {
         .await
     }
 
-    /// How far a call is, in place of what was known before. A Rollout that is forgotten has none.
-    pub(crate) async fn keep_call(&self, record: CallRecord) -> Result<(), StoreError> {
+    /// How far a call is, in place of what was known before, and how that is shown. A Rollout that is forgotten has none.
+    pub(crate) async fn keep_call(&self, record: CallRecord, view: Option<CallView>) -> Result<(), StoreError> {
         self.with(move |connection| {
             let progress = to_json(&record.progress, || format!("call {} of {}", record.id, record.rollout))?;
-            connection.execute(
-                "INSERT OR REPLACE INTO calls (rollout, id, progress) VALUES (?, ?, ?)",
-                params![record.rollout.to_string(), record.id, progress],
-            )?;
-            Ok(())
+            let (transaction, rollout) = (connection.transaction()?, record.rollout.to_string());
+            transaction
+                .execute("INSERT OR REPLACE INTO calls (rollout, id, progress) VALUES (?, ?, ?)", params![rollout, record.id, progress])?;
+            if let Some(view) = view {
+                call_log::write(&transaction, &rollout, &view)?;
+            }
+            Ok(transaction.commit()?)
         })
         .await
     }
