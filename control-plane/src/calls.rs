@@ -229,4 +229,4 @@ fn tell(record: &CallRecord, spec: &CallSpec, number: u32, reply: &Reply) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -17,6 +17,8 @@ mod outside;
 mod press;
 mod proxies;
 mod reconcile;
+#[cfg(test)]
+mod sample;
 mod serve;
 mod show;
 mod standalone;

@@ -2,8 +2,6 @@
 //!
 //! Pure and repeatable: the same journal gives the same events with the same ids, so that a receiver can tell a repetition.
 
-#[cfg(test)]
-mod fixture;
 mod kinds;
 mod letter;
 

@@ -14,6 +14,8 @@ pub mod desired;
 pub mod diff;
 pub mod event;
 pub mod explain;
+#[cfg(test)]
+mod fixture;
 pub mod forecast;
 pub mod identity;
 pub mod instance;

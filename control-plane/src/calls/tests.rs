@@ -1,46 +1,27 @@
 //! What must not happen twice, and what must not be forgotten.
 
-mod server;
-
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use shunt_core::call::{Address, CallState, Webhook};
-use shunt_core::manifest::{compile, parse};
 use shunt_core::state::Stage;
 use shunt_core::{Command, Span, Verb, advance, observation::Observation};
-use tempfile::TempDir;
 
 use super::signature::{SIGNATURE, TIMESTAMP, sign};
 use super::*;
-pub(crate) use server::{Answer, Server};
+use crate::sample::{self, Answer, Server, Store};
 
 const RUN: Time = Time(1_000);
 
 /// A store with a Rollout whose run is at its first step: a gate or hook written like this.
 struct Rig {
-    folder: TempDir,
-    database: Database,
+    store: Store,
     calls: Calls,
     answers: mpsc::Receiver<Back>,
     stored: Stored,
 }
 
 fn stored(step: &str) -> Stored {
-    let text = format!(
-        "apiVersion: shunt.dev/v1alpha1
-kind: Rollout
-metadata: {{name: checkout, namespace: shop}}
-spec:
-  service: {{hosts: [shop.test]}}
-  versions:
-    - {{name: v1, endpoints: ['127.0.0.1:9001']}}
-    - {{name: v2, endpoints: ['127.0.0.1:9002']}}
-  release: v1
-  strategy: {{canary: {{steps: [{step}, {{setWeight: 5}}]}}}}
-"
-    );
-    let plan = compile(&parse("a.yaml", &text).unwrap()[0], None).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let plan = sample::plan(&format!("strategy: {{canary: {{steps: [{step}, {{setWeight: 5}}]}}}}"));
     let mut released = plan.clone();
     released.release = "v2".parse().unwrap();
     let begun = advance(&released, &State::initial(&plan), &Observation::unknown(RUN), &[]);
@@ -56,21 +37,24 @@ spec:
         state = advance(&released, &state, &Observation::unknown(RUN), &[]).state;
     }
     state.run.as_mut().unwrap().stage = Stage::Equipping { step: 0 };
-    Stored { plan: Arc::new(released), first_seen: Time(0), state, commands: Vec::new() }
+    sample::stored(released, state)
 }
 
 impl Rig {
     async fn start(step: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(folder.path()).unwrap();
         let stored = stored(step);
-        database.admit(stored.clone()).await.unwrap();
-        let (calls, answers) = calls(&database).await;
-        Self { folder, database, calls, answers, stored }
+        Self::open(Store::with(&stored).await, stored).await
+    }
+
+    async fn open(store: Store, stored: Stored) -> Self {
+        let (back, answers) = mpsc::channel(8);
+        let log = CallLog::open(&store.database).await.unwrap();
+        let calls = Calls::open(&store.database, log, Messenger::new().unwrap(), || 0.5, back).await.unwrap();
+        Self { store, calls, answers, stored }
     }
 
     async fn look(&mut self, now: u64) -> Option<CallSeen> {
-        let seen = self.calls.look(&self.database, &self.stored, Time(now)).await.unwrap();
+        let seen = self.calls.look(&self.store.database, &self.stored, Time(now)).await.unwrap();
         seen.into_values().next()
     }
 
@@ -85,24 +69,15 @@ impl Rig {
 
     async fn answer(&mut self, now: u64) {
         let Some(Back::Call(tried)) = self.answers.recv().await else { panic!("no call came back") };
-        self.calls.take(&self.database, tried, Time(now)).await.unwrap();
+        self.calls.take(&self.store.database, tried, Time(now)).await.unwrap();
     }
 
-    /// kill -9, and started again: only what is recorded is left.
+    /// kill -9, and started again.
     async fn crash(self) -> Self {
-        let Self { folder, database, calls: old, answers: lost, stored } = self;
-        drop((old, lost));
-        database.close();
-        let database = Database::open(folder.path()).unwrap();
-        let (calls, answers) = calls(&database).await;
-        Self { folder, database, calls, answers, stored }
+        let Self { store, calls, answers, stored } = self;
+        drop((calls, answers));
+        Self::open(store.crash(), stored).await
     }
-}
-
-async fn calls(database: &Database) -> (Calls, mpsc::Receiver<Back>) {
-    let (back, answers) = mpsc::channel(8);
-    let log = CallLog::open(database).await.unwrap();
-    (Calls::open(database, log, Messenger::new().unwrap(), || 0.5, back).await.unwrap(), answers)
 }
 
 fn webhook(server: &Server) -> Webhook {
@@ -244,7 +219,7 @@ async fn what_nobody_wants_any_more_is_cut_off_and_asked_anew_when_somebody_does
     assert_eq!(rig.look(2_001).await, None);
     assert_eq!((rig.shown().state, rig.shown().at), (CallState::Ended, Time(2_001)));
     server.until_closed(1).await;
-    assert_eq!(rig.database.calls().await.unwrap(), []);
+    assert_eq!(rig.store.database.calls().await.unwrap(), []);
     rig.stored.state.run.as_mut().unwrap().stage = Stage::Equipping { step: 0 };
     assert!(matches!(rig.look(2_002).await, Some(CallSeen::Waiting { tries: 1, since: Time(2_002), .. })), "back at the step");
     server.until(2).await;
@@ -254,7 +229,7 @@ async fn what_nobody_wants_any_more_is_cut_off_and_asked_anew_when_somebody_does
 async fn a_person_is_not_called() {
     let mut rig = Rig::start("{gate: {name: board}}").await;
     assert_eq!(rig.look(2_000).await, None);
-    assert_eq!(rig.database.calls().await.unwrap(), []);
+    assert_eq!(rig.store.database.calls().await.unwrap(), []);
     assert_eq!((rig.shown().state, rig.shown().asks.as_str()), (CallState::Waiting, "somebody"));
     let mut rig = rig.crash().await;
     rig.look(3_000).await;
@@ -262,7 +237,7 @@ async fn a_person_is_not_called() {
     let command =
         Command { id: 1, verb: Verb::Promote, revision: rig.stored.state.revision, by: "ann".to_owned(), reason: "fine".to_owned() };
     let next = advance(&rig.stored.plan, &rig.stored.state, &Observation::unknown(Time(4_000)), &[command]);
-    rig.calls.log.transition(&rig.database, &rig.stored.plan, next.entry.as_ref().unwrap()).await.unwrap();
+    rig.calls.log.transition(&rig.store.database, &rig.stored.plan, next.entry.as_ref().unwrap()).await.unwrap();
     let shown = rig.shown();
     assert_eq!((shown.state, shown.by.as_deref(), shown.note.as_str()), (CallState::Yes, Some("ann"), "fine"), "who, and why");
 }

@@ -10,11 +10,11 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::{any, get};
 use serde_json::json;
 use shunt_core::analysis::measured::{Connection, Header, HeaderValue, Method, PrometheusSource, Value, WebSource};
-use shunt_core::manifest::{compile, parse};
 use shunt_core::{Span, State};
 use test_case::test_case;
 
 use super::*;
+use crate::sample;
 
 /// What a server was asked last: method and path, headers, body.
 type Seen = Arc<Mutex<(String, HeaderMap, String)>>;
@@ -59,19 +59,9 @@ fn prometheus_source(address: String) -> PrometheusSource {
     }
 }
 
-/// v2 on its way beside v1, of `shop/checkout`.
+/// v2 on its way beside v1.
 fn plan_and_subject() -> (Plan, Subject) {
-    let text = "apiVersion: shunt.dev/v1alpha1
-kind: Rollout
-metadata: {name: checkout, namespace: shop}
-spec:
-  service: {hosts: [shop.test]}
-  versions:
-    - {name: v1, endpoints: ['127.0.0.1:9001']}
-    - {name: v2, endpoints: ['127.0.0.1:9002']}
-  release: v1
-";
-    let plan = compile(&parse("a.yaml", text).unwrap()[0], None).unwrap();
+    let plan = sample::plan("");
     let state = State::initial(&plan);
     let subject = Subject { candidate: "v2".parse().unwrap(), stable: state.stable };
     (plan, subject)

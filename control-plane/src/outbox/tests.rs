@@ -3,53 +3,36 @@
 use std::sync::Arc;
 
 use shunt_core::call::CallState;
-use shunt_core::manifest::{compile, parse};
 use shunt_core::observation::Observation;
 use shunt_core::{State, advance, event::letters};
-use tempfile::TempDir;
 
 use super::*;
-use crate::calls::tests::{Answer, Server};
+use crate::sample::{self, Answer, Server, Store, plan};
 use crate::standalone::Stored;
 
 struct Rig {
-    folder: TempDir,
-    database: Database,
+    store: Store,
     outbox: Outbox,
     answers: mpsc::Receiver<Back>,
     stored: Stored,
 }
 
-fn plan(rest: &str) -> Plan {
-    let text = format!(
-        "apiVersion: shunt.dev/v1alpha1
-kind: Rollout
-metadata: {{name: checkout, namespace: shop}}
-spec:
-  service: {{hosts: [shop.test]}}
-  versions:
-    - {{name: v1, endpoints: ['127.0.0.1:9001']}}
-    - {{name: v2, endpoints: ['127.0.0.1:9002']}}
-  release: v1
-  {rest}
-"
-    );
-    compile(&parse("a.yaml", &text).unwrap()[0], None).unwrap_or_else(|errors| panic!("{errors:?}"))
-}
-
 impl Rig {
     async fn start(rest: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(folder.path()).unwrap();
         let plan = plan(rest);
         let mut state = State::initial(&plan);
         for version in state.installed.values_mut() {
             version.stage = shunt_core::state::Installation::Serving;
         }
-        let stored = Stored { plan: Arc::new(plan), first_seen: Time(0), state, commands: Vec::new() };
-        database.admit(stored.clone()).await.unwrap();
-        let (outbox, answers) = open(&database).await;
-        Self { folder, database, outbox, answers, stored }
+        let stored = sample::stored(plan, state);
+        Self::open(Store::with(&stored).await, stored).await
+    }
+
+    async fn open(store: Store, stored: Stored) -> Self {
+        let (back, answers) = mpsc::channel(8);
+        let log = CallLog::open(&store.database).await.unwrap();
+        let outbox = Outbox::open(&store.database, log, Messenger::new().unwrap(), || 0.5, Metrics::default(), back).await.unwrap();
+        Self { store, outbox, answers, stored }
     }
 
     /// A release begins: one event; and the same again as often as asked, for want of other transitions.
@@ -60,40 +43,31 @@ impl Rig {
             let next = advance(&released, &before, &Observation::unknown(Time(at)), &[]);
             assert!(next.state.run.is_some(), "{next:?}");
             let letters = letters(&released, &before, next.entry.as_ref().unwrap());
-            let posted = self.database.record(&released.id, before.revision, next.clone(), letters).await.unwrap();
+            let posted = self.store.database.record(&released.id, before.revision, next.clone(), letters).await.unwrap();
             self.stored.state = next.state;
             self.outbox.add(posted);
         }
     }
 
     async fn pump(&mut self, now: u64) {
-        self.outbox.pump(&self.database, |_| Some(&*self.stored.plan), Time(now)).await.unwrap();
+        self.outbox.pump(&self.store.database, |_| Some(&*self.stored.plan), Time(now)).await.unwrap();
     }
 
     async fn back(&mut self, now: u64) {
         let Some(Back::Letter(returned)) = self.answers.recv().await else { panic!("nothing came back") };
-        self.outbox.take(&self.database, returned, Time(now)).await.unwrap();
+        self.outbox.take(&self.store.database, returned, Time(now)).await.unwrap();
     }
 
     fn waiting(&self) -> usize {
         self.outbox.lanes.values().map(|lane| lane.waiting.len()).sum()
     }
 
-    /// kill -9, and started again: only what is recorded is left.
+    /// kill -9, and started again.
     async fn crash(self) -> Self {
-        let Self { folder, database, outbox: old, answers: lost, stored } = self;
-        drop((old, lost));
-        database.close();
-        let database = Database::open(folder.path()).unwrap();
-        let (outbox, answers) = open(&database).await;
-        Self { folder, database, outbox, answers, stored }
+        let Self { store, outbox, answers, stored } = self;
+        drop((outbox, answers));
+        Self::open(store.crash(), stored).await
     }
-}
-
-async fn open(database: &Database) -> (Outbox, mpsc::Receiver<Back>) {
-    let (back, answers) = mpsc::channel(8);
-    let log = CallLog::open(database).await.unwrap();
-    (Outbox::open(database, log, Messenger::new().unwrap(), || 0.5, Metrics::default(), back).await.unwrap(), answers)
 }
 
 fn notify(server: &Server, more: &str) -> String {
@@ -218,7 +192,7 @@ async fn a_hook_has_its_own_retries() {
     let event = Some("stepped".to_owned());
     let body = Box::new(shunt_core::call::Body { event, ..shunt_core::call::Body::new(&rig.stored.plan, &state, None, &call) });
     let next = advance(&Plan { release: "v2".parse().unwrap(), ..plan("") }, &state, &Observation::unknown(Time(5_000)), &[]);
-    let posted = rig.database.record(&rig.stored.plan.id, 0, next, vec![Letter::Errand { hook, body }]).await.unwrap();
+    let posted = rig.store.database.record(&rig.stored.plan.id, 0, next, vec![Letter::Errand { hook, body }]).await.unwrap();
     rig.outbox.add(posted);
     let mut shown = Vec::new();
     for now in [5_000, 6_000] {
@@ -227,7 +201,7 @@ async fn a_hook_has_its_own_retries() {
         rig.back(now).await;
     }
     assert_eq!(shown, [(CallState::Waiting, 0, None), (CallState::Waiting, 1, Some(Time(6_000)))]);
-    let recorded = rig.database.calls_of(&rig.stored.plan.id).await.unwrap();
+    let recorded = rig.store.database.calls_of(&rig.stored.plan.id).await.unwrap();
     assert_eq!(recorded.iter().map(|view| (view.state, view.tries)).collect::<Vec<_>>(), [(CallState::Failed, 2)]);
     assert_eq!(rig.waiting(), 0);
     assert_eq!(rig.outbox.warnings(&rig.stored.plan.id).len(), 1);

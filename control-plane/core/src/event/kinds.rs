@@ -67,7 +67,7 @@ fn ended(old: &Run, next: &State) -> EventKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::fixture::{at, plan, refused, rest, run, with};
+    use crate::fixture::{at, plan, refused, rest, run, with};
     use crate::state::{Paused, Stage};
     use crate::time::Time;
     use test_case::test_case;

@@ -111,7 +111,7 @@ fn point(kind: EventKind, before: &State, next: &State) -> Option<HookPoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::fixture::{at, refused, rest, run, with};
+    use crate::fixture::{at, refused, rest, run, with};
     use crate::state::{Run, Stage};
     use test_case::test_case;
 

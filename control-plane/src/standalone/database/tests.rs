@@ -5,34 +5,20 @@ use std::sync::Arc;
 
 use shunt_core::advance::{Answer, Next};
 use shunt_core::journal::Entry;
-use shunt_core::manifest::{compile, parse};
 use shunt_core::observation::Observation;
 use shunt_core::{Plan, State, Time, Verb};
 use tempfile::TempDir;
 
 use super::*;
+use crate::sample;
 
 mod access;
 mod measurements;
 
-const MANIFEST: &str = "apiVersion: shunt.dev/v1alpha1
-kind: Rollout
-metadata: {name: checkout, namespace: shop}
-spec:
-  service: {hosts: [shop.test]}
-  versions:
-    - {name: v1, endpoints: ['127.0.0.1:9001']}
-    - {name: v2, endpoints: ['127.0.0.1:9002']}
-  release: v1
-";
-
-fn plan(text: &str) -> Arc<Plan> {
-    Arc::new(compile(&parse("a.yaml", text).unwrap()[0], None).unwrap())
-}
-
 fn stored() -> Stored {
-    let plan = plan(MANIFEST);
-    Stored { state: State::initial(&plan), plan, first_seen: Time(7), commands: Vec::new() }
+    let plan = sample::plan("");
+    let state = State::initial(&plan);
+    Stored { first_seen: Time(7), ..sample::stored(plan, state) }
 }
 
 fn next(stored: &Stored, answered: Vec<Answer>) -> Next {
@@ -76,7 +62,7 @@ async fn everything_is_there_after_a_restart() {
     database.publishing(policy.clone(), vec![(id.clone(), record.clone())]).await.unwrap();
     database.expect(vec!["edge".to_owned(), "other".to_owned()], Time(1)).await.unwrap();
     database.dismiss(vec!["other".to_owned()]).await.unwrap();
-    let files = BTreeMap::from([("a.yaml".to_owned(), MANIFEST.to_owned())]);
+    let files = BTreeMap::from([("a.yaml".to_owned(), sample::manifest(""))]);
     database.keep_files(files.clone()).await.unwrap();
     database.close();
 
@@ -143,7 +129,7 @@ async fn another_manifest_replaces_the_plan_and_keeps_the_state() {
     let (_dir, database) = open();
     let before = stored();
     database.admit(before.clone()).await.unwrap();
-    let changed = plan(&MANIFEST.replace("release: v1", "release: v2"));
+    let changed = Arc::new(sample::plan("keepOld: 1m"));
     database.replan(changed.clone()).await.unwrap();
     let gone = Arc::new(Plan { gone: true, ..Plan::clone(&changed) });
     assert_eq!(database.rollouts().await.unwrap(), [Stored { plan: changed, ..before.clone() }]);

@@ -1,27 +1,16 @@
 //! Sequences of measurements and what they mean, and when something is measured.
 
-use shunt_filter_core::VersionName;
+use shunt_filter_core::{VersionName, Weight};
 use test_case::test_case;
 
 use super::*;
-use crate::manifest::{compile, parse};
+use crate::fixture::{plan_by, run, with};
 use crate::plan::Step;
 use crate::state::{Ending, Previous, Run, Stage};
 
-/// Steps 0 to 3: rule, setWeight 5, analysis, setWeight 50.
+/// Steps 0 to 3: pause, setWeight 5, analysis, setWeight 50.
 fn plan() -> Plan {
-    let text = "apiVersion: shunt.dev/v1alpha1
-kind: Rollout
-metadata: {name: checkout, namespace: shop}
-spec:
-  service: {hosts: [shop.test]}
-  versions:
-    - {name: v1, endpoints: ['127.0.0.1:9001']}
-    - {name: v2, endpoints: ['127.0.0.1:9002']}
-  release: v2
-  strategy: {canary: {steps: [{pause: {duration: 1m}}, {setWeight: 5}, {analysis: {}}, {setWeight: 50}]}}
-";
-    compile(&parse("a.yaml", text).unwrap()[0], None).unwrap()
+    plan_by("v2", "{pause: {duration: 1m}}, {setWeight: 5}, {analysis: {}}, {setWeight: 50}")
 }
 
 /// `value ≤ 0.5` every 30 s.
@@ -164,13 +153,7 @@ fn fixed_limits_hold_for_each_number_and_are_errors_for_anything_else() {
 
 /// v2 beside v1, at this stage with this weight.
 fn running(stage: Stage, weight: u32) -> State {
-    let plan = plan();
-    let mut state = State { stable: "v1".parse().unwrap(), attempt: 3, ..State::initial(&plan) };
-    let run = serde_json::json!({
-        "candidate": "v2", "started": 0, "ranges": [], "weight": f64::from(weight), "stage": stage, "since": 0, "paused": null, "passed": null,
-    });
-    state.run = Some(serde_json::from_value::<Run>(run).unwrap());
-    state
+    State { attempt: 3, ..with(Run { weight: Weight::ppm(weight * 10_000), ..run("v2", 0, stage) }) }
 }
 
 #[test_case(Stage::Preparing, 0, None; "being installed")]

@@ -1,36 +1,42 @@
-//! States of a run, for tests.
+//! A plan and states of its run, for tests.
 
 use crate::manifest::{compile, parse};
 use crate::plan::Plan;
 use crate::state::{Refused, Run, Stage, State};
 use crate::time::Time;
 
-const MANIFEST: &str = "apiVersion: shunt.dev/v1alpha1
-kind: Rollout
-metadata: {name: checkout, namespace: shop}
-spec:
-  service: {hosts: [shop.test]}
-  versions:
-    - {name: v1, endpoints: ['127.0.0.1:9001']}
-    - {name: v2, endpoints: ['127.0.0.1:9002']}
-    - {name: v3, endpoints: ['127.0.0.1:9003']}
-  release: v2
-  strategy: {canary: {steps: [{setWeight: 5}, {pause: {}}, {setWeight: 50}]}}
-";
-
-pub(super) fn plan(release: &str) -> Plan {
-    Plan { release: release.parse().unwrap(), ..compile(&parse("a.yaml", MANIFEST).unwrap()[0], None).unwrap() }
+pub(crate) fn plan(release: &str) -> Plan {
+    plan_by(release, "{setWeight: 5}, {pause: {}}, {setWeight: 50}")
 }
 
-pub(super) fn rest(stable: &str) -> State {
+/// v1, v2 and v3, of which one is released by these steps.
+pub(crate) fn plan_by(release: &str, steps: &str) -> Plan {
+    let text = format!(
+        "apiVersion: shunt.dev/v1alpha1
+kind: Rollout
+metadata: {{name: checkout, namespace: shop}}
+spec:
+  service: {{hosts: [shop.test]}}
+  versions:
+    - {{name: v1, endpoints: ['127.0.0.1:9001']}}
+    - {{name: v2, endpoints: ['127.0.0.1:9002']}}
+    - {{name: v3, endpoints: ['127.0.0.1:9003']}}
+  release: {release}
+  strategy: {{canary: {{steps: [{steps}]}}}}
+"
+    );
+    compile(&parse("a.yaml", &text).unwrap()[0], None).unwrap()
+}
+
+pub(crate) fn rest(stable: &str) -> State {
     State { stable: stable.parse().unwrap(), ..State::initial(&plan("v1")) }
 }
 
-pub(super) fn refused() -> State {
+pub(crate) fn refused() -> State {
     State { refused: Some(Refused { version: "v2".parse().unwrap(), reason: String::new(), at: Time(0) }), ..rest("v1") }
 }
 
-pub(super) fn run(candidate: &str, started: u64, stage: Stage) -> Run {
+pub(crate) fn run(candidate: &str, started: u64, stage: Stage) -> Run {
     Run {
         candidate: candidate.parse().unwrap(),
         started: Time(started),
@@ -51,10 +57,10 @@ pub(super) fn run(candidate: &str, started: u64, stage: Stage) -> Run {
     }
 }
 
-pub(super) fn with(run: Run) -> State {
+pub(crate) fn with(run: Run) -> State {
     State { run: Some(run), ..rest("v1") }
 }
 
-pub(super) fn at(stage: Stage) -> State {
+pub(crate) fn at(stage: Stage) -> State {
     with(run("v2", 1, stage))
 }
