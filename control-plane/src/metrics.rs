@@ -3,6 +3,7 @@
 //! What is due, and what an answer means, is decided in the core; here is only the asking. Each question has a task of its own with a
 //! time-out, so a source that hangs delays nobody else.
 
+mod goals;
 mod http;
 mod prometheus;
 #[cfg(test)]
@@ -15,10 +16,13 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use shunt_core::analysis::Verdict;
 use shunt_core::analysis::measured::{self, History, Measured, Measurement, Reading, Scope, Source, Subject, Value};
+use shunt_core::contest::Told;
 use shunt_core::{Plan, Time};
 use shunt_filter_core::{RolloutId, VersionName};
 use tokio::sync::mpsc;
 
+pub(crate) use self::goals::AnsweredGoal;
+use self::goals::Goals;
 use self::http::Http;
 use crate::outside::Back;
 use crate::standalone::{Database, MeasuredKey, StoreError, Stored};
@@ -30,6 +34,7 @@ pub(crate) struct Sources {
     histories: BTreeMap<MeasuredKey, History>,
     /// Asked, and not yet answered.
     asked: BTreeSet<MeasuredKey>,
+    goals: Goals,
     back: mpsc::Sender<Back>,
     resting: bool,
 }
@@ -45,13 +50,17 @@ impl Sources {
     /// With what was measured before. Errors when that cannot be read, or TLS does not work at all.
     pub(crate) async fn open(database: &Database, back: mpsc::Sender<Back>) -> anyhow::Result<Self> {
         let histories = database.measurements().await?.into_iter().collect();
-        Ok(Self { http: Http::new()?, histories, asked: BTreeSet::new(), back, resting: false })
+        let goals = Goals::new(back.clone());
+        Ok(Self { http: Http::new()?, histories, asked: BTreeSet::new(), goals, back, resting: false })
     }
 
     /// Asks what is due for this Rollout.
     pub(crate) async fn attend(&mut self, database: &Database, stored: &Stored, now: Time) -> Result<(), StoreError> {
         let (plan, state) = (&stored.plan, &stored.state);
         let id = &plan.id;
+        if !self.resting {
+            self.goals.attend(&self.http, plan, state, now);
+        }
         if self.histories.keys().any(|key| key.rollout == *id && key.scope.attempt != state.attempt) {
             database.forget_measurements(id, state.attempt).await?;
             self.histories.retain(|key, _| key.rollout != *id || key.scope.attempt == state.attempt);
@@ -81,8 +90,19 @@ impl Sources {
         measured::verdicts(&stored.plan, &stored.state, now, |metric, scope| self.histories.get(&key(&stored.plan.id, scope, metric)))
     }
 
+    /// What is known of goals with a source, by name, while a test is on.
+    pub(crate) fn told(&self, id: &RolloutId) -> BTreeMap<String, Told> {
+        self.goals.told(id)
+    }
+
+    /// Takes what came of a question for a goal.
+    pub(crate) fn take_goal(&mut self, answered: AnsweredGoal) {
+        self.goals.take(answered);
+    }
+
     /// Its Rollout is forgotten; the store forgets with it.
     pub(crate) fn dismiss(&mut self, id: &RolloutId) {
+        self.goals.dismiss(id);
         self.histories.retain(|key, _| key.rollout != *id);
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shunt_core::analysis::{Analyst, Arms, Verdict, thresholds};
-use shunt_core::contest::{Contest, contest};
+use shunt_core::contest::{Contest, Told, contest};
 use shunt_core::observation::{Delivery, Freeze, Observation, Typical, VersionSeen};
 use shunt_core::plan::Step;
 use shunt_core::ranges::reshape;
@@ -66,11 +66,11 @@ fn beside_baseline(state: &State, run: &Run) -> Vec<Range> {
 }
 
 /// How the A/B test of the run's step stands, while one is on.
-fn standing(plan: &Plan, state: &State, evidence: &EpochReport) -> Contest {
+fn standing(plan: &Plan, state: &State, evidence: &EpochReport, told: &BTreeMap<String, Told>) -> Contest {
     let run = state.run.as_ref().filter(|run| run.stage.exposes());
     let step = run.and_then(|run| Some((run, plan.steps.get(run.stage.step()?)?)));
     match step {
-        Some((run, Step::AbTest(test))) => contest(test, &run.ranges, &state.stable, evidence),
+        Some((run, Step::AbTest(test))) => contest(test, &run.ranges, &state.stable, evidence, told),
         _ => Contest::default(),
     }
 }
@@ -87,6 +87,7 @@ pub(crate) fn observe(
     analysts: &mut Analysts,
     stored: &Stored,
     freeze: &Freeze,
+    told: &BTreeMap<String, Told>,
     now: Time,
 ) -> Observation {
     let (plan, state) = (&stored.plan, &stored.state);
@@ -120,7 +121,7 @@ pub(crate) fn observe(
         verdicts: analysts.look(plan, state, &epoch),
         capacity: BTreeMap::new(),
         calls: BTreeMap::new(),
-        contest: standing(plan, state, &epoch),
+        contest: standing(plan, state, &epoch, told),
         freeze: freeze.clone(),
         typical: typical(service.versions.get(&state.stable)),
     }

@@ -6,7 +6,7 @@ use shunt_core::Time;
 use tokio::sync::mpsc;
 
 use crate::calls::{CallLog, Calls, Chance, Messenger, Tried};
-use crate::metrics::{Answered, Sources};
+use crate::metrics::{Answered, AnsweredGoal, Sources};
 use crate::outbox::{Outbox, Returned};
 use crate::standalone::{Database, Standalone, StoreError};
 
@@ -22,6 +22,8 @@ pub(crate) enum Back {
     Letter(Returned),
     /// Of a source of metrics.
     Measured(Answered),
+    /// Of a source of a goal of an A/B test.
+    Goal(AnsweredGoal),
 }
 
 /// Those who ask, and those who tell.
@@ -56,6 +58,10 @@ impl Outside {
             Back::Call(tried) => self.calls.take(database, tried, now).await,
             Back::Letter(returned) => self.outbox.take(database, returned, now).await,
             Back::Measured(answered) => self.sources.take(database, answered).await,
+            Back::Goal(answered) => {
+                self.sources.take_goal(answered);
+                Ok(())
+            }
         };
         if let Err(error) = recorded {
             tracing::error!("an answer could not be recorded, it is asked again: {error}");

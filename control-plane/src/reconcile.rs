@@ -174,7 +174,8 @@ impl Reconciler {
     /// The straight line of one Rollout. True when a transition was recorded.
     async fn reconcile(&mut self, id: &RolloutId, now: Time) -> Result<bool, StoreError> {
         let Some(stored) = self.on.read(id).cloned() else { return Ok(false) };
-        let mut seen = observe(self.press.board(), &self.proxies, &mut self.analysts, &stored, &self.freeze, now);
+        let told = self.outside.sources.told(id);
+        let mut seen = observe(self.press.board(), &self.proxies, &mut self.analysts, &stored, &self.freeze, &told, now);
         seen.capacity = self.instances.capacity(&stored, now);
         seen.calls = self.outside.calls.look(self.on.database(), &stored, now).await?;
         self.outside.sources.attend(self.on.database(), &stored, now).await?;

@@ -220,3 +220,56 @@ async fn copies_are_compared_with_the_originals_by_envoy_own_statistics() -> Res
     assert_eq!((all.failed(), all.injected()), (0, 0), "no user met a fault of a copy: {}", all.summary());
     Ok(())
 }
+
+/// An A/B test whose goal Prometheus tells: answers stand for users here, good ones for those who reach it.
+fn tested(prometheus: &Prometheus) -> String {
+    let count = |class: &str| {
+        format!(r#"sum(increase(envoy_cluster_upstream_rq_xx{{envoy_cluster_name=~"{{{{clusters}}}}"{class}}}[{{{{elapsed}}}}]))"#)
+    };
+    format!(
+        "strategy:
+    abTest:
+      goals:
+        - name: answered
+          prometheus: {{address: '{}'}}
+          users: '{}'
+          successes: '{}'
+          interval: 1s
+          consecutiveErrorLimit: 2
+      onWinner: promote
+  analysis: {{metrics: [{{name: errors, successRate: {{min: 1%}}, minSamples: 20}}]}}
+  keepOld: 0s",
+        prometheus.url(),
+        count(""),
+        count(r#",envoy_response_code_class="2""#)
+    )
+}
+
+#[tokio::test]
+async fn a_test_is_won_by_what_prometheus_tells_and_held_without_it() -> Result<()> {
+    let story = Scenario::new("the goal of an A/B test comes from Prometheus");
+    let rig = Rig::start(2, CANARY).await?;
+    let Some(mut prometheus) = prometheus(&rig).await? else { return Ok(()) };
+    let load = rig.load();
+    rig.shops[0].fault(Fault::errors(50.0));
+    story.given("v1 answers half as well as v2, and only Prometheus tells so");
+    release(&rig, "v2", &tested(&prometheus))?;
+    let view = rig.until("v2 is stable", RUN, |view| stable(view, "v2")).await?;
+    assert_eq!(view["phase"], "Healthy", "{view:#}");
+    let history = rig.history().await?;
+    let won = history.iter().find(|entry| entry.reason.contains("v2 wins: answered: v2 ")).context("a winner")?;
+    story.then(&won.reason);
+    assert!(won.reason.contains(" points (+"), "with its interval: {}", won.reason);
+
+    prometheus.kill();
+    story.when("Prometheus is gone, and v1 is tested against v2");
+    rig.shops[0].fault(Fault::default());
+    release(&rig, "v1", &tested(&prometheus))?;
+    let view = rig.until("the test is held", RUN, |view| view["phase"] == "Paused").await?;
+    let message = view["contest"]["message"].as_str().unwrap_or_default();
+    story.then(message);
+    assert!(message.starts_with("answered: Prometheus could not be asked 3 times in a row, 2 allowed: "), "{view:#}");
+    assert_eq!(view["stable"], "v2", "nobody wins by default: {view:#}");
+    load.stop().await;
+    Ok(())
+}

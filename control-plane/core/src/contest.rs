@@ -7,22 +7,33 @@ mod decision;
 mod effect;
 mod lift;
 mod people;
+mod told;
 mod urn;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::EpochReport;
 
+pub use self::told::{Figures, Told};
 use crate::plan::AbTestStep;
 
 /// How the test stands. `ranges` is the split of this epoch: of all keys, or of those that take part. What they leave over is stable's,
-/// the control. Goals are counted from cells of the hash space (reports), so one user counts once.
-pub fn contest(test: &AbTestStep, ranges: &[Range], stable: &VersionName, evidence: &EpochReport) -> Contest {
+/// the control. Goals are counted from cells of the hash space (reports), so one user counts once; `told` has those of sources outside,
+/// by name.
+pub fn contest(
+    test: &AbTestStep,
+    ranges: &[Range],
+    stable: &VersionName,
+    evidence: &EpochReport,
+    told: &BTreeMap<String, Told>,
+) -> Contest {
     let versions: Vec<&VersionName> = std::iter::once(stable).chain(test.arms.iter().map(|arm| &arm.version)).collect();
-    let people = people::people(&versions, ranges, stable, &test.goals, evidence);
+    let people = people::people(&versions, ranges, stable, &test.goals, evidence, told);
     let effects = effect::effects(test, &people);
-    let (outcome, message) = decision::decide(test, &people, &effects);
+    let (outcome, message) = decision::decide(test, &people, &effects, told);
     Contest { outcome, message, effects }
 }
 
@@ -60,6 +71,19 @@ pub enum ContestOutcome {
     Winner(VersionName),
     /// The shares of users differ from the weights: something loses users, and no comparison can be trusted.
     SampleRatioMismatch,
+    /// A source of a goal could not be asked more often in a row than is allowed.
+    SourceError,
+}
+
+/// What the numbers of an effect are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Unit {
+    /// Percentage points of users.
+    #[default]
+    Points,
+    /// What the source measures, per user.
+    Value,
 }
 
 /// One arm against stable, in one goal.
@@ -74,9 +98,12 @@ pub struct Effect {
     pub value: String,
     /// The same of the control (stable).
     pub baseline: String,
-    /// Difference in percentage points.
+    /// What the three numbers below are.
+    #[serde(default)]
+    pub unit: Unit,
+    /// Difference.
     pub difference: f64,
-    /// Lower end of its interval, which holds at every look (anytime-valid), percentage points.
+    /// Lower end of its interval, which holds at every look (anytime-valid).
     pub low: f64,
     /// Upper end.
     pub high: f64,

@@ -12,7 +12,7 @@ use shunt_filter_core::policy::{Flag, Goal, LatencyThresholds, Mirror, Rule, Spl
 use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
 
 use crate::call::Call;
-use crate::plan::{AbTestStep, Backend, HealthCheck, Plan, PlannedRule, Protocol, Role, Routing, Step, Version};
+use crate::plan::{AbTestStep, Backend, HealthCheck, Plan, PlannedRule, Protocol, Role, Routing, Step, TestGoal, Version};
 use crate::ranges::reshape;
 use crate::state::{DefaultRoute, Ending, Installation, Installed, Retiring, Run, Stage, State};
 use crate::time::Span;
@@ -113,7 +113,7 @@ fn counted_rule(plan: &Plan, state: &State) -> Option<String> {
 }
 
 fn goals(plan: &Plan, state: &State) -> Vec<Goal> {
-    test(plan, state).map(|test| test.goals.clone()).unwrap_or_default()
+    test(plan, state).map(|test| test.goals.iter().map(TestGoal::policy).collect()).unwrap_or_default()
 }
 
 /// Name of the rule that gives the arms of an A/B test to those who take part.

@@ -31,6 +31,7 @@ pub fn lint(document: &Document, plan: &Plan) -> Vec<ManifestError> {
     lint.strategy();
     lint.analysis();
     lint.measured();
+    lint.told();
     lint.found.locate(&document.origin)
 }
 

@@ -1,6 +1,7 @@
 //! What a Rollout will do: its specification with defaults filled in and everything checked.
 
 mod backend;
+mod goal;
 mod step;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use crate::call::{Action, CallSpec};
 use crate::event::EventKind;
 use crate::time::Span;
 pub use backend::{Backend, CommandBackend, Probe, RegisteredBackend};
+pub use goal::{FiguresAsked, TestGoal, ToldGoal};
 pub use step::{AbTestStep, Arm, ExperimentStep, MirrorStep, OnWinner, Scale, Step};
 
 /// A compiled Rollout: cannot contradict itself, defaults are filled in. Made by [`crate::manifest`].

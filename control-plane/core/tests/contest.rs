@@ -4,8 +4,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
 
-use shunt_core::contest::{Contest, ContestOutcome, contest};
-use shunt_core::plan::{AbTestStep, Arm, OnWinner};
+use std::collections::BTreeMap;
+
+use shunt_core::Span;
+use shunt_core::analysis::measured::{Connection, PrometheusSource, Source};
+use shunt_core::contest::{Contest, ContestOutcome, Figures, Told, Unit, contest};
+use shunt_core::plan::{AbTestStep, Arm, FiguresAsked, OnWinner, TestGoal, ToldGoal};
 use shunt_filter_core::policy::{Goal, Range};
 use shunt_filter_core::report::{CELLS, Cells, EpochReport};
 use shunt_filter_core::{VersionName, Weight};
@@ -27,8 +31,8 @@ fn version(name: &str) -> VersionName {
     name.parse().unwrap()
 }
 
-fn goal(name: &str) -> Goal {
-    Goal { name: name.to_owned(), matches: Vec::new(), status: (200, 299), response_header: None }
+fn goal(name: &str) -> TestGoal {
+    TestGoal::Counted(Goal { name: name.to_owned(), matches: Vec::new(), status: (200, 299), response_header: None })
 }
 
 /// v1 is stable; the arms v2, v3, ... have these shares of cells in percent.
@@ -63,7 +67,7 @@ impl Test {
     }
 
     fn look(&self, evidence: &EpochReport) -> Contest {
-        contest(&self.step, &self.ranges, &version("v1"), evidence)
+        contest(&self.step, &self.ranges, &version("v1"), evidence, &BTreeMap::new())
     }
 
     /// 0 for v1, 1 for v2, ...
@@ -87,7 +91,7 @@ impl Test {
                 }
             }
             for (_, goal, cell) in pending.extract_if(.., |(at, ..)| *at <= look) {
-                evidence.goals.entry(self.step.goals[goal].name.clone()).or_default().insert(cell);
+                evidence.goals.entry(self.step.goals[goal].name().to_owned()).or_default().insert(cell);
             }
             said.push(self.look(&evidence));
         }
@@ -230,4 +234,144 @@ fn one_user_is_counted_once_and_other_versions_never() {
     assert_eq!(format!("{:.1}", effect.difference), "5.0");
     assert!(effect.low < 0.0 && effect.high > 5.0, "{effect:?}");
     assert_eq!(said.message.split(" (").next().unwrap(), "not enough data to tell: buy: v2 20 of 200");
+}
+
+/// A test of v2 against v1, half and half, with a goal of this kind.
+fn of_source(share: bool) -> Test {
+    let mut test = Test::new(&[50], &[], NONE);
+    let text = |what: &str| what.to_owned();
+    let figures = match share {
+        true => FiguresAsked::Share { users: text("u"), successes: text("s") },
+        false => FiguresAsked::Mean { users: text("u"), mean: text("m"), variance: text("v") },
+    };
+    let connection = Connection { timeout: Span::seconds(10), ca_file: None };
+    let (address, query) = (text("http://prometheus"), String::new());
+    let source = Source::Prometheus(PrometheusSource { address, query, baseline: None, headers: Vec::new(), connection });
+    let interval = Span::seconds(60);
+    let goal = ToldGoal { name: text("bought"), source, figures, interval, consecutive_error_limit: 2 };
+    test.step.goals = vec![TestGoal::Told(Box::new(goal))];
+    test
+}
+
+/// Everybody who came so far, as the proxies report it: 500 cells of each.
+fn met() -> EpochReport {
+    let cells: Cells = (0..500).chain(60_000..60_500).collect();
+    EpochReport { epoch: 1, cells: Some(cells), ..EpochReport::default() }
+}
+
+fn told(test: &Test, told: Told) -> Contest {
+    contest(&test.step, &test.ranges, &version("v1"), &met(), &BTreeMap::from([("bought".to_owned(), told)]))
+}
+
+fn figures(v1: Figures, v2: Figures) -> Told {
+    let mut told = Told::default();
+    told.take(Ok(BTreeMap::from([(version("v1"), v1), (version("v2"), v2)])));
+    told
+}
+
+#[test]
+fn a_source_decides_by_shares_of_users() {
+    let test = of_source(true);
+    let share = |users, successes| Figures::Share { users, successes };
+    let won = told(&test, figures(share(5_000.0, 200.0), share(5_000.0, 300.0)));
+    assert_eq!(won.outcome, ContestOutcome::Winner(version("v2")), "{}", won.message);
+    assert_eq!(won.message, "v2 wins: bought: v2 300 of 5000 (6.0 %), +2.0 points (+0.7 to +3.3); stable 200 of 5000 (4.0 %)");
+    let open = told(&test, figures(share(500.0, 20.0), share(500.0, 30.0)));
+    assert_eq!(open.outcome, ContestOutcome::NotEnoughData, "{}", open.message);
+    let few = told(&test, figures(share(500.0, 20.0), share(99.0, 30.0)));
+    assert_eq!(few.message, "not enough data: bought: Prometheus knows 99 of the 100 users of v2 needed");
+    let alike = Test { step: AbTestStep { negligible: Weight::ppm(20_000), ..test.step.clone() }, ..of_source(true) };
+    let none = told(&alike, figures(share(20_000.0, 1_000.0), share(20_000.0, 1_003.0)));
+    assert_eq!(none.outcome, ContestOutcome::NoDifference, "{}", none.message);
+}
+
+#[test]
+fn a_source_decides_by_what_users_bring() {
+    let test = of_source(false);
+    let mean = |users, mean, variance| Figures::Mean { users, mean, variance };
+    let won = told(&test, figures(mean(5_000.0, 12.0, 400.0), mean(5_000.0, 10.0, 400.0)));
+    assert_eq!(won.outcome, ContestOutcome::Winner(version("v1")), "{}", won.message);
+    assert_eq!(won.message, "v1 wins: bought: v2 10 (of 5000), -2 (-3.225 to -0.7754); stable 12 (of 5000)");
+    assert_eq!(won.effects[0].unit, Unit::Value);
+}
+
+#[test]
+fn a_source_that_is_down_is_never_a_winner() {
+    let test = of_source(true);
+    let mut source = figures(Figures::Share { users: 5_000.0, successes: 200.0 }, Figures::Share { users: 5_000.0, successes: 300.0 });
+    for errors in 1..=2 {
+        source.take(Err("no answer within 10s".to_owned()));
+        let said = told(&test, source.clone());
+        assert_eq!(said.outcome, ContestOutcome::NotEnoughData, "{errors} errors: {}", said.message);
+        assert_eq!(said.message, "not enough data: bought: Prometheus could not be asked: no answer within 10s");
+    }
+    source.take(Err("no answer within 10s".to_owned()));
+    let said = told(&test, source.clone());
+    assert_eq!(said.outcome, ContestOutcome::SourceError, "{}", said.message);
+    assert_eq!(said.message, "bought: Prometheus could not be asked 3 times in a row, 2 allowed: no answer within 10s");
+    source.take(Ok(BTreeMap::new()));
+    assert_eq!(told(&test, source).outcome, ContestOutcome::NotEnoughData, "it answers again, and knows nobody yet");
+}
+
+#[test]
+fn users_that_the_proxies_miss_are_noticed_whatever_the_source_says() {
+    let test = of_source(true);
+    let mut evidence = met();
+    evidence.cells.as_mut().unwrap().union_with(&(500..1_000).collect());
+    let source = figures(Figures::Share { users: 5_000.0, successes: 200.0 }, Figures::Share { users: 5_000.0, successes: 300.0 });
+    let said = contest(&test.step, &test.ranges, &version("v1"), &evidence, &BTreeMap::from([("bought".to_owned(), source)]));
+    assert_eq!(said.outcome, ContestOutcome::SampleRatioMismatch, "{}", said.message);
+}
+
+/// Shares of 2 %, and sums that a few users make: 20 looks, from 200 users on.
+#[test]
+fn equal_versions_have_a_winner_by_a_source_as_rarely_as_promised() {
+    let mut random = Random(0x5EED_1009);
+    for share in [true, false] {
+        let test = of_source(share);
+        let mut brings = || match share {
+            true => f64::from(random.unit() < 0.02),
+            // One in ten buys, for an amount with a long tail.
+            false if random.unit() < 0.1 => (2.0 * (random.unit() + random.unit() + random.unit() - 1.5)).exp() * 20.0,
+            false => 0.0,
+        };
+        let mut wrong = 0;
+        for _ in 0..400 {
+            let mut sums = [(0.0, 0.0, 0.0); 2];
+            let won = (0..20).any(|_| {
+                for sum in &mut sums {
+                    for value in (0..100).map(|_| brings()) {
+                        *sum = (sum.0 + 1.0, sum.1 + value, sum.2 + value * value);
+                    }
+                }
+                let of = |(n, sum, squares): (f64, f64, f64)| match share {
+                    true => Figures::Share { users: n, successes: sum },
+                    false => Figures::Mean { users: n, mean: sum / n, variance: (squares - sum * sum / n) / (n - 1.0) },
+                };
+                matches!(told(&test, figures(of(sums[0]), of(sums[1]))).outcome, ContestOutcome::Winner(_))
+            });
+            wrong += u32::from(won);
+        }
+        // 5 % of 400 are 20, and 30 or more have a probability of 2 %.
+        assert!(wrong <= 29, "{wrong} of 400 tests of equal versions had a winner (shares: {share})");
+    }
+}
+
+#[test]
+fn a_lift_by_a_source_is_found() {
+    let mut random = Random(0x5EED_100A);
+    let test = of_source(true);
+    let mut found = 0;
+    for _ in 0..100 {
+        let mut reached = [0.0, 0.0];
+        let won = (1..=20).any(|look| {
+            for (reached, rate) in reached.iter_mut().zip([0.05, 0.07]) {
+                *reached += (0..300).filter(|_| random.unit() < rate).count() as f64;
+            }
+            let of = |successes| Figures::Share { users: f64::from(look) * 300.0, successes };
+            told(&test, figures(of(reached[0]), of(reached[1]))).outcome == ContestOutcome::Winner(version("v2"))
+        });
+        found += u32::from(won);
+    }
+    assert!(found >= 80, "5 % to 7 % with 6,000 users each: found in {found} of 100");
 }

@@ -1,12 +1,19 @@
 //! Any web API that answers JSON: one request, and a place in the answer.
 
 use reqwest::Method;
+use serde_json::Value as Json;
 use shunt_core::analysis::measured::{self, Header, HeaderValue, Value, WebSource, select};
 
 use super::http::{Body, Http, Request, shown};
 
 /// The value at the source's path.
 pub(super) async fn ask(http: &Http, source: &WebSource, filled: &impl Fn(&str) -> String) -> Result<Value, String> {
+    let answer = answer(http, source, filled).await?;
+    select(&source.json_path, &answer).map_err(|error| error.to_string())
+}
+
+/// The whole answer.
+pub(super) async fn answer(http: &Http, source: &WebSource, filled: &impl Fn(&str) -> String) -> Result<Json, String> {
     let request = Request {
         url: address(&source.url, filled),
         method: match source.method {
@@ -22,7 +29,7 @@ pub(super) async fn ask(http: &Http, source: &WebSource, filled: &impl Fn(&str) 
     if !answer.status.is_success() {
         return Err(format!("answered {}: {}", answer.status, shown(answer.json.to_string().as_bytes())));
     }
-    select(&source.json_path, &answer.json).map_err(|error| error.to_string())
+    Ok(answer.json)
 }
 
 /// Headers with what they say, placeholders filled in.

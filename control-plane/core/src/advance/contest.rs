@@ -35,7 +35,7 @@ pub(super) fn held(plan: &Plan, state: &State, run: &Run, step: usize, test: &Ab
     let over = test.duration.is_some_and(|duration| seen.now.since(run.since) >= duration);
     let message = if seen.contest.message.is_empty() { "its time is over, and nobody was seen" } else { &seen.contest.message };
     match &seen.contest.outcome {
-        ContestOutcome::SampleRatioMismatch => Some(ask(state, run, message, seen)),
+        ContestOutcome::SampleRatioMismatch | ContestOutcome::SourceError => Some(ask(state, run, message, seen)),
         ContestOutcome::Winner(winner) if over || test.until_significant => match test.on_winner {
             OnWinner::Promote if *winner == run.candidate => {
                 let made = go_on(plan, &super::step::waive(state, run), step, seen);

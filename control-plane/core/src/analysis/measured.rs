@@ -21,7 +21,7 @@ pub use history::{History, Measurement, RECENT_MAX, Reading};
 pub use judge::verdict;
 pub use scope::{Scope, Subject, due, not_measured, scope};
 pub(crate) use text::{OF_ARM, is_time};
-pub use text::{PROVIDED, fill, placeholders};
+pub use text::{OF_TEST, PROVIDED, fill, placeholders};
 pub(crate) use value::check_path;
 pub use value::{JsonPathError, Value, select};
 

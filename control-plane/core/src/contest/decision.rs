@@ -1,12 +1,15 @@
 //! What can be said of a test, in one sentence with its numbers.
 
+use std::collections::BTreeMap;
+
 use super::effect::{alpha, points};
 use super::lift::{self, Lift};
 use super::people::People;
+use super::told::{Figures, Told};
 use super::urn::{Draws, ln_blind, ln_spread};
 use super::{ContestOutcome, Effect};
 use crate::analysis::number;
-use crate::plan::AbTestStep;
+use crate::plan::{AbTestStep, TestGoal};
 
 /// 1/α of the check of the sample ratio: 0.1 %.
 const MISMATCH: f64 = 1_000.0;
@@ -18,7 +21,12 @@ const CONCENTRATIONS: [f64; 3] = [100.0, 1_000.0, 10_000.0];
 const MIN_USERS: f64 = 100.0;
 
 /// The outcome and its sentence. The first of `people` is stable, the control; `effects` are those of the others.
-pub(super) fn decide(test: &AbTestStep, people: &[People<'_>], effects: &[Effect]) -> (ContestOutcome, String) {
+pub(super) fn decide(
+    test: &AbTestStep,
+    people: &[People<'_>],
+    effects: &[Effect],
+    told: &BTreeMap<String, Told>,
+) -> (ContestOutcome, String) {
     if let Some(message) = mismatch(people) {
         return (ContestOutcome::SampleRatioMismatch, message);
     }
@@ -29,6 +37,9 @@ pub(super) fn decide(test: &AbTestStep, people: &[People<'_>], effects: &[Effect
         let message =
             format!("not enough data: {} has met {:.0} of the {MIN_USERS} users needed", lacking.version, lacking.users().floor());
         return (ContestOutcome::NotEnoughData, message);
+    }
+    if let Some(missing) = missing(test, people, told) {
+        return missing;
     }
     let pairs = Pairs { test, alpha: alpha(test, people.len()), effects };
     let refused: Vec<Refused<'_>> = arms.iter().filter_map(|arm| pairs.refused(arm, control)).collect();
@@ -50,6 +61,36 @@ pub(super) fn decide(test: &AbTestStep, people: &[People<'_>], effects: &[Effect
     (ContestOutcome::NotEnoughData, format!("not enough data to tell: {state}{worse}"))
 }
 
+/// What the sources do not say: nothing is concluded from what one of them said before it went away.
+fn missing(test: &AbTestStep, people: &[People<'_>], told: &BTreeMap<String, Told>) -> Option<(ContestOutcome, String)> {
+    let nothing = Told::default();
+    let goals = test.goals.iter().enumerate().filter_map(|(index, goal)| match goal {
+        TestGoal::Told(goal) => Some((index, goal)),
+        TestGoal::Counted(_) => None,
+    });
+    let mut waiting = None;
+    for (index, goal) in goals {
+        let Told { errors, error, .. } = told.get(&goal.name).unwrap_or(&nothing);
+        let (name, limit) = (&goal.name, goal.consecutive_error_limit);
+        if *errors > limit {
+            let message = format!("{name}: {} could not be asked {errors} times in a row, {limit} allowed: {error}", goal.source.name());
+            return Some((ContestOutcome::SourceError, message));
+        }
+        if *errors > 0 {
+            waiting = waiting.or(Some(format!("not enough data: {name}: {} could not be asked: {error}", goal.source.name())));
+        }
+        let lacks = |people: &&People<'_>| people.told(index).is_none_or(|figures| figures.users() < MIN_USERS);
+        if let Some(lacking) = people.iter().find(lacks) {
+            let users = lacking.told(index).map_or(0.0, Figures::users);
+            let version = lacking.version;
+            let message =
+                format!("not enough data: {name}: {} knows {users} of the {MIN_USERS} users of {version} needed", goal.source.name());
+            waiting = waiting.or(Some(message));
+        }
+    }
+    waiting.map(|message| (ContestOutcome::NotEnoughData, message))
+}
+
 /// An arm that got worse in a goal where it must not.
 struct Refused<'a> {
     version: &'a str,
@@ -68,8 +109,8 @@ impl Pairs<'_> {
     fn refused<'p>(&self, arm: &People<'p>, control: &People<'_>) -> Option<Refused<'p>> {
         let mut guards = self.test.goals.iter().enumerate().skip(1);
         let (_, goal) = guards.find(|(index, _)| lift::better(control, arm, *index, self.alpha))?;
-        let effect = self.effects.iter().find(|effect| effect.version == *arm.version && effect.goal == goal.name);
-        let goal = format!("{}, {}", goal.name, effect.map(points).unwrap_or_default());
+        let effect = self.effects.iter().find(|effect| effect.version == *arm.version && effect.goal == goal.name());
+        let goal = format!("{}, {}", goal.name(), effect.map(points).unwrap_or_default());
         Some(Refused { version: arm.version.as_str(), goal })
     }
 
@@ -80,12 +121,13 @@ impl Pairs<'_> {
     fn alike(&self, one: &People<'_>, other: &People<'_>) -> bool {
         let negligible = self.test.negligible.as_percent();
         let within = |lift: Lift| lift.low >= -negligible && lift.high <= negligible;
-        one.version == other.version || (negligible > 0.0 && within(Lift::of(one, other, 0, self.alpha)))
+        let in_points = !matches!(one.told(0), Some(Figures::Mean { .. }));
+        one.version == other.version || (in_points && negligible > 0.0 && within(Lift::of(one, other, 0, self.alpha)))
     }
 
     /// `purchase: v2 70 of 1203 (5.8 %), +1.8 points (+0.2 to +3.4); stable 48 of 1190 (4.0 %)`.
     fn sentence(&self) -> String {
-        let name = self.test.goals.first().map_or("", |goal| goal.name.as_str());
+        let name = self.test.goals.first().map_or("", TestGoal::name);
         let first = || self.effects.iter().filter(|effect| effect.goal == name);
         let arms: Vec<String> = first().map(|effect| format!("{} {}, {}", effect.version, effect.value, points(effect))).collect();
         let baseline = first().next().map_or("", |effect| effect.baseline.as_str());

@@ -1,12 +1,12 @@
 //! What people read of each arm and goal.
 
-use shunt_filter_core::policy::Goal;
-
-use super::Effect;
 use super::lift::Lift;
 use super::people::People;
+use super::told::Figures;
+use super::{Effect, Unit};
+use crate::analysis::measured::Value;
 use crate::analysis::number;
-use crate::plan::AbTestStep;
+use crate::plan::{AbTestStep, TestGoal};
 
 /// Probability of a wrong winner over the whole test.
 const ALPHA: f64 = 0.05;
@@ -22,24 +22,49 @@ pub(super) fn effects(test: &AbTestStep, people: &[People<'_>]) -> Vec<Effect> {
     let Some((control, arms)) = people.split_first() else { return Vec::new() };
     let alpha = alpha(test, people.len());
     let goals = || test.goals.iter().enumerate();
-    let of = |arm: &People<'_>, (index, goal): (usize, &Goal)| {
+    let of = |arm: &People<'_>, (index, goal): (usize, &TestGoal)| {
         let Lift { difference, low, high, .. } = Lift::of(arm, control, index, alpha);
         let (value, baseline) = (rate(arm, index), rate(control, index));
-        Effect { version: arm.version.clone(), goal: goal.name.clone(), value, baseline, difference, low, high }
+        Effect {
+            version: arm.version.clone(),
+            goal: goal.name().to_owned(),
+            value,
+            baseline,
+            unit: unit(arm, index),
+            difference,
+            low,
+            high,
+        }
     };
     arms.iter().flat_map(|arm| goals().map(move |goal| of(arm, goal))).collect()
 }
 
-/// `57 of 1203 (4.7 %)`.
+fn unit(people: &People<'_>, goal: usize) -> Unit {
+    match people.told(goal) {
+        Some(Figures::Mean { .. }) => Unit::Value,
+        Some(Figures::Share { .. }) | None => Unit::Points,
+    }
+}
+
+/// `57 of 1203 (4.7 %)`, or `12.4 (of 1203)`.
 fn rate(people: &People<'_>, goal: usize) -> String {
-    let (part, of) = (people.converted(goal).round(), people.users().round());
+    let (part, of) = match people.told(goal) {
+        Some(Figures::Mean { users, mean, .. }) if users > 0.0 => return format!("{} (of {:.0})", Value::Number(mean), users),
+        Some(Figures::Mean { users, .. }) => (0.0, users),
+        Some(Figures::Share { users, successes }) => (successes.round(), users.round()),
+        None => (people.converted(goal).round(), people.users().round()),
+    };
     if of == 0.0 {
         return "nobody yet".to_owned();
     }
     format!("{part} of {of} ({})", number::percent(100.0 * part / of))
 }
 
-/// `+0.7 points (-0.9 to +2.3)`.
+/// `+0.7 points (-0.9 to +2.3)`, or `+0.31 (-0.02 to +0.64)`.
 pub(super) fn points(effect: &Effect) -> String {
+    if effect.unit == Unit::Value {
+        let signed = |number: f64| format!("{}{}", if number > 0.0 { "+" } else { "" }, Value::Number(number));
+        return format!("{} ({} to {})", signed(effect.difference), signed(effect.low), signed(effect.high));
+    }
     format!("{:+.1} points ({:+.1} to {:+.1})", effect.difference, effect.low, effect.high)
 }

@@ -15,7 +15,8 @@
 //! In percentage points: the rate of both together, from a beta-binomial confidence sequence over the cells met, times what θ says
 //! about its parts. A fifth of α goes there.
 
-use super::people::People;
+use super::people::{People, Reached};
+use super::told;
 use super::urn::{Draws, ln_blind, ln_falling, ln_spread};
 
 /// Standard deviation of ln θ before anything is known: ratios of 0.5 to 2 are likely, 1.2 is nothing special.
@@ -30,7 +31,7 @@ const WIDEST: f64 = 8.0;
 /// What can be said of one version against another in one goal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Lift {
-    /// Difference of the rates as measured, percentage points.
+    /// Difference as measured: of rates in percentage points, or of what the source measures.
     pub(super) difference: f64,
     /// Its lower end.
     pub(super) low: f64,
@@ -41,6 +42,9 @@ pub(super) struct Lift {
 impl Lift {
     /// Of `one` against `other`, right with probability 1 − `alpha` at all looks together.
     pub(super) fn of(one: &People<'_>, other: &People<'_>, goal: usize, alpha: f64) -> Self {
+        if let Some((figures, of_other)) = one.told(goal).zip(other.told(goal)) {
+            return told::lift(figures, of_other, alpha);
+        }
         let (a, b) = (reached(one, goal), reached(other, goal));
         let (ratio_low, ratio_high) = ratio(a, b, ln_threshold(alpha));
         let (rate_low, rate_high) = rate(one.met, other.met, a.drawn.saturating_add(b.drawn), ((1.0 - RATIO) * alpha).recip().ln());
@@ -58,13 +62,19 @@ impl Lift {
 
 /// Whether the ratio of `one` to `other` is above 1: the interval's lower end is, at less cost.
 pub(super) fn better(one: &People<'_>, other: &People<'_>, goal: usize, alpha: f64) -> bool {
+    if let Some((figures, of_other)) = one.told(goal).zip(other.told(goal)) {
+        return told::lift(figures, of_other, alpha).low > 0.0;
+    }
     let (a, b) = (reached(one, goal), reached(other, goal));
     let ahead = a.drawn as f64 * b.of as f64 > b.drawn as f64 * a.of as f64;
     ahead && b.of > 0 && ln_mixture(a, b) - ln_blind(&[a, b]) >= ln_threshold(alpha)
 }
 
 fn reached(people: &People<'_>, goal: usize) -> Draws {
-    people.reached.get(goal).copied().unwrap_or(Draws { of: people.met.of, drawn: 0 })
+    match people.reached.get(goal) {
+        Some(Reached::Cells(cells)) => *cells,
+        Some(Reached::Told(_)) | None => Draws { of: people.met.of, drawn: 0 },
+    }
 }
 
 fn ln_threshold(alpha: f64) -> f64 {

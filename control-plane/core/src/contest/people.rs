@@ -3,12 +3,16 @@
 //! Cells stand for users: they are fine (100,000) and keys fall into them at random. When users are many, several share a cell; their
 //! number follows from the cells that stay empty: with λ users per cell a share of exp(−λ) is empty.
 
+use std::collections::BTreeMap;
+
 use shunt_filter_core::VersionName;
-use shunt_filter_core::policy::{Goal, Range};
+use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{CELLS, Cells, EpochReport};
 use shunt_filter_core::weight::POINTS;
 
+use super::told::{Figures, Told};
 use super::urn::Draws;
+use crate::plan::TestGoal;
 
 /// Points in one cell.
 const POINTS_PER_CELL: u32 = POINTS / CELLS;
@@ -20,8 +24,17 @@ pub(super) struct People<'a> {
     pub(super) version: &'a VersionName,
     /// Its whole cells, and those with at least one request.
     pub(super) met: Draws,
-    /// By goal: its whole cells, and those that reached it.
-    pub(super) reached: Vec<Draws>,
+    /// By goal.
+    pub(super) reached: Vec<Reached>,
+}
+
+/// How a version stands in one goal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Reached {
+    /// Its whole cells, and those that reached it.
+    Cells(Draws),
+    /// What a source says of it; none: nothing yet.
+    Told(Option<Figures>),
 }
 
 impl People<'_> {
@@ -32,7 +45,18 @@ impl People<'_> {
 
     /// About how many of them reached the goal, as a number of users.
     pub(super) fn converted(&self, goal: usize) -> f64 {
-        self.reached.get(goal).copied().map_or(0.0, users).min(self.users())
+        match self.reached.get(goal) {
+            Some(Reached::Cells(cells)) => users(*cells).min(self.users()),
+            Some(Reached::Told(_)) | None => 0.0,
+        }
+    }
+
+    /// What a source says of it in the goal.
+    pub(super) fn told(&self, goal: usize) -> Option<Figures> {
+        match self.reached.get(goal)? {
+            Reached::Told(figures) => *figures,
+            Reached::Cells(_) => None,
+        }
     }
 }
 
@@ -52,13 +76,18 @@ pub(super) fn people<'a>(
     versions: &[&'a VersionName],
     ranges: &[Range],
     stable: &VersionName,
-    goals: &[Goal],
+    goals: &[TestGoal],
     evidence: &EpochReport,
+    told: &BTreeMap<String, Told>,
 ) -> Vec<People<'a>> {
     let segments = segments(ranges, stable);
     let none = Cells::default();
     let met = by_segment(&segments, evidence.cells.as_ref().unwrap_or(&none));
-    let reached: Vec<_> = goals.iter().map(|goal| by_segment(&segments, evidence.goals.get(&goal.name).unwrap_or(&none))).collect();
+    let counted = |goal: &TestGoal| match goal {
+        TestGoal::Counted(goal) => Some(by_segment(&segments, evidence.goals.get(&goal.name).unwrap_or(&none))),
+        TestGoal::Told(_) => None,
+    };
+    let counts: Vec<Option<Vec<u64>>> = goals.iter().map(counted).collect();
     let of = |version: &'a VersionName| {
         let own = segments.iter().filter(|segment| segment.version == version).map(Segment::cells);
         let of = u64::from(own.fold(0, u32::saturating_add));
@@ -66,7 +95,11 @@ pub(super) fn people<'a>(
             let own = segments.iter().zip(counts).filter(|(segment, _)| segment.version == version).map(|(_, count)| *count);
             Draws { of, drawn: own.fold(0, u64::saturating_add) }
         };
-        People { version, met: draws(&met), reached: reached.iter().map(draws).collect() }
+        let reached = goals.iter().zip(&counts).map(|(goal, counts)| match counts {
+            Some(counts) => Reached::Cells(draws(counts)),
+            None => Reached::Told(told.get(goal.name()).and_then(|told| told.figures.get(version)).copied()),
+        });
+        People { version, met: draws(&met), reached: reached.collect() }
     };
     versions.iter().map(|version| of(version)).collect()
 }
@@ -146,7 +179,7 @@ mod tests {
         let ranges: Vec<Range> = ranges.iter().map(|(from, to, name)| Range { from: *from, to: *to, version: version(name) }).collect();
         let names = [version("v1"), version("v2"), version("v3")];
         let evidence = EpochReport { cells: Some((0..CELLS).collect()), ..EpochReport::default() };
-        let people = people(&names.each_ref(), &ranges, &names[0], &[], &evidence);
+        let people = people(&names.each_ref(), &ranges, &names[0], &[], &evidence, &BTreeMap::new());
         assert_eq!(people.iter().map(|people| people.met.of).collect::<Vec<_>>(), [v1, v2, v3]);
         assert!(people.iter().all(|people| people.met.drawn == people.met.of), "every whole cell is its own: {people:?}");
     }

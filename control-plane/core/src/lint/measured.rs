@@ -2,7 +2,7 @@
 
 use super::Lint;
 use crate::analysis::measured::{Header, HeaderValue, Measured, Source};
-use crate::plan::Step;
+use crate::plan::{Step, TestGoal};
 use crate::time::Span;
 
 impl Lint<'_> {
@@ -17,8 +17,8 @@ impl Lint<'_> {
         for metric in &analysis.measured {
             let name = &metric.name;
             let path = metric.steps.as_ref().and_then(|steps| steps.first()).map_or(path.to_owned(), |step| self.step_path(*step));
-            if in_clear_text(metric) {
-                self.warn(&path, format!("{name} sends a secret in clear text over the network: write https"));
+            if in_clear_text(&metric.source) {
+                self.warn(&path, clear_text(name));
             }
             let needed = needed(metric);
             if needed > lasts && metric.steps.is_none() {
@@ -28,6 +28,18 @@ impl Lint<'_> {
                         "{name} needs {needed} until it can pass, and the steps and progressDeadline take {lasts}: write a shorter interval or initialDelay, or a smaller count"
                     ),
                 );
+            }
+        }
+    }
+
+    /// The sources of goals.
+    pub(super) fn told(&mut self) {
+        for (index, step) in self.plan.steps.iter().enumerate() {
+            let Step::AbTest(test) = step else { continue };
+            for (number, goal) in test.goals.iter().enumerate() {
+                if matches!(goal, TestGoal::Told(goal) if in_clear_text(&goal.source)) {
+                    self.warn(format!("{}.goals[{number}]", self.step_path(index)), clear_text(goal.name()));
+                }
             }
         }
     }
@@ -53,8 +65,12 @@ fn needed(metric: &Measured) -> Span {
     Span::millis(metric.initial_delay.0.saturating_add(metric.interval.0.saturating_mul(further)))
 }
 
-fn in_clear_text(metric: &Measured) -> bool {
-    let (url, headers) = match &metric.source {
+fn clear_text(name: &str) -> String {
+    format!("{name} sends a secret in clear text over the network: write https")
+}
+
+fn in_clear_text(source: &Source) -> bool {
+    let (url, headers) = match source {
         Source::Prometheus(source) => (&source.address, &source.headers),
         Source::Web(source) => (&source.url, &source.headers),
     };

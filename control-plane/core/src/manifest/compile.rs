@@ -212,12 +212,7 @@ impl Compiler<'_> {
         let floor = self.limits.min_samples;
         let default = self.defaults.min_samples.unwrap_or(MIN_SAMPLES);
         let samples = Samples { default: floor.map_or(default, |floor| default.max(floor)), floor };
-        let (no_cluster, no_shadow) = match owner {
-            Owner::Shunt => (None, None),
-            Owner::User => (None, Some("copies are made by your own Envoy, to a cluster of yours: write its name")),
-            Owner::Nobody => (Some("the versions are values of a feature flag"), Some("the versions are values of a feature flag")),
-        };
-        let around = Around { templates: self.templates, namespace: self.namespace, no_cluster, no_shadow };
+        let around = Around { templates: self.templates, namespace: self.namespace, ..Around::of(owner) };
         let mut plan = match &self.spec.analysis {
             Some(analysis) => analysis.plan(path, &samples, &around, &mut self.problems),
             None => {

@@ -7,7 +7,7 @@ use shunt_filter_core::{RolloutId, VersionName};
 
 use super::problems::Problems;
 use crate::mesh_policy::MeshPolicySpec;
-use crate::plan::{Backend, MirrorStep, Plan, PlannedRule, Routing, Step};
+use crate::plan::{Backend, MirrorStep, Plan, PlannedRule, Routing, Step, TestGoal};
 
 /// What a part of the trial is called in the manifest.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ fn step_alone(step: &Step, path: &str, empty: &ServicePolicy, problems: &mut Pro
             });
             attempt(ServicePolicy { rules: cohort.into_iter().collect(), ..empty.clone() }, &paths, problems);
             let paths = Paths { goals: format!("{path}.goals"), ..Paths::default() };
-            attempt(ServicePolicy { goals: test.goals.clone(), ..empty.clone() }, &paths, problems);
+            attempt(ServicePolicy { goals: test.goals.iter().map(TestGoal::policy).collect(), ..empty.clone() }, &paths, problems);
         }
         Step::SetWeight(_)
         | Step::Pause(_)

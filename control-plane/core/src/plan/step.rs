@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::matching::Match;
-use shunt_filter_core::policy::Goal;
 use shunt_filter_core::{VersionName, Weight};
 
-use super::{PlannedRule, Role};
+use super::{PlannedRule, Role, TestGoal};
 use crate::call::{Action, CallKind, CallSpec};
 use crate::time::Span;
 
@@ -116,7 +115,7 @@ pub struct AbTestStep {
     /// Who takes part; empty: everybody.
     pub matches: Vec<Match>,
     /// What counts as success; the first decides, the others must not get worse. Never empty.
-    pub goals: Vec<Goal>,
+    pub goals: Vec<TestGoal>,
     /// At most this long; none: until there is a winner.
     pub duration: Option<Span>,
     /// True: a winner ends it before the duration is over.

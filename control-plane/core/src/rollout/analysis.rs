@@ -1,5 +1,6 @@
 //! `analysis`: what guards a release.
 
+mod goal;
 mod library;
 mod measured;
 mod source;
@@ -10,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::{Guard, Metric};
 use crate::manifest::Problems;
 use crate::plan::AnalysisPlan;
+use crate::rollout::owner::Owner;
 use crate::rollout::quantity::Percent;
 use crate::time::Span;
+pub(crate) use goal::{Ask, goal_source};
 pub use source::{PrometheusSpec, WebSpec};
 pub use template::{AnalysisTemplate, AnalysisTemplateSpec, ArgSpec, TemplateUse, Templates};
 
@@ -144,6 +147,27 @@ pub(crate) struct Around<'a> {
     pub(crate) no_cluster: Option<&'a str>,
     /// Why versions have no cluster for copies, if they have none.
     pub(crate) no_shadow: Option<&'a str>,
+    /// Whether it is a goal of an A/B test.
+    pub(crate) in_test: bool,
+}
+
+static NO_TEMPLATES: Templates = Templates::none();
+
+impl Around<'static> {
+    /// Without templates.
+    pub(crate) fn of(owner: Owner) -> Self {
+        let (no_cluster, no_shadow) = match owner {
+            Owner::Shunt => (None, None),
+            Owner::User => (None, Some("copies are made by your own Envoy, to a cluster of yours: write its name")),
+            Owner::Nobody => (Some("the versions are values of a feature flag"), Some("the versions are values of a feature flag")),
+        };
+        Self { templates: &NO_TEMPLATES, namespace: "", no_cluster, no_shadow, in_test: false }
+    }
+
+    /// For goals of an A/B test.
+    pub(crate) fn of_test(owner: Owner) -> Self {
+        Self { in_test: true, ..Self::of(owner) }
+    }
 }
 
 impl AnalysisSpec {

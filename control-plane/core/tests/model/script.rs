@@ -7,7 +7,7 @@ use shunt_core::contest::{Contest, ContestOutcome};
 use shunt_core::journal::Entry;
 use shunt_core::observation::Freeze;
 use shunt_core::plan::{
-    AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Role, Routing, Scale, Step, Strategy, Window,
+    AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Role, Routing, Scale, Step, Strategy, TestGoal, Window,
 };
 use shunt_core::time::Span;
 use shunt_filter_core::Weight;
@@ -71,7 +71,7 @@ fn ab_test(ask: &str, duration: &str, arms: &[&str]) -> AbTestStep {
     AbTestStep {
         arms: arms.iter().map(arm).collect(),
         matches: Vec::new(),
-        goals: vec![Goal { name: "bought".to_owned(), matches: Vec::new(), status: (200, 299), response_header: None }],
+        goals: vec![TestGoal::Counted(Goal { name: "bought".to_owned(), matches: Vec::new(), status: (200, 299), response_header: None })],
         duration: (duration > Span::default()).then_some(duration),
         until_significant: true,
         on_winner: if ask == "promote" { OnWinner::Promote } else { OnWinner::Ask },
@@ -85,6 +85,9 @@ fn contest(words: &[&str]) -> Contest {
         ["winner", version] => (ContestOutcome::Winner(name(version)), "bought: 5.1 % of 2000 against 4.0 % of 2000"),
         ["no", "difference"] => (ContestOutcome::NoDifference, "bought: between -0.2 and +0.3 points"),
         ["not", "enough"] => (ContestOutcome::NotEnoughData, "bought: 12 users, needs more"),
+        ["source", "error"] => {
+            (ContestOutcome::SourceError, "bought: Prometheus could not be asked 5 times in a row, 4 allowed: no answer within 10s")
+        }
         ["mismatch"] => (ContestOutcome::SampleRatioMismatch, "v2 has 40.2 % of users, its weight is 50 %"),
         _ => panic!("not a contest: {words:?}"),
     };

@@ -6,7 +6,9 @@ use shunt_core::capacity::full_size;
 use shunt_core::command::Verb;
 use shunt_core::contest::{Contest, ContestOutcome};
 use shunt_core::observation::Freeze;
-use shunt_core::plan::{AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Role, Routing, Scale, Step, Strategy};
+use shunt_core::plan::{
+    AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Role, Routing, Scale, Step, Strategy, TestGoal,
+};
 use shunt_core::state::State;
 use shunt_core::time::Span;
 use shunt_filter_core::Weight;
@@ -255,7 +257,8 @@ fn steps(index: usize) -> Vec<Step> {
     };
     let test = |on_winner, arms: &[&str]| {
         let arm = |version: &&str| Arm { version: name(version), weight: Weight::ppm(300_000) };
-        let goals = vec![Goal { name: "bought".to_owned(), matches: Vec::new(), status: (200, 299), response_header: None }];
+        let goals =
+            vec![TestGoal::Counted(Goal { name: "bought".to_owned(), matches: Vec::new(), status: (200, 299), response_header: None })];
         let (duration, until_significant, negligible) = (Some(Span::seconds(60)), true, Weight::ZERO);
         let arms = arms.iter().map(arm).collect();
         Step::AbTest(Box::new(AbTestStep { arms, matches: Vec::new(), goals, duration, until_significant, on_winner, negligible }))

@@ -11,7 +11,14 @@ impl Measured {
 
     /// Who is asked, in a word.
     pub fn source_name(&self) -> &'static str {
-        match self.source {
+        self.source.name()
+    }
+}
+
+impl Source {
+    /// Who is asked, in a word.
+    pub fn name(&self) -> &'static str {
+        match self {
             Source::Prometheus(_) => "Prometheus",
             Source::Web(_) => "the web source",
         }

@@ -25,6 +25,10 @@ pub(super) fn time(name: &str, now: Time) -> Option<String> {
     now.0.saturating_sub(ago.0).checked_div(unit).map(|time| time.to_string())
 }
 
+/// What goals of an A/B test may ask for too: when it began, in seconds since the Unix epoch, and how long ago that is, as PromQL
+/// writes durations (`5400s`).
+pub const OF_TEST: [&str; 2] = ["began", "elapsed"];
+
 /// Of [`PROVIDED`], those that differ between value and baseline.
 pub(crate) const OF_ARM: [&str; 4] = ["version", "cluster", "clusters", "shadowCluster"];
 

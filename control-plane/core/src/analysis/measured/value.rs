@@ -42,6 +42,14 @@ impl Value {
         }
     }
 
+    /// Its one number; none when it is no data, several, or anything else.
+    pub fn number(&self) -> Option<f64> {
+        match self.numbers()?.as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        }
+    }
+
     /// Its numbers; none when it is, or has, anything else. A text that is a number counts as one: many APIs write them so.
     pub(super) fn numbers(&self) -> Option<Vec<f64>> {
         match self {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Around;
 use crate::analysis::measured::{
-    Check, Connection, Header, HeaderValue, Method, OF_ARM, PROVIDED, PrometheusSource, Source, WebSource, check_path, is_time,
+    Check, Connection, Header, HeaderValue, Method, OF_ARM, OF_TEST, PROVIDED, PrometheusSource, Source, WebSource, check_path, is_time,
     placeholders,
 };
 use crate::manifest::Problems;
@@ -150,6 +150,13 @@ fn connection(path: &str, timeout: Option<Span>, ca_file: Option<String>, proble
     Connection { timeout, ca_file }
 }
 
+/// Whether a text differs from version to version, every problem in it noted.
+pub(super) fn differs(text: &str, path: &str, around: &Around<'_>, problems: &mut Problems) -> bool {
+    let mut looked = Look { around, problems, of_arm: false };
+    looked.text(text, path);
+    looked.of_arm
+}
+
 /// Checks texts, and remembers whether any differs between candidate and stable.
 struct Look<'a, 'p> {
     around: &'a Around<'a>,
@@ -168,6 +175,8 @@ impl Look<'_, '_> {
                 "cluster" | "clusters" => self.around.no_cluster.map(|why| format!("{{{{{name}}}}} means nothing here: {why}")),
                 "shadowCluster" => self.around.no_shadow.map(|why| format!("{{{{shadowCluster}}}} means nothing here: {why}")),
                 name if PROVIDED.contains(&name) || is_time(name) => None,
+                name if OF_TEST.contains(&name) && self.around.in_test => None,
+                name if OF_TEST.contains(&name) => Some(format!("{{{{{name}}}}} is for goals of an A/B test")),
                 name if name.starts_with("args.") => Some(format!("{{{{{name}}}}} is no argument of a template")),
                 name => Some(format!("{{{{{name}}}}} is not known: there are {}", known())),
             };

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Around, MetricSpec, library};
 use crate::analysis::measured::{fill, placeholders};
 use crate::manifest::{Document, Problems};
+use crate::rollout::owner::Owner;
 
 /// Named metrics.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +61,11 @@ pub struct Templates {
 }
 
 impl Templates {
+    /// Only the built-in ones.
+    pub(super) const fn none() -> Self {
+        Self { written: Vec::new() }
+    }
+
     /// Those among these documents; the built-in ones are always there.
     pub fn of(documents: &[Document]) -> Self {
         Self { written: documents.iter().filter_map(Document::analysis_template).cloned().collect() }
@@ -105,7 +111,7 @@ impl AnalysisTemplate {
         }
         // With all arguments known, everything else is known too.
         if !open && problems.is_empty() {
-            let around = Around { templates: &Templates::default(), namespace: "", no_cluster: None, no_shadow: None };
+            let around = Around::of(Owner::Shunt);
             for (index, metric) in self.filled(&BTreeMap::new()).iter().enumerate().filter(|(_, metric)| metric.has_source()) {
                 metric.measured(&format!("spec.metrics[{index}]"), &around, None, problems);
             }

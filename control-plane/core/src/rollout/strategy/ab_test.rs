@@ -1,6 +1,7 @@
 //! `abTest`: arms compared by goals, as a strategy and as a step.
 
 mod goal;
+mod told;
 
 use std::collections::BTreeSet;
 
@@ -11,6 +12,7 @@ use shunt_filter_core::{VersionName, Weight};
 use super::{List, Terms};
 use crate::manifest::Problems;
 use crate::plan::{AbTestStep, Arm, OnWinner, Step};
+use crate::rollout::analysis::Around;
 use crate::rollout::quantity::Points;
 use crate::rollout::rule::unknown_version;
 use crate::time::Span;
@@ -62,7 +64,7 @@ const NEGLIGIBLE: Weight = Weight::ppm(5_000);
 impl AbTestSpec {
     pub(super) fn add(&self, path: &str, list: &mut List<'_>) {
         let arms = self.arms(path, list.terms, list.problems);
-        let goals = goal::goals(self.goals.as_deref(), path, list.problems);
+        let goals = goal::goals(self.goals.as_deref(), path, &Around::of_test(list.terms.owner), list.problems);
         if self.matches.as_ref().is_some_and(Vec::is_empty) {
             list.refuse(format!("{path}.match"), "is empty: write who takes part, or leave it out for everybody");
         }

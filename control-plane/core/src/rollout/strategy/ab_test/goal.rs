@@ -8,16 +8,20 @@ use serde::{Deserialize, Serialize, Serializer};
 use shunt_filter_core::matching::Match;
 use shunt_filter_core::policy::Goal;
 
+use super::told;
 use crate::manifest::Problems;
+use crate::plan::TestGoal;
+use crate::rollout::analysis::{Around, PrometheusSpec, WebSpec};
+use crate::time::Span;
 
-/// A request that matches and is answered well enough.
+/// A request that matches and is answered well enough; or, with `prometheus` or `web`, figures of a source outside.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GoalSpec {
     /// Its name in results. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Any of these requests. Required.
+    /// Any of these requests. Required without a source.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
     pub matches: Option<Vec<Match>>,
     /// Statuses that count: `2xx`, `"200-299"` or one status. Default: 2xx.
@@ -26,6 +30,30 @@ pub struct GoalSpec {
     /// A header that the response must have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_header: Option<HeaderSpec>,
+    /// A Prometheus that knows the figures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<PrometheusSpec>,
+    /// Anything that answers them in JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web: Option<WebSpec>,
+    /// Users that met the version since the test began: PromQL, or a place in the answer (RFC 9535). Required with a source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<String>,
+    /// Those of them who reached the goal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub successes: Option<String>,
+    /// What each of them brought on average, in place of `successes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<String>,
+    /// Variance of what they brought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variance: Option<String>,
+    /// Time between two questions. Default: 1m.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Span>,
+    /// Errors in a row that are allowed; one more holds the test. Default: 4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consecutive_error_limit: Option<u32>,
 }
 
 /// A header of a response.
@@ -56,7 +84,7 @@ const ANY: &str = "*";
 const SUCCESS: StatusRange = StatusRange { from: 200, to: 299 };
 
 /// All goals, every problem noted. `path` is where the test stands in the manifest.
-pub(super) fn goals(written: Option<&[GoalSpec]>, path: &str, problems: &mut Problems) -> Vec<Goal> {
+pub(super) fn goals(written: Option<&[GoalSpec]>, path: &str, around: &Around<'_>, problems: &mut Problems) -> Vec<TestGoal> {
     let path = format!("{path}.goals");
     let written = written.unwrap_or_default();
     match written.len() {
@@ -71,9 +99,9 @@ pub(super) fn goals(written: Option<&[GoalSpec]>, path: &str, problems: &mut Pro
     let mut goals = Vec::new();
     for (index, spec) in written.iter().enumerate() {
         let path = format!("{path}[{index}]");
-        let Some(goal) = spec.check(&path, problems) else { continue };
-        if !seen.insert(goal.name.clone()) {
-            problems.add(format!("{path}.name"), format!("{:?} names two goals: names must differ", goal.name));
+        let Some(goal) = spec.check(&path, around, problems) else { continue };
+        if !seen.insert(goal.name().to_owned()) {
+            problems.add(format!("{path}.name"), format!("{:?} names two goals: names must differ", goal.name()));
         }
         goals.push(goal);
     }
@@ -81,7 +109,16 @@ pub(super) fn goals(written: Option<&[GoalSpec]>, path: &str, problems: &mut Pro
 }
 
 impl GoalSpec {
-    fn check(&self, path: &str, problems: &mut Problems) -> Option<Goal> {
+    fn check(&self, path: &str, around: &Around<'_>, problems: &mut Problems) -> Option<TestGoal> {
+        self.check_name(path, problems);
+        if self.prometheus.is_some() || self.web.is_some() {
+            return told::goal(self, path, around, problems).map(|goal| TestGoal::Told(Box::new(goal)));
+        }
+        told::without_source(self, path, problems);
+        self.counted(path, problems).map(TestGoal::Counted)
+    }
+
+    fn check_name(&self, path: &str, problems: &mut Problems) {
         match &self.name {
             None => problems.add(format!("{path}.name"), "is missing: write a name for results, for example bought"),
             Some(name) if name.is_empty() || name.len() > shunt_filter_core::limits::NAME => {
@@ -90,8 +127,14 @@ impl GoalSpec {
             }
             Some(_) => {}
         }
+    }
+
+    fn counted(&self, path: &str, problems: &mut Problems) -> Option<Goal> {
         if self.matches.as_ref().is_none_or(Vec::is_empty) {
-            problems.add(format!("{path}.match"), "is missing: write at least one match; a goal that every request reaches tells nothing");
+            problems.add(
+                format!("{path}.match"),
+                "is missing: write at least one match (a goal that every request reaches tells nothing), or a source: prometheus or web",
+            );
         }
         let response_header = self.response_header.as_ref().and_then(|header| header.check(&format!("{path}.responseHeader"), problems));
         let status = self.status.unwrap_or(SUCCESS);
