@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use shunt_core::analysis::{Analyst, Arms, Verdict, thresholds};
 use shunt_core::contest::{Contest, Told, contest};
 use shunt_core::observation::{Delivery, Freeze, Observation, Typical, VersionSeen};
-use shunt_core::plan::Step;
 use shunt_core::ranges::reshape;
 use shunt_core::state::Run;
 use shunt_core::{Plan, State, Time};
@@ -68,11 +67,8 @@ fn beside_baseline(state: &State, run: &Run) -> Vec<Range> {
 /// How the A/B test of the run's step stands, while one is on.
 fn standing(plan: &Plan, state: &State, evidence: &EpochReport, told: &BTreeMap<String, Told>) -> Contest {
     let run = state.run.as_ref().filter(|run| run.stage.exposes());
-    let step = run.and_then(|run| Some((run, plan.steps.get(run.stage.step()?)?)));
-    match step {
-        Some((run, Step::AbTest(test))) => contest(test, &run.ranges, &state.stable, evidence, told),
-        _ => Contest::default(),
-    }
+    let test = run.and_then(|run| Some((run, plan.test(run.stage.step()?)?)));
+    test.map_or_else(Contest::default, |(run, test)| contest(test, &run.ranges, &state.stable, evidence, told))
 }
 
 /// How long stable's requests take, as far as they were counted.

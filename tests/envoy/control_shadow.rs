@@ -3,12 +3,13 @@
 use anyhow::Result;
 use hyper::Method;
 use shunt_filter_core::names::shadow_cluster;
-use shunt_testbed::{Fault, Load, RunningLoad, Scenario, Tally, until};
+use shunt_testbed::{Fault, Load, LocalShop, RunningLoad, Scenario, Tally, until};
 
 use crate::control_rig::{ROLLOUT, RUN, Rig, STEP, live};
 
-/// Everything is copied, bodies of the largest size that is copied too.
-const SPEC: &str = "strategy: {shadow: {weight: 100, unsafeMethods: true, maxBody: 64KiB, duration: 1h, then: stop}}";
+/// Everything is copied, bodies of the largest size that is copied too. What judges the copies never says no.
+const SPEC: &str = "strategy: {shadow: {weight: 100, unsafeMethods: true, maxBody: 64KiB, duration: 1h, then: stop}}
+  analysis: {metrics: [{name: copies, interval: 1s, web: {url: 'http://SOURCE/admin/counts', jsonPath: '$.total'}, min: 0}]}";
 const BODY: usize = 64 * 1024;
 
 /// Requests of each kind that are looked at in each state of the candidate.
@@ -56,7 +57,8 @@ async fn answered(rig: &Rig) -> Result<()> {
 #[tokio::test]
 async fn a_candidate_that_stalls_or_is_dead_costs_users_nothing() -> Result<()> {
     let story = Scenario::new("a bad shadow under load");
-    let mut rig = Rig::start(2, SPEC).await?;
+    let source = LocalShop::start("source").await?;
+    let mut rig = Rig::start(2, &SPEC.replace("SOURCE", &source.address().to_string())).await?;
     let users = Users::start(&rig);
     rig.release("v2")?;
     rig.until("copies are asked for", STEP, |view| view["step"]["number"] == 2 && live(view)).await?;

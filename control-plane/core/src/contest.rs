@@ -5,6 +5,7 @@
 
 mod decision;
 mod effect;
+mod foreseen;
 mod lift;
 mod people;
 mod told;
@@ -17,6 +18,8 @@ use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::EpochReport;
 
+pub use self::foreseen::Tells;
+pub(crate) use self::foreseen::{Sample, alike, tells};
 pub use self::told::{Figures, Told};
 use crate::plan::AbTestStep;
 
@@ -30,7 +33,7 @@ pub fn contest(
     evidence: &EpochReport,
     told: &BTreeMap<String, Told>,
 ) -> Contest {
-    let versions: Vec<&VersionName> = std::iter::once(stable).chain(test.arms.iter().map(|arm| &arm.version)).collect();
+    let versions: Vec<&VersionName> = std::iter::once(stable).chain(test.against(stable).map(|arm| &arm.version)).collect();
     let people = people::people(&versions, ranges, stable, &test.goals, evidence, told);
     let effects = effect::effects(test, &people);
     let (outcome, message) = decision::decide(test, &people, &effects, told);

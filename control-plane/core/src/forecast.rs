@@ -14,6 +14,7 @@ use shunt_filter_core::{RolloutId, VersionName, Weight};
 use crate::plan::Plan;
 use crate::time::{Span, Time};
 
+pub use crate::contest::Tells;
 pub use people::Traffic;
 
 /// How long somebody takes to promote what waits for a person.
@@ -35,6 +36,9 @@ pub struct Forecast {
     pub legs: Vec<Leg>,
     /// Splits of the keys with both versions in them, the longest ones if there are many, and what the analysis of each can see.
     pub looks: Vec<Look>,
+    /// A/B tests, and what each can tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<TestLook>,
     /// From the changed manifest to the end.
     pub lasts: Span,
     /// How it ends.
@@ -81,6 +85,24 @@ pub struct Look {
     pub sees: Sight,
 }
 
+/// One A/B test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TestLook {
+    /// Number of the step, from 1.
+    pub step: usize,
+    /// How long.
+    pub lasts: Span,
+    /// Its first goal, which decides.
+    pub goal: String,
+    /// Users who take part, of all versions together.
+    pub users: u64,
+    /// Of them the smallest arm's.
+    pub of_smallest_arm: u64,
+    /// The smallest difference that is told from none.
+    pub tells: Tells,
+}
+
 /// The smallest regression that an analysis sees.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -111,7 +133,7 @@ pub enum End {
 }
 
 /// What the release of `to` will do while `from` is stable, from `start` on (which matters where only some hours are for releases).
-/// `plan.release` does not matter.
+/// The plan is that of a manifest whose `release:` is `to`.
 pub fn forecast(plan: &Plan, from: &VersionName, to: &VersionName, traffic: Traffic, start: Time) -> Forecast {
     journey::travel(plan, from, to, traffic, start)
 }
@@ -133,7 +155,7 @@ mod tests {
         forecast(&plan, &"v1".parse().unwrap(), &"v2".parse().unwrap(), traffic, Time(0))
     }
 
-    const USUAL: Traffic = Traffic { rate: 100.0, users: 5_000, errors: 0.001 };
+    const USUAL: Traffic = Traffic { rate: 100.0, users: 5_000, errors: 0.001, goals: 0.05 };
 
     fn lasts(forecast: &Forecast) -> Vec<(Option<usize>, u64)> {
         forecast.legs.iter().map(|leg| (leg.step, leg.lasts.0 / 1_000)).collect()

@@ -97,6 +97,14 @@ impl Plan {
         self.versions.iter().find(|v| v.name == *name)
     }
 
+    /// The A/B test of a step; none: it is something else.
+    pub fn test(&self, step: usize) -> Option<&AbTestStep> {
+        match self.steps.get(step)? {
+            Step::AbTest(test) => Some(test.as_ref()),
+            _ => None,
+        }
+    }
+
     /// Steps in which both arms have weight, at least 1: the error of a comparison with stable is divided over them.
     pub fn compared_steps(&self) -> u32 {
         let both = |step: &&Step| match step {

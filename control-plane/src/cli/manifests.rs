@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use shunt_core::Plan;
-use shunt_core::manifest::{Document, ManifestError, compile_with, duplicates, parse};
+use shunt_core::manifest::{Document, Manifest, ManifestError, compile_with, duplicates, parse};
 use shunt_core::mesh_policy::MeshPolicy;
 use shunt_core::rollout::analysis::Templates;
+use shunt_filter_core::{RolloutId, VersionName};
 
 use super::paint::tame;
 
@@ -34,12 +35,34 @@ impl Manifests {
 
     /// The plans of these files, which must be without an error.
     pub(crate) fn sound(paths: &[PathBuf]) -> anyhow::Result<Vec<Plan>> {
+        Ok(Self::without_errors(paths)?.plans.into_iter().map(|(_, plan)| plan).collect())
+    }
+
+    /// What these files say, which must be without an error, and have a Rollout.
+    pub(crate) fn without_errors(paths: &[PathBuf]) -> anyhow::Result<Self> {
         let read = Self::read(paths)?;
         let wrong: Vec<String> = read.errors.iter().map(|error| tame(&error.to_string())).collect();
         let of = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
         anyhow::ensure!(wrong.is_empty(), "the control plane would refuse this:\n{}\n`shunt lint {of}` shows all", wrong.join("\n"));
         anyhow::ensure!(!read.plans.is_empty(), "{of} has no Rollout: a manifest begins with `kind: Rollout`");
-        Ok(read.plans.into_iter().map(|(_, plan)| plan).collect())
+        Ok(read)
+    }
+
+    /// The plan of a Rollout whose `release:` is another version: a strategy may depend on it.
+    pub(crate) fn releasing(&self, id: &RolloutId, release: &VersionName) -> anyhow::Result<Plan> {
+        let found = self.plans.iter().find(|(_, plan)| plan.id == *id).and_then(|(index, _)| self.documents.get(*index));
+        let mut document = found.with_context(|| format!("there is no Rollout {id}"))?.clone();
+        if let Manifest::Rollout(rollout) = &mut document.manifest {
+            rollout.spec.release = Some(release.clone());
+        }
+        compile_with(&document, self.mesh(), &Templates::of(&self.documents)).map_err(|errors| {
+            let wrong: Vec<String> = errors.iter().map(|error| tame(&error.to_string())).collect();
+            anyhow::anyhow!("{id} cannot release {release}:\n{}", wrong.join("\n"))
+        })
+    }
+
+    fn mesh(&self) -> Option<&MeshPolicy> {
+        self.documents.iter().find_map(Document::mesh_policy)
     }
 
     /// Of these (name, text).
@@ -57,7 +80,7 @@ impl Manifests {
     }
 
     fn compile(&mut self) {
-        let mesh: Option<MeshPolicy> = self.documents.iter().find_map(Document::mesh_policy).cloned();
+        let mesh = self.mesh().cloned();
         let templates = Templates::of(&self.documents);
         let mut ids = BTreeSet::new();
         for (index, document) in self.documents.iter().enumerate() {

@@ -49,6 +49,10 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "N%", default_value = "0.1%", value_parser = percent)]
     baseline_errors: f64,
 
+    /// Share of users who reach each goal of an A/B test, at either version
+    #[arg(long, value_name = "N%", default_value = "5%", value_parser = percent)]
+    goal_rate: f64,
+
     /// The version that is stable before [default: what `release:` names, or the version before it when it is the last one]
     #[arg(long, value_name = "VERSION")]
     from: Option<VersionName>,
@@ -89,16 +93,20 @@ struct Forecasts {
 
 /// `shunt plan`
 pub(crate) fn run(args: &PlanArgs, console: &mut Console<'_>) -> anyhow::Result<Exit> {
-    let plans = Manifests::sound(&args.files)?;
-    let wanted: Vec<&Plan> = plans.iter().filter(|plan| args.rollout.as_ref().is_none_or(|id| *id == plan.id)).collect();
+    let read = Manifests::without_errors(&args.files)?;
+    let plans = || read.plans.iter().map(|(_, plan)| plan);
+    let wanted: Vec<&Plan> = plans().filter(|plan| args.rollout.as_ref().is_none_or(|id| *id == plan.id)).collect();
     if let (Some(id), true) = (&args.rollout, wanted.is_empty()) {
-        let known = plans.iter().map(|plan| plan.id.to_string()).collect::<Vec<_>>().join(", ");
+        let known = plans().map(|plan| plan.id.to_string()).collect::<Vec<_>>().join(", ");
         anyhow::bail!("there is no Rollout {id} in these files\nKnown: {known}");
     }
     let mut found = Forecasts { rollouts: Vec::new(), alone: Vec::new() };
     for plan in wanted {
         match args.way(plan)? {
-            Some((from, to)) => found.rollouts.push(forecast(plan, &from, &to, args.traffic(), console.now())),
+            Some((from, to)) => {
+                let plan = read.releasing(&plan.id, &to)?;
+                found.rollouts.push(forecast(&plan, &from, &to, args.traffic(), console.now()));
+            }
             None => found.alone.push(plan.id.clone()),
         }
     }
@@ -119,7 +127,7 @@ pub(crate) fn run(args: &PlanArgs, console: &mut Console<'_>) -> anyhow::Result<
 
 impl PlanArgs {
     fn traffic(&self) -> Traffic {
-        Traffic { rate: self.rate, users: self.users, errors: self.baseline_errors }
+        Traffic { rate: self.rate, users: self.users, errors: self.baseline_errors, goals: self.goal_rate }
     }
 
     /// From which version to which; none: there is only one.

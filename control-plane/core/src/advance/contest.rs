@@ -4,21 +4,13 @@ use super::step::go_on;
 use super::{Transition, at, restore::leave, with_run};
 use crate::contest::ContestOutcome;
 use crate::observation::Observation;
-use crate::plan::{AbTestStep, Arm, OnWinner, Plan, Step};
+use crate::plan::{AbTestStep, Arm, OnWinner, Plan};
 use crate::state::{Ending, Paused, Run, Stage, State};
 use shunt_filter_core::Weight;
 
-/// The test of the step that the run is at.
-pub(super) fn test_at<'p>(plan: &'p Plan, run: &Run) -> Option<&'p AbTestStep> {
-    match plan.steps.get(run.stage.step()?)? {
-        Step::AbTest(test) => Some(test),
-        _ => None,
-    }
-}
-
 /// `release:` names another arm of the running test: it becomes the candidate, and nobody changes version.
 pub(super) fn winner_released(plan: &Plan, state: &State, run: &Run) -> Option<Transition> {
-    let test = test_at(plan, run)?;
+    let test = plan.test(run.stage.step()?)?;
     let takes_part = |arm: &&Arm| arm.version == plan.release && run.ranges.iter().any(|range| range.version == arm.version);
     let arm = test.arms.iter().find(takes_part).filter(|arm| arm.version != run.candidate)?;
     let reason = format!("release names {}, an arm of the running test: it is the candidate now", arm.version);

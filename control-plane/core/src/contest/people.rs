@@ -89,8 +89,7 @@ pub(super) fn people<'a>(
     };
     let counts: Vec<Option<Vec<u64>>> = goals.iter().map(counted).collect();
     let of = |version: &'a VersionName| {
-        let own = segments.iter().filter(|segment| segment.version == version).map(Segment::cells);
-        let of = u64::from(own.fold(0, u32::saturating_add));
+        let of = whole(&segments, version);
         let draws = |counts: &Vec<u64>| {
             let own = segments.iter().zip(counts).filter(|(segment, _)| segment.version == version).map(|(_, count)| *count);
             Draws { of, drawn: own.fold(0, u64::saturating_add) }
@@ -102,6 +101,16 @@ pub(super) fn people<'a>(
         People { version, met: draws(&met), reached: reached.collect() }
     };
     versions.iter().map(|version| of(version)).collect()
+}
+
+/// Whole cells of a version.
+pub(super) fn cells(ranges: &[Range], stable: &VersionName, version: &VersionName) -> u64 {
+    whole(&segments(ranges, stable), version)
+}
+
+fn whole(segments: &[Segment<'_>], version: &VersionName) -> u64 {
+    let own = segments.iter().filter(|segment| segment.version == version).map(Segment::cells);
+    u64::from(own.fold(0, u32::saturating_add))
 }
 
 /// How many of the cells each segment has wholly.

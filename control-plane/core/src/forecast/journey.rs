@@ -4,10 +4,11 @@ use shunt_filter_core::{VersionName, Weight};
 
 use super::power::Releases;
 use super::world::World;
-use super::{End, Forecast, Leg, Look, PATIENCE, Sight, Traffic};
+use super::{End, Forecast, Leg, Look, PATIENCE, Sight, TestLook, Traffic};
 use crate::advance::{Next, advance, closed};
 use crate::call::Action;
 use crate::command::{Command, Verb};
+use crate::contest::{Tells, tells};
 use crate::desired::desired;
 use crate::journal::Entry;
 use crate::plan::{Plan, Step};
@@ -59,6 +60,7 @@ pub(super) fn travel(plan: &Plan, from: &VersionName, to: &VersionName, traffic:
         traffic,
         legs: journey.legs,
         looks: journey.looks,
+        tests: journey.tests,
         lasts,
         end,
         warnings,
@@ -74,6 +76,7 @@ struct Journey {
     began: Time,
     legs: Vec<Leg>,
     looks: Vec<Look>,
+    tests: Vec<TestLook>,
     /// When the present leg was entered.
     entered: Time,
     /// When the present epoch began.
@@ -96,6 +99,7 @@ impl Journey {
             began: start,
             legs: Vec::new(),
             looks: Vec::new(),
+            tests: Vec::new(),
             entered: start,
             epoch: start,
             proof: Span::default(),
@@ -199,7 +203,14 @@ impl Journey {
     /// A person promotes what waits for one. True: something came of it.
     fn somebody(&mut self, plan: &Plan) -> bool {
         let Some(why) = self.waits_for(plan) else { return false };
-        self.held.extend(self.state.run.as_ref().and_then(|run| run.paused.as_ref()).map(|paused| paused.reason.clone()));
+        // A test that ends without a winner is held as it should be.
+        let held = self
+            .state
+            .run
+            .as_ref()
+            .filter(|run| run.stage.step().and_then(|step| plan.test(step)).is_none())
+            .and_then(|run| run.paused.as_ref());
+        self.held.extend(held.map(|paused| paused.reason.clone()));
         self.waits = Some(why);
         let command =
             Command { id: 1, verb: Verb::Promote, revision: self.state.revision, by: "somebody".to_owned(), reason: String::new() };
@@ -224,6 +235,9 @@ impl Journey {
         if let Some(run) = old {
             if self.state.epoch != before.epoch {
                 self.look(run);
+            }
+            if self.state.epoch != before.epoch {
+                self.test(run);
             }
             let (was, is) = (place(old), place(new));
             if was != is {
@@ -285,6 +299,21 @@ impl Journey {
         self.looks.push(Look { weight: run.weight, lasts, requests, users: self.users(run.weight), sees: Sight::Nothing });
     }
 
+    /// An epoch is over in which versions were compared by goals.
+    fn test(&mut self, run: &Run) {
+        let Some((step, test)) = run.stage.step().and_then(|step| Some((step, self.plan.test(step)?))) else { return };
+        let (lasts, sample) = (self.now.since(self.epoch), self.world.sample(self.now));
+        let smallest = test.arms.iter().map(|arm| arm.weight).min().unwrap_or_default();
+        self.tests.push(TestLook {
+            step: step.saturating_add(1),
+            lasts,
+            goal: test.goals.first().map(|goal| goal.name().to_owned()).unwrap_or_default(),
+            users: sample.users.round() as u64,
+            of_smallest_arm: (sample.users * smallest.as_percent() / 100.0).round() as u64,
+            tells: tells(test, &self.state.stable, sample),
+        });
+    }
+
     /// What the longest of them see; a ramp has dozens of short ones, and nobody reads them all.
     fn sights(&mut self) {
         let mut longest: Vec<Span> = self.looks.iter().map(|look| look.lasts).collect();
@@ -329,6 +358,12 @@ impl Journey {
         if let End::Refused(reason) = end {
             warnings
                 .push(format!("a candidate as good as stable would be refused: {reason}; the limit is tighter than the errors assumed"));
+        }
+        for test in self.tests.iter().filter(|test| test.tells == Tells::Nothing) {
+            warnings.push(format!(
+                "step {}: with {} users of its smallest arm the A/B test tells no difference at all: give it more time, or larger weights",
+                test.step, test.of_smallest_arm
+            ));
         }
         for look in &self.looks {
             let at = format!("at {} for {}", look.weight, look.lasts.rounded());

@@ -13,6 +13,8 @@ pub struct Traffic {
     pub users: u32,
     /// Share of requests that fail at either version, 0 to 1.
     pub errors: f64,
+    /// Share of users who reach each goal of an A/B test at either version, 0 to 1.
+    pub goals: f64,
 }
 
 /// More users than this behave like this many: there are 10,000 slots.
@@ -25,6 +27,12 @@ pub(super) struct Person {
     pub(super) rate: f64,
     /// The hash of their key, before the salt: who they are.
     pub(super) identity: u64,
+}
+
+/// How many of these users come at least once in so many seconds.
+pub(super) fn came(people: &[Person], traffic: &Traffic, seconds: f64) -> f64 {
+    let modelled: f64 = people.iter().map(|person| -(-person.rate * seconds).exp_m1()).sum();
+    modelled * f64::from(traffic.users) / f64::from(traffic.users.min(MODELLED)).max(1.0)
 }
 
 /// Rates by Zipf: the user of rank r makes 1/r as many requests as the first one.

@@ -7,11 +7,11 @@ use shunt_filter_core::report::{Counters, EpochReport, LATENCY_BUCKETS, LatencyS
 use shunt_filter_core::{ServicePolicy, VersionName, Weight, split};
 
 use super::PATIENCE;
-use super::people::{Dice, Person, Traffic, people};
+use super::people::{Dice, Person, Traffic, came, people};
 use crate::analysis::{Analyst, Arms, Verdict};
 use crate::call::{Action, Call, CallKind, CallSeen};
 use crate::capacity::Capacity;
-use crate::contest::Contest;
+use crate::contest::{Contest, Sample, alike};
 use crate::desired::{Desired, Routes};
 use crate::observation::{Delivery, Freeze, Misrouting, Observation, Typical, VersionSeen};
 use crate::plan::{Backend, Plan};
@@ -126,11 +126,21 @@ impl World {
             verdicts: self.verdicts(plan, state, now),
             capacity: self.capacity(state, now),
             calls: self.calls.values().map(|(call, since)| (call.id.clone(), answer(call, *since, now))).collect(),
-            // Nobody is better: a test ends with its time.
-            contest: Contest::default(),
+            contest: self.contest(plan, state, now),
             freeze: Freeze::Off,
             typical: Typical::Known(LatencyThresholds { p50_us: 20_000, p90_us: 50_000, p99_us: 200_000 }),
         }
+    }
+
+    /// Nobody is better than others, and everybody takes part.
+    fn contest(&self, plan: &Plan, state: &State, now: Time) -> Contest {
+        let test = state.run.as_ref().filter(|run| run.stage.exposes()).and_then(|run| Some((run, plan.test(run.stage.step()?)?)));
+        test.map_or_else(Contest::default, |(run, test)| alike(test, &run.ranges, &state.stable, self.sample(now)))
+    }
+
+    /// Who came in this epoch.
+    pub(super) fn sample(&self, now: Time) -> Sample {
+        Sample { users: came(&self.people, &self.traffic, self.seconds(now)), rate: self.traffic.goals }
     }
 
     /// Instances are ready as soon as they may count as ready, and gone at once.

@@ -126,6 +126,13 @@ pub struct AbTestStep {
     pub negligible: Weight,
 }
 
+impl AbTestStep {
+    /// The arms that are compared with stable. A version that has become stable since somebody made it an arm is the control.
+    pub fn against(&self, stable: &VersionName) -> impl Iterator<Item = &Arm> {
+        self.arms.iter().filter(move |arm| arm.version != *stable)
+    }
+}
+
 /// One arm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arm {

@@ -1,7 +1,7 @@
 //! What a release will do: a row per step, a row per analysis, then what should be changed.
 
 use shunt_core::Span;
-use shunt_core::forecast::{End, Forecast, Leg, Look, Sight};
+use shunt_core::forecast::{End, Forecast, Leg, Look, Sight, Tells};
 
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::Table;
@@ -28,6 +28,10 @@ pub(crate) fn lines(forecast: &Forecast, paint: Paint) -> Vec<String> {
     if !forecast.looks.is_empty() {
         lines.push(String::new());
         lines.extend(looks(&forecast.looks, paint));
+    }
+    if !forecast.tests.is_empty() {
+        lines.push(String::new());
+        lines.extend(tests(forecast, paint));
     }
     lines.extend(forecast.warnings.iter().map(|warning| format!("{} {}", paint.attention("warning"), tame(warning))));
     lines
@@ -126,6 +130,22 @@ fn looks(looks: &[Look], paint: Paint) -> Vec<String> {
     let mut table = Table::new(paint, &["ANALYSIS", "FOR", "REQUESTS", "USERS", "SEES"], &[1, 2, 3]);
     for look in looks {
         table.row([format!("at {}", look.weight), takes(look.lasts), count(look.requests), count(look.users), sight(look.sees, paint)]);
+    }
+    table.lines()
+}
+
+fn tests(forecast: &Forecast, paint: Paint) -> Vec<String> {
+    let mut table = Table::new(paint, &["A/B TEST", "FOR", "USERS", "SMALLEST ARM", "TELLS"], &[1, 2, 3]);
+    for test in &forecast.tests {
+        let rate = percent(forecast.traffic.goals * 100.0);
+        let tells = match test.tells {
+            Tells::Points(more) => {
+                format!("{more}pp more of {} {}", test.goal, paint.dim(&format!("({rate} reach it at {})", forecast.from)))
+            }
+            Tells::Nothing => paint.bad("nothing"),
+            Tells::Variance => format!("what the variance of {} allows", test.goal),
+        };
+        table.row([format!("step {}", test.step), takes(test.lasts), count(test.users), count(test.of_smallest_arm), tells]);
     }
     table.lines()
 }

@@ -33,6 +33,9 @@ const CANARY: &str = "  strategy: {canary: {steps: [{setWeight: 5}, {pause: {dur
 
 const RAMP: &str = "  strategy: {canary: {steps: [{setWeight: 5}, {pause: {duration: 10m}}, {ramp: {from: 10, to: 50, over: 20m}}]}}";
 
+const AB_TEST: &str =
+    "  strategy: {abTest: {goals: [{name: bought, match: [{path: {exact: /buy}}], status: 2xx}], duration: 14d, onWinner: promote}}";
+
 const COMPOSED: &str = "  maxExposed: 5
   analysis: {metrics: [{name: errors, successRate: {noWorseThanStable: {}}}, {name: limit, successRate: {min: 99%}}]}
   strategy:
@@ -59,6 +62,16 @@ async fn a_ramp_is_one_line() {
     let (text, result) = plan(RAMP, &[]).await;
     assert_snapshot!(text);
     assert_eq!(result.unwrap(), Exit::Done);
+}
+
+#[tokio::test]
+async fn an_ab_test() {
+    let (text, result) = plan(AB_TEST, &["--goal-rate", "20%"]).await;
+    assert_snapshot!(text);
+    assert_eq!(result.unwrap(), Exit::Done);
+    let (text, result) = plan(AB_TEST, &["--users", "90"]).await;
+    assert!(text.contains("tells no difference at all"), "{text}");
+    assert_eq!(result.unwrap(), Exit::Wrong);
 }
 
 #[tokio::test]
