@@ -60,7 +60,8 @@ const EXAMPLES: &str = "Examples:
   shunt status shop/checkout --wait --timeout 30m    wait for its end, with an exit code
   shunt explain --host shop.test --header 'cookie: shunt-id=u1'
 
-`shunt <command> --help` shows more of each.";
+`shunt <command> --help` shows more of each. Exit codes: 0 done, or nothing is wrong; 1 not done, or something is wrong; 2 wrong usage;
+more of `shunt status`. Colours only on a terminal, and not with NO_COLOR.";
 
 /// Progressive delivery for Envoy and Istio.
 #[derive(Debug, Parser)]

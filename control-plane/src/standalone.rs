@@ -57,7 +57,8 @@ impl Standalone {
     /// Opens the store and reads the manifests once. Errors when one of the folders cannot be used, or what is recorded cannot
     /// be read.
     pub(crate) async fn open(config: &Path, data: &Path) -> anyhow::Result<Self> {
-        let files = files::watch(config.to_owned()).with_context(|| format!("config folder {}", config.display()))?;
+        let files = files::watch(config.to_owned())
+            .with_context(|| format!("config folder {} (make it, or name another one with --config)", config.display()))?;
         let database = Database::open(data)?;
         let texts = database.files().await?;
         let rollouts: BTreeMap<_, _> = database.rollouts().await?.into_iter().map(|stored| (stored.plan.id.clone(), stored)).collect();

@@ -5,12 +5,14 @@ mod authority;
 mod files;
 mod folder;
 mod incoming;
+mod ledger;
 mod wire;
 
 pub(crate) use authority::{Authority, Subject};
 pub(crate) use files::{Guests, TlsFiles};
 pub(crate) use folder::{Access, Folder, write};
 pub(crate) use incoming::{Doors, incoming};
+pub(crate) use ledger::{note, publish, revoke};
 pub(crate) use wire::Wire;
 
 #[cfg(test)]

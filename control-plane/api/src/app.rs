@@ -262,7 +262,7 @@ pub enum Refusal {
     #[error("there is no Rollout {0}")]
     UnknownRollout(RolloutId),
     /// There is no such version in its manifest (404).
-    #[error("{rollout} has no version {version}: it has {}", names(.known))]
+    #[error("{rollout} has no version {version}")]
     UnknownVersion {
         /// Which Rollout.
         rollout: RolloutId,
@@ -310,8 +310,4 @@ fn first(errors: &[ManifestError]) -> String {
         [only] => only.to_string(),
         [first, others @ ..] => format!("{first} (and {} more)", others.len()),
     }
-}
-
-fn names(versions: &[VersionName]) -> String {
-    versions.iter().map(VersionName::as_str).collect::<Vec<_>>().join(", ")
 }

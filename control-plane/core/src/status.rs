@@ -5,7 +5,7 @@ use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::advance::{blocked, missing_equipment, missing_instances, missing_pass, missing_proof};
 use crate::analysis::Verdict;
-use crate::call::CallView;
+use crate::call::{Action, CallKind, CallView};
 use crate::contest::Contest;
 use crate::explain::notes;
 use crate::instance::InstanceView;
@@ -179,6 +179,9 @@ fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Strin
             (None, Some(why)) => why,
             (None, None) => "goes on".to_owned(),
         },
+        Stage::Equipping { step } if waits_for_a_person(plan, *step) => {
+            "waits for somebody: `shunt approve` says yes, `shunt abort` says no".to_owned()
+        }
         Stage::Equipping { step } => match missing_equipment(plan, state, run, *step, seen) {
             Some(missing) => missing,
             None => blocked(plan, Some(run), seen).unwrap_or_else(|| "goes on".to_owned()),
@@ -207,6 +210,10 @@ fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Strin
             format!("{open} requests to {} still in flight", run.candidate)
         }
     }
+}
+
+fn waits_for_a_person(plan: &Plan, step: usize) -> bool {
+    matches!(plan.steps.get(step), Some(Step::Call(call)) if call.kind == CallKind::Gate && call.action == Action::Manual)
 }
 
 fn versions(plan: &Plan, state: &State, seen: &Observation) -> Vec<VersionView> {

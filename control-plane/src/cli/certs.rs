@@ -11,11 +11,12 @@ use shunt_xds::bootstrap::secrets;
 
 use super::console::Console;
 use super::exit::Exit;
-use crate::tls::{Access, Authority, Folder, Subject, write};
+use crate::tls::{Access, Authority, Folder, Subject, note, publish, revoke, write};
 
 const EXAMPLES: &str = "Examples:
   shunt certs init --host control.internal --host 10.0.0.5
   shunt certs proxy edge-1
+  shunt certs revoke edge-1
   shunt serve --config ./rollouts --tls ./certs --xds-listen 0.0.0.0:18000 --api-listen 0.0.0.0:18080
   shunt envoy-bootstrap --node edge-1 --tls ./certs --xds control.internal:18000 --api control.internal:18080 > edge.yaml
 
@@ -36,6 +37,8 @@ enum Verb {
     Init(InitArgs),
     /// Make the certificate of one proxy, and Envoy's secrets files that name it
     Proxy(ProxyArgs),
+    /// Revoke all certificates of one proxy: it is let in no longer
+    Revoke(RevokeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +59,17 @@ struct ProxyArgs {
 
     #[command(flatten)]
     shared: Shared,
+}
+
+#[derive(Debug, Args)]
+struct RevokeArgs {
+    /// Its node id
+    #[arg(value_name = "NODE")]
+    node: String,
+
+    /// Folder of the certificates
+    #[arg(long, value_name = "DIR", default_value = "./certs")]
+    dir: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +96,7 @@ pub(crate) fn run(args: &CertsArgs, console: &mut Console<'_>) -> anyhow::Result
     let made = match &args.verb {
         Verb::Init(args) => init(args, now)?,
         Verb::Proxy(args) => proxy(args, now)?,
+        Verb::Revoke(args) => withdraw(args, now)?,
     };
     console.show(&made, |_| {
         let files = made.files.iter().map(|file| format!("wrote {}", file.display()));
@@ -106,7 +121,8 @@ fn init(args: &InitArgs, now: Duration) -> anyhow::Result<Made> {
     // The key first: a server that reads in between sees a pair that does not fit, says so, and reads again.
     write(&folder.server_key(), &pair.key, Access::Private)?;
     write(&folder.server(), &pair.certificate, Access::Public)?;
-    files.extend([folder.server(), folder.server_key()]);
+    publish(&folder, &authority, now)?;
+    files.extend([folder.server(), folder.server_key(), folder.revoked()]);
     let dir = folder.path().display();
     Ok(Made {
         files,
@@ -123,7 +139,9 @@ fn proxy(args: &ProxyArgs, now: Duration) -> anyhow::Result<Made> {
     }
     // Envoy reads these files where it runs, whatever its working folder.
     let folder = Folder::new(&std::path::absolute(&args.shared.dir)?);
-    let pair = authority(&folder)?.issue(Subject::Proxy(&args.node), now, Duration::from_millis(args.shared.valid.0))?;
+    let valid = Duration::from_millis(args.shared.valid.0);
+    let pair = authority(&folder)?.issue(Subject::Proxy(&args.node), now, valid)?;
+    note(&folder, &args.node, &pair, now.saturating_add(valid))?;
     let own = folder.proxy(&args.node);
     let (certificate, key, ca) = (own.join("cert.pem"), own.join("key.pem"), own.join("ca.pem"));
     let trusted = std::fs::read_to_string(folder.ca()).with_context(|| folder.ca().display().to_string())?;
@@ -136,6 +154,16 @@ fn proxy(args: &ProxyArgs, now: Duration) -> anyhow::Result<Made> {
     write(&paths.ca, &texts.ca, Access::Public)?;
     let next = format!("Next: `shunt envoy-bootstrap --node {} --tls {}`", args.node, folder.path().display());
     Ok(Made { files: vec![ca, certificate, key, paths.own, paths.ca], next })
+}
+
+fn withdraw(args: &RevokeArgs, now: Duration) -> anyhow::Result<Made> {
+    let folder = Folder::new(&args.dir);
+    let count = revoke(&folder, &authority(&folder)?, &args.node, now)?;
+    let next = format!(
+        "{count} revoked. `shunt serve --tls {}` refuses new connections within a second; restart it to end those that are open",
+        folder.path().display()
+    );
+    Ok(Made { files: vec![folder.revoked()], next })
 }
 
 fn authority(folder: &Folder) -> anyhow::Result<Authority> {

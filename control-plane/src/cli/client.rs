@@ -36,10 +36,7 @@ pub(crate) enum ClientError {
         error: String,
     },
     /// Nobody answers.
-    #[error(
-        "no control plane answers at {server} ({cause})\n\
-         Start one with `shunt serve --config DIR`, or name another one with --server or SHUNT_SERVER."
-    )]
+    #[error("no control plane answers at {server} ({cause})\n{}", remedy(server, cause))]
     Unreachable {
         /// Where.
         server: String,
@@ -59,6 +56,22 @@ pub(crate) enum ClientError {
         /// What it was asked.
         what: String,
     },
+}
+
+/// What helps against the usual causes.
+fn remedy(server: &str, cause: &str) -> &'static str {
+    let over_tls = server.starts_with("https://");
+    if over_tls && cause.contains("UnknownIssuer") {
+        "Name the authority of its certificate with --ca or SHUNT_CA: ca.pem, as `shunt certs init` wrote it."
+    } else if over_tls && cause.contains("certificate") {
+        "Reach it by a name that its certificate has, or make one with that name: `shunt certs init --host NAME`."
+    } else if over_tls && cause.contains("InvalidContentType") {
+        "It speaks no TLS: write http:// in --server or SHUNT_SERVER."
+    } else if !over_tls && cause.contains("invalid HTTP version") {
+        "It speaks TLS: write https:// in --server or SHUNT_SERVER, and name its authority with --ca or SHUNT_CA."
+    } else {
+        "Start one with `shunt serve --config DIR`, or name another one with --server or SHUNT_SERVER."
+    }
 }
 
 fn is_local(url: &Url) -> bool {

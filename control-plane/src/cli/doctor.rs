@@ -69,12 +69,12 @@ pub(crate) async fn run(args: &DoctorArgs, client: &Client, console: &mut Consol
     let list: ProxyList = client.get(&["proxies"]).await?;
     let rollouts: RolloutList = client.get(&["rollouts"]).await?;
     let now = console.now();
-    let known = || list.proxies.iter().map(|proxy| tame(&proxy.node)).collect::<Vec<_>>().join(", ");
+    let known = || match &list.proxies[..] {
+        [] => "No proxy is known yet.".to_owned(),
+        known => format!("Known: {}", known.iter().map(|proxy| tame(&proxy.node)).collect::<Vec<_>>().join(", ")),
+    };
     if let Some(node) = args.node.as_ref().filter(|node| !list.proxies.iter().any(|proxy| proxy.node == **node)) {
-        anyhow::bail!(
-            "no proxy {node} ever connected or reported\nKnown: {}\n`shunt lint --envoy BOOTSTRAP` checks its configuration.",
-            known()
-        );
+        anyhow::bail!("no proxy {node} ever connected or reported\n{}\n`shunt lint --envoy BOOTSTRAP` checks its configuration.", known());
     }
     let meant = list.proxies.iter().filter(|proxy| args.node.as_ref().is_none_or(|node| proxy.node == *node));
     let patient = |proxy: &ProxyView| Patient { node: proxy.node.clone(), findings: proxy::look(proxy, &list, now) };

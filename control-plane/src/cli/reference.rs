@@ -8,6 +8,9 @@ use clap::{Arg, Command, CommandFactory};
 const TITLE: &str = "# Commands
 
 Written from `shunt --help`; `UPDATE=1 cargo test -p shunt reference` writes it anew.
+
+Exit codes: 0 it is done, or nothing is wrong; 1 it could not be done, or something is wrong with what was looked at (`lint`, `doctor`, `diff`, `replay`, `plan`);
+2 wrong usage. `shunt status` has more, `diff`, `replay` and `lint` say what theirs mean.
 ";
 
 /// The whole page.

@@ -36,7 +36,7 @@ pub(crate) struct ServeArgs {
     pub(crate) api_listen: SocketAddr,
 
     /// Folder as written by `shunt certs init`: TLS for both, and proxies must show certificates. Read again when they change.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["tls_cert", "tls_key", "client_ca"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["tls_cert", "tls_key", "client_ca", "client_crl"])]
     tls: Option<PathBuf>,
 
     /// Certificate of this server, with what is between it and its authority (PEM)
@@ -50,6 +50,10 @@ pub(crate) struct ServeArgs {
     /// Authority whose certificates proxies show (PEM); each names its node: URI spiffe://shunt/proxy/NODE, or host NODE
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     client_ca: Option<PathBuf>,
+
+    /// Which certificates of proxies count no longer: lists of that authority (PEM, RFC 5280)
+    #[arg(long, value_name = "FILE", requires = "client_ca")]
+    client_crl: Option<PathBuf>,
 
     /// Push this module instead of the built-in one, for whoever works on the filter
     #[arg(long, value_name = "FILE", hide_short_help = true)]
@@ -68,7 +72,8 @@ impl ServeArgs {
         match (&self.tls, &self.tls_cert, &self.tls_key) {
             (Some(folder), _, _) => Some(TlsFiles::of(&Folder::new(folder))),
             (None, Some(certificate), Some(key)) => {
-                Some(TlsFiles { certificate: certificate.clone(), key: key.clone(), client_ca: self.client_ca.clone() })
+                let (client_ca, client_crl) = (self.client_ca.clone(), self.client_crl.clone());
+                Some(TlsFiles { certificate: certificate.clone(), key: key.clone(), client_ca, client_crl })
             }
             (None, _, _) => None,
         }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, date_time_ymd,
 };
+use sha2::{Digest, Sha256};
 use shunt_core::identity::proxy_uri;
 
 /// How long the authority lasts.
@@ -38,16 +40,27 @@ pub(crate) struct Pair {
     pub(crate) certificate: String,
     /// Its private key.
     pub(crate) key: String,
+    /// The certificate's number, by which it can be revoked.
+    pub(crate) serial: Vec<u8>,
+}
+
+/// A certificate that counts no longer.
+#[derive(Debug, Clone)]
+pub(crate) struct Revoked {
+    /// Its number.
+    pub(crate) serial: Vec<u8>,
+    /// Since when, since 1970.
+    pub(crate) at: Duration,
 }
 
 impl Authority {
     /// A new one, with its certificate. `now`: since 1970.
     pub(crate) fn new(now: Duration) -> anyhow::Result<(Self, Pair)> {
         let key = KeyPair::generate()?;
-        let mut params = ca();
+        let mut params = ca(&key);
         last(&mut params, now, CA_LASTS);
         let certificate = params.self_signed(&key)?.pem();
-        let pair = Pair { certificate, key: key.serialize_pem() };
+        let pair = Pair { certificate, key: key.serialize_pem(), serial: Vec::new() };
         Ok((Self { key }, pair))
     }
 
@@ -76,15 +89,49 @@ impl Authority {
             }
         }
         let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &Issuer::from_params(&ca(), &self.key))?.pem();
-        Ok(Pair { certificate, key: key.serialize_pem() })
+        let serial = number(&key);
+        params.serial_number = Some(serial.clone().into());
+        let certificate = params.signed_by(&key, &Issuer::from_params(&ca(&self.key), &self.key))?.pem();
+        Ok(Pair { certificate, key: key.serialize_pem(), serial })
+    }
+
+    /// The list of revoked certificates (RFC 5280), PEM; whoever trusts this authority trusts it, as long as the authority lasts.
+    pub(crate) fn revocation_list(&self, revoked: impl Iterator<Item = Revoked>, now: Duration) -> anyhow::Result<String> {
+        let epoch = date_time_ymd(1970, 1, 1);
+        let entry = |one: Revoked| RevokedCertParams {
+            serial_number: one.serial.into(),
+            revocation_time: epoch + one.at,
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: epoch + now.saturating_sub(SLACK),
+            next_update: epoch + now.saturating_add(CA_LASTS),
+            crl_number: now.as_secs().into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        Ok(params.signed_by(&Issuer::from_params(&ca(&self.key), &self.key))?.pem()?)
     }
 }
 
-/// The same name every time, so that the key alone is enough to sign with.
-fn ca() -> CertificateParams {
+/// A number for the certificate of a key that no other key has: positive, 16 bytes (RFC 5280 allows 20).
+fn number(key: &KeyPair) -> Vec<u8> {
+    let digest = Sha256::digest(key.public_key_raw());
+    let mut number: Vec<u8> = digest.iter().take(16).copied().collect();
+    if let Some(first) = number.first_mut() {
+        *first = *first & 0x7f | 0x40;
+    }
+    number
+}
+
+/// The same name every time, so that the key alone is enough to sign with; another one for each key, so that during the change from
+/// one authority to the next neither is taken for the other.
+fn ca(key: &KeyPair) -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "shunt CA");
+    let digest: String = Sha256::digest(key.public_key_raw()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    params.distinguished_name.push(DnType::CommonName, format!("shunt CA {digest}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params

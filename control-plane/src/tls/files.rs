@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::sync::watch;
@@ -25,6 +25,8 @@ pub(crate) struct TlsFiles {
     pub(crate) key: PathBuf,
     /// Authorities whose certificates proxies show; none: nobody is asked for one.
     pub(crate) client_ca: Option<PathBuf>,
+    /// Which of them count no longer: lists of revoked certificates (RFC 5280); none: all count.
+    pub(crate) client_crl: Option<PathBuf>,
 }
 
 /// Whether a connection without client certificate is taken.
@@ -56,13 +58,14 @@ impl Configs {
 impl TlsFiles {
     /// Those of a folder as `shunt certs init` writes it.
     pub(crate) fn of(folder: &Folder) -> Self {
-        Self { certificate: folder.server(), key: folder.server_key(), client_ca: Some(folder.ca()) }
+        Self { certificate: folder.server(), key: folder.server_key(), client_ca: Some(folder.ca()), client_crl: Some(folder.revoked()) }
     }
 
     fn read(&self) -> anyhow::Result<Texts> {
         let read = |path: &Path| std::fs::read(path).with_context(|| format!("TLS: {}", path.display()));
         let client_ca = self.client_ca.as_deref().map(read).transpose()?;
-        Ok(Texts { certificate: read(&self.certificate)?, key: read(&self.key)?, client_ca })
+        let client_crl = self.client_crl.as_deref().map(read).transpose()?;
+        Ok(Texts { certificate: read(&self.certificate)?, key: read(&self.key)?, client_ca, client_crl })
     }
 }
 
@@ -72,6 +75,7 @@ struct Texts {
     certificate: Vec<u8>,
     key: Vec<u8>,
     client_ca: Option<Vec<u8>>,
+    client_crl: Option<Vec<u8>>,
 }
 
 impl Texts {
@@ -91,7 +95,11 @@ impl Texts {
                 for certificate in certificates(text).with_context(|| named(path))? {
                     roots.add(certificate).with_context(|| named(path))?;
                 }
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+                    .with_crls(self.revoked(files)?)
+                    .only_check_end_entity_revocation()
+                    // Of one of several authorities there may be no list.
+                    .allow_unknown_revocation_status();
                 let verifier = match guests {
                     Guests::Proxies => verifier,
                     Guests::Anybody => verifier.allow_unauthenticated(),
@@ -108,6 +116,16 @@ impl Texts {
             Guests::Anybody => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         };
         Ok(config)
+    }
+
+    fn revoked(&self, files: &TlsFiles) -> anyhow::Result<Vec<CertificateRevocationListDer<'static>>> {
+        let (Some(text), Some(path)) = (&self.client_crl, &files.client_crl) else { return Ok(Vec::new()) };
+        let lists = CertificateRevocationListDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
+        let lists = lists.with_context(|| format!("TLS: {}", path.display()))?;
+        if lists.is_empty() {
+            bail!("TLS: {}: no list of revoked certificates in it: it should be PEM", path.display());
+        }
+        Ok(lists)
     }
 }
 

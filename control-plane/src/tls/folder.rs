@@ -43,6 +43,16 @@ impl Folder {
         self.path.join("ca.key")
     }
 
+    /// Numbers of the certificates that the authority made for proxies.
+    pub(crate) fn issued(&self) -> PathBuf {
+        self.path.join("issued")
+    }
+
+    /// Which of them count no longer.
+    pub(crate) fn revoked(&self) -> PathBuf {
+        self.path.join("revoked.pem")
+    }
+
     /// The control plane's certificate.
     pub(crate) fn server(&self) -> PathBuf {
         self.path.join("server.pem")

@@ -44,6 +44,7 @@ impl Rig {
         let (authority, ca) = Authority::new(now()).unwrap();
         let folder = Folder::new(dir.path());
         put(&folder.ca(), &ca.certificate);
+        publish(&folder, &authority, now()).unwrap();
         let rig = (dir, authority);
         serve_as(&rig.1, rig.0.path(), YEAR);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -84,6 +85,15 @@ impl Rig {
         TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await
     }
 
+    async fn lets_in(&mut self, pair: &Pair) -> bool {
+        let Ok(mut stream) = self.connect(Some(pair)).await else { return false };
+        let mut byte = [0; 1];
+        tokio::select! {
+            wire = self.wires.recv() => wire.is_some(),
+            _ = stream.read(&mut byte) => false,
+        }
+    }
+
     async fn caller(&mut self) -> Caller {
         tokio::time::timeout(PATIENCE, self.wires.recv()).await.unwrap().unwrap().caller
     }
@@ -112,6 +122,54 @@ async fn a_certificate_says_which_proxy_it_is() {
     caller.may_be("sidecar~10.0.0.1~a/b").unwrap();
     caller.may_be("edge-2").unwrap_err();
     drop(stream);
+}
+
+#[tokio::test]
+async fn a_revoked_certificate_is_refused_and_a_new_one_is_not() {
+    let mut rig = Rig::start(Guests::Proxies).await;
+    let folder = Folder::new(rig.dir.path());
+    let pairs = ["edge-1", "edge-1", "edge-2"].map(|node| {
+        let pair = rig.proxy(node);
+        note(&folder, node, &pair, now() + YEAR).unwrap();
+        pair
+    });
+    for pair in &pairs {
+        assert!(rig.lets_in(pair).await);
+    }
+    assert_eq!(revoke(&folder, &rig.authority, "edge-1", now()).unwrap(), 2, "also the one before");
+    let words = revoke(&folder, &rig.authority, "edge-1", now()).unwrap_err().to_string();
+    assert!(words.contains("nothing to revoke"), "{words}");
+    let began = std::time::Instant::now();
+    while rig.lets_in(&pairs[0]).await {
+        assert!(began.elapsed() < PATIENCE, "it is let in still");
+    }
+    assert!(!rig.lets_in(&pairs[1]).await);
+    let another = rig.proxy("edge-1");
+    assert!(rig.lets_in(&pairs[2]).await && rig.lets_in(&another).await);
+}
+
+#[tokio::test]
+async fn while_an_authority_is_replaced_both_count() {
+    let mut rig = Rig::start(Guests::Proxies).await;
+    let folder = Folder::new(rig.dir.path());
+    let (old, revoked) = (rig.proxy("edge-1"), rig.proxy("edge-2"));
+    note(&folder, "edge-2", &revoked, now() + YEAR).unwrap();
+    revoke(&folder, &rig.authority, "edge-2", now()).unwrap();
+    let (next, ca) = Authority::new(now()).unwrap();
+    let new = next.issue(Subject::Proxy("edge-1"), now(), YEAR).unwrap();
+    let before = [folder.ca(), folder.revoked()].map(|path| std::fs::read_to_string(path).unwrap());
+    std::fs::remove_file(folder.issued()).unwrap();
+    publish(&folder, &next, now()).unwrap();
+    let list = std::fs::read_to_string(folder.revoked()).unwrap();
+    put(&folder.revoked(), &format!("{list}{}", before[1]));
+    // The rig itself trusts the first in it.
+    put(&folder.ca(), &format!("{}{}", before[0], ca.certificate));
+    let began = std::time::Instant::now();
+    while !rig.lets_in(&new).await {
+        assert!(began.elapsed() < PATIENCE, "it is not let in");
+    }
+    assert!(rig.lets_in(&old).await, "until it has a new one");
+    assert!(!rig.lets_in(&revoked).await, "what was revoked stays so");
 }
 
 #[tokio::test]
@@ -161,6 +219,7 @@ async fn outside_of_this_machine_only_with_tls_and_an_authority() {
     serve_as(&authority, dir.path(), YEAR);
     let folder = Folder::new(dir.path());
     put(&folder.ca(), &ca.certificate);
+    publish(&folder, &authority, now()).unwrap();
     let all = TlsFiles::of(&folder);
     let alone = TlsFiles { client_ca: None, ..all.clone() };
     assert!(matches!(Doors::new(loopback, "[::1]:1".parse().unwrap(), None).unwrap(), Doors::Open));
