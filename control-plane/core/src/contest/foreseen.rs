@@ -7,7 +7,7 @@ use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::CELLS;
 use shunt_filter_core::{VersionName, Weight};
 
-use super::people::{People, Reached, cells};
+use super::people::{POINTS_PER_CELL, People, Reached, cells};
 use super::told::Figures;
 use super::urn::Draws;
 use super::{Contest, decision, effect, lift};
@@ -74,7 +74,7 @@ pub(crate) fn tells(test: &AbTestStep, stable: &VersionName, sample: Sample) -> 
     let told = |more: &f64| {
         let (one, other) = unlucky(share(arm.weight, sample), share(rest, sample), sample.rate, more / 100.0);
         let person = |version, weight: Weight, hits| {
-            let of = u64::from(weight.points()) * u64::from(CELLS) / u64::from(Weight::ALL.points());
+            let of = u64::from(weight.points().div_euclid(POINTS_PER_CELL));
             let users = share(weight, sample);
             People { version, met: filled(of, users), reached: vec![reached(goal, of, users, hits)] }
         };

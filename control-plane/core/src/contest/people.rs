@@ -15,7 +15,7 @@ use super::urn::Draws;
 use crate::plan::TestGoal;
 
 /// Points in one cell.
-const POINTS_PER_CELL: u32 = POINTS / CELLS;
+pub(super) const POINTS_PER_CELL: u32 = POINTS / CELLS;
 
 /// What one version has met.
 #[derive(Debug, Clone, PartialEq)]
