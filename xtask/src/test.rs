@@ -10,6 +10,9 @@ use crate::{build, place, setup};
 /// Packages whose tests need a real Envoy.
 const ON_ENVOY: [&str; 2] = ["shunt-e2e", "shunt-testbed"];
 
+/// How many tests of a program run at once.
+const THREADS: &str = "RUST_TEST_THREADS";
+
 pub(crate) fn test(args: &[String]) -> Result<()> {
     let (own, further) = args.split_at(args.iter().position(|arg| arg == "--").unwrap_or(args.len()));
     let fast = own.iter().any(|arg| arg == "--fast");
@@ -33,6 +36,11 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
     if place::ci() {
         // One run shows all that is broken.
         run = run.arg("--no-fail-fast");
+    }
+    if std::env::var_os(THREADS).is_none() {
+        // Tests on a real Envoy wait for processes, reports and proofs most of the time.
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        run = run.env(THREADS, (2 * cores).to_string());
     }
     // Cargo runs each test program through the leash, so that none survives cargo.
     let runner = format!("{} parent", built.program("shunt-leash").display());
