@@ -24,6 +24,7 @@ pub use edit::{EditError, edit_release};
 pub use error::ManifestError;
 pub use origin::Origin;
 pub(crate) use problems::Problems;
+pub use suggest::nearest;
 
 use crate::mesh_policy::{MeshPolicy, MeshPolicySpec};
 use crate::rollout::analysis::{AnalysisTemplate, AnalysisTemplateSpec};

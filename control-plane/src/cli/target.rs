@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use shunt_api::rollouts::RolloutList;
+use shunt_core::manifest::nearest;
 use shunt_core::status::RolloutView;
 use shunt_filter_core::RolloutId;
 use thiserror::Error;
@@ -45,7 +46,7 @@ pub(crate) enum TargetError {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// Nothing has that name.
-    #[error("there is no Rollout {target}\n{}", known(.all))]
+    #[error("there is no Rollout {target}{}\n{}", meant(.target, .all), known(.all))]
     Unknown {
         /// What was typed.
         target: Target,
@@ -64,6 +65,12 @@ pub(crate) enum TargetError {
 
 fn list(all: &[RolloutId]) -> String {
     all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The one whose name is nearly the same.
+fn meant(target: &Target, all: &[RolloutId]) -> String {
+    let names: Vec<&str> = all.iter().map(RolloutId::name).collect();
+    nearest(&target.to_string(), &names).map(|name| format!("; did you mean {name}?")).unwrap_or_default()
 }
 
 fn known(all: &[RolloutId]) -> String {
@@ -109,5 +116,19 @@ impl Target {
                 Err(TargetError::Ambiguous { name: self.to_string(), all: ids(found) })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_case::test_case;
+
+    #[test_case("checkot", "; did you mean checkout?"; "a letter left out")]
+    #[test_case("chekcout", "; did you mean checkout?"; "two letters swapped")]
+    #[test_case("cart", ""; "another name")]
+    fn a_name_that_is_nearly_right(name: &str, expected: &str) {
+        let all = ["shop/search", "shop/checkout"].map(|id| id.parse().unwrap());
+        assert_eq!(meant(&name.parse().unwrap(), &all), expected);
     }
 }

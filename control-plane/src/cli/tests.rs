@@ -12,3 +12,4 @@ mod server;
 mod sick;
 mod verbs;
 mod views;
+mod written;

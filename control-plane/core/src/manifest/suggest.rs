@@ -36,7 +36,7 @@ pub(super) fn normalized(path: &str) -> String {
 }
 
 /// The name that differs least, if it differs little: upper and lower case, `-` and `_` do not count.
-fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let folded = fold(word);
     let (distance, name) = known.iter().map(|name| (distance(&folded, &fold(name)), *name)).min_by_key(|(distance, _)| *distance)?;
     let part = |long: &str, short: &str| short.len() >= 4 && long.starts_with(short);

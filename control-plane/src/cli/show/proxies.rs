@@ -46,6 +46,11 @@ fn state(proxy: &ProxyView, paint: Paint) -> String {
     if proxy.silent {
         parts.push(paint.attention("silent"));
     }
+    match proxy.lost_vms {
+        0 => {}
+        1 => parts.push(paint.attention("1 VM lost")),
+        many => parts.push(paint.attention(&format!("{many} VMs lost"))),
+    }
     if !proxy.expected {
         parts.push(paint.dim("holds no policy"));
     }

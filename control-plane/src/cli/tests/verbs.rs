@@ -60,10 +60,10 @@ async fn names_without_a_namespace() {
     let (_, result) = run(&server.address, &["status", "checkout"]).await;
     let words = error(result);
     assert!(words.contains("blog/checkout") && words.contains("shop/checkout") && words.contains("several namespaces"), "{words}");
-    for name in ["chekcout", "shop/chekcout"] {
+    for (name, guess) in [("chekcout", "; did you mean checkout?"), ("shop/chekcout", "")] {
         let (_, result) = run(&server.address, &["get", name]).await;
         let words = error(result);
-        assert!(words.starts_with(&format!("there is no Rollout {name}\nKnown: blog/checkout, ")), "{words}");
+        assert!(words.starts_with(&format!("there is no Rollout {name}{guess}\nKnown: blog/checkout, ")), "{words}");
     }
 }
 
