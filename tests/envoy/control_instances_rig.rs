@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use shunt_testbed::process::{Signal, signal};
-use shunt_testbed::{ControlPlane, Envoy, Load, RunningLoad, locate};
+use shunt_testbed::{ControlPlane, Envoy, Load, RunningLoad, locate, until};
 
-use crate::control_rig::{FILE, ROLLOUT, live, proxy};
+use crate::control_rig::{FILE, ROLLOUT, live, proxy_with};
 
 /// How long one change of instances may take: reports, proofs, a busy machine.
 pub(crate) const CHANGE: Duration = Duration::from_secs(30);
@@ -20,8 +20,7 @@ pub(crate) const CHANGE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Farm {
     pub(crate) control: ControlPlane,
-    /// Runs for as long as this lives.
-    _envoy: Envoy,
+    pub(crate) envoy: Envoy,
     pub(crate) address: SocketAddr,
     mark: String,
     protocol: &'static str,
@@ -47,18 +46,32 @@ impl<'v> Version<'v> {
 impl Farm {
     /// These versions of the sample shop, v1 released, and an Envoy; returns when v1's instances are ready and all is proved.
     pub(crate) async fn start(versions: &[Version<'_>], spec: &str) -> Result<Self> {
-        Self::speaking("http1", versions, spec).await
+        Self::begin("http1", versions, spec, &[]).await
     }
 
     /// The same with instances that the proxy speaks to by this protocol.
     pub(crate) async fn speaking(protocol: &'static str, versions: &[Version<'_>], spec: &str) -> Result<Self> {
+        Self::begin(protocol, versions, spec, &[]).await
+    }
+
+    /// The same with further arguments for control plane and bootstrap.
+    pub(crate) async fn start_with(versions: &[Version<'_>], spec: &str, args: &[&str]) -> Result<Self> {
+        Self::begin("http1", versions, spec, args).await
+    }
+
+    async fn begin(protocol: &'static str, versions: &[Version<'_>], spec: &str, args: &[&str]) -> Result<Self> {
         static MARKS: AtomicU32 = AtomicU32::new(0);
         let mark = format!("farm-{}-{}", std::process::id(), MARKS.fetch_add(1, Ordering::Relaxed));
-        let control = ControlPlane::start(&[(FILE, &manifest(&mark, protocol, versions, "v1", spec)?)]).await?;
-        let (envoy, address) = proxy(&control, "edge-1").await?;
-        let farm = Self { control, _envoy: envoy, address, mark, protocol };
+        let control = ControlPlane::start_with(&[(FILE, &manifest(&mark, protocol, versions, "v1", spec)?)], args).await?;
+        let (envoy, address) = proxy_with(&control, "edge-1", args).await?;
+        let farm = Self { control, envoy, address, mark, protocol };
         let all = versions[0].instances as usize;
-        farm.until("v1 is in place", |view| live(view) && ready(view, "v1").len() == all).await?;
+        // By command line: it speaks TLS, too.
+        let in_place = || async {
+            let text = farm.control.cli_ok(&["get", ROLLOUT, "-o", "json"]).await.unwrap_or_default();
+            serde_json::from_str(&text).is_ok_and(|view: Value| live(&view) && ready(&view, "v1").len() == all)
+        };
+        until("v1 is in place", CHANGE, in_place).await.with_context(|| farm.control.log())?;
         Ok(farm)
     }
 

@@ -96,8 +96,13 @@ impl Rig {
 
 /// An Envoy that gets everything from this control plane, and the address of its listener.
 pub(crate) async fn proxy(control: &ControlPlane, node: &str) -> Result<(Envoy, SocketAddr)> {
-    let listen = listen_address();
-    let bootstrap = control.bootstrap(node, &["--listen", &listen.to_string()]).await?;
+    proxy_with(control, node, &[]).await
+}
+
+/// The same with further arguments for its bootstrap.
+pub(crate) async fn proxy_with(control: &ControlPlane, node: &str, args: &[&str]) -> Result<(Envoy, SocketAddr)> {
+    let listen = listen_address().to_string();
+    let bootstrap = control.bootstrap(node, &[&["--listen", &listen], args].concat()).await?;
     let envoy = Envoy::start(&bootstrap, EnvoyOptions::default()).await?;
     let address = envoy.listener("shunt").await?;
     Ok((envoy, address))

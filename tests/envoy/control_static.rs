@@ -6,9 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use shunt_testbed::envoy::listen_address;
-use shunt_testbed::{Envoy, EnvoyOptions, Load, Scenario, Tally};
+use shunt_testbed::{Envoy, EnvoyOptions, Load, Scenario, Tally, until};
 
+use crate::control_instances_rig::{Farm, Version};
 use crate::control_rig::{ROLLOUT, RUN, Rig};
+use crate::control_tls::certs;
 
 const USERS: usize = 300;
 
@@ -68,6 +70,41 @@ async fn an_envoy_starts_without_a_control_plane_and_nobody_notices() -> Result<
     let after = homes(&load(address).run(USERS * 3).await);
     assert!(before.iter().filter(|(_, version)| *version == "v2").all(|(user, _)| after[user] == "v2"));
     assert!(after.values().filter(|version| *version == "v2").count() > before.values().filter(|version| *version == "v2").count());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_file_names_instances_and_connects_with_certificates() -> Result<()> {
+    let story = Scenario::new("a last-known-good bootstrap with instances of ours, over TLS");
+    let folder = tempfile::tempdir()?;
+    let dir = folder.path().to_string_lossy().into_owned();
+    certs(&["init"], folder.path()).await?;
+    certs(&["proxy", "edge-1"], folder.path()).await?;
+    let mut farm = Farm::start_with(&[Version::new("v1", 2)], "", &["--tls", &dir]).await?;
+    let listen = listen_address();
+    let (xds, api, at) = (farm.control.xds().to_string(), farm.control.api().to_string(), listen.to_string());
+    let words = ["render", "--static", "--node", "edge-1", "--listen", &at, "--xds", &xds, "--api", &api, "--tls", &dir];
+    let standing = farm.control.cli_ok(&words).await?;
+    farm.control.kill();
+    let data = farm.control.data().display().to_string();
+    assert_eq!(farm.control.cli_ok(&[&words[..], &["--data", &data]].concat()).await?, standing, "its state says the same");
+
+    story.when("nobody is there, and an Envoy starts with it");
+    farm.envoy.kill();
+    let envoy = Envoy::start(&standing, EnvoyOptions::default()).await?;
+    let address = envoy.listener("shunt").await?;
+    let running = load(address).start();
+    until("300 requests", RUN, || async { running.tally().requests() > 300 }).await?;
+    story.when("the control plane is back");
+    farm.control.restart().await?;
+    let reports = || async {
+        let text = farm.control.cli_ok(&["proxies", "-o", "json"]).await.unwrap_or_default();
+        let list: Value = serde_json::from_str(&text).unwrap_or_default();
+        list["proxies"][0]["silent"] == false && list["proxies"][0]["connected"] == true
+    };
+    until("it connects and reports with its certificate", BACK, reports).await?;
+    let tally = running.stop().await;
+    assert_eq!((tally.failed(), tally.of_version("v1")), (0, tally.requests()), "{}", tally.summary());
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use shunt_testbed::{ControlPlane, Envoy, EnvoyOptions, Load, LocalShop, Scenario
 use crate::control_rig::{FILE, ROLLOUT, STEP, manifest};
 
 /// Runs `shunt certs`.
-async fn certs(args: &[&str], folder: &Path) -> Result<()> {
+pub(crate) async fn certs(args: &[&str], folder: &Path) -> Result<()> {
     let mut command = tokio::process::Command::new(locate::shunt()?);
     let output = command.arg("certs").args(args).arg("--dir").arg(folder).output().await?;
     ensure!(output.status.success(), "shunt certs {args:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -88,7 +88,7 @@ pub(crate) fn run(args: &EnvoyBootstrapArgs, console: &mut Console<'_>) -> anyho
 }
 
 /// The secrets of this node: Envoy reads them where it runs, so their paths should be absolute.
-fn secrets(folder: &Path, node: &str) -> anyhow::Result<ProxyTls> {
+pub(super) fn secrets(folder: &Path, node: &str) -> anyhow::Result<ProxyTls> {
     let Secrets { own, ca } = Folder::new(&std::path::absolute(folder)?).secrets(node);
     if let Some(missing) = [&own, &ca].into_iter().find(|file| !file.is_file()) {
         bail!("{} does not exist: make it with `shunt certs proxy {node} --dir {}`", missing.display(), folder.display());

@@ -14,12 +14,12 @@ use shunt_core::merge::merge;
 use shunt_core::plan::Backend;
 use shunt_core::state::Installation;
 use shunt_core::{Plan, State};
-use shunt_filter_core::RoutingPolicy;
+use shunt_filter_core::{RoutingPolicy, VersionName};
 use shunt_xds::{Bootstrap, World, standing};
 
 use super::client::Client;
 use super::console::{Console, Format};
-use super::envoy_bootstrap::{endpoint, node};
+use super::envoy_bootstrap::{endpoint, node, secrets};
 use super::exit::Exit;
 use super::manifests::Manifests;
 use crate::cadence::Cadence;
@@ -33,11 +33,13 @@ const EXAMPLES: &str =
 With --static: a whole bootstrap, the last that was good. An Envoy starts with it while no control plane is there: listener, routes,
 clusters, endpoints and the policy are in the file, users keep their version. When the control plane is back, it takes over the policy
 (weights, rules, aborts) of the versions in the file, and reports arrive. New versions, other endpoints and the default route come only
-with the ordinary bootstrap (`shunt envoy-bootstrap`): Envoy does not let go of what stands in its file. So change back then.
+with the ordinary bootstrap (`shunt envoy-bootstrap`): Envoy does not let go of what stands in its file. So change back then. Of versions
+by command or register it names the instances that are ready when it is made: make it anew when they move.
 
 Examples:
   shunt render rollouts/
   shunt render --static --node edge-1 --listen 0.0.0.0:10000 > standing.yaml && envoy -c standing.yaml
+  shunt render --static --node edge-1 --tls ./certs --xds control.internal:18000 --api control.internal:18080 > standing.yaml
   shunt render --static --node edge-1 --data /var/lib/shunt --module /opt/shunt/filter.wasm > standing.yaml     while it is down";
 
 /// What to render.
@@ -79,6 +81,10 @@ pub(crate) struct RenderArgs {
     /// With --static: the filter's module as a file on the proxy's machine [default: in the bootstrap itself]
     #[arg(long, value_name = "FILE")]
     module: Option<String>,
+
+    /// With --static: folder as written by `shunt certs`, with the certificate of this node: mutual TLS for xDS and reports
+    #[arg(long, value_name = "DIR", requires = "standing")]
+    tls: Option<PathBuf>,
 }
 
 /// What would be published.
@@ -123,26 +129,43 @@ impl RenderArgs {
                 api: self.api.clone(),
                 module: self.module.clone(),
                 state_of_the_world: false,
-                tls: None,
+                tls: self.tls.as_deref().map(|folder| secrets(folder, node)).transpose()?,
             },
         )?)
     }
 }
 
-/// Instances that come and go would be gone when the file is used.
+/// Manifests do not say where instances are that come and go; and a file whose default route leads nowhere is no good one.
 fn fixed(routes: &[Routes]) -> anyhow::Result<()> {
     for one in routes {
         for version in &one.versions {
             let moves = matches!(version.backend, Backend::Command(_) | Backend::Registered(_));
             anyhow::ensure!(
                 !moves,
-                "instances of {} {} come and go, so a file cannot name them: give it endpoints, or a DNS name",
+                "instances of {} {} come and go, so its manifest does not say where they are: leave FILES out to ask the control plane \
+                 (--server), or name its state (--data)",
                 one.id,
                 version.name
+            );
+            anyhow::ensure!(
+                version.name != one.default || version.backend != Backend::Endpoints(Vec::new()),
+                "{} {} gets what nothing else claims, and none of its instances is ready: try again when one is (`shunt get {}`)",
+                one.id,
+                version.name,
+                one.id
             );
         }
     }
     Ok(())
+}
+
+/// Puts the addresses of instances that are in discovery into routes.
+fn fill(routes: &mut Routes, ready: impl Fn(&VersionName) -> Vec<String>) {
+    for version in &mut routes.versions {
+        if matches!(version.backend, Backend::Command(_) | Backend::Registered(_)) {
+            version.backend = Backend::Endpoints(ready(&version.name));
+        }
+    }
 }
 
 fn at_rest(plans: &[Plan]) -> Rendered {
@@ -162,7 +185,17 @@ async fn recorded(folder: &Path) -> anyhow::Result<Rendered> {
     let stored = database.rollouts().await?;
     let (policy, _) = database.policy().await?;
     let all: Vec<_> = stored.iter().map(|stored| desired(&stored.plan, &stored.state)).collect();
-    Ok(Rendered { policy: merge(policy.generation, None, &all), routes: all.into_iter().filter_map(|desired| desired.routes).collect() })
+    let (instances, _) = database.instances().await?;
+    let policy = merge(policy.generation, None, &all);
+    let mut routes: Vec<Routes> = all.into_iter().filter_map(|desired| desired.routes).collect();
+    for one in &mut routes {
+        let id = one.id.clone();
+        fill(one, |version| {
+            let own = instances.iter().filter(|record| record.rollout == id && record.version == *version);
+            own.filter_map(|record| record.instance.discovered().map(str::to_owned)).collect()
+        });
+    }
+    Ok(Rendered { policy, routes })
 }
 
 /// The policy as published; routes from where each Rollout is.
@@ -173,7 +206,13 @@ async fn published(client: &Client) -> anyhow::Result<Rendered> {
         let path = ["rollouts", view.id.namespace(), view.id.name(), "journal"];
         let incident: Incident = client.get_with(&path, &[("limit", "1")]).await?;
         let last = incident.entries.last().and_then(|entry| Some((incident.plans.get(&entry.plan)?, &entry.next)));
-        routes.extend(last.and_then(|(plan, state)| desired(plan, state).routes));
+        let Some(mut own) = last.and_then(|(plan, state)| desired(plan, state).routes) else { continue };
+        fill(&mut own, |version| {
+            let shown = view.versions.iter().filter(|shown| shown.name == *version).flat_map(|shown| &shown.instances);
+            // What is in discovery.
+            shown.filter(|one| one.state == "ready").filter_map(|one| one.address.clone()).collect()
+        });
+        routes.push(own);
     }
     Ok(Rendered { policy: client.get(&["policy"]).await?, routes })
 }

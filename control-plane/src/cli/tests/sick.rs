@@ -58,7 +58,8 @@ async fn what_moves_cannot_stand_in_a_file() {
     let file = folder.path().join("shop.yaml");
     std::fs::write(&file, SHOP.replace("endpoints: ['v2.internal:9002']", "command: [shop]")).unwrap();
     let (_, result) = run("127.0.0.1:1", &["render", "--static", "--node", "a", "--module", "/a", file.to_str().unwrap()]).await;
-    assert!(result.unwrap_err().to_string().contains("come and go"));
+    let words = result.unwrap_err().to_string();
+    assert!(words.contains("come and go") && words.contains("--server"), "{words}");
     let (_, result) = run("127.0.0.1:1", &["render", "--data", "/nowhere"]).await;
     assert!(result.unwrap_err().to_string().contains("no folder"));
 }
