@@ -109,7 +109,7 @@ pub(crate) fn log(context: u32) {
         let lane = trail.lane.as_ref().map(|started| started.lane.as_ref());
         let ended = Ended::read(lane, trail.started, host::now(), trail.grpc);
         for Started { lane, counted } in trail.lane.iter().chain(&trail.flags) {
-            lane.end(*counted, ended, trail.latency);
+            lane.end(*counted, ended, trail.latency, &vm.random);
         }
         vm.counters.touch();
     });

@@ -8,12 +8,13 @@ use std::time::Duration;
 use shunt_filter_core::decision::Counted;
 use shunt_filter_core::goal::{CompiledGoal, GoalAnswer};
 use shunt_filter_core::outcome::Class;
-use shunt_filter_core::policy::LatencyThresholds;
+use shunt_filter_core::policy::{LatencyThresholds, Tolerance};
 use shunt_filter_core::router::Version;
 use shunt_filter_core::{CompiledFlag, Reason, Service, VersionName};
 
 use crate::ending::Ended;
 use crate::host::{self, Map};
+use crate::random::Random;
 use crate::tally::{EpochTally, ServiceTally, VersionTally, add_one};
 
 /// Where requests decided for a version of a service, or for a value of a flag, are counted under one policy.
@@ -48,6 +49,8 @@ struct Arm {
     epoch: Rc<EpochTally>,
     counters: Rc<VersionTally>,
     thresholds: Option<LatencyThresholds>,
+    /// The share of its successes that count as failed too, when it is what others are compared with.
+    tolerance: Option<Tolerance>,
     goals: Rc<[Goal]>,
 }
 
@@ -76,7 +79,7 @@ impl Lane {
         let epoch = service.analysis().then(|| tally.epoch(service.epoch()));
         let goals = goals(service.goals());
         let lane = |version: &Version| {
-            let arm = epoch.as_ref().map(|epoch| Arm::new(epoch, version.name(), service.latency(), &goals));
+            let arm = epoch.as_ref().map(|epoch| Arm::new(epoch, version.name(), service.latency(), service.tolerance(), &goals));
             let by_default = service.default_route() == Some(version.name());
             Self::new(version.name(), tally, push, arm, Some(Answers::new(version, by_default)))
         };
@@ -89,7 +92,7 @@ impl Lane {
         let epoch = flag.analysis().then(|| tally.epoch(flag.epoch()));
         let goals = goals(flag.goals());
         let lane = |version: &VersionName| {
-            let arm = epoch.as_ref().map(|epoch| Arm::new(epoch, version, flag.latency(), &goals));
+            let arm = epoch.as_ref().map(|epoch| Arm::new(epoch, version, flag.latency(), flag.tolerance(), &goals));
             Self::new(version, tally, push, arm, None)
         };
         flag.versions().map(lane).collect()
@@ -162,7 +165,8 @@ impl Lane {
     }
 
     /// Counts the end of a request; `counted` is what [`Lane::start`] returned.
-    pub(crate) fn end(&self, counted: Option<Counted>, ended: Ended, latency: Option<Duration>) {
+    /// `random` is asked at most once, and only where the policy tolerates something.
+    pub(crate) fn end(&self, counted: Option<Counted>, ended: Ended, latency: Option<Duration>, random: &Random) {
         let latency = latency.filter(|_| !ended.upgraded);
         self.total.end(ended.class, latency);
         self.service.touch();
@@ -170,7 +174,7 @@ impl Lane {
         if let (Some(counted), Some(arm)) = (counted, &self.epoch) {
             // A misrouted request is in neither arm, but it has ended.
             let class = if astray { Class::Uncounted } else { ended.class };
-            arm.end(counted, Ended { class, ..ended }, latency);
+            arm.end(counted, Ended { class, ..ended }, latency, random);
         }
     }
 
@@ -199,22 +203,36 @@ impl Answers {
 }
 
 impl Arm {
-    fn new(epoch: &Rc<EpochTally>, version: &VersionName, latency: Option<&LatencyThresholds>, goals: &Rc<[Goal]>) -> Self {
+    fn new(
+        epoch: &Rc<EpochTally>,
+        version: &VersionName,
+        latency: Option<&LatencyThresholds>,
+        tolerance: Option<&Tolerance>,
+        goals: &Rc<[Goal]>,
+    ) -> Self {
         if latency.is_some() {
             epoch.time();
         }
         if !goals.is_empty() {
             epoch.count_cells();
         }
-        Self { epoch: Rc::clone(epoch), counters: epoch.version(version), thresholds: latency.copied(), goals: Rc::clone(goals) }
+        Self {
+            epoch: Rc::clone(epoch),
+            counters: epoch.version(version),
+            thresholds: latency.copied(),
+            tolerance: tolerance.filter(|tolerance| tolerance.version == *version).cloned(),
+            goals: Rc::clone(goals),
+        }
     }
 
-    fn end(&self, counted: Counted, ended: Ended, latency: Option<Duration>) {
+    fn end(&self, counted: Counted, ended: Ended, latency: Option<Duration>, random: &Random) {
         self.counters.end(ended.class, latency);
         if ended.class == Class::Uncounted {
             return;
         }
-        self.epoch.mark(counted.slot(), ended.class);
+        let tolerated = |tolerance: &Tolerance| tolerance.fails(random.next()[0]);
+        let padded = ended.class == Class::Succeeded && self.tolerance.as_ref().is_some_and(tolerated);
+        self.epoch.mark(counted.slot(), if padded { Class::Failed } else { ended.class });
         if let (Some(latency), Some(thresholds)) = (latency, &self.thresholds) {
             self.epoch.mark_time(counted.slot(), latency, thresholds);
         }

@@ -152,3 +152,19 @@ async fn slots_by_latency() -> Result<()> {
     assert_eq!((epoch.goals.len(), epoch.cells), (0, None), "nobody asked for goals");
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_tolerated_counts_as_failures_of_stable_in_its_slots() -> Result<()> {
+    let mut stage = Stage::start(json!({"tolerance": {"version": "v1", "share": 100}})).await?;
+    for number in 0..30 {
+        stage.ask(&format!("user-{number}"), "/", &[]).await?;
+    }
+    let epoch = stage.epoch().await?;
+    let ended =
+        |version: &str| epoch.versions.iter().find(|(name, _)| name.as_str() == version).map_or(0, |(_, counters)| counters.ended());
+    let failed = u64::try_from(epoch.failed.len())?;
+    assert!(ended("v1") > 0 && ended("v2") > 0, "{:?}", epoch.versions);
+    assert_eq!((failed, u64::try_from(epoch.seen.len())?), (ended("v1"), 30), "all of stable's users, none of the candidate's");
+    assert!(epoch.versions.values().all(|counters| counters.failed == 0), "counters are for people: {:?}", epoch.versions);
+    Ok(())
+}

@@ -220,6 +220,7 @@ fn with_host<'n>(rollouts: &'n [Arc<RolloutNow>], question: &Question) -> Result
             analysis: false,
             counted_rule: None,
             latency: None,
+            tolerance: None,
             goals: Vec::new(),
         };
         let alone = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: vec![service], flags: Vec::new() };

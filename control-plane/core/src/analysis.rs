@@ -10,6 +10,7 @@ pub mod measured;
 pub(crate) mod number;
 mod race;
 mod sequential;
+mod tolerance;
 mod typical;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use shunt_filter_core::report::{Counters, EpochReport, Slots};
 
 pub use self::arms::{Arms, Exposure};
 pub(crate) use self::race::Race;
+pub use self::tolerance::Tolerance;
 pub use self::typical::thresholds;
 
 use self::arms::ArmSlots;
@@ -43,6 +45,8 @@ pub struct Metric {
 pub enum Guard {
     /// First failure per slot, candidate against stable, sequentially (`analysis/sequential.rs`).
     ErrorsNoWorseThanStable,
+    /// The same, and so much worse is allowed.
+    ErrorsWithin(Tolerance),
     /// Share of requests that succeed must be at least this, percent.
     SuccessRateMin(f64),
     /// A percentile of the time to response headers must be at most this.
@@ -61,7 +65,7 @@ impl Metric {
     pub(crate) fn is_broken(&self, good: u64, bad: u64) -> bool {
         match self.guard {
             Guard::SuccessRateMin(min) => counters::is_broken(min, good, bad, self.min_samples),
-            Guard::ErrorsNoWorseThanStable | Guard::LatencyMax { .. } | Guard::LatencyNoWorseThanStable => false,
+            Guard::ErrorsNoWorseThanStable | Guard::ErrorsWithin(_) | Guard::LatencyMax { .. } | Guard::LatencyNoWorseThanStable => false,
         }
     }
 }
@@ -70,8 +74,21 @@ impl Guard {
     /// Whether it compares with stable, and so takes its part of the error that a release may be judged with.
     pub fn compares(self) -> bool {
         match self {
-            Guard::ErrorsNoWorseThanStable | Guard::LatencyNoWorseThanStable => true,
+            Guard::ErrorsNoWorseThanStable | Guard::ErrorsWithin(_) | Guard::LatencyNoWorseThanStable => true,
             Guard::SuccessRateMin(_) | Guard::LatencyMax { .. } => false,
+        }
+    }
+
+    /// Whether it compares errors with stable.
+    pub fn compares_errors(self) -> bool {
+        matches!(self, Guard::ErrorsNoWorseThanStable | Guard::ErrorsWithin(_))
+    }
+
+    /// How much worse than stable the candidate may be; none: not at all, or it does not compare errors.
+    pub fn tolerance(self) -> Option<Tolerance> {
+        match self {
+            Guard::ErrorsWithin(tolerance) => Some(tolerance),
+            Guard::ErrorsNoWorseThanStable | Guard::SuccessRateMin(_) | Guard::LatencyMax { .. } | Guard::LatencyNoWorseThanStable => None,
         }
     }
 }
@@ -131,11 +148,12 @@ impl Analyst {
     /// judged again. Other arms in the same epoch start fresh tests too, and slots that have failed or were slow before count in neither arm.
     /// A comparison that has failed stays failed for its epoch.
     pub fn look(&mut self, metrics: &[Metric], steps: u32, arms: Arms<'_>, evidence: &EpochReport) -> Vec<Verdict> {
+        let ratio = ratio(metrics);
         let trial = match self.trial.take() {
             Some(trial) if evidence.epoch < trial.epoch => trial,
-            Some(trial) if evidence.epoch == trial.epoch && trial.is_of(&arms) => trial.with(evidence),
-            Some(trial) if evidence.epoch == trial.epoch => Trial::new(&arms, evidence, evidence),
-            Some(_) | None => Trial::new(&arms, evidence, &EpochReport::default()),
+            Some(trial) if evidence.epoch == trial.epoch && trial.is_of(&arms, ratio) => trial.with(evidence),
+            Some(trial) if evidence.epoch == trial.epoch => Trial::new(&arms, ratio, evidence, evidence),
+            Some(_) | None => Trial::new(&arms, ratio, evidence, &EpochReport::default()),
         };
         self.trial.insert(trial).judge(metrics, steps)
     }
@@ -158,10 +176,10 @@ struct Trial {
 
 impl Trial {
     /// Slots that failed or were slow in `before` are in neither arm.
-    fn new(arms: &Arms<'_>, evidence: &EpochReport, before: &EpochReport) -> Self {
+    fn new(arms: &Arms<'_>, ratio: f64, evidence: &EpochReport, before: &EpochReport) -> Self {
         let slots = ArmSlots::of(arms);
         let at_risk = |arm: &Slots| arm.minus(&before.failed).len() as u64;
-        let errors = Comparison::new(at_risk(&slots.candidate), at_risk(&slots.stable));
+        let errors = Comparison::new(ratio, at_risk(&slots.candidate), at_risk(&slots.stable));
         let trial = Self {
             epoch: evidence.epoch,
             candidate: arms.candidate.clone(),
@@ -176,8 +194,8 @@ impl Trial {
         trial.with(evidence)
     }
 
-    fn is_of(&self, arms: &Arms<'_>) -> bool {
-        self.candidate == *arms.candidate && self.stable == *arms.stable && self.ranges == arms.ranges
+    fn is_of(&self, arms: &Arms<'_>, ratio: f64) -> bool {
+        self.errors.ratio() == ratio && self.candidate == *arms.candidate && self.stable == *arms.stable && self.ranges == arms.ranges
     }
 
     /// Counts each slot that failed, or was slow, since the last look, once.
@@ -205,6 +223,11 @@ impl Trial {
     }
 }
 
+/// How many times as readily slots of the candidate may fail.
+fn ratio(metrics: &[Metric]) -> f64 {
+    metrics.iter().find_map(|metric| metric.guard.tolerance()).map_or(1.0, Tolerance::ratio)
+}
+
 /// 1/α of one comparison: the error is divided over steps and comparisons.
 fn threshold(metrics: &[Metric], steps: u32) -> f64 {
     let compared = metrics.iter().filter(|metric| metric.guard.compares()).count().max(1);
@@ -227,7 +250,7 @@ fn judge(look: &Look<'_>, slots: &ArmSlots, errors: &mut Comparison, latency: &m
         guard if guard.compares() && slots.stable.is_empty() => {
             look.not_applicable(&format!("{} has no whole slot of the hash space, there is nothing to compare with", look.arms.stable))
         }
-        Guard::ErrorsNoWorseThanStable => errors.judge(look, threshold),
+        Guard::ErrorsNoWorseThanStable | Guard::ErrorsWithin(_) => errors.judge(look, threshold),
         Guard::SuccessRateMin(min) => counters::judge(look, min),
         Guard::LatencyMax { percentile, max } => self::latency::judge(look, percentile, max),
         Guard::LatencyNoWorseThanStable => latency.judge(look, threshold),

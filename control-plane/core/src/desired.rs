@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::names::{fallback_cluster, version_cluster};
-use shunt_filter_core::policy::{Flag, Goal, LatencyThresholds, Mirror, Rule, Split, VersionPolicy};
+use shunt_filter_core::policy::{Flag, Goal, LatencyThresholds, Mirror, Rule, Split, Tolerance, VersionPolicy};
 use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
 
 use crate::call::Call;
@@ -94,6 +94,7 @@ fn service(plan: &Plan, state: &State) -> Option<ServicePolicy> {
         analysis: is_watched(state),
         counted_rule: counted_rule(plan, state),
         latency: thresholds(state),
+        tolerance: tolerance(plan, state),
         goals: goals(plan, state),
     })
 }
@@ -105,6 +106,14 @@ fn is_watched(state: &State) -> bool {
 
 fn thresholds(state: &State) -> Option<LatencyThresholds> {
     state.run.as_ref().and(state.thresholds)
+}
+
+/// What the candidate may be worse by, while both are compared.
+fn tolerance(plan: &Plan, state: &State) -> Option<Tolerance> {
+    let run = state.run.as_ref().filter(|run| exposed(run))?;
+    let share = plan.analysis.tolerance()?.share();
+    let version = run.baseline.as_ref().unwrap_or(&state.stable).clone();
+    (share > Weight::ZERO).then_some(Tolerance { version, share })
 }
 
 fn counted_rule(plan: &Plan, state: &State) -> Option<String> {

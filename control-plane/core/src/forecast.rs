@@ -4,6 +4,7 @@
 //! promotes a pause without end after [`PATIENCE`]. Nothing is random but the users, and they are the same each time.
 
 mod journey;
+mod measuring;
 mod people;
 mod power;
 mod world;
@@ -11,10 +12,12 @@ mod world;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
+use crate::analysis::Tolerance;
 use crate::plan::Plan;
 use crate::time::{Span, Time};
 
 pub use crate::contest::Tells;
+pub use measuring::{Measuring, StepMeasurements};
 pub use people::Traffic;
 
 /// How long somebody takes to promote what waits for a person.
@@ -39,6 +42,12 @@ pub struct Forecast {
     /// A/B tests, and what each can tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<TestLook>,
+    /// Metrics with a source outside, as if all they measure were good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<Measuring>,
+    /// How much worse than stable is allowed; none: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<Tolerance>,
     /// From the changed manifest to the end.
     pub lasts: Span,
     /// How it ends.
@@ -83,6 +92,9 @@ pub struct Look {
     pub users: u64,
     /// The smallest regression that is seen.
     pub sees: Sight,
+    /// What would be seen without the tolerance, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without: Option<Sight>,
 }
 
 /// One A/B test.
@@ -236,5 +248,66 @@ mod tests {
         assert_eq!(once, ask());
         assert_eq!(once.legs[2].waits.as_deref(), Some("until somebody promotes"));
         assert_eq!(once.lasts, Span::seconds(3 + 600 + 3 + 2 * 86_400 + 3));
+    }
+
+    #[test]
+    fn a_tolerance_says_what_it_hides() {
+        let of = |by: &str| {
+            let metrics = format!("  analysis: {{metrics: [{{name: errors, successRate: {{noWorseThanStable: {{{by}}}}}}}]}}\n");
+            foresee("{setWeight: 5}, {pause: {duration: 10m}}", &metrics, USUAL)
+        };
+        let more = |sight: Sight| match sight {
+            Sight::Points { more, .. } => more,
+            Sight::Nothing => f64::INFINITY,
+        };
+        let strict = of("");
+        assert_eq!((strict.looks[0].without, strict.tolerance), (None, None));
+        for by in ["by: 0.5pp", "by: 3x"] {
+            let tolerant = of(by);
+            assert_eq!(tolerant.looks[0].without, Some(strict.looks[0].sees), "{by}");
+            assert!(more(tolerant.looks[0].sees) > more(strict.looks[0].sees), "{by}: {:?}", tolerant.looks);
+        }
+    }
+
+    /// One metric of the whole release, and steps.
+    fn measured(metric: &str, steps: &str) -> Forecast {
+        let metrics =
+            format!("  analysis: {{metrics: [{{name: outside, prometheus: {{address: 'http://p', query: x}}, max: 1, {metric}}}]}}\n");
+        foresee(steps, &metrics, USUAL)
+    }
+
+    fn made(seen: &Forecast, name: &str) -> Vec<(usize, u32)> {
+        let one = seen.measured.iter().find(|one| one.metric == name).unwrap();
+        one.steps.iter().map(|one| (one.step, one.made)).collect()
+    }
+
+    #[test]
+    fn metrics_from_outside_are_counted_step_by_step() {
+        let own =
+            "{analysis: {duration: 1m, metrics: [{name: own, web: {url: 'http://w'}, max: 1, interval: 30s, count: 5, failureLimit: 1}]}}";
+        let steps = format!("{{setWeight: 5}}, {{pause: {{duration: 10m}}}}, {{setWeight: 50}}, {own}");
+        let seen = measured("interval: 30s, initialDelay: 1m", &steps);
+        // From the first request on, 603 s of the first weight; then the analysis lasts until `own` has all of its five.
+        assert_eq!(made(&seen, "outside"), [(2, 19), (4, 4)]);
+        assert_eq!(made(&seen, "own"), [(4, 5)]);
+        assert_eq!((seen.measured[1].failure_limit, &seen.end), (1, &End::Promoted));
+        assert_eq!(seen.warnings.len(), 1, "{:?}", seen.warnings);
+        assert!(seen.warnings[0].starts_with("step 4 (analysis 1m): own needs 2m until it can pass"), "{:?}", seen.warnings);
+    }
+
+    #[test]
+    fn a_metric_that_is_measured_too_rarely_is_said() {
+        let seen = measured("interval: 20m", "{setWeight: 5}, {pause: {duration: 10m}}, {setWeight: 50}, {pause: {duration: 30m}}");
+        assert_eq!(made(&seen, "outside")[..2], [(1, 1), (2, 0)], "once as the release begins");
+        assert!(
+            seen.warnings.iter().any(|warning| warning.starts_with("step 2 (pause 10m): outside is not measured once")),
+            "{:?}",
+            seen.warnings
+        );
+        assert!(
+            !seen.warnings.iter().any(|warning| warning.contains("sees nothing")),
+            "errors are not looked at here: {:?}",
+            seen.warnings
+        );
     }
 }

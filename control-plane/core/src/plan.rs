@@ -11,8 +11,8 @@ use shunt_filter_core::matching::Match;
 use shunt_filter_core::policy::{KeySource, Keyless};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
-use crate::analysis::Metric;
 use crate::analysis::measured::Measured;
+use crate::analysis::{Guard, Metric, Tolerance};
 use crate::call::{Action, CallSpec};
 use crate::event::EventKind;
 use crate::time::Span;
@@ -287,6 +287,22 @@ pub struct AnalysisPlan {
     /// Metrics with a source outside; their verdicts follow those of `metrics`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub measured: Vec<Measured>,
+}
+
+impl AnalysisPlan {
+    /// How much worse than stable the candidate may be.
+    pub fn tolerance(&self) -> Option<Tolerance> {
+        self.metrics.iter().find_map(|metric| metric.guard.tolerance())
+    }
+
+    /// The same without a tolerance.
+    pub(crate) fn strict(&self) -> Self {
+        let strict = |metric: &Metric| match metric.guard {
+            Guard::ErrorsWithin(_) => Metric { guard: Guard::ErrorsNoWorseThanStable, ..metric.clone() },
+            _ => metric.clone(),
+        };
+        Self { metrics: self.metrics.iter().map(strict).collect(), measured: self.measured.clone() }
+    }
 }
 
 /// Active health checks.

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
 
 use shunt_core::Span;
-use shunt_core::analysis::{Analyst, Arms, Guard, Metric, Outcome, Verdict};
-use shunt_filter_core::VersionName;
+use shunt_core::analysis::{Analyst, Arms, Guard, Metric, Outcome, Tolerance, Verdict};
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{Counters, EpochReport, LATENCY_BOUNDS_MS, LATENCY_BUCKETS, LatencySlots, Slots};
+use shunt_filter_core::{VersionName, Weight};
 use test_case::test_case;
 
 fn version(name: &str) -> VersionName {
@@ -98,6 +98,24 @@ fn a_bad_release_in_one_sentence() {
         (verdict.value.as_str(), verdict.baseline.as_str(), verdict.threshold.as_str(), verdict.samples),
         ("5/48 (10.4 %)", "0/912", "E ≥ 400", 48)
     );
+}
+
+#[test]
+fn what_is_allowed_in_one_sentence() {
+    let within = |by| Metric { guard: Guard::ErrorsWithin(by), ..errors() };
+    let worse =
+        Evidence::epoch(1).requests("v2", 480, 5).requests("v1", 9_120, 20).failed([3, 77, 150, 204, 499]).failed(600..619).seen(0..500);
+    let judged = |metric| verdict(metric, FIVE, &worse);
+    assert_eq!(judged(errors()).outcome, Outcome::Pass, "E is below 400: {}", judged(errors()).message);
+    let allowed = judged(within(Tolerance::Ratio(3.0)));
+    assert_eq!(allowed.outcome, Outcome::Pass);
+    assert!(allowed.message.ends_with(" < 400: not worse than stable by more than 3x"), "{}", allowed.message);
+    let e =
+        |verdict: &Verdict| verdict.message.split("E = ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().parse::<f64>().unwrap();
+    assert!(e(&allowed) < e(&judged(errors())), "less is against it: {} and {}", allowed.message, judged(errors()).message);
+    let points = judged(within(Tolerance::Points(Weight::ppm(5_000))));
+    assert!(points.message.ends_with("not worse than stable by more than 0.5pp"), "{}", points.message);
+    assert_eq!(e(&points), e(&judged(errors())), "the filters count what is allowed, not this test");
 }
 
 #[test]

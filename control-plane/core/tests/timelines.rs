@@ -15,8 +15,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use script::act;
+use shunt_core::analysis::{Guard, Tolerance};
 use shunt_core::journal::Entry;
 use shunt_core::state::Installation;
+use shunt_filter_core::Weight;
 use world::{World, plan};
 
 fn stage_of(stage: &Installation) -> &'static str {
@@ -96,4 +98,24 @@ fn timelines() {
         }
     }
     assert!(wrong.is_empty(), "timelines differ (UPDATE=1 writes them anew):\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_tolerated_stands_in_the_policy_while_a_candidate_is_exposed() {
+    let tolerated = |guard: Guard| {
+        let mut world = World::new(plan(Vec::new()));
+        world.plan.analysis.metrics[0].guard = guard;
+        let mut seen = Vec::new();
+        for line in ["steps setWeight 5; pause 10m", "release v2", "wait 10s", "abort"] {
+            act(&mut world, line);
+            let service = shunt_core::desired(&world.plan, &world.state).service;
+            seen.push(service.and_then(|service| service.tolerance).map(|tolerance| format!("{} {}", tolerance.version, tolerance.share)));
+        }
+        seen
+    };
+    let points = tolerated(Guard::ErrorsWithin(Tolerance::Points(Weight::ppm(5_000))));
+    assert_eq!(points, [None, Some("v1 0.5 %".to_owned()), Some("v1 0.5 %".to_owned()), None]);
+    for guard in [Guard::ErrorsNoWorseThanStable, Guard::ErrorsWithin(Tolerance::Ratio(1.5))] {
+        assert_eq!(tolerated(guard), [None, None, None, None], "{guard:?} asks the filters for nothing");
+    }
 }

@@ -34,6 +34,7 @@ fn desired(number: u8, epoch: Option<u8>, endpoint: Option<u8>) -> Desired {
         analysis: false,
         counted_rule: None,
         latency: None,
+        tolerance: None,
         goals: Vec::new(),
     });
     let routes = endpoint.map(|endpoint| Routes {

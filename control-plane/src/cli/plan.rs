@@ -17,7 +17,9 @@ const EXAMPLES: &str =
     "The state machine of `shunt serve` runs over a modelled world: proxies that apply everything at once, a candidate as good as
 stable, users with Zipf request rates, and somebody who promotes a pause without end after 10m. Every weight takes the 3s of its
 proof. What an analysis sees is the smallest regression that 9 of 10 of 400 simulated releases are caught with, by the test that judges
-real ones (a sequential log-rank test on the first failure per slot; ter Schure and others, arXiv 2011.06931).
+real ones (a sequential log-rank test on the first failure per slot; ter Schure and others, arXiv 2011.06931), and with a tolerance
+(`by`) also what it would see without. Sources of metrics (prometheus, web) answer at once, and all that they say is good: the table
+says how often each is measured, step by step, and what would end the release.
 Exit code 0: it is promoted; 1: something to change (printed as warnings); 2: wrong usage.
 
 Examples:

@@ -7,7 +7,7 @@ use crate::decision::{FlagDecision, FlagsHeader};
 use crate::fields::Values;
 use crate::goal::CompiledGoal;
 use crate::names::{FLAGS_HEADER, RolloutId, VersionName};
-use crate::policy::{FlagValue, LatencyThresholds};
+use crate::policy::{FlagValue, LatencyThresholds, Tolerance};
 use crate::request::Request;
 
 /// A compiled [`crate::policy::Flag`].
@@ -18,6 +18,7 @@ pub struct CompiledFlag {
     pub(crate) epoch: u64,
     pub(crate) analysis: bool,
     pub(crate) latency: Option<LatencyThresholds>,
+    pub(crate) tolerance: Option<Tolerance>,
     pub(crate) choices: Vec<Choice>,
     pub(crate) stable: Choice,
     pub(crate) assignment: Assignment,
@@ -54,6 +55,11 @@ impl CompiledFlag {
     /// What counts as slow in this epoch.
     pub fn latency(&self) -> Option<&LatencyThresholds> {
         self.latency.as_ref()
+    }
+
+    /// How much worse than a version the others may be.
+    pub fn tolerance(&self) -> Option<&Tolerance> {
+        self.tolerance.as_ref()
     }
 
     /// What users may reach.

@@ -3,12 +3,15 @@
 //! Raw on purpose: any JSON of this shape parses; [`crate::compile()`] refuses what could not be served. Unknown fields are ignored
 //! here (an older filter must live with a newer control plane); whatever can change a decision raises [`FORMAT`].
 
+mod tolerance;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use self::tolerance::Tolerance;
 use crate::cookie::CookieAttributes;
 use crate::matching::Match;
 use crate::names::{RolloutId, VersionName};
@@ -101,6 +104,9 @@ pub struct ServicePolicy {
     /// What counts as slow in this epoch; none: the report has no slots by latency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencyThresholds>,
+    /// How much worse than a version the others may be; none: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<Tolerance>,
     /// What users may reach, counted per key while an A/B test runs. Only requests with a key of the chain count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub goals: Vec<Goal>,
@@ -317,6 +323,9 @@ pub struct Flag {
     /// As [`ServicePolicy::latency`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencyThresholds>,
+    /// As [`ServicePolicy::tolerance`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<Tolerance>,
     /// As [`ServicePolicy::goals`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub goals: Vec<Goal>,

@@ -4,7 +4,7 @@ use crate::assignment::Assignment;
 use crate::goal::CompiledGoal;
 use crate::mirror::CompiledMirror;
 use crate::names::{RolloutId, VersionName};
-use crate::policy::LatencyThresholds;
+use crate::policy::{LatencyThresholds, Tolerance};
 use crate::request::Needs;
 
 /// One service: finds the version of each of its requests with [`Service::decide`].
@@ -14,6 +14,7 @@ pub struct Service {
     pub(crate) epoch: u64,
     pub(crate) analysis: bool,
     pub(crate) latency: Option<LatencyThresholds>,
+    pub(crate) tolerance: Option<Tolerance>,
     pub(crate) default_route: Option<VersionName>,
     pub(crate) versions: Vec<Version>,
     /// Gets all that nothing else claims; one of `versions`.
@@ -46,6 +47,11 @@ impl Service {
     /// What counts as slow in this epoch.
     pub fn latency(&self) -> Option<&LatencyThresholds> {
         self.latency.as_ref()
+    }
+
+    /// How much worse than a version the others may be.
+    pub fn tolerance(&self) -> Option<&Tolerance> {
+        self.tolerance.as_ref()
     }
 
     /// What users may reach.

@@ -36,6 +36,7 @@ fn good() -> Value {
                 "mirror": {"split": {"weights": {"v2": 100}}, "match": [{"path": {"exact": "/"}}]},
                 "analysis": true,
                 "latency": {"p50Us": 1, "p90Us": 2, "p99Us": 3},
+                "tolerance": {"version": "v1", "share": 0.5},
                 "goals": [{"name": "paid", "match": [{"path": {"exact": "/pay"}}], "status": [200, 201], "responseHeader": ["X-Paid", "*"]}],
             },
         ],
@@ -121,6 +122,8 @@ fn unknown_fields_are_ignored() {
 #[test_case("~/shortHosts/-", json!({"host": "Checkout", "namespace": "shop"}), "services[1].shortHosts[1].host: \"checkout\" belongs to shop/checkout")]
 #[test_case("~/port", json!(0), "services[1].port: 0 is not a port")]
 #[test_case("~/stable", json!("v9"), "services[1].stable: \"v9\" is not a version here; use one of v1, v2")]
+#[test_case("~/tolerance", json!({"version": "v9", "share": 0.5}), "services[1].tolerance.version: \"v9\" is not a version here")]
+#[test_case("/flags/0/tolerance", json!({"version": "v9", "share": 0.5}), "flags[0].tolerance.version: \"v9\" is not a version here")]
 #[test_case("~/defaultRoute", json!("v9"), "services[1].defaultRoute: \"v9\" is not a version here")]
 #[test_case("~/versions", json!([]), "services[1].versions: there is no version")]
 #[test_case("~/versions/-", json!({"name": "v1"}), "services[1].versions[2].name: \"v1\" stands there twice")]

@@ -5,7 +5,7 @@ use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{EpochReport, POINTS_PER_SLOT};
 
-use crate::scenario;
+use crate::scenario::{self, Scenario};
 
 /// The real thing.
 #[derive(Debug)]
@@ -19,12 +19,14 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    pub(crate) fn new(metric: scenario::Metric, steps: u32, candidate: VersionName, stable: VersionName) -> Self {
-        let guard = match metric {
-            scenario::Metric::Errors => Guard::ErrorsNoWorseThanStable,
-            scenario::Metric::Latency => Guard::LatencyNoWorseThanStable,
+    pub(crate) fn new(scenario: &Scenario, candidate: VersionName, stable: VersionName) -> Self {
+        let guard = match (scenario.world.metric, scenario.tolerance) {
+            (scenario::Metric::Errors, None) => Guard::ErrorsNoWorseThanStable,
+            (scenario::Metric::Errors, Some(tolerance)) => Guard::ErrorsWithin(tolerance),
+            (scenario::Metric::Latency, _) => Guard::LatencyNoWorseThanStable,
         };
         let metrics = vec![Metric { name: "compared".to_owned(), guard, min_samples: 100 }];
+        let steps = scenario.weights.len() as u32;
         Self { analyst: Analyst::default(), metrics, steps, candidate, stable, ranges: Vec::new() }
     }
 

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use shunt_core::analysis::thresholds;
 use shunt_filter_core::VersionName;
-use shunt_filter_core::policy::LatencyThresholds;
+use shunt_filter_core::policy::{LatencyThresholds, Tolerance};
 use shunt_filter_core::report::{Counters, EpochReport, LatencySlots, SLOTS};
 use std::time::Duration;
 
@@ -31,21 +31,28 @@ struct World<'a> {
     scenario: &'a Scenario,
     bursts: Vec<f64>,
     slow: Option<LatencyThresholds>,
+    /// What the filters count as failures of stable besides.
+    tolerance: Option<Tolerance>,
 }
 
 /// Run `number` of a scenario.
 pub(crate) fn run(scenario: &Scenario, seed: u64, number: u64) -> Outcome {
-    let name = scenario.name.bytes().fold(seed, |hash, byte| hash.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte));
-    let mut rng = Rng::with_seed(name.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+    let named = scenario.name.bytes().fold(seed, |hash, byte| hash.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte));
+    let mut rng = Rng::with_seed(named.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
     let users = users(scenario, &mut rng);
     let seconds = STEP * scenario.weights.len() as u32;
     let bursts = scenario.world.bursts * seconds / STEP;
     let bursts = (0..bursts).map(|_| rng.f64() * f64::from(seconds)).collect();
-    let mut world = World { scenario, bursts, slow: None };
+    let tolerance = scenario.tolerance.map(|tolerance| Tolerance { version: name("v1"), share: tolerance.share() });
+    let mut world = World { scenario, bursts, slow: None, tolerance };
     if scenario.world.metric == Metric::Latency {
         world.slow = world.typical(&users, &mut rng);
     }
     Rollout::new(&world).play(&users, &mut rng)
+}
+
+fn name(text: &str) -> VersionName {
+    text.parse().unwrap_or_else(|error| unreachable!("{text}: {error}"))
 }
 
 impl World<'_> {
@@ -68,6 +75,7 @@ impl World<'_> {
         if arm == Arm::Candidate && user.hit {
             errors += match self.scenario.worse {
                 Worse::Failing(more) | Worse::FailingFor(_, more) => more,
+                Worse::Times(times) => errors * (times - 1.0),
                 Worse::Equal | Worse::Slower(_) | Worse::Later(_) | Worse::Stalling(_) => 0.0,
             };
         }
@@ -108,7 +116,6 @@ struct Second {
 
 impl<'a> Rollout<'a> {
     fn new(world: &'a World<'a>) -> Self {
-        let name = |text: &str| text.parse().unwrap_or_else(|error| unreachable!("{text}: {error}"));
         Self {
             world,
             names: [name("v2"), name("v1")],
@@ -123,7 +130,7 @@ impl<'a> Rollout<'a> {
         let scenario = self.world.scenario;
         let steps = scenario.weights.len() as u32;
         let [candidate, stable] = self.names.clone();
-        let mut recipe = Recipe::new(scenario.world.metric, steps, candidate, stable);
+        let mut recipe = Recipe::new(scenario, candidate, stable);
         let (mut independent, mut minute, mut five_minutes) = (Independent::new(steps), Fixed::minute(), Fixed::five_minutes());
         let mut now = 0;
         for (step, weight) in scenario.weights.iter().enumerate() {
@@ -203,6 +210,9 @@ impl<'a> Rollout<'a> {
                 continue;
             }
             second.good += 1;
+            if arm == Arm::Stable && self.world.tolerance.as_ref().is_some_and(|tolerance| tolerance.fails(rng.u64(..))) {
+                self.news |= self.evidence.failed.insert(user.slot);
+            }
         }
         let name = &self.names[usize::from(arm == Arm::Stable)];
         if !self.evidence.versions.contains_key(name) {

@@ -1,5 +1,8 @@
 //! What is simulated: users, traffic, and how the candidate differs.
 
+use shunt_core::analysis::Tolerance;
+use shunt_filter_core::Weight;
+
 /// One row of the table.
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
@@ -12,6 +15,8 @@ pub(crate) struct Scenario {
     pub(crate) weights: &'static [u32],
     pub(crate) world: World,
     pub(crate) worse: Worse,
+    /// What is allowed; the other deciders know nothing of it.
+    pub(crate) tolerance: Option<Tolerance>,
     pub(crate) goal: Goal,
 }
 
@@ -50,6 +55,8 @@ pub(crate) enum Metric {
 pub(crate) enum Worse {
     /// Not at all.
     Equal,
+    /// Times the errors of each user.
+    Times(f64),
     /// This share of requests fails besides.
     Failing(f64),
     /// This share of the users has that share of failures besides.
@@ -92,12 +99,18 @@ const EQUAL: Scenario = Scenario {
     weights: &[5],
     world: PLAIN,
     worse: Worse::Equal,
+    tolerance: None,
     goal: Goal::FalseAborts(0.01),
 };
+
+/// Half a point more, and half as many again.
+const POINTS: Tolerance = Tolerance::Points(Weight::ppm(5_000));
+const RATIO: Tolerance = Tolerance::Ratio(1.5);
 
 /// All rows: equal candidates first.
 pub(crate) fn all() -> Vec<Scenario> {
     let equal = |name, world| Scenario { name, world, ..EQUAL };
+    let allowed = |name, tolerance, world, worse| Scenario { name, tolerance: Some(tolerance), world, worse, ..EQUAL };
     let worse = |name, worse, goal| Scenario { name, worse, goal, ..EQUAL };
     let slower = |name, worse| Scenario { name, world: TIMES, worse, goal: Goal::Caught(0.9), ..EQUAL };
     vec![
@@ -115,6 +128,11 @@ pub(crate) fn all() -> Vec<Scenario> {
         Scenario { name: "whole rollout 1 → 5 → 20 → 50 %, H", weights: &[1, 5, 20, 50], world: TROUBLED, ..EQUAL },
         equal("latency, equal", TIMES),
         equal("latency, 5 % of users 5 times slower", World { troubled: Troubled::Share(0.05, 5.0), ..TIMES }),
+        allowed("0.5pp allowed, as good", POINTS, PLAIN, Worse::Equal),
+        allowed("0.5pp allowed, +0.5", POINTS, PLAIN, Worse::Failing(0.005)),
+        allowed("0.5pp allowed, +0.5, H", POINTS, TROUBLED, Worse::Failing(0.005)),
+        allowed("1.5x allowed, baseline 2 %, 1.5 times as many", RATIO, World { baseline: 0.02, ..PLAIN }, Worse::Times(1.5)),
+        allowed("1.5x allowed, 1.5 times as many, H", RATIO, TROUBLED, Worse::Times(1.5)),
         worse("+20 points", Worse::Failing(0.20), Goal::Served(8.0)),
         worse("+5", Worse::Failing(0.05), Goal::Served(10.0)),
         worse("+2", Worse::Failing(0.02), Goal::Served(15.0)),
@@ -124,6 +142,10 @@ pub(crate) fn all() -> Vec<Scenario> {
         slower("latency + 20 ms", Worse::Later(20.0)),
         slower("latency × 3", Worse::Slower(3.0)),
         slower("2 % of requests + 1 s", Worse::Stalling(0.02)),
+        Scenario { tolerance: Some(POINTS), ..worse("0.5pp allowed, +5", Worse::Failing(0.05), Goal::Caught(0.9)) },
+        Scenario { tolerance: Some(POINTS), ..worse("0.5pp allowed, +2", Worse::Failing(0.02), Goal::Shown) },
+        Scenario { tolerance: Some(RATIO), ..worse("1.5x allowed, +2", Worse::Failing(0.02), Goal::Caught(0.9)) },
+        Scenario { tolerance: Some(POINTS), ..worse("0.5pp allowed, +1", Worse::Failing(0.01), Goal::Shown) },
         Scenario {
             name: "baseline 2 %, +2",
             world: World { baseline: 0.02, ..PLAIN },

@@ -4,7 +4,7 @@ use shunt_filter_core::Weight;
 use shunt_filter_core::report::POINTS_PER_SLOT;
 
 use super::sequential::{FAILURES, LogRank};
-use super::{Guard, Metric, threshold};
+use super::{Metric, ratio, threshold};
 
 /// The test of one step.
 #[derive(Debug, Clone)]
@@ -17,10 +17,10 @@ impl Race {
     /// With this share of the keys on the candidate and the rest on stable; none when no metric compares errors. `steps` as in
     /// [`super::Analyst::look`].
     pub(crate) fn new(metrics: &[Metric], steps: u32, weight: Weight) -> Option<Self> {
-        metrics.iter().find(|metric| metric.guard == Guard::ErrorsNoWorseThanStable)?;
+        metrics.iter().find(|metric| metric.guard.compares_errors())?;
         let slots = |weight: Weight| u64::from(weight.points().div_euclid(POINTS_PER_SLOT));
         let rest = Weight::ppm(Weight::ALL.points().saturating_sub(weight.points()));
-        let test = LogRank::new(FAILURES, slots(weight), slots(rest));
+        let test = LogRank::new(FAILURES, slots(weight), slots(rest)).tolerating(ratio(metrics));
         Some(Self { test, threshold: threshold(metrics, steps) })
     }
 
@@ -38,7 +38,7 @@ mod tests {
     use shunt_filter_core::policy::Range;
     use shunt_filter_core::report::EpochReport;
 
-    use super::super::{Analyst, Arms, Outcome};
+    use super::super::{Analyst, Arms, Guard, Outcome};
     use super::*;
 
     /// A race over numbers of slots ends where the analyst, who sees the slots themselves, says that it fails.

@@ -9,7 +9,8 @@
 //! E = mean over θ of exp(X_θ) is a non-negative supermartingale that starts at 1 when the candidate is equal, so
 //! P(E ever reaches 1/α) <= α (Ville 1939): it may be looked at all the time. With one failure per look it is a martingale
 //! (safe log-rank test: ter Schure, Pérez-Ortiz, Ly, Grünwald, arXiv 2011.06931). With several, k is hypergeometric and
-//! E[θ^k] <= (1 + π(θ − 1))^m (Hoeffding 1963, theorem 4). A mean of e-values is one (Vovk and Wang, arXiv 1912.06116).
+//! E[θ^k] <= (1 + π(θ − 1))^m (Hoeffding 1963, theorem 4). Where the candidate may fail ρ times as readily (`tolerance.rs`),
+//! π = ρ·n_c / (ρ·n_c + n_s). A mean of e-values is one (Vovk and Wang, arXiv 1912.06116).
 
 use super::look::Look;
 use super::number;
@@ -24,6 +25,8 @@ pub(super) const MIN_FAILED_SLOTS: u64 = 3;
 /// The test of one epoch.
 #[derive(Debug, Clone)]
 pub(super) struct LogRank {
+    /// How many times as readily slots of the candidate may fail: ρ.
+    ratio: f64,
     /// Slots of the candidate that have not failed yet.
     candidate: u64,
     /// Slots of stable that have not failed yet.
@@ -39,7 +42,12 @@ pub(super) struct LogRank {
 impl LogRank {
     /// With this many slots in each arm, against these alternatives.
     pub(super) fn new(thetas: [f64; 8], candidate: u64, stable: u64) -> Self {
-        Self { candidate, stable, failed: 0, thetas, logs: [0.0; 8] }
+        Self { ratio: 1.0, candidate, stable, failed: 0, thetas, logs: [0.0; 8] }
+    }
+
+    /// The same, where slots of the candidate may fail so many times as readily.
+    pub(super) fn tolerating(self, ratio: f64) -> Self {
+        Self { ratio, ..self }
     }
 
     /// Slots of the candidate that failed.
@@ -51,12 +59,13 @@ impl LogRank {
     pub(super) fn take(&mut self, candidate: u64, stable: u64) {
         let candidate = candidate.min(self.candidate);
         let stable = stable.min(self.stable);
-        let at_risk = self.candidate.saturating_add(self.stable) as f64;
+        let likely = self.ratio * self.candidate as f64;
+        let at_risk = likely + self.stable as f64;
         let newly = candidate.saturating_add(stable) as f64;
         if newly == 0.0 {
             return;
         }
-        let share = self.candidate as f64 / at_risk;
+        let share = likely / at_risk;
         for (log, theta) in self.logs.iter_mut().zip(self.thetas) {
             *log += candidate as f64 * theta.ln() - newly * (share * (theta - 1.0)).ln_1p();
         }
@@ -91,9 +100,14 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
-    /// With this many slots in each arm.
-    pub(super) fn new(candidate: u64, stable: u64) -> Self {
-        Self { test: LogRank::new(FAILURES, candidate, stable), failed: false }
+    /// With this many slots in each arm, those of the candidate allowed to fail `ratio` times as readily.
+    pub(super) fn new(ratio: f64, candidate: u64, stable: u64) -> Self {
+        Self { test: LogRank::new(FAILURES, candidate, stable).tolerating(ratio), failed: false }
+    }
+
+    /// How many times as readily slots of the candidate may fail.
+    pub(super) fn ratio(&self) -> f64 {
+        self.test.ratio
     }
 
     /// One look; a test that has failed has stopped.
@@ -121,14 +135,15 @@ impl Comparison {
         let (candidate, stable) = (look.arms.candidate, look.arms.stable);
         let compared = format!("{candidate} failed {value}{slots}, {stable} {baseline}");
         let e = number::evidence(ln_e);
+        let more = look.metric.guard.tolerance().map(|tolerance| format!(" by more than {tolerance}")).unwrap_or_default();
         let (outcome, rest) = if self.failed {
-            (Outcome::Fail, format!("E = {e} ≥ {threshold}: worse than stable"))
+            (Outcome::Fail, format!("E = {e} ≥ {threshold}: worse than stable{more}"))
         } else if reached {
             (Outcome::NeedMoreData, format!("E = {e} ≥ {threshold}, but fewer than {MIN_FAILED_SLOTS} slots: no judgement yet"))
         } else if let Some(missing) = look.missing(samples) {
             (Outcome::NeedMoreData, missing)
         } else {
-            (Outcome::Pass, format!("E = {e} < {threshold}: not worse than stable"))
+            (Outcome::Pass, format!("E = {e} < {threshold}: not worse than stable{more}"))
         };
         Verdict {
             baseline: format!("{}/{of_stable}", look.stable.failed),
@@ -197,6 +212,43 @@ mod tests {
             }
         }
         assert!(tight > 20, "the bound was never nearly used up ({tight} times): the test above cannot fail");
+    }
+
+    /// Slots of the candidate fail ρ times as readily, exactly what is allowed, one after the other: all ways in which that can go, each
+    /// with its probability. Mean of E at the end, and the probability that it ever reached the threshold.
+    fn all_ways(test: &LogRank, ratio: f64, (candidate, stable): (u64, u64), highest: f64, threshold: f64) -> (f64, f64) {
+        let highest = highest.max(test.ln_e().exp());
+        if candidate + stable == 0 {
+            return (test.ln_e().exp(), f64::from(u8::from(highest >= threshold)));
+        }
+        let likely = ratio * candidate as f64;
+        let of_candidate = likely / (likely + stable as f64);
+        let mut sums = (0.0, 0.0);
+        for (probability, k) in [(of_candidate, 1), (1.0 - of_candidate, 0)].into_iter().filter(|(probability, _)| *probability > 0.0) {
+            let mut next = test.clone();
+            next.take(k, 1 - k);
+            let (mean, reached) = all_ways(&next, ratio, (candidate - k, stable - (1 - k)), highest, threshold);
+            sums = (sums.0 + probability * mean, sums.1 + probability * reached);
+        }
+        sums
+    }
+
+    #[test]
+    fn what_is_allowed_fails_as_rarely_as_promised() {
+        let mut tight = 0;
+        for ratio in [1.0, 1.5, 3.0] {
+            for threshold in [1.5, 3.0, 8.0, 20.0] {
+                let test = LogRank::new(FAILURES, 4, 8).tolerating(ratio);
+                let (mean, reached) = all_ways(&test, ratio, (4, 8), 0.0, threshold);
+                assert!((mean - 1.0).abs() < 1e-9, "E[E] = {mean} with {ratio}x: not a martingale");
+                assert!(reached <= 1.0 / threshold + 1e-12, "P(sup E >= {threshold}) = {reached} with {ratio}x");
+                tight += usize::from(reached > 0.5 / threshold);
+                // The same without the tolerance would fail more often than promised.
+                let (mean, _) = all_ways(&LogRank::new(FAILURES, 4, 8), ratio, (4, 8), 0.0, threshold);
+                assert!(ratio == 1.0 || mean > 1.05, "a ratio of {ratio} is not noticed: {mean}");
+            }
+        }
+        assert!(tight >= 3, "the bound was never nearly used up ({tight} times)");
     }
 
     #[test]

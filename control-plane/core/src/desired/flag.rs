@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::{Flag, FlagValue};
 
-use super::{counted_rule, goals, in_policy, is_watched, rules, split, thresholds};
+use super::{counted_rule, goals, in_policy, is_watched, rules, split, thresholds, tolerance};
 use crate::plan::{Backend, Plan, Routing};
 use crate::state::State;
 
@@ -32,6 +32,7 @@ pub(super) fn flag(plan: &Plan, state: &State) -> Option<Flag> {
         split: split(plan, state),
         counted_rule: counted_rule(plan, state),
         latency: thresholds(state),
+        tolerance: tolerance(plan, state),
         goals: goals(plan, state),
     })
 }

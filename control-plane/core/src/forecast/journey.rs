@@ -1,14 +1,19 @@
 //! The way from a changed manifest to the end of the run, second by second.
 
+mod warnings;
+
+use std::collections::BTreeMap;
+
 use shunt_filter_core::{VersionName, Weight};
 
+use super::measuring::{Measuring, StepMeasurements};
 use super::power::Releases;
 use super::world::World;
 use super::{End, Forecast, Leg, Look, PATIENCE, Sight, TestLook, Traffic};
 use crate::advance::{Next, advance, closed};
 use crate::call::Action;
 use crate::command::{Command, Verb};
-use crate::contest::{Tells, tells};
+use crate::contest::tells;
 use crate::desired::desired;
 use crate::journal::Entry;
 use crate::plan::{Plan, Step};
@@ -53,6 +58,7 @@ pub(super) fn travel(plan: &Plan, from: &VersionName, to: &VersionName, traffic:
     }
     journey.sights();
     let warnings = journey.warnings(&end);
+    let tolerance = plan.analysis.tolerance();
     Forecast {
         rollout: plan.id.clone(),
         from: from.clone(),
@@ -61,6 +67,8 @@ pub(super) fn travel(plan: &Plan, from: &VersionName, to: &VersionName, traffic:
         legs: journey.legs,
         looks: journey.looks,
         tests: journey.tests,
+        measured: journey.measured,
+        tolerance,
         lasts,
         end,
         warnings,
@@ -77,6 +85,9 @@ struct Journey {
     legs: Vec<Leg>,
     looks: Vec<Look>,
     tests: Vec<TestLook>,
+    measured: Vec<Measuring>,
+    /// How often each metric was measured before the present leg.
+    measurements: BTreeMap<String, u32>,
     /// When the present leg was entered.
     entered: Time,
     /// When the present epoch began.
@@ -90,6 +101,7 @@ struct Journey {
 
 impl Journey {
     fn new(plan: Plan, traffic: Traffic, state: State, start: Time) -> Self {
+        let measured = plan.analysis.measured.iter().map(Measuring::of).collect();
         Self {
             plan,
             traffic,
@@ -100,6 +112,8 @@ impl Journey {
             legs: Vec::new(),
             looks: Vec::new(),
             tests: Vec::new(),
+            measured,
+            measurements: BTreeMap::new(),
             entered: start,
             epoch: start,
             proof: Span::default(),
@@ -260,6 +274,7 @@ impl Journey {
             Place::WayBack => (None, "all keys back".to_owned()),
             Place::Over => return,
         };
+        self.measure(step, self.now.since(self.entered));
         let gate = step.and_then(|step| self.plan.steps.get(step.saturating_sub(1)));
         let waits = match gate {
             Some(Step::Call(call)) if call.action == Action::Manual => Some("until somebody approves".to_owned()),
@@ -289,6 +304,18 @@ impl Journey {
             .then(|| "until a window opens".to_owned())
     }
 
+    /// What was measured in a leg; legs that are over at once, or are not the metric's, are left out.
+    fn measure(&mut self, step: Option<usize>, lasts: Span) {
+        for (measuring, metric) in self.measured.iter_mut().zip(&self.plan.analysis.measured) {
+            let made = |all: &BTreeMap<String, u32>| all.get(&measuring.metric).copied().unwrap_or_default();
+            let made = made(&self.world.measurements).saturating_sub(made(&self.measurements));
+            if let Some(step) = step.filter(|_| made > 0 || (metric.steps.is_none() && lasts >= Span::seconds(10))) {
+                measuring.steps.push(StepMeasurements { step, made });
+            }
+        }
+        self.measurements = self.world.measurements.clone();
+    }
+
     /// An epoch is over in which both versions had weight.
     fn look(&mut self, run: &Run) {
         let lasts = self.now.since(self.epoch);
@@ -296,7 +323,7 @@ impl Journey {
             return;
         }
         let requests = self.world.requests(run.weight, self.now);
-        self.looks.push(Look { weight: run.weight, lasts, requests, users: self.users(run.weight), sees: Sight::Nothing });
+        self.looks.push(Look { weight: run.weight, lasts, requests, users: self.users(run.weight), sees: Sight::Nothing, without: None });
     }
 
     /// An epoch is over in which versions were compared by goals.
@@ -330,6 +357,13 @@ impl Journey {
         for look in &mut self.looks {
             look.sees = releases.sight(look.weight, look.lasts);
         }
+        if self.plan.analysis.tolerance().is_some() {
+            let strict = Plan { analysis: self.plan.analysis.strict(), ..self.plan.clone() };
+            let releases = Releases::new(&strict, self.traffic, *longest);
+            for look in &mut self.looks {
+                look.without = Some(releases.sight(look.weight, look.lasts));
+            }
+        }
     }
 
     fn users(&self, weight: Weight) -> u64 {
@@ -346,37 +380,6 @@ impl Journey {
                 None => End::Promoted,
             },
         }
-    }
-
-    fn warnings(&self, end: &End) -> Vec<String> {
-        let mut warnings = Vec::new();
-        for reason in &self.held {
-            warnings.push(format!(
-                "the analysis cannot decide in time, the run will be held: {reason}; give the step more time or a larger weight, or ask for fewer minSamples"
-            ));
-        }
-        if let End::Refused(reason) = end {
-            warnings
-                .push(format!("a candidate as good as stable would be refused: {reason}; the limit is tighter than the errors assumed"));
-        }
-        for test in self.tests.iter().filter(|test| test.tells == Tells::Nothing) {
-            warnings.push(format!(
-                "step {}: with {} users of its smallest arm the A/B test tells no difference at all: give it more time, or larger weights",
-                test.step, test.of_smallest_arm
-            ));
-        }
-        for look in &self.looks {
-            let at = format!("at {} for {}", look.weight, look.lasts.rounded());
-            match look.sees {
-                Sight::Nothing => warnings
-                    .push(format!("{at} the analysis sees nothing, not even a candidate that always fails: too few requests or users")),
-                Sight::Points { more, .. } if more >= 20.0 => {
-                    warnings.push(format!("{at} the analysis sees only what is worse by {more}pp or more: give it more time or users"));
-                }
-                Sight::Points { .. } => {}
-            }
-        }
-        warnings
     }
 }
 

@@ -149,7 +149,10 @@ impl<'a> Step<'a> {
     fn compared(&self, arms: &Arms, worse: f64) -> Option<f64> {
         let mut race = Race::new(&self.plan.analysis.metrics, self.plan.compared_steps(), self.weight)?;
         let mut candidate = arms.candidate.iter().map(|first| first / worse).peekable();
-        let mut stable = arms.stable.iter().map(|first| first / self.traffic.errors).peekable();
+        // What is tolerated counts as failures of stable.
+        let tolerated = self.plan.analysis.tolerance().map_or(0.0, |tolerance| tolerance.share().as_percent() / 100.0);
+        let errors = self.traffic.errors + (1.0 - self.traffic.errors) * tolerated;
+        let mut stable = arms.stable.iter().map(|first| first / errors).peekable();
         loop {
             let next = [candidate.peek(), stable.peek()].into_iter().flatten().copied().min_by(f64::total_cmp)?;
             if next > self.seconds {

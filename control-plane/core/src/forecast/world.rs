@@ -8,6 +8,7 @@ use shunt_filter_core::{ServicePolicy, VersionName, Weight, split};
 
 use super::PATIENCE;
 use super::people::{Dice, Person, Traffic, came, people};
+use crate::analysis::measured::{self, History, Measurement, Reading, Scope, Subject};
 use crate::analysis::{Analyst, Arms, Verdict};
 use crate::call::{Action, Call, CallKind, CallSeen};
 use crate::capacity::Capacity;
@@ -40,6 +41,10 @@ pub(super) struct World {
     seen: Slots,
     attempt: u64,
     analyst: Analyst,
+    /// What sources outside said so far, by metric and scope.
+    histories: BTreeMap<(String, Scope), History>,
+    /// How often each metric was measured, over all scopes.
+    pub(super) measurements: BTreeMap<String, u32>,
 }
 
 impl World {
@@ -57,6 +62,8 @@ impl World {
             seen: Slots::default(),
             attempt: 0,
             analyst: Analyst::default(),
+            histories: BTreeMap::new(),
+            measurements: BTreeMap::new(),
         }
     }
 
@@ -123,7 +130,7 @@ impl World {
             misrouting: Misrouting::Quiet { since: Time(0) },
             misrouted: 0,
             versions: self.versions(state, now),
-            verdicts: self.verdicts(plan, state, now),
+            verdicts: self.all_verdicts(plan, state, now),
             capacity: self.capacity(state, now),
             calls: self.calls.values().map(|(call, since)| (call.id.clone(), answer(call, *since, now))).collect(),
             contest: self.contest(plan, state, now),
@@ -165,6 +172,31 @@ impl World {
             (name.clone(), VersionSeen { open: 0, in_epoch: requests, total: requests, failed })
         };
         state.installed.keys().map(seen).collect()
+    }
+
+    fn all_verdicts(&mut self, plan: &Plan, state: &State, now: Time) -> Vec<Verdict> {
+        let mut verdicts = self.verdicts(plan, state, now);
+        self.measure(plan, state, now);
+        if Subject::of(state).is_some() {
+            verdicts.extend(measured::verdicts(plan, state, now, |metric, scope| self.histories.get(&(metric.name.clone(), scope))));
+        }
+        verdicts
+    }
+
+    /// Every source answers, and all it says is good.
+    fn measure(&mut self, plan: &Plan, state: &State, now: Time) {
+        for metric in &plan.analysis.measured {
+            let Ok(scope) = measured::scope(metric, plan, state) else { continue };
+            let history = self.histories.entry((metric.name.clone(), scope)).or_insert_with(|| History::new(now));
+            let mut at = history.latest().map_or(history.began.after(metric.initial_delay), |latest| latest.at.after(metric.interval));
+            while at <= now && measured::due(metric, history, at) {
+                let (value, baseline) = ("good".to_owned(), String::new());
+                history.take(Measurement { at, epoch: state.epoch, reading: Reading::Success, value, baseline });
+                let made = self.measurements.entry(metric.name.clone()).or_default();
+                *made = made.saturating_add(1);
+                at = at.after(metric.interval);
+            }
+        }
     }
 
     /// As the platform judges: while the candidate is exposed, and while the old version is kept.

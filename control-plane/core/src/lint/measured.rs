@@ -1,7 +1,7 @@
 //! Metrics with a source outside: secrets in clear text, and measurements that never come in time.
 
 use super::Lint;
-use crate::analysis::measured::{Header, HeaderValue, Measured, Source};
+use crate::analysis::measured::{Header, HeaderValue, Source};
 use crate::plan::{Step, TestGoal};
 use crate::time::Span;
 
@@ -20,7 +20,7 @@ impl Lint<'_> {
             if in_clear_text(&metric.source) {
                 self.warn(&path, clear_text(name));
             }
-            let needed = needed(metric);
+            let needed = metric.shortest();
             if needed > lasts && metric.steps.is_none() {
                 self.warn(
                     &path,
@@ -57,12 +57,6 @@ impl Lint<'_> {
         let steps = self.plan.steps.iter().map(of_step).fold(0, u64::saturating_add);
         Span::millis(steps.saturating_add(self.plan.progress_deadline.0))
     }
-}
-
-/// The shortest time until a pass.
-fn needed(metric: &Measured) -> Span {
-    let further = u64::from(metric.count.unwrap_or(1).saturating_sub(1));
-    Span::millis(metric.initial_delay.0.saturating_add(metric.interval.0.saturating_mul(further)))
 }
 
 fn clear_text(name: &str) -> String {

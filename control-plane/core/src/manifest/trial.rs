@@ -217,6 +217,7 @@ fn flag(plan: &Plan, name: &str, default: &VersionName) -> Flag {
         split: Split::default(),
         counted_rule: None,
         latency: None,
+        tolerance: None,
         goals: Vec::new(),
     }
 }
@@ -239,6 +240,7 @@ fn bare(name: RolloutId, hosts: Vec<String>, versions: Vec<VersionPolicy>, stabl
         analysis: false,
         counted_rule: None,
         latency: None,
+        tolerance: None,
         goals: Vec::new(),
     }
 }

@@ -1,5 +1,7 @@
 //! `analysis`: what guards a release.
 
+mod allowance;
+mod around;
 mod goal;
 mod library;
 mod measured;
@@ -11,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::{Guard, Metric};
 use crate::manifest::Problems;
 use crate::plan::AnalysisPlan;
-use crate::rollout::owner::Owner;
 use crate::rollout::quantity::Percent;
 use crate::time::Span;
+pub use allowance::Allowance;
+pub(crate) use around::Around;
 pub(crate) use goal::{Ask, goal_source};
 pub use source::{PrometheusSpec, WebSpec};
 pub use template::{AnalysisTemplate, AnalysisTemplateSpec, ArgSpec, TemplateUse, Templates};
@@ -98,9 +101,13 @@ pub struct SuccessRateSpec {
     pub min: Option<Percent>,
 }
 
-/// `{}`: nothing to set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NoWorseThanStable {}
+/// `{}`: not at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct NoWorseThanStable {
+    /// So much worse is allowed: percentage points more failures, `0.5pp`, or times the failures, `1.5x`. Only errors. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Allowance>,
+}
 
 /// Either compared with stable, or a percentile and its limit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -134,40 +141,6 @@ const SAMPLES_MAX: u64 = 1_000_000_000;
 /// Without `analysis:`, errors are compared with stable.
 pub(crate) fn default_metrics(samples: &Samples) -> Vec<Metric> {
     vec![Metric { name: "errors".to_owned(), guard: Guard::ErrorsNoWorseThanStable, min_samples: samples.default }]
-}
-
-/// What metrics with a source may use.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Around<'a> {
-    /// All templates.
-    pub(crate) templates: &'a Templates,
-    /// The Rollout's namespace.
-    pub(crate) namespace: &'a str,
-    /// Why versions have no cluster, if they have none.
-    pub(crate) no_cluster: Option<&'a str>,
-    /// Why versions have no cluster for copies, if they have none.
-    pub(crate) no_shadow: Option<&'a str>,
-    /// Whether it is a goal of an A/B test.
-    pub(crate) in_test: bool,
-}
-
-static NO_TEMPLATES: Templates = Templates::none();
-
-impl Around<'static> {
-    /// Without templates.
-    pub(crate) fn of(owner: Owner) -> Self {
-        let (no_cluster, no_shadow) = match owner {
-            Owner::Shunt => (None, None),
-            Owner::User => (None, Some("copies are made by your own Envoy, to a cluster of yours: write its name")),
-            Owner::Nobody => (Some("the versions are values of a feature flag"), Some("the versions are values of a feature flag")),
-        };
-        Self { templates: &NO_TEMPLATES, namespace: "", no_cluster, no_shadow, in_test: false }
-    }
-
-    /// For goals of an A/B test.
-    pub(crate) fn of_test(owner: Owner) -> Self {
-        Self { in_test: true, ..Self::of(owner) }
-    }
 }
 
 impl AnalysisSpec {
@@ -286,7 +259,7 @@ impl MetricSpec {
 
     /// Notes a second comparison of the same kind: each takes its part of the error.
     fn compared_once(&self, metric: &Metric, others: &[Metric], path: &str, problems: &mut Problems) {
-        if metric.guard.compares() && others.iter().any(|other| other.guard == metric.guard) {
+        if metric.guard.compares() && others.iter().any(|other| same(other.guard, metric.guard)) {
             let (field, what) = self.compared();
             problems.add(format!("{path}.{field}"), format!("compares {what} with stable a second time: remove one of the two metrics"));
         }
@@ -333,10 +306,18 @@ impl MetricSpec {
     }
 }
 
+/// Whether both compare the same with stable.
+fn same(one: Guard, other: Guard) -> bool {
+    one == other || (one.compares_errors() && other.compares_errors())
+}
+
 impl SuccessRateSpec {
     fn guard(&self, path: &str, problems: &mut Problems) -> Option<Guard> {
         match (self.no_worse_than_stable, self.min) {
-            (Some(_), None) => Some(Guard::ErrorsNoWorseThanStable),
+            (Some(NoWorseThanStable { by: None }), None) => Some(Guard::ErrorsNoWorseThanStable),
+            (Some(NoWorseThanStable { by: Some(by) }), None) => {
+                by.check(&format!("{path}.noWorseThanStable.by"), problems).map(Guard::ErrorsWithin)
+            }
             (None, Some(min)) if min.value() > 0.0 => Some(Guard::SuccessRateMin(min.value())),
             (None, Some(_)) => {
                 problems.add(format!("{path}.min"), "0% never fails: write for example 99%");
@@ -360,6 +341,10 @@ impl LatencySpec {
             if self.percentile.is_some() || self.max.is_some() {
                 problems.add(path, "has both noWorseThanStable and a limit: make two metrics of it");
                 return None;
+            }
+            if self.no_worse_than_stable.is_some_and(|compared| compared.by.is_some()) {
+                let message = "is for successRate: latency is compared without a tolerance; remove it, or write a limit such as {percentile: 99, max: 300ms}";
+                problems.add(format!("{path}.noWorseThanStable.by"), message);
             }
             return Some(Guard::LatencyNoWorseThanStable);
         }

@@ -1,7 +1,7 @@
 //! What a release will do: a row per step, a row per analysis, then what should be changed.
 
 use shunt_core::Span;
-use shunt_core::forecast::{End, Forecast, Leg, Look, Sight, Tells};
+use shunt_core::forecast::{End, Forecast, Leg, Measuring, Sight, Tells};
 
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::Table;
@@ -27,7 +27,11 @@ pub(crate) fn lines(forecast: &Forecast, paint: Paint) -> Vec<String> {
     lines.push(ending(forecast, paint));
     if !forecast.looks.is_empty() {
         lines.push(String::new());
-        lines.extend(looks(&forecast.looks, paint));
+        lines.extend(looks(forecast, paint));
+    }
+    if !forecast.measured.is_empty() {
+        lines.push(String::new());
+        lines.extend(measured(&forecast.measured, paint));
     }
     if !forecast.tests.is_empty() {
         lines.push(String::new());
@@ -126,10 +130,14 @@ fn ending(forecast: &Forecast, paint: Paint) -> String {
     }
 }
 
-fn looks(looks: &[Look], paint: Paint) -> Vec<String> {
+fn looks(Forecast { looks, tolerance, .. }: &Forecast, paint: Paint) -> Vec<String> {
     let mut table = Table::new(paint, &["ANALYSIS", "FOR", "REQUESTS", "USERS", "SEES"], &[1, 2, 3]);
     for look in looks {
-        table.row([format!("at {}", look.weight), takes(look.lasts), count(look.requests), count(look.users), sight(look.sees, paint)]);
+        let mut sees = sight(look.sees, paint);
+        if let (Some(tolerance), Some(without)) = (tolerance, look.without) {
+            sees = format!("{sees}; without {tolerance} allowed {}", sight(without, paint));
+        }
+        table.row([format!("at {}", look.weight), takes(look.lasts), count(look.requests), count(look.users), sees]);
     }
     table.lines()
 }
@@ -155,4 +163,40 @@ fn sight(sees: Sight, paint: Paint) -> String {
         Sight::Points { more, within } => format!("{more}pp more failures, within {} {}", takes(within), paint.dim("(median)")),
         Sight::Nothing => paint.bad("nothing"),
     }
+}
+
+fn measured(all: &[Measuring], paint: Paint) -> Vec<String> {
+    let mut table = Table::new(paint, &["METRIC", "MEASURED", "IN STEP", ""], &[]);
+    for one in all {
+        let first = if one.initial_delay > Span::default() { format!(", first after {}", one.initial_delay) } else { String::new() };
+        let times = one.count.map(|count| format!(", {count} times")).unwrap_or_default();
+        table.row([one.metric.clone(), format!("every {}{first}{times}", one.interval), in_steps(one), limits(one, paint)]);
+    }
+    table.lines()
+}
+
+/// `2: 20, 5 to 9: 2 each`; steps with equal numbers together.
+fn in_steps(one: &Measuring) -> String {
+    let runs = one.steps.chunk_by(|a, b| a.made == b.made);
+    let texts: Vec<String> = runs
+        .filter_map(|run| match (run.first()?, run.last()?) {
+            (first, last) if first.step == last.step => Some(format!("{}: {}", first.step, first.made)),
+            (first, last) => Some(format!("{} to {}: {} each", first.step, last.step, first.made)),
+        })
+        .collect();
+    if texts.is_empty() { "none".to_owned() } else { texts.join(", ") }
+}
+
+/// What ends the release, or holds it.
+fn limits(one: &Measuring, paint: Paint) -> String {
+    if one.dry_run {
+        return paint.dim("dry run: decides nothing");
+    }
+    let text = format!(
+        "fails with {} bad or {} errors in a row, held with {} inconclusive",
+        u64::from(one.failure_limit) + 1,
+        u64::from(one.consecutive_error_limit) + 1,
+        u64::from(one.inconclusive_limit) + 1
+    );
+    paint.dim(&text)
 }

@@ -88,6 +88,25 @@ async fn too_few_to_decide() {
     assert_snapshot!(text);
 }
 
+const OUTSIDE: &str = "  analysis:
+    metrics:
+      - {name: errors, successRate: {noWorseThanStable: {by: 0.5pp}}}
+      - {name: orders, prometheus: {address: 'http://p', query: x}, min: 1, interval: 1m, initialDelay: 2m, failureLimit: 1}
+      - {name: looked, web: {url: 'http://w'}, dryRun: true}
+  strategy:
+    canary:
+      steps:
+        - {setWeight: 5, bake: 10m}
+        - analysis: {duration: 1m, metrics: [{name: own, web: {url: 'http://w'}, max: 1, interval: 30s, count: 5}]}
+        - {setWeight: 50, bake: 10m}";
+
+#[tokio::test]
+async fn metrics_from_outside_and_a_tolerance() {
+    let (text, result) = plan(OUTSIDE, &[]).await;
+    assert_eq!(result.unwrap(), Exit::Wrong, "a step is too short");
+    assert_snapshot!(text);
+}
+
 #[tokio::test]
 async fn a_limit_that_nobody_keeps() {
     let (text, result) = plan(COMPOSED, &["--baseline-errors", "2%"]).await;

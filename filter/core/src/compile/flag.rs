@@ -21,6 +21,9 @@ pub(super) fn compile(raw: &Flag, at: &At<'_>) -> Result<CompiledFlag, PolicyErr
     let known: Vec<&VersionName> = raw.values.keys().collect();
     let find = |name: &VersionName, at: &At<'_>| assignment::version(&known, name, at);
     find(&raw.default, &at.field("default"))?;
+    if let Some(tolerance) = &raw.tolerance {
+        find(&tolerance.version, &at.field("tolerance").field("version"))?;
+    }
     let mut reads = Reads::default();
     let parts = Raw {
         key: &raw.key,
@@ -41,6 +44,7 @@ pub(super) fn compile(raw: &Flag, at: &At<'_>) -> Result<CompiledFlag, PolicyErr
         epoch: raw.epoch,
         analysis: raw.analysis,
         latency: raw.latency,
+        tolerance: raw.tolerance.clone(),
         choices,
         stable,
         assignment,

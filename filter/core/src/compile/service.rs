@@ -24,6 +24,9 @@ pub(super) fn compile(raw: &ServicePolicy, at: &At<'_>) -> Result<Service, Polic
     if let Some(default) = &raw.default_route {
         find(default, &at.field("defaultRoute"))?;
     }
+    if let Some(tolerance) = &raw.tolerance {
+        find(&tolerance.version, &at.field("tolerance").field("version"))?;
+    }
     let mut reads = Reads::default();
     let parts = Raw {
         key: &raw.key,
@@ -47,6 +50,7 @@ pub(super) fn compile(raw: &ServicePolicy, at: &At<'_>) -> Result<Service, Polic
         epoch: raw.epoch,
         analysis: raw.analysis,
         latency: raw.latency,
+        tolerance: raw.tolerance.clone(),
         default_route: raw.default_route.clone(),
         versions,
         stable,

@@ -1,12 +1,18 @@
 //! Measurements so far -> verdict.
 
 use super::{Check, History, Measured, Measurement, Outcome, Reading, Source, Verdict};
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 impl Measured {
     /// Whether it has no conditions, so that its values are only shown.
     pub(crate) fn only_shows(&self) -> bool {
         matches!(&self.check, Check::Conditions { success: None, failure: None } | Check::Limits { min: None, max: None })
+    }
+
+    /// The shortest time until a pass.
+    pub(crate) fn shortest(&self) -> Span {
+        let further = u64::from(self.count.unwrap_or(1).saturating_sub(1));
+        Span::millis(self.initial_delay.0.saturating_add(self.interval.0.saturating_mul(further)))
     }
 
     /// Who is asked, in a word.
