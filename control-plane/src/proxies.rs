@@ -36,7 +36,7 @@ impl Proxies {
     pub(crate) fn new(expected: BTreeSet<String>, now: Time) -> Self {
         let mut reports = Reports::default();
         for node in &expected {
-            reports.connection(node, false, now);
+            reports.remember(node, now);
         }
         Self { reports, nodes: BTreeMap::new(), expected, healer: Healer::default() }
     }

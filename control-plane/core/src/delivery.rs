@@ -104,9 +104,11 @@ impl Reports {
     }
 
     /// How far `generation` has come among the `expected` proxies (node ids recorded as possibly holding a policy of ours) that
-    /// reported lately: what raising a weight and promoting ask for. Silent proxies do not hold it up.
+    /// reported lately: what raising a weight and promoting ask for. Silent proxies do not hold it up, but those that had no time to
+    /// report since a restart do: otherwise the first one that reports would prove it for all.
     pub fn delivery(&self, generation: u64, expected: &BTreeSet<String>, now: Time) -> Delivery {
-        let talking = expected.iter().filter(|name| self.nodes.get(*name).is_some_and(|node| !node.silent(now)));
+        let talks = |node: &Node| !node.silent(now) || node.unheard(now);
+        let talking = expected.iter().filter(|name| self.nodes.get(*name).is_some_and(talks));
         self.judge(generation, talking, now)
     }
 
@@ -186,6 +188,14 @@ impl Reports {
     /// Proxies of which a VM went silent without a last word while others still report: its VM is dead and the next push heals it.
     pub fn wounded(&self, now: Time) -> Vec<String> {
         self.nodes.iter().filter(|(_, node)| node.wounded(now)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// This node is on record from before this process began, and has not connected to it yet.
+    pub fn remember(&mut self, node: &str, now: Time) {
+        self.tick(now);
+        if self.has_room(node, now) {
+            self.nodes.entry(node.to_owned()).or_default().remember(now);
+        }
     }
 
     /// The platform saw the connection of this node close or open again.

@@ -232,6 +232,26 @@ fn never_heard_of_but_expected() {
 }
 
 #[test]
+fn after_a_restart_the_first_report_proves_nothing_for_others() {
+    let mut edge = Edge::default();
+    edge.reports.remember("edge", at(0));
+    edge.reports.remember("other", at(0));
+    let both = expected(&["edge", "other"]);
+    let policy = |edge: &Edge, second| edge.reports.delivery(2, &both, at(second));
+    assert_eq!(policy(&edge, 1), Delivery::Waiting { behind: vec!["edge".to_owned(), "other".to_owned()] });
+    edge.post("main", 2, 10);
+    assert_eq!(edge.policy(2, 10), behind(), "its workers may not have reported yet");
+    edge.post("w0", 1, 10);
+    assert_eq!(edge.policy(2, 11), behind(), "one has not come so far");
+    edge.post("w0", 2, 12);
+    assert_eq!(edge.policy(2, 12), live(12));
+    assert_eq!(policy(&edge, 12), Delivery::Waiting { behind: vec!["other".to_owned()] }, "it may still come");
+    edge.run(&["main", "w0"], 2, 13, 31);
+    assert_eq!(policy(&edge, 29), Delivery::Waiting { behind: vec!["other".to_owned()] });
+    assert_eq!(policy(&edge, 30), live(12), "silent for 30 s: it holds up no step");
+}
+
+#[test]
 fn gone_after_its_last_word() {
     let mut edge = Edge::default();
     edge.run(&["main", "w0"], 1, 0, 5);

@@ -15,6 +15,10 @@ const SILENT_AFTER_RECONNECT: Span = Span::seconds(12);
 /// A VM is taken for dead after this long without a post while its siblings post. Above the slowest heartbeat.
 const SILENT_AMONG_SIBLINGS: Span = Span::seconds(15);
 
+/// After a restart of the control plane a proxy proves nothing for so long since its first report: a push makes each VM report within
+/// milliseconds, but a busy worker later than main, and who is missing is not known yet.
+const ALL_HEARD: Span = Span::seconds(1);
+
 /// Generations of a VM whose first report is remembered, so that pushes for others do not make old proofs young.
 const REACHED_MAX: usize = 64;
 
@@ -36,6 +40,10 @@ pub(super) struct Node {
     /// When the connection was lost last: an Envoy that started anew has no VM from before.
     lost: Time,
     last: Time,
+    /// It was recorded before this process began, at this time.
+    recorded: Option<Time>,
+    /// When it reported first.
+    heard: Option<Time>,
     closed: Option<Time>,
     opened: Time,
     /// When more requests were misrouted or unrouted last.
@@ -89,6 +97,7 @@ impl Node {
             return None;
         }
         self.last = now;
+        self.heard.get_or_insert(now);
         let grew =
             |id: &RolloutId, new: &ServiceReport| misrouted(new) > old.and_then(|vm| vm.report.services.get(id)).map_or(0, misrouted);
         let taken = Taken {
@@ -165,6 +174,22 @@ impl Node {
         self.living(now).next().is_none()
     }
 
+    /// It is known from before this process began.
+    pub(super) fn remember(&mut self, now: Time) {
+        self.recorded = Some(now);
+        self.connection(false, now);
+    }
+
+    /// What it runs is not known any more: it has not reported to this process, and had little time for that.
+    pub(super) fn unheard(&self, now: Time) -> bool {
+        self.heard.is_none() && self.recorded.is_some_and(|at| now.since(at) < SILENT)
+    }
+
+    /// Some of its VMs may not have reported to this process yet, and nobody knows how many there are.
+    fn partly_heard(&self, now: Time) -> bool {
+        self.recorded.is_some() && self.heard.is_some_and(|at| now.since(at) < ALL_HEARD)
+    }
+
     /// It said its last word, or its connection is closed and it has been silent since.
     pub(super) fn gone(&self, now: Time) -> bool {
         let said_so = self.vms.is_empty() && !self.ended.is_empty();
@@ -173,6 +198,9 @@ impl Node {
 
     /// When the last living VM reported `generation` or a later one; none while one is behind or missing.
     pub(super) fn reached(&self, generation: u64, now: Time) -> Option<Time> {
+        if self.partly_heard(now) {
+            return None;
+        }
         let mut since = None;
         let mut living = 0_usize;
         for vm in self.living(now) {
