@@ -14,6 +14,12 @@ fn id() -> RolloutId {
     "shop/checkout".parse().unwrap()
 }
 
+/// A report of generation 1 that counts nothing.
+fn post(node: &str, vm: &str, sequence: u64) -> Report {
+    let (node, vm) = (node.to_owned(), vm.to_owned());
+    Report { node, vm, sequence, generation: 1, last: false, module: String::new(), services: BTreeMap::new() }
+}
+
 fn at(seconds: u64) -> Time {
     Time(seconds * 1_000)
 }
@@ -48,15 +54,7 @@ impl Edge {
     fn with(&mut self, vm: &str, generation: u64, seconds: u64, change: impl FnOnce(&mut Report)) -> bool {
         let sequence = self.sequences.entry(vm.to_owned()).or_default();
         *sequence += 1;
-        let mut report = Report {
-            node: "edge".to_owned(),
-            vm: vm.to_owned(),
-            sequence: *sequence,
-            generation,
-            last: false,
-            module: String::new(),
-            services: BTreeMap::new(),
-        };
+        let mut report = Report { generation, ..post("edge", vm, *sequence) };
         change(&mut report);
         self.reports.take(report, at(seconds))
     }
@@ -368,14 +366,9 @@ fn misrouting_comes_in_streaks() {
 #[test]
 fn made_up_nodes_do_not_fill_the_memory() {
     let mut reports = Reports::default();
-    let report = |node: usize, last| Report {
-        node: format!("n{node}"),
-        vm: "w0".to_owned(),
-        sequence: if last { 2 } else { 1 },
-        generation: 1,
-        last,
-        module: String::new(),
-        services: BTreeMap::from([(id(), requests(3, 2, 0))]),
+    let report = |node: usize, last| {
+        let services = BTreeMap::from([(id(), requests(3, 2, 0))]);
+        Report { last, services, ..post(&format!("n{node}"), "w0", if last { 2 } else { 1 }) }
     };
     for node in 0..NODES_MAX {
         assert!(reports.take(report(node, false), at(0)));
