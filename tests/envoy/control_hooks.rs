@@ -69,6 +69,7 @@ fn note(body: &str, environment: &str) -> Result<Value> {
         ("SHUNT_PHASE", "/phase"),
         ("SHUNT_CANDIDATE", "/candidate"),
         ("SHUNT_STABLE", "/stable"),
+        ("SHUNT_PREVIOUS", "/previous"),
         ("SHUNT_ATTEMPT", "/attempt"),
         ("SHUNT_STEP", "/step/number"),
         ("SHUNT_STEPS", "/step/of"),
@@ -87,7 +88,7 @@ fn note(body: &str, environment: &str) -> Result<Value> {
 }
 
 /// Fields of the documented body.
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "id",
     "name",
     "namespace",
@@ -99,6 +100,7 @@ const FIELDS: [&str; 14] = [
     "about",
     "candidate",
     "stable",
+    "previous",
     "attempt",
     "weight",
     "try",
@@ -151,16 +153,20 @@ async fn story(outside: Outside) -> Result<()> {
     let all = load.stop().await;
     assert_eq!(all.failed(), 0, "{}", all.summary());
 
+    let before = &["v2 over v1 after nobody", "v3 over v2 after v1", "v4 over v2 after v1"][..];
     for (hook, event, calls) in [
-        ("beforeDeploy", None, &["v2 over v1", "v3 over v2", "v4 over v2"][..]),
-        ("beforeTraffic", None, &["v2 over v1", "v3 over v2", "v4 over v2"]),
-        ("afterPromote", Some("promoted"), &["v2 over v2", "v4 over v4"]),
-        ("onRollback", Some("recovered"), &["v3 over v2"]),
-        ("onRollForward", Some("rollForward"), &["v4 over v2"]),
+        ("beforeDeploy", None, before),
+        ("beforeTraffic", None, before),
+        ("afterPromote", Some("promoted"), &["v2 over v2 after v1", "v4 over v4 after v2"]),
+        ("onRollback", Some("recovered"), &["v3 over v2 after v1"]),
+        ("onRollForward", Some("rollForward"), &["v4 over v2 after v1"]),
     ] {
         let bodies = outside.called(hook)?;
         let text = |body: &Value, field: &str| body[field].as_str().unwrap_or("nobody").to_owned();
-        let told: Vec<String> = bodies.iter().map(|body| format!("{} over {}", text(body, "candidate"), text(body, "stable"))).collect();
+        let told = |body: &Value| {
+            format!("{} over {} after {}", text(body, "candidate"), text(body, "stable"), text(body, "previous"))
+        };
+        let told: Vec<String> = bodies.iter().map(told).collect();
         assert_eq!(told, calls, "{hook}");
         story.then(format!("{hook}: {told:?}"));
         for body in &bodies {

@@ -129,6 +129,8 @@ pub struct Data {
     pub release: VersionName,
     /// After the transition.
     pub stable: VersionName,
+    /// The version that was stable before it; none: there was none.
+    pub previous: Option<VersionName>,
     /// Of the run that it is about; none without one.
     pub candidate: Option<VersionName>,
     /// The candidate's share of keys, percent.
@@ -198,6 +200,7 @@ fn data(plan: &Plan, before: &State, entry: &Entry, kind: EventKind) -> Data {
         phase: next.phase(plan),
         release: plan.release.clone(),
         stable: next.stable.clone(),
+        previous: next.before_stable().cloned(),
         candidate: run.map(|run| run.candidate.clone()).or_else(|| (kind == EventKind::RollForward).then(|| plan.release.clone())),
         weight: run.map_or(0.0, |run| run.weight.as_percent()),
         step: run.and_then(|run| StepBody::at(plan, run)),

@@ -68,6 +68,11 @@ pub struct Former {
 }
 
 impl State {
+    /// The version that was stable before `stable`; none: there was none.
+    pub fn before_stable(&self) -> Option<&VersionName> {
+        self.former.last().map(|former| &former.version)
+    }
+
     /// Of a Rollout without recorded state: the version in `release:` is stable at once, without steps.
     pub fn initial(plan: &Plan) -> Self {
         let stage = match plan.routing {

@@ -38,6 +38,8 @@ pub struct Body {
     pub candidate: Option<VersionName>,
     /// The version that gets what nothing else claims.
     pub stable: VersionName,
+    /// The version that was stable before it: what a clean-up after a promotion is about. None: there was none.
+    pub previous: Option<VersionName>,
     /// Number of the attempt.
     pub attempt: u64,
     /// The candidate's share of keys, percent.
@@ -84,6 +86,7 @@ impl Body {
             event: None,
             candidate: run.map(|run| run.candidate.clone()),
             stable: state.stable.clone(),
+            previous: state.before_stable().cloned(),
             attempt: state.attempt,
             weight: run.map_or(0.0, |run| run.weight.as_percent()),
             step: run.and_then(|run| StepBody::at(plan, run)),
@@ -94,14 +97,16 @@ impl Body {
     /// The environment of a command; what is not there is empty.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let name = |version: &Option<VersionName>| version.as_ref().map(ToString::to_string).unwrap_or_default();
         let step = self.step.as_ref();
         vec![
             ("SHUNT_NAMESPACE", self.namespace.clone()),
             ("SHUNT_NAME", self.name.clone()),
             ("SHUNT_ROLLOUT", format!("{}/{}", self.namespace, self.name)),
             ("SHUNT_PHASE", format!("{:?}", self.phase)),
-            ("SHUNT_CANDIDATE", self.candidate.as_ref().map(ToString::to_string).unwrap_or_default()),
+            ("SHUNT_CANDIDATE", name(&self.candidate)),
             ("SHUNT_STABLE", self.stable.to_string()),
+            ("SHUNT_PREVIOUS", name(&self.previous)),
             ("SHUNT_ATTEMPT", self.attempt.to_string()),
             ("SHUNT_WEIGHT", self.weight.to_string()),
             ("SHUNT_STEP", step.map(|step| step.number.to_string()).unwrap_or_default()),
