@@ -163,9 +163,7 @@ async fn story(outside: Outside) -> Result<()> {
     ] {
         let bodies = outside.called(hook)?;
         let text = |body: &Value, field: &str| body[field].as_str().unwrap_or("nobody").to_owned();
-        let told = |body: &Value| {
-            format!("{} over {} after {}", text(body, "candidate"), text(body, "stable"), text(body, "previous"))
-        };
+        let told = |body: &Value| format!("{} over {} after {}", text(body, "candidate"), text(body, "stable"), text(body, "previous"));
         let told: Vec<String> = bodies.iter().map(told).collect();
         assert_eq!(told, calls, "{hook}");
         story.then(format!("{hook}: {told:?}"));

@@ -81,7 +81,9 @@ impl Report {
                 let _ = writeln!(text, "    {:<6} asked {:>5.1} %, measured {:>5.1} % of users", step.release, step.asked, step.measured);
             }
             for figure in &act.own {
-                let _ = writeln!(text, "    {}: {:.2} {}", figure.name, figure.value, figure.unit);
+                // What is counted has no fraction.
+                let digits = if matches!(figure.unit.as_str(), "requests" | "copies") { 0 } else { 2 };
+                let _ = writeln!(text, "    {}: {:.digits$} {}", figure.name, figure.value, figure.unit);
             }
         }
         let _ = write!(text, "\n{:.0} s in all", self.seconds);

@@ -44,8 +44,8 @@ pub(super) async fn play(picture: &Picture, report: &mut Report) -> Result<Stage
         counted.abort();
         let (copies, errors) = *most.lock().unwrap_or_else(PoisonError::into_inner);
         let act = Act::of(&format!("v1 with {candidate} in its shadow"), &tally, 0)
-            .with("copies", copies, "requests")
-            .with("copies answered with 5xx", errors, "requests")
+            .with("copies sent", copies, "copies")
+            .with("copies that failed, or had no room to be sent", errors, "copies")
             .with("p99 of users before", before.as_secs_f64() * 1e3, "ms")
             .with("p99 of users with copies", during.as_secs_f64() * 1e3, "ms");
         report.acts.push(act);
@@ -81,7 +81,7 @@ async fn count(admins: Vec<SocketAddr>, version: String, most: Arc<Mutex<(f64, f
     }
 }
 
-/// Copies that were sent, and that were answered with 5xx, over all proxies.
+/// Copies that were sent, and that ended in 5xx (by the candidate, by a time-out, or because too many were under way), over all proxies.
 async fn copies(admins: &[SocketAddr], version: &str) -> Result<(f64, f64)> {
     let cluster = shadow_cluster(version);
     let mut sums = (0.0, 0.0);
