@@ -30,6 +30,8 @@ mod control_instances_rig;
 mod control_manifests;
 #[path = "envoy/control_metrics.rs"]
 mod control_metrics;
+#[path = "envoy/control_preview.rs"]
+mod control_preview;
 #[path = "envoy/control_promoted.rs"]
 mod control_promoted;
 #[path = "envoy/control_proxies.rs"]
