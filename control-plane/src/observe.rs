@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use shunt_core::analysis::{Analyst, Arms, Verdict, thresholds};
+use shunt_core::analysis::{Analyst, Verdict, thresholds};
+use shunt_core::compared::Compared;
 use shunt_core::contest::{Contest, Told, contest};
 use shunt_core::observation::{Delivery, Freeze, Observation, Typical, VersionSeen};
-use shunt_core::ranges::reshape;
-use shunt_core::state::Run;
 use shunt_core::{Plan, State, Time};
-use shunt_filter_core::policy::Range;
+use shunt_filter_core::RolloutId;
 use shunt_filter_core::report::{Counters, EpochReport};
-use shunt_filter_core::weight::POINTS;
-use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::board::Board;
 use crate::proxies::Proxies;
@@ -31,37 +28,13 @@ impl Analysts {
 
     /// One look at the run, or at the version just promoted while the old one is kept; none when nothing is exposed.
     fn look(&mut self, plan: &Plan, state: &State, evidence: &EpochReport) -> Vec<Verdict> {
-        let everybody = [Range { from: 0, to: POINTS, version: state.stable.clone() }];
-        let beside = state.run.as_ref().map(|run| beside_baseline(state, run)).unwrap_or_default();
-        let arms = match (&state.run, &state.previous) {
-            (Some(run), _) if run.stage.exposes() && !beside.is_empty() => {
-                let baseline = run.baseline.as_ref().unwrap_or(&state.stable);
-                Arms { candidate: &run.candidate, stable: baseline, ranges: &beside }
-            }
-            (Some(run), _) if run.stage.exposes() => Arms { candidate: &run.candidate, stable: &state.stable, ranges: &run.ranges },
-            (None, Some(previous)) => Arms { candidate: &state.stable, stable: &previous.version, ranges: &everybody },
-            _ => return Vec::new(),
-        };
+        let Some(compared) = Compared::of(state) else { return Vec::new() };
         let (attempt, analyst) = self.by_rollout.entry(plan.id.clone()).or_default();
         if *attempt != state.attempt {
             (*attempt, *analyst) = (state.attempt, Analyst::default());
         }
-        analyst.look(&plan.analysis.metrics, plan.compared_steps(), arms, evidence)
+        analyst.look(&plan.analysis.metrics, plan.compared_steps(), compared.arms(), evidence)
     }
-}
-
-/// With an experiment's baseline: everything that the two do not have is stable's by name, so that nobody else counts as the baseline's.
-fn beside_baseline(state: &State, run: &Run) -> Vec<Range> {
-    let Some(baseline) = run.baseline.as_ref().filter(|baseline| run.ranges.iter().any(|range| range.version == **baseline)) else {
-        return Vec::new();
-    };
-    let weight = |version: &VersionName| {
-        let own = run.ranges.iter().filter(|range| range.version == *version);
-        Weight::ppm(own.fold(0, |sum, range| sum + range.to.saturating_sub(range.from)))
-    };
-    let (candidate, other) = (weight(&run.candidate), weight(baseline));
-    let rest = Weight::ppm(POINTS.saturating_sub(candidate.points()).saturating_sub(other.points()));
-    reshape(&run.ranges, &[(run.candidate.clone(), candidate), (baseline.clone(), other), (state.stable.clone(), rest)])
 }
 
 /// How the A/B test of the run's step stands, while one is on.

@@ -8,6 +8,7 @@ pub mod analysis;
 pub mod call;
 pub mod capacity;
 pub mod command;
+pub mod compared;
 pub mod contest;
 pub mod delivery;
 pub mod desired;

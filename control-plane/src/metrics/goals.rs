@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use shunt_core::analysis::measured::{self, Source, Subject, Value, select};
 use shunt_core::contest::{Figures, Told};
-use shunt_core::plan::{AbTestStep, Step, TestGoal, ToldGoal};
+use shunt_core::plan::{AbTestStep, TestGoal, ToldGoal};
 use shunt_core::state::Stage;
 use shunt_core::{Plan, State, Time};
 use shunt_filter_core::{RolloutId, VersionName};
@@ -111,10 +111,7 @@ impl Goals {
 fn on<'p>(plan: &'p Plan, state: &State) -> Option<(usize, &'p AbTestStep, Time)> {
     let run = state.run.as_ref()?;
     let Stage::Holding { step } = run.stage else { return None };
-    match plan.steps.get(step)? {
-        Step::AbTest(test) => Some((step, test, run.since)),
-        _ => None,
-    }
+    Some((step, plan.test(step)?, run.since))
 }
 
 fn told(goal: &TestGoal) -> Option<&ToldGoal> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::measured::Measured;
-use crate::plan::{Plan, Step};
+use crate::plan::Plan;
 use crate::time::Span;
 
 /// A metric with a source outside.
@@ -62,7 +62,7 @@ pub(super) fn warnings(plan: &Plan, measured: &[Measuring]) -> Vec<String> {
     for (metric, measuring) in plan.analysis.measured.iter().zip(measured).filter(|(metric, _)| !metric.dry_run) {
         for (index, step) in plan.steps.iter().enumerate() {
             let number = index.saturating_add(1);
-            let Some(lasts) = lasts(step).filter(|lasts| *lasts > Span::default()) else { continue };
+            let Some(lasts) = step.lasts().filter(|lasts| *lasts > Span::default()) else { continue };
             let made = measuring.steps.iter().find(|one| one.step == number).map(|one| one.made);
             let name = &metric.name;
             match &metric.steps {
@@ -78,15 +78,4 @@ pub(super) fn warnings(plan: &Plan, measured: &[Measuring]) -> Vec<String> {
         }
     }
     warnings
-}
-
-/// How long a step is held, if it says so.
-fn lasts(step: &Step) -> Option<Span> {
-    match step {
-        Step::Pause(span) => *span,
-        Step::Analysis(span) => Some(*span),
-        Step::Experiment(experiment) => Some(experiment.duration),
-        Step::AbTest(test) => test.duration,
-        _ => None,
-    }
 }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use shunt_filter_core::policy::{Flag, LatencyThresholds, Range};
+use shunt_filter_core::policy::{Flag, LatencyThresholds};
 use shunt_filter_core::report::{Counters, EpochReport, LATENCY_BUCKETS, LatencySlots, Slots};
 use shunt_filter_core::{ServicePolicy, VersionName, Weight, split};
 
 use super::PATIENCE;
 use super::people::{Dice, Person, Traffic, came, people};
 use crate::analysis::measured::{self, History, Measurement, Reading, Scope, Subject};
-use crate::analysis::{Analyst, Arms, Verdict};
+use crate::analysis::{Analyst, Verdict};
 use crate::call::{Action, Call, CallKind, CallSeen};
 use crate::capacity::Capacity;
+use crate::compared::Compared;
 use crate::contest::{Contest, Sample, alike};
 use crate::desired::{Desired, Routes};
 use crate::observation::{Delivery, Freeze, Misrouting, Observation, Typical, VersionSeen};
@@ -201,26 +202,19 @@ impl World {
 
     /// As the platform judges: while the candidate is exposed, and while the old version is kept.
     fn verdicts(&mut self, plan: &Plan, state: &State, now: Time) -> Vec<Verdict> {
-        let everybody = [Range { from: 0, to: shunt_filter_core::weight::POINTS, version: state.stable.clone() }];
-        let (candidate, stable, ranges) = match (&state.run, &state.previous) {
-            (Some(run), _) if run.stage.exposes() => {
-                let stable = run.baseline.as_ref().unwrap_or(&state.stable);
-                (&run.candidate, stable, run.ranges.as_slice())
-            }
-            (None, Some(previous)) => (&state.stable, &previous.version, everybody.as_slice()),
-            (Some(_) | None, _) => return Vec::new(),
-        };
+        let Some(compared) = Compared::of(state) else { return Vec::new() };
+        let arms = compared.arms();
         self.arrive(now);
         let evidence = EpochReport {
             epoch: state.epoch,
-            versions: [candidate, stable].map(|name| (name.clone(), self.counters(share(state, name), now))).into(),
+            versions: [arms.candidate, arms.stable].map(|name| (name.clone(), self.counters(share(state, name), now))).into(),
             seen: self.seen.clone(),
             // No failure stands out, and nobody is slow: the candidate is as good as stable.
             failed: Slots::default(),
             latency: Some(LatencySlots { seen: self.seen.clone(), ..LatencySlots::default() }),
             ..EpochReport::default()
         };
-        self.analyst.look(&plan.analysis.metrics, plan.compared_steps(), Arms { candidate, stable, ranges }, &evidence)
+        self.analyst.look(&plan.analysis.metrics, plan.compared_steps(), arms, &evidence)
     }
 
     fn arrive(&mut self, now: Time) {

@@ -57,6 +57,24 @@ impl Step {
         }
     }
 
+    /// How long it is held, if it says so.
+    pub(crate) fn lasts(&self) -> Option<Span> {
+        match self {
+            Step::Pause(span) => *span,
+            Step::Analysis(span) => Some(*span),
+            Step::Experiment(experiment) => Some(experiment.duration),
+            Step::AbTest(test) => test.duration,
+            Step::SetWeight(_)
+            | Step::Rule(_)
+            | Step::Mirror(_)
+            | Step::Scale(_)
+            | Step::Hold
+            | Step::Call(_)
+            | Step::PointOfNoReturn
+            | Step::Conclude => None,
+        }
+    }
+
     /// The share of keys that the release has after it; none: it changes none.
     pub(crate) fn weight_of(&self, release: &VersionName) -> Option<Weight> {
         self.weight(|arms| arms.iter().find(|arm| arm.version == *release).map(|arm| arm.weight))
