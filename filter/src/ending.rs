@@ -39,7 +39,7 @@ impl Ended {
         outcome.held = answered == Answered::Nobody && host::header(Map::Response, HELD_HEADER).is_some();
         // Every request seems to have a status of gRPC.
         outcome.grpc = if grpc { integer("response\0grpc_status").and_then(|status| u32::try_from(status).ok()) } else { None };
-        Self { class: outcome.class(), code, answered, upgraded: code == Some(101) }
+        Self { class: outcome.ending().class, code, answered, upgraded: code == Some(101) }
     }
 }
 

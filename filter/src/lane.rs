@@ -10,7 +10,7 @@ use shunt_filter_core::goal::{CompiledGoal, GoalAnswer};
 use shunt_filter_core::outcome::Class;
 use shunt_filter_core::policy::{LatencyThresholds, Tolerance};
 use shunt_filter_core::router::Version;
-use shunt_filter_core::{CompiledFlag, Reason, Service, VersionName};
+use shunt_filter_core::{CompiledFlag, Reason, Service, VersionName, Watch};
 
 use crate::ending::Ended;
 use crate::host::{self, Map};
@@ -75,11 +75,11 @@ pub(crate) enum Answered {
 impl Lane {
     /// The lanes of a service, one per version, counting for push number `push`.
     pub(crate) fn of_service(service: &Service, tally: &Rc<ServiceTally>, push: u64) -> Vec<Rc<Self>> {
-        tally.name(push, service.analysis());
-        let epoch = service.analysis().then(|| tally.epoch(service.epoch()));
+        tally.name(push, service.watch());
+        let epoch = service.watch().epoch().map(|epoch| tally.epoch(epoch));
         let goals = goals(service.goals());
         let lane = |version: &Version| {
-            let arm = epoch.as_ref().map(|epoch| Arm::new(epoch, version.name(), service.latency(), service.tolerance(), &goals));
+            let arm = epoch.as_ref().map(|epoch| Arm::new(epoch, version.name(), service.watch(), &goals));
             let by_default = service.default_route() == Some(version.name());
             Self::new(version.name(), tally, push, arm, Some(Answers::new(version, by_default)))
         };
@@ -88,11 +88,11 @@ impl Lane {
 
     /// The lanes of a flag, one per version.
     pub(crate) fn of_flag(flag: &CompiledFlag, tally: &Rc<ServiceTally>, push: u64) -> Vec<Rc<Self>> {
-        tally.name(push, flag.analysis());
-        let epoch = flag.analysis().then(|| tally.epoch(flag.epoch()));
+        tally.name(push, flag.watch());
+        let epoch = flag.watch().epoch().map(|epoch| tally.epoch(epoch));
         let goals = goals(flag.goals());
         let lane = |version: &VersionName| {
-            let arm = epoch.as_ref().map(|epoch| Arm::new(epoch, version, flag.latency(), flag.tolerance(), &goals));
+            let arm = epoch.as_ref().map(|epoch| Arm::new(epoch, version, flag.watch(), &goals));
             Self::new(version, tally, push, arm, None)
         };
         flag.versions().map(lane).collect()
@@ -203,14 +203,8 @@ impl Answers {
 }
 
 impl Arm {
-    fn new(
-        epoch: &Rc<EpochTally>,
-        version: &VersionName,
-        latency: Option<&LatencyThresholds>,
-        tolerance: Option<&Tolerance>,
-        goals: &Rc<[Goal]>,
-    ) -> Self {
-        if latency.is_some() {
+    fn new(epoch: &Rc<EpochTally>, version: &VersionName, watch: &Watch, goals: &Rc<[Goal]>) -> Self {
+        if watch.latency().is_some() {
             epoch.time();
         }
         if !goals.is_empty() {
@@ -219,8 +213,8 @@ impl Arm {
         Self {
             epoch: Rc::clone(epoch),
             counters: epoch.version(version),
-            thresholds: latency.copied(),
-            tolerance: tolerance.filter(|tolerance| tolerance.version == *version).cloned(),
+            thresholds: watch.latency().map(|latency| latency.of(version)),
+            tolerance: watch.tolerance().filter(|tolerance| tolerance.version == *version).cloned(),
             goals: Rc::clone(goals),
         }
     }

@@ -31,7 +31,12 @@ impl Stats {
         for (version, counters) in tally.versions() {
             let labels = [service.clone(), (Label::Version, version.to_string())];
             self.tell(Kind::Started, &labels, counters.started);
-            for (class, count) in [("succeeded", counters.succeeded), ("failed", counters.failed), ("cancelled", counters.cancelled)] {
+            for (class, count) in [
+                ("succeeded", counters.succeeded),
+                ("failed", counters.failed),
+                ("abandoned", counters.abandoned),
+                ("cancelled", counters.cancelled),
+            ] {
                 let [service, version] = labels.clone();
                 self.tell(Kind::Ended, &[service, version, (Label::Class, class.to_owned())], count);
             }

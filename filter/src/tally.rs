@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shunt_filter_core::VersionName;
+use shunt_filter_core::{VersionName, Watch};
 use shunt_filter_core::outcome::Class;
 use shunt_filter_core::policy::LatencyThresholds;
 use shunt_filter_core::report::{Cells, Counters, EpochReport, LatencySlots, ServiceReport, Slots};
@@ -37,6 +37,7 @@ impl VersionTally {
         add_one(match class {
             Class::Succeeded => &mut counters.succeeded,
             Class::Failed => &mut counters.failed,
+            Class::Abandoned => &mut counters.abandoned,
             Class::Cancelled => &mut counters.cancelled,
             Class::Uncounted => &mut counters.uncounted,
         });
@@ -135,6 +136,7 @@ impl EpochTally {
             latency: self.latency.borrow().clone(),
             goals: self.goals.borrow().clone(),
             cells: self.cells.borrow().clone(),
+            ..EpochReport::default()
         }
     }
 }
@@ -159,10 +161,10 @@ pub(crate) struct ServiceTally {
 
 impl ServiceTally {
     /// The service is in the policy of push number `push`.
-    pub(crate) fn name(&self, push: u64, analysis: bool) {
+    pub(crate) fn name(&self, push: u64, watch: &Watch) {
         self.named.set(push);
         self.farewells.set(FAREWELLS);
-        self.analysis.set(analysis);
+        self.analysis.set(watch.epoch().is_some());
     }
 
     /// True for some more calls after the service left the policy.

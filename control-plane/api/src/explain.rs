@@ -220,6 +220,8 @@ fn with_host<'n>(rollouts: &'n [Arc<RolloutNow>], question: &Question) -> Result
             analysis: false,
             counted_rule: None,
             latency: None,
+            responses: None,
+            hang_after_ms: None,
             tolerance: None,
             goals: Vec::new(),
         };

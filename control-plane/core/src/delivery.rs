@@ -80,7 +80,7 @@ impl Reports {
             (*known, *firsts) = (epoch, LatencySlots::default());
         }
         if *known == epoch {
-            sums::add_latency(firsts, slots);
+            firsts.add(slots);
         }
     }
 
@@ -155,10 +155,10 @@ impl Reports {
     pub fn epoch(&self, id: &RolloutId, epoch: u64) -> EpochReport {
         let mut sum = EpochReport { epoch, ..EpochReport::default() };
         if let Some(left) = self.left.get(id).and_then(|left| left.epoch.as_ref()).filter(|left| left.epoch == epoch) {
-            sums::add_epoch(&mut sum, left);
+            sum.add(left);
         }
         for node in self.nodes.values() {
-            node.add_epoch(id, &mut sum);
+            node.add_epoch(id, self.now, &mut sum);
         }
         if let (Some(latency), Some((_, firsts))) = (&mut sum.latency, self.firsts.get(id).filter(|(known, _)| *known == epoch)) {
             latency.first_slow = firsts.first_slow.clone();

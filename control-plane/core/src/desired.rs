@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::names::{fallback_cluster, version_cluster};
-use shunt_filter_core::policy::{Flag, Goal, LatencyThresholds, Mirror, Rule, Split, Tolerance, VersionPolicy};
+use shunt_filter_core::policy::{Flag, Goal, LatencyPolicy, Mirror, Rule, Split, Tolerance, VersionPolicy};
 use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
 
 use crate::call::Call;
@@ -93,7 +93,9 @@ fn service(plan: &Plan, state: &State) -> Option<ServicePolicy> {
         mirror: mirror(plan, state),
         analysis: is_watched(state),
         counted_rule: counted_rule(plan, state),
-        latency: thresholds(state),
+        latency: latency(state),
+        responses: None,
+        hang_after_ms: None,
         tolerance: tolerance(plan, state),
         goals: goals(plan, state),
     })
@@ -104,8 +106,11 @@ fn is_watched(state: &State) -> bool {
     state.run.is_some() || state.previous.is_some()
 }
 
-fn thresholds(state: &State) -> Option<LatencyThresholds> {
-    state.run.as_ref().and(state.thresholds)
+/// What counts as slow, the same for both arms.
+fn latency(state: &State) -> Option<LatencyPolicy> {
+    let run = state.run.as_ref()?;
+    let version = run.baseline.as_ref().unwrap_or(&state.stable).clone();
+    Some(LatencyPolicy::equal(version, state.thresholds?))
 }
 
 /// What the candidate may be worse by, while both are compared.

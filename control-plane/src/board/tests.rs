@@ -34,6 +34,8 @@ fn desired(number: u8, epoch: Option<u8>, endpoint: Option<u8>) -> Desired {
         analysis: false,
         counted_rule: None,
         latency: None,
+        responses: None,
+        hang_after_ms: None,
         tolerance: None,
         goals: Vec::new(),
     });

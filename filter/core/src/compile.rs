@@ -18,6 +18,7 @@ mod problem;
 mod service;
 mod sites;
 mod split;
+mod watch;
 
 pub use problem::{PolicyError, Problem};
 
@@ -74,7 +75,7 @@ fn check_report(report: &ReportPolicy, at: &At<'_>) -> Result<(), PolicyError> {
         }
     }
     for (field, period) in [("intervalMs", report.interval_ms), ("heartbeatMs", report.heartbeat_ms)] {
-        if !limits::REPORT_MS.contains(&period) {
+        if !limits::PERIOD_MS.contains(&period) {
             return Err(at.field(field).wrong(Problem::Period(period)));
         }
     }

@@ -7,18 +7,16 @@ use crate::decision::{FlagDecision, FlagsHeader};
 use crate::fields::Values;
 use crate::goal::CompiledGoal;
 use crate::names::{FLAGS_HEADER, RolloutId, VersionName};
-use crate::policy::{FlagValue, LatencyThresholds, Tolerance};
+use crate::policy::FlagValue;
 use crate::request::Request;
+use crate::watch::Watch;
 
 /// A compiled [`crate::policy::Flag`].
 #[derive(Debug, Clone)]
 pub struct CompiledFlag {
     pub(crate) name: String,
     pub(crate) rollout: RolloutId,
-    pub(crate) epoch: u64,
-    pub(crate) analysis: bool,
-    pub(crate) latency: Option<LatencyThresholds>,
-    pub(crate) tolerance: Option<Tolerance>,
+    pub(crate) watch: Watch,
     pub(crate) choices: Vec<Choice>,
     pub(crate) stable: Choice,
     pub(crate) assignment: Assignment,
@@ -42,24 +40,9 @@ impl CompiledFlag {
         &self.rollout
     }
 
-    /// Raised when its step changes; slot bitmaps belong to it.
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// True while an analysis runs.
-    pub fn analysis(&self) -> bool {
-        self.analysis
-    }
-
-    /// What counts as slow in this epoch.
-    pub fn latency(&self) -> Option<&LatencyThresholds> {
-        self.latency.as_ref()
-    }
-
-    /// How much worse than a version the others may be.
-    pub fn tolerance(&self) -> Option<&Tolerance> {
-        self.tolerance.as_ref()
+    /// What is looked at while an analysis runs.
+    pub fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// What users may reach.

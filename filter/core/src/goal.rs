@@ -42,7 +42,7 @@ impl GoalAnswer {
         let well = match class {
             Class::Succeeded | Class::Cancelled => true,
             Class::Failed => code >= 500,
-            Class::Uncounted => false,
+            Class::Abandoned | Class::Uncounted => false,
         };
         well && match &self.header {
             None => true,
@@ -96,7 +96,7 @@ mod tests {
     #[test_case(Some(200), Class::Succeeded, true; "in the range")]
     #[test_case(Some(302), Class::Succeeded, false; "out of the range")]
     #[test_case(Some(200), Class::Cancelled, true; "the client left with the answer")]
-    #[test_case(None, Class::Cancelled, false; "the client left before it")]
+    #[test_case(None, Class::Abandoned, false; "the client left before it")]
     #[test_case(Some(200), Class::Failed, false; "broken off, or a bad gRPC status")]
     #[test_case(Some(200), Class::Uncounted, false; "not a request of a user")]
     fn by_status(code: Option<u16>, class: Class, expected: bool) {

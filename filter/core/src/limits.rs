@@ -55,5 +55,8 @@ pub const VALUE: usize = 8_192;
 /// Bytes of all `cookie` lines that are parsed, and of a query; what lies behind is not seen.
 pub const PARSED: usize = 65_536;
 
-/// Milliseconds between reports.
-pub const REPORT_MS: std::ops::RangeInclusive<u32> = 50..=3_600_000;
+/// Statuses that are ignored, and classes of responses.
+pub const STATUSES: usize = 64;
+
+/// Milliseconds between reports, and until a request counts as hanging.
+pub const PERIOD_MS: std::ops::RangeInclusive<u32> = 50..=3_600_000;

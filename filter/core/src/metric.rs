@@ -16,7 +16,7 @@ pub enum Label {
     Service,
     /// A version's name, of a flag the name of a value.
     Version,
-    /// `succeeded`, `failed` or `cancelled`.
+    /// `succeeded`, `failed`, `abandoned` or `cancelled`.
     Class,
     /// A rule's name.
     Rule,

@@ -1,21 +1,53 @@
-//! How a request ended, from what Envoy says about it in the log phase.
+//! How a request ended, from what Envoy says about it in the log phase. One table decides, [`Outcome::ending`].
 //!
 //! Numbers and texts are Envoy's own: response flags by their position in `envoy/stream_info/stream_info.h`, details from
 //! "Response Code Details" of its manual.
 
+use serde::{Deserialize, Serialize};
+
+use crate::exemplar::Answer;
+use crate::method::Method;
+
 /// What Envoy knows about an ended request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
+    /// The request's method.
+    pub method: Method,
     /// The response code; none when no response was begun.
     pub code: Option<u16>,
     /// Response flags, bit by position.
     pub flags: u64,
     /// Response code details, `via_upstream` for an upstream's own answer.
     pub details: String,
-    /// The gRPC status; only set when the request's content-type was gRPC.
+    /// The gRPC status; only set when the response's content-type is gRPC. What the request says is the client's word.
     pub grpc: Option<u32>,
+    /// Whether the response had a body.
+    pub body: Body,
     /// The reply is our own, made while traffic is held.
     pub held: bool,
+}
+
+/// Whether a response had a body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Body {
+    /// It was not looked at.
+    #[default]
+    Unread,
+    /// It had none.
+    Absent,
+    /// It had one.
+    Present,
+}
+
+/// What a request counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// Its class.
+    pub class: Class,
+    /// Set for answers that are no failures and yet may be wrong.
+    pub response: Option<ResponseClass>,
+    /// What the client got, for people.
+    pub answer: Option<Answer>,
 }
 
 /// How a request ended (design §3.7).
@@ -25,10 +57,32 @@ pub enum Class {
     Succeeded,
     /// Ended badly, wherever it was made.
     Failed,
-    /// The client left.
+    /// The client left before the response's headers.
+    Abandoned,
+    /// The client left within the response.
     Cancelled,
-    /// A reply of ours, or an internal redirect, which Envoy logs besides the request that follows.
+    /// No version's: a reply of ours, an internal redirect, which Envoy logs besides the request that follows, CONNECT, a request
+    /// that matched no route, one whose client broke the protocol.
     Uncounted,
+}
+
+/// Answers that are no failures in themselves; a version that gives more of them than stable is worse all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ResponseClass {
+    /// 3xx, except 304.
+    Redirect,
+    /// 4xx.
+    Rejected,
+    /// 2xx without a body. Not HEAD and OPTIONS, not 204 and 205, not gRPC, which have none by their nature.
+    Empty,
+    /// A gRPC status that is neither 0 nor a failure.
+    RejectedGrpc,
+}
+
+impl ResponseClass {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Redirect, Self::Rejected, Self::Empty, Self::RejectedGrpc];
 }
 
 const fn bit(position: u32) -> u64 {
@@ -38,28 +92,57 @@ const fn bit(position: u32) -> u64 {
 /// The client's connection ended (DC), or it reset its stream (DR).
 const CLIENT_LEFT: u64 = bit(14) | bit(28);
 
-/// No healthy upstream (UH), request timeout (UT), local reset (LR), remote reset (UR), connection failure (UF), connection
-/// termination (UC), overflow (UO), upstream duration (UMSDR), upstream protocol error (UPE), no cluster (NC), DNS (DF), overload
-/// drop (DO, UDO).
-const UPSTREAM_FAILED: u64 =
-    bit(1) | bit(2) | bit(3) | bit(4) | bit(5) | bit(6) | bit(7) | bit(19) | bit(23) | bit(24) | bit(26) | bit(27) | bit(29);
+/// The client broke the protocol (DPE), for example in the framing of its body.
+const CLIENT_ERROR: u64 = bit(18);
+
+/// No route matched (NR).
+const NO_ROUTE: u64 = bit(8);
+
+/// Upstream request timeout (UT), upstream duration (UMSDR).
+const TIMEOUT: u64 = bit(2) | bit(19);
+/// Local reset (LR), remote reset (UR), connection termination (UC), upstream protocol error (UPE).
+const RESET: u64 = bit(3) | bit(4) | bit(6) | bit(23);
+/// No healthy upstream (UH), connection failure (UF), no cluster (NC), DNS (DF).
+const UNREACHABLE: u64 = bit(1) | bit(5) | bit(24) | bit(26);
+/// Overflow (UO), overload drop (DO, UDO).
+const OVERFLOW: u64 = bit(7) | bit(27) | bit(29);
+
+/// How the upstream failed, by flags; the first that fits.
+const FAILED_FLAGS: [(u64, Answer); 4] =
+    [(UNREACHABLE, Answer::Unreachable), (OVERFLOW, Answer::Overflow), (TIMEOUT, Answer::Timeout), (RESET, Answer::Reset)];
 
 /// Beginnings of details that mean the same but come without a flag in some versions of Envoy.
-const FAILED_DETAILS: [&str; 5] =
-    ["upstream_reset_", "response_timeout", "upstream_per_try_", "upstream_max_stream_duration_reached", "no_healthy_upstream"];
+const FAILED_DETAILS: [(&str, Answer); 5] = [
+    ("upstream_reset_", Answer::Reset),
+    ("response_timeout", Answer::Timeout),
+    ("upstream_per_try_", Answer::Timeout),
+    ("upstream_max_stream_duration_reached", Answer::Timeout),
+    ("no_healthy_upstream", Answer::Unreachable),
+];
 
-/// The stream was idle (flag SI), or lasted too long (no flag): ours or the upstream's, except with 408, when the client had not
-/// sent all of its request.
+/// The stream was idle (flag SI), or lasted too long (no flag): the upstream's fault, except when the client had not sent all of its
+/// request.
 const STREAM_IDLE: u64 = bit(16);
 const STREAM_DURATION: &str = "max_duration_timeout";
 
 /// Statuses that are the server's fault: unknown (2), deadline exceeded (4), internal (13), unavailable (14), data loss (15).
 const FAILED_GRPC: [u32; 5] = [2, 4, 13, 14, 15];
 
+/// What Envoy makes of its own 408 and of other 4xx in a reply to a gRPC request (`source/common/grpc/status.cc`).
+const GRPC_UNKNOWN: u32 = 2;
+
 impl Outcome {
     /// The class; the order of the questions is the rule.
-    pub fn class(&self) -> Class {
-        if self.held || self.details == "internal_redirect" {
+    pub fn ending(&self) -> Ending {
+        let upstream = self.upstream_failed();
+        let class = self.class(upstream);
+        let timed_out = self.stream_was_cut() && !self.client_stalled();
+        let answer = upstream.or_else(|| timed_out.then_some(Answer::Timeout)).or_else(|| self.status());
+        Ending { class, response: self.response(class), answer }
+    }
+
+    fn class(&self, upstream: Option<Answer>) -> Class {
+        if self.held || self.details == "internal_redirect" || self.method == Method::Connect || self.flags & NO_ROUTE != 0 {
             return Class::Uncounted;
         }
         if self.code == Some(101) {
@@ -67,10 +150,16 @@ impl Outcome {
             return Class::Succeeded;
         }
         if self.flags & CLIENT_LEFT != 0 {
-            return Class::Cancelled;
+            return if self.code.is_none() { Class::Abandoned } else { Class::Cancelled };
         }
-        if self.upstream_failed() || self.stream_timed_out() {
+        if self.flags & CLIENT_ERROR != 0 {
+            return Class::Uncounted;
+        }
+        if upstream.is_some() {
             return Class::Failed;
+        }
+        if self.stream_was_cut() {
+            return Class::of(!self.client_stalled());
         }
         match (self.grpc, self.code) {
             (Some(status), Some(code)) if code < 400 => Class::of(FAILED_GRPC.contains(&status)),
@@ -79,13 +168,52 @@ impl Outcome {
         }
     }
 
-    fn upstream_failed(&self) -> bool {
-        self.flags & UPSTREAM_FAILED != 0 || FAILED_DETAILS.iter().any(|prefix| self.details.starts_with(prefix))
+    /// A client that left within the response had its status all the same: browsers reset the stream of a redirect.
+    fn response(&self, class: Class) -> Option<ResponseClass> {
+        let code = match class {
+            Class::Succeeded | Class::Cancelled => self.code?,
+            Class::Failed | Class::Abandoned | Class::Uncounted => return None,
+        };
+        match (code, self.grpc) {
+            (304, _) => None,
+            (300..=399, _) => Some(ResponseClass::Redirect),
+            (400..=499, _) => Some(ResponseClass::Rejected),
+            (200..=299, Some(0)) => None,
+            (200..=299, Some(status)) => (!FAILED_GRPC.contains(&status)).then_some(ResponseClass::RejectedGrpc),
+            (200..=299, None) => (class == Class::Succeeded && self.is_empty(code)).then_some(ResponseClass::Empty),
+            _ => None,
+        }
     }
 
-    fn stream_timed_out(&self) -> bool {
-        (self.flags & STREAM_IDLE != 0 || self.details == STREAM_DURATION) && self.code != Some(408)
+    fn is_empty(&self, code: u16) -> bool {
+        self.body == Body::Absent && has_body(self.method, code)
     }
+
+    fn status(&self) -> Option<Answer> {
+        match (self.grpc, self.code) {
+            (Some(status), Some(code)) if code < 400 => Some(Answer::GrpcStatus(status)),
+            (_, code) => code.map(Answer::Status),
+        }
+    }
+
+    fn upstream_failed(&self) -> Option<Answer> {
+        let flag = FAILED_FLAGS.iter().find(|(flags, _)| self.flags & flags != 0).map(|(_, answer)| *answer);
+        flag.or_else(|| FAILED_DETAILS.iter().find(|(prefix, _)| self.details.starts_with(prefix)).map(|(_, answer)| *answer))
+    }
+
+    fn stream_was_cut(&self) -> bool {
+        self.flags & STREAM_IDLE != 0 || self.details == STREAM_DURATION
+    }
+
+    /// Envoy answers 408 when the client had not sent all of its request, else 504; in the form of gRPC 2 or 14, without a body.
+    fn client_stalled(&self) -> bool {
+        self.code == Some(408) || (self.body == Body::Absent && self.grpc == Some(GRPC_UNKNOWN))
+    }
+}
+
+/// Whether an answer that is no error usually has a body: [`Outcome::body`] matters only then.
+pub fn has_body(method: Method, code: u16) -> bool {
+    !matches!(method, Method::Head | Method::Options | Method::Connect) && matches!(code, 200..=299) && !matches!(code, 204 | 205)
 }
 
 impl Class {
@@ -103,63 +231,4 @@ pub fn is_grpc(content_type: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use test_case::test_case;
-
-    fn outcome(code: u16, flags: u64, details: &str) -> Outcome {
-        Outcome { code: (code != 0).then_some(code), flags, details: details.to_owned(), grpc: None, held: false }
-    }
-
-    // Code, flags and details as a real Envoy 1.40 gives them.
-    #[test_case(200, 0, "via_upstream", Class::Succeeded; "an answer")]
-    #[test_case(404, 0, "via_upstream", Class::Succeeded; "the client asked for nothing that exists")]
-    #[test_case(500, 0, "via_upstream", Class::Failed; "the upstream failed")]
-    #[test_case(503, 0, "direct_response", Class::Failed; "a local reply counts wherever it was made")]
-    #[test_case(503, 1 << 1, "no_healthy_upstream", Class::Failed; "no healthy upstream")]
-    #[test_case(503, 1 << 24, "cluster_not_found", Class::Failed; "missing cluster")]
-    #[test_case(503, 1 << 5, "upstream_reset_before_response_started{connection_failure}", Class::Failed; "refused")]
-    #[test_case(503, 1 << 6, "upstream_reset_before_response_started{connection_termination}", Class::Failed; "reset")]
-    #[test_case(200, 1 << 23, "upstream_reset_after_response_started{protocol_error}", Class::Failed; "reset within the body")]
-    #[test_case(200, 0, "upstream_reset_after_response_started{}", Class::Failed; "reset within the body without a flag")]
-    #[test_case(504, 1 << 2, "response_timeout", Class::Failed; "timeout")]
-    #[test_case(504, 0, "max_duration_timeout", Class::Failed; "the stream lasted too long")]
-    #[test_case(200, 0, "max_duration_timeout", Class::Failed; "it lasted too long after headers")]
-    #[test_case(408, 0, "max_duration_timeout", Class::Succeeded; "the client did not send its request in time")]
-    #[test_case(504, 1 << 16, "stream_idle_timeout", Class::Failed; "idle")]
-    #[test_case(408, 1 << 16, "stream_idle_timeout", Class::Succeeded; "the client stalled")]
-    #[test_case(503, 1 << 7, "upstream_reset_before_response_started{overflow}", Class::Failed; "overflow")]
-    #[test_case(0, 1 << 14, "downstream_remote_disconnect", Class::Cancelled; "the client left before an answer")]
-    #[test_case(200, 1 << 14, "downstream_remote_disconnect", Class::Cancelled; "the client left within the body")]
-    #[test_case(200, 1 << 28, "via_upstream", Class::Cancelled; "the client reset its stream")]
-    #[test_case(503, 1 << 28 | 1 << 6, "", Class::Cancelled; "the client comes first")]
-    #[test_case(101, 1 << 6, "upstream_reset_after_response_started{connection_termination}", Class::Succeeded; "the upstream closed a WebSocket")]
-    #[test_case(101, 1 << 14, "downstream_remote_disconnect", Class::Succeeded; "the client closed a WebSocket")]
-    #[test_case(302, 0, "internal_redirect", Class::Uncounted; "internal redirect")]
-    #[test_case(302, 0, "via_upstream", Class::Succeeded; "a redirect for the client")]
-    fn classes(code: u16, flags: u64, details: &str, class: Class) {
-        assert_eq!(outcome(code, flags, details).class(), class);
-    }
-
-    #[test_case(200, 0, Class::Succeeded; "ok")]
-    #[test_case(200, 5, Class::Succeeded; "not found is the client's")]
-    #[test_case(200, 14, Class::Failed; "unavailable")]
-    #[test_case(503, 0, Class::Failed; "not an answer of gRPC at all")]
-    fn grpc(code: u16, status: u32, class: Class) {
-        assert_eq!(Outcome { grpc: Some(status), ..outcome(code, 0, "via_upstream") }.class(), class);
-    }
-
-    #[test]
-    fn a_held_reply_is_not_counted() {
-        assert_eq!(Outcome { held: true, ..outcome(503, 0, "direct_response") }.class(), Class::Uncounted);
-    }
-
-    #[test_case("application/grpc", true; "plain")]
-    #[test_case("application/grpc+proto", true; "with its encoding")]
-    #[test_case("application/grpc; charset=utf-8", true; "with a parameter")]
-    #[test_case("application/grpc-web", false; "gRPC-Web")]
-    #[test_case("application/json", false; "something else")]
-    fn content_types(text: &str, grpc: bool) {
-        assert_eq!(is_grpc(text.as_bytes()), grpc);
-    }
-}
+mod tests;

@@ -3,6 +3,8 @@
 //! Raw on purpose: any JSON of this shape parses; [`crate::compile()`] refuses what could not be served. Unknown fields are ignored
 //! here (an older filter must live with a newer control plane); whatever can change a decision raises [`FORMAT`].
 
+mod latency;
+mod responses;
 mod tolerance;
 
 use std::collections::BTreeMap;
@@ -11,6 +13,8 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use self::latency::{LatencyPolicy, LatencyThresholds};
+pub use self::responses::ResponsePolicy;
 pub use self::tolerance::Tolerance;
 use crate::cookie::CookieAttributes;
 use crate::matching::Match;
@@ -103,25 +107,20 @@ pub struct ServicePolicy {
     pub counted_rule: Option<String>,
     /// What counts as slow in this epoch; none: the report has no slots by latency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latency: Option<LatencyThresholds>,
+    pub latency: Option<LatencyPolicy>,
+    /// Which answers that are no failures are counted by class while an analysis runs; none: no class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub responses: Option<ResponsePolicy>,
+    /// After so many milliseconds without response headers a request in flight counts as hanging, while an analysis runs; none:
+    /// what is usual is not known yet, nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hang_after_ms: Option<u32>,
     /// How much worse than a version the others may be; none: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Tolerance>,
     /// What users may reach, counted per key while an A/B test runs. Only requests with a key of the chain count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub goals: Vec<Goal>,
-}
-
-/// What counts as slow: percentiles of the times to response headers before the epoch, in microseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LatencyThresholds {
-    /// Half of the requests took longer.
-    pub p50_us: u32,
-    /// One in ten took longer.
-    pub p90_us: u32,
-    /// One in a hundred took longer.
-    pub p99_us: u32,
 }
 
 /// Something users may reach: a request that counts in the epoch, matches, and is answered well enough. Whoever has the same key
@@ -322,7 +321,13 @@ pub struct Flag {
     pub counted_rule: Option<String>,
     /// As [`ServicePolicy::latency`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latency: Option<LatencyThresholds>,
+    pub latency: Option<LatencyPolicy>,
+    /// As [`ServicePolicy::responses`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub responses: Option<ResponsePolicy>,
+    /// As [`ServicePolicy::hang_after_ms`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hang_after_ms: Option<u32>,
     /// As [`ServicePolicy::tolerance`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Tolerance>,

@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::bits::{Bits, BitsError};
+pub use crate::exemplar::Exemplars;
 use crate::names::{RolloutId, VersionName};
+use crate::outcome::ResponseClass;
 
 /// Upper bounds of the latency buckets, milliseconds; one more bucket counts what is slower.
 pub const LATENCY_BOUNDS_MS: [u32; 16] = [1, 2, 5, 10, 20, 35, 50, 75, 100, 200, 300, 500, 1_000, 2_000, 5_000, 10_000];
@@ -98,9 +100,12 @@ pub struct Counters {
     pub succeeded: u64,
     /// Ended badly (design §3.7).
     pub failed: u64,
-    /// The client left.
+    /// The client left within the response.
     pub cancelled: u64,
-    /// Ended without counting: replies of ours, internal redirects.
+    /// The client left before the response's headers.
+    #[serde(default)]
+    pub abandoned: u64,
+    /// Ended as no version's: replies of ours, internal redirects, CONNECT, requests without a route.
     #[serde(default)]
     pub uncounted: u64,
     /// Time to response headers, by [`LATENCY_BOUNDS_MS`]; empty means all zero.
@@ -111,17 +116,19 @@ pub struct Counters {
 impl Counters {
     /// Requests that ended, whatever the class.
     pub fn ended(&self) -> u64 {
-        self.succeeded.saturating_add(self.failed).saturating_add(self.cancelled).saturating_add(self.uncounted)
+        let ended = [self.succeeded, self.failed, self.cancelled, self.abandoned, self.uncounted];
+        ended.into_iter().fold(0, u64::saturating_add)
     }
 
     /// Adds another VM's, field by field.
     pub fn add(&mut self, other: &Self) {
-        let Self { started, succeeded, failed, cancelled, uncounted, latency } = other;
+        let Self { started, succeeded, failed, cancelled, abandoned, uncounted, latency } = other;
         for (mine, theirs) in [
             (&mut self.started, started),
             (&mut self.succeeded, succeeded),
             (&mut self.failed, failed),
             (&mut self.cancelled, cancelled),
+            (&mut self.abandoned, abandoned),
             (&mut self.uncounted, uncounted),
         ] {
             *mine = mine.saturating_add(*theirs);
@@ -154,10 +161,22 @@ pub struct EpochReport {
     pub epoch: u64,
     /// By version.
     pub versions: BTreeMap<VersionName, Counters>,
-    /// Slots with at least one ended request.
+    /// Slots with at least one request that ended or hangs.
     pub seen: Slots,
     /// Slots with at least one failed request.
     pub failed: Slots,
+    /// Slots with at least one abandoned request.
+    #[serde(default, skip_serializing_if = "Slots::is_empty")]
+    pub abandoned: Slots,
+    /// Requests that hang; none: the policy does not say after how long one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hanging: Option<Hanging>,
+    /// Answers that are no failures, by class; a class without any is left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub responses: BTreeMap<ResponseClass, Responses>,
+    /// What failed, was abandoned or hung, and answers of those classes: the most frequent ones by version.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub exemplars: BTreeMap<VersionName, Exemplars>,
     /// Slots by latency; none without thresholds in the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencySlots>,
@@ -167,6 +186,67 @@ pub struct EpochReport {
     /// Cells with at least one request, while goals are counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cells: Option<Cells>,
+}
+
+/// Answers of one class in an epoch.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Responses {
+    /// How many, by version.
+    pub versions: BTreeMap<VersionName, u64>,
+    /// Slots with at least one.
+    pub slots: Slots,
+}
+
+/// Requests without response headers for longer than the policy's `hangAfterMs`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hanging {
+    /// How many hang now, by version.
+    pub versions: BTreeMap<VersionName, u64>,
+    /// Slots where one ever hung in this epoch, however it ended.
+    pub slots: Slots,
+}
+
+impl EpochReport {
+    /// Adds another VM's report of the same epoch. Of a slot that both have timed, mine is its first request: it was told first.
+    pub fn add(&mut self, other: &Self) {
+        for (version, counters) in &other.versions {
+            self.versions.entry(version.clone()).or_default().add(counters);
+        }
+        self.seen.union_with(&other.seen);
+        self.failed.union_with(&other.failed);
+        self.abandoned.union_with(&other.abandoned);
+        if let Some(theirs) = &other.hanging {
+            let mine = self.hanging.get_or_insert_default();
+            add_numbers(&mut mine.versions, &theirs.versions);
+            mine.slots.union_with(&theirs.slots);
+        }
+        for (class, theirs) in &other.responses {
+            let mine = self.responses.entry(*class).or_default();
+            add_numbers(&mut mine.versions, &theirs.versions);
+            mine.slots.union_with(&theirs.slots);
+        }
+        for (version, theirs) in &other.exemplars {
+            self.exemplars.entry(version.clone()).or_default().add(theirs);
+        }
+        if let Some(theirs) = &other.latency {
+            self.latency.get_or_insert_default().add(theirs);
+        }
+        for (goal, cells) in &other.goals {
+            self.goals.entry(goal.clone()).or_default().union_with(cells);
+        }
+        if let Some(theirs) = &other.cells {
+            self.cells.get_or_insert_default().union_with(theirs);
+        }
+    }
+}
+
+fn add_numbers(into: &mut BTreeMap<VersionName, u64>, from: &BTreeMap<VersionName, u64>) {
+    for (version, number) in from {
+        let mine = into.entry(version.clone()).or_default();
+        *mine = mine.saturating_add(*number);
+    }
 }
 
 /// Slots of an epoch by time to response headers; only requests that have one count, and upgrades (code 101) have none.
@@ -187,42 +267,21 @@ pub struct LatencySlots {
     pub above_p99: Slots,
 }
 
+impl LatencySlots {
+    /// Adds another VM's. Of a slot that both have seen, mine is its first request: it was told first.
+    pub fn add(&mut self, other: &Self) {
+        let new = other.seen.minus(&self.seen);
+        self.first_slow.union_with(&other.first_slow.common(&new));
+        self.seen.union_with(&new);
+        self.above_p90.union_with(&other.above_p90);
+        self.above_p99.union_with(&other.above_p99);
+    }
+}
+
 /// The bucket of a latency: the first whose bound it does not exceed.
 pub fn latency_bucket(elapsed: Duration) -> usize {
     LATENCY_BOUNDS_MS.partition_point(|bound| Duration::from_millis(u64::from(*bound)) < elapsed)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use test_case::test_case;
-
-    #[test_case(0, 0)]
-    #[test_case(1_000, 0; "a bound belongs to its bucket")]
-    #[test_case(1_001, 1)]
-    #[test_case(2_000, 1)]
-    #[test_case(34_000, 5)]
-    #[test_case(10_000_000, 15)]
-    #[test_case(10_000_001, 16; "slower than all bounds")]
-    fn buckets(microseconds: u64, bucket: usize) {
-        assert_eq!(latency_bucket(Duration::from_micros(microseconds)), bucket);
-    }
-
-    #[test]
-    fn counters_add_up() {
-        let mut sum = Counters { started: 3, succeeded: 1, ..Counters::default() };
-        let mut other = Counters { started: 5, failed: 1, cancelled: 1, uncounted: 1, ..Counters::default() };
-        other.observe(Duration::from_millis(3));
-        sum.add(&other);
-        sum.add(&other);
-        assert_eq!((sum.started, sum.succeeded, sum.failed, sum.cancelled, sum.uncounted, sum.ended()), (13, 1, 2, 2, 2, 7));
-        assert_eq!(sum.latency.get(2), Some(&2));
-        assert_eq!(sum.latency.len(), LATENCY_BUCKETS);
-    }
-
-    #[test]
-    fn an_older_report_parses() {
-        let counters: Counters = serde_json::from_str(r#"{"started":1,"succeeded":1,"failed":0,"cancelled":0,"new":1}"#).unwrap();
-        assert_eq!(counters, Counters { started: 1, succeeded: 1, ..Counters::default() });
-    }
-}
+mod tests;

@@ -4,17 +4,14 @@ use crate::assignment::Assignment;
 use crate::goal::CompiledGoal;
 use crate::mirror::CompiledMirror;
 use crate::names::{RolloutId, VersionName};
-use crate::policy::{LatencyThresholds, Tolerance};
 use crate::request::Needs;
+use crate::watch::Watch;
 
 /// One service: finds the version of each of its requests with [`Service::decide`].
 #[derive(Debug, Clone)]
 pub struct Service {
     pub(crate) name: RolloutId,
-    pub(crate) epoch: u64,
-    pub(crate) analysis: bool,
-    pub(crate) latency: Option<LatencyThresholds>,
-    pub(crate) tolerance: Option<Tolerance>,
+    pub(crate) watch: Watch,
     pub(crate) default_route: Option<VersionName>,
     pub(crate) versions: Vec<Version>,
     /// Gets all that nothing else claims; one of `versions`.
@@ -34,24 +31,9 @@ impl Service {
         &self.assignment.needs
     }
 
-    /// Raised when the service's step changes; slot bitmaps belong to it.
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// True while an analysis runs.
-    pub fn analysis(&self) -> bool {
-        self.analysis
-    }
-
-    /// What counts as slow in this epoch.
-    pub fn latency(&self) -> Option<&LatencyThresholds> {
-        self.latency.as_ref()
-    }
-
-    /// How much worse than a version the others may be.
-    pub fn tolerance(&self) -> Option<&Tolerance> {
-        self.tolerance.as_ref()
+    /// What is looked at while an analysis runs.
+    pub fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// What users may reach.

@@ -35,7 +35,13 @@ fn good() -> Value {
                 "split": {"salt": "s", "weights": {"v1": 95, "v2": 5}},
                 "mirror": {"split": {"weights": {"v2": 100}}, "match": [{"path": {"exact": "/"}}]},
                 "analysis": true,
-                "latency": {"p50Us": 1, "p90Us": 2, "p99Us": 3},
+                "latency": {
+                    "version": "v1",
+                    "thresholds": {"p50Us": 1, "p90Us": 2, "p99Us": 3},
+                    "others": {"p50Us": 6, "p90Us": 7, "p99Us": 8},
+                },
+                "responses": {"classes": ["redirect", "rejected", "empty", "rejectedGrpc"], "ignore": [302], "ignoreGrpc": [5]},
+                "hangAfterMs": 1_000,
                 "tolerance": {"version": "v1", "share": 0.5},
                 "goals": [{"name": "paid", "match": [{"path": {"exact": "/pay"}}], "status": [200, 201], "responseHeader": ["X-Paid", "*"]}],
             },
@@ -78,7 +84,7 @@ fn the_good_policy_compiles() {
     let router = built(good()).unwrap();
     assert_eq!((router.generation(), router.services().len()), (7, 2));
     let service = router.lookup("shop.test").unwrap();
-    assert_eq!((service.epoch(), service.analysis(), service.stable().name().as_str()), (3, true, "v1"));
+    assert_eq!((service.watch().epoch(), service.stable().name().as_str()), (Some(3), "v1"));
     assert_eq!(service.default_route().unwrap().as_str(), "v1");
     assert_eq!(service.versions().map(|version| version.aggregate()).collect::<Vec<_>>(), [false, true]);
     let needs = service.needs();
@@ -122,6 +128,9 @@ fn unknown_fields_are_ignored() {
 #[test_case("~/shortHosts/-", json!({"host": "Checkout", "namespace": "shop"}), "services[1].shortHosts[1].host: \"checkout\" belongs to shop/checkout")]
 #[test_case("~/port", json!(0), "services[1].port: 0 is not a port")]
 #[test_case("~/stable", json!("v9"), "services[1].stable: \"v9\" is not a version here; use one of v1, v2")]
+#[test_case("~/latency/version", json!("v9"), "services[1].latency.version: \"v9\" is not a version here")]
+#[test_case("~/hangAfterMs", json!(0), "services[1].hangAfterMs: 0 milliseconds is no period; use 50 to")]
+#[test_case("/flags/0/hangAfterMs", json!(4_000_000), "flags[0].hangAfterMs: 4000000 milliseconds is no period; use 50 to")]
 #[test_case("~/tolerance", json!({"version": "v9", "share": 0.5}), "services[1].tolerance.version: \"v9\" is not a version here")]
 #[test_case("/flags/0/tolerance", json!({"version": "v9", "share": 0.5}), "flags[0].tolerance.version: \"v9\" is not a version here")]
 #[test_case("~/defaultRoute", json!("v9"), "services[1].defaultRoute: \"v9\" is not a version here")]
@@ -248,6 +257,9 @@ fn map(count: usize, value: &Value) -> Value {
 #[test_case("~/versions/0/clusters", "services[1].versions[0].clusters", limits::CLUSTERS, |n| many(n, |i| json!(format!("c{i}"))))]
 #[test_case("~/rules", "services[1].rules", limits::RULES, |n| many(n, |i| json!({"name": format!("r{i}"), "split": {}})))]
 #[test_case("/flags", "flags", limits::FLAGS, |n| many(n, |i| json!({"name": format!("f{i}"), "rollout": format!("a/f{i}"), "hosts": [if i % 2 == 0 { "*.test" } else { "shop.test" }], "values": {"a": 1}, "stable": "a", "default": "a"})))]
+#[test_case("~/responses/ignore", "services[1].responses.ignore", limits::STATUSES, |n| many(n, |i| json!(400 + i)))]
+#[test_case("~/responses/ignoreGrpc", "services[1].responses.ignoreGrpc", limits::STATUSES, |n| many(n, |i| json!(i)))]
+#[test_case("~/responses/classes", "services[1].responses.classes", limits::STATUSES, |n| many(n, |_| json!("empty")))]
 #[test_case("~/goals", "services[1].goals", limits::GOALS, |n| many(n, |i| json!({"name": format!("g{i}")})))]
 #[test_case("/flags/0/rules", "flags[0].rules", limits::RULES, |n| many(n, |i| json!({"name": format!("r{i}"), "split": {}})))]
 #[test_case("~/rules/0/match", "services[1].rules[0].match", limits::MATCHES, |n| many(n, |_| json!({"methods": ["GET"]})))]

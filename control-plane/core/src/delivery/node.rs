@@ -293,11 +293,13 @@ impl Node {
         }
     }
 
-    pub(super) fn add_epoch(&self, id: &RolloutId, sum: &mut EpochReport) {
-        let of_vms = self.vms.values().filter_map(|vm| vm.report.services.get(id));
-        for epoch in of_vms.chain(self.left.get(id)).filter_map(|service| service.epoch.as_ref()) {
-            if epoch.epoch == sum.epoch {
-                add_epoch(sum, epoch);
+    pub(super) fn add_epoch(&self, id: &RolloutId, now: Time, sum: &mut EpochReport) {
+        if let Some(left) = self.left.get(id) {
+            add_epoch(sum, left);
+        }
+        for vm in self.vms.values() {
+            if let Some(service) = vm.report.services.get(id) {
+                if self.lives(vm, now) { add_epoch(sum, service) } else { add_epoch(sum, &close(service.clone())) }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shunt_filter_core::report::{Counters, EpochReport, LatencySlots, ServiceReport};
+use shunt_filter_core::report::{Counters, EpochReport, ServiceReport};
 
 /// Adds all of `from`; of two epochs the newer one stays, equal ones are united.
 pub(super) fn add_service(into: &mut ServiceReport, from: &ServiceReport) {
@@ -21,37 +21,18 @@ pub(super) fn add_service(into: &mut ServiceReport, from: &ServiceReport) {
     }
     if let Some(theirs) = &from.epoch {
         match &mut into.epoch {
-            Some(mine) if mine.epoch == theirs.epoch => add_epoch(mine, theirs),
+            Some(mine) if mine.epoch == theirs.epoch => mine.add(theirs),
             Some(mine) if mine.epoch > theirs.epoch => {}
             mine => *mine = Some(theirs.clone()),
         }
     }
 }
 
-pub(super) fn add_epoch(into: &mut EpochReport, from: &EpochReport) {
-    for (version, counters) in &from.versions {
-        into.versions.entry(version.clone()).or_default().add(counters);
+/// Adds what a service tells of the same epoch.
+pub(super) fn add_epoch(into: &mut EpochReport, from: &ServiceReport) {
+    if let Some(epoch) = from.epoch.as_ref().filter(|epoch| epoch.epoch == into.epoch) {
+        into.add(epoch);
     }
-    into.seen.union_with(&from.seen);
-    into.failed.union_with(&from.failed);
-    if let Some(theirs) = &from.latency {
-        add_latency(into.latency.get_or_insert_default(), theirs);
-    }
-    for (goal, cells) in &from.goals {
-        into.goals.entry(goal.clone()).or_default().union_with(cells);
-    }
-    if let Some(theirs) = &from.cells {
-        into.cells.get_or_insert_default().union_with(theirs);
-    }
-}
-
-/// Of a slot that both have seen, `into` keeps its first request: it was told first.
-pub(super) fn add_latency(into: &mut LatencySlots, from: &LatencySlots) {
-    let new = from.seen.minus(&into.seen);
-    into.first_slow.union_with(&from.first_slow.common(&new));
-    into.seen.union_with(&new);
-    into.above_p90.union_with(&from.above_p90);
-    into.above_p99.union_with(&from.above_p99);
 }
 
 fn add_numbers<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
@@ -61,10 +42,13 @@ fn add_numbers<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u
     }
 }
 
-/// Requests that were open when their VM ended without counting them are lost, not running.
+/// Requests that were open when their VM ended without counting them are lost, neither running nor hanging.
 pub(super) fn close(mut service: ServiceReport) -> ServiceReport {
     let shut = |counters: &mut Counters| counters.started = counters.started.min(counters.ended());
     service.versions.values_mut().for_each(shut);
+    if let Some(hanging) = service.epoch.as_mut().and_then(|epoch| epoch.hanging.as_mut()) {
+        hanging.versions.clear();
+    }
     service
 }
 

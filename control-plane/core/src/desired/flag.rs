@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::{Flag, FlagValue};
 
-use super::{counted_rule, goals, in_policy, is_watched, rules, split, thresholds, tolerance};
+use super::{counted_rule, goals, in_policy, is_watched, latency, rules, split, tolerance};
 use crate::plan::{Backend, Plan, Routing};
 use crate::state::State;
 
@@ -31,7 +31,9 @@ pub(super) fn flag(plan: &Plan, state: &State) -> Option<Flag> {
         rules: rules(plan, state),
         split: split(plan, state),
         counted_rule: counted_rule(plan, state),
-        latency: thresholds(state),
+        latency: latency(state),
+        responses: None,
+        hang_after_ms: None,
         tolerance: tolerance(plan, state),
         goals: goals(plan, state),
     })

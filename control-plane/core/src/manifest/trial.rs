@@ -217,6 +217,8 @@ fn flag(plan: &Plan, name: &str, default: &VersionName) -> Flag {
         split: Split::default(),
         counted_rule: None,
         latency: None,
+        responses: None,
+        hang_after_ms: None,
         tolerance: None,
         goals: Vec::new(),
     }
@@ -240,6 +242,8 @@ fn bare(name: RolloutId, hosts: Vec<String>, versions: Vec<VersionPolicy>, stabl
         analysis: false,
         counted_rule: None,
         latency: None,
+        responses: None,
+        hang_after_ms: None,
         tolerance: None,
         goals: Vec::new(),
     }

@@ -2,7 +2,7 @@
 
 use crate::at::At;
 use crate::compile::assignment::{self, Raw};
-use crate::compile::{PolicyError, Problem};
+use crate::compile::{PolicyError, Problem, watch};
 use crate::flag::{self, Choice, CompiledFlag};
 use crate::limits;
 use crate::matching::Reads;
@@ -21,9 +21,7 @@ pub(super) fn compile(raw: &Flag, at: &At<'_>) -> Result<CompiledFlag, PolicyErr
     let known: Vec<&VersionName> = raw.values.keys().collect();
     let find = |name: &VersionName, at: &At<'_>| assignment::version(&known, name, at);
     find(&raw.default, &at.field("default"))?;
-    if let Some(tolerance) = &raw.tolerance {
-        find(&tolerance.version, &at.field("tolerance").field("version"))?;
-    }
+    let watch = watch::of_flag(raw, &find, at)?;
     let mut reads = Reads::default();
     let parts = Raw {
         key: &raw.key,
@@ -41,10 +39,7 @@ pub(super) fn compile(raw: &Flag, at: &At<'_>) -> Result<CompiledFlag, PolicyErr
     Ok(CompiledFlag {
         name: raw.name.clone(),
         rollout: raw.rollout.clone(),
-        epoch: raw.epoch,
-        analysis: raw.analysis,
-        latency: raw.latency,
-        tolerance: raw.tolerance.clone(),
+        watch,
         choices,
         stable,
         assignment,

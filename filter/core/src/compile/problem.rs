@@ -30,7 +30,7 @@ pub enum Problem {
     TooManyConditions,
     #[error("it has more than {limit} regular expressions; use exact, prefix, suffix or contains", limit = limits::REGEXES)]
     TooManyRegexes,
-    #[error("{0} milliseconds is no period; use {min} to {max}", min = limits::REPORT_MS.start(), max = limits::REPORT_MS.end())]
+    #[error("{0} milliseconds is no period; use {min} to {max}", min = limits::PERIOD_MS.start(), max = limits::PERIOD_MS.end())]
     Period(u32),
     #[error("{0:?} stands there twice; use each name once")]
     Duplicate(String),

@@ -6,7 +6,7 @@ use crate::assignment::Assignment;
 use crate::at::At;
 use crate::compile::assignment::{self, Raw};
 use crate::compile::split::{self, Find};
-use crate::compile::{PolicyError, Problem};
+use crate::compile::{PolicyError, Problem, watch};
 use crate::limits;
 use crate::matching::Reads;
 use crate::mirror::CompiledMirror;
@@ -24,9 +24,7 @@ pub(super) fn compile(raw: &ServicePolicy, at: &At<'_>) -> Result<Service, Polic
     if let Some(default) = &raw.default_route {
         find(default, &at.field("defaultRoute"))?;
     }
-    if let Some(tolerance) = &raw.tolerance {
-        find(&tolerance.version, &at.field("tolerance").field("version"))?;
-    }
+    let watch = watch::of_service(raw, &find, at)?;
     let mut reads = Reads::default();
     let parts = Raw {
         key: &raw.key,
@@ -47,10 +45,7 @@ pub(super) fn compile(raw: &ServicePolicy, at: &At<'_>) -> Result<Service, Polic
     let stable = versions.get(assignment.stable).cloned().ok_or_else(|| at.wrong(Problem::NoVersions))?;
     Ok(Service {
         name: raw.name.clone(),
-        epoch: raw.epoch,
-        analysis: raw.analysis,
-        latency: raw.latency,
-        tolerance: raw.tolerance.clone(),
+        watch,
         default_route: raw.default_route.clone(),
         versions,
         stable,
