@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shunt_filter_core::{VersionName, Watch};
 use shunt_filter_core::outcome::Class;
 use shunt_filter_core::policy::LatencyThresholds;
 use shunt_filter_core::report::{Cells, Counters, EpochReport, LatencySlots, ServiceReport, Slots};
+use shunt_filter_core::{VersionName, Watch};
 
 /// How many versions that left a policy a service remembers, so that one which comes back goes on counting where it was.
 const KEPT_VERSIONS: usize = 16;

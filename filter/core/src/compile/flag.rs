@@ -36,14 +36,7 @@ pub(super) fn compile(raw: &Flag, at: &At<'_>) -> Result<CompiledFlag, PolicyErr
     assignment.fields = std::mem::take(&mut reads.fields);
     assignment.needs = assignment::needs(&assignment, &reads);
     let stable = choices.get(assignment.stable).cloned().ok_or_else(|| at.wrong(Problem::NoVersions))?;
-    Ok(CompiledFlag {
-        name: raw.name.clone(),
-        rollout: raw.rollout.clone(),
-        watch,
-        choices,
-        stable,
-        assignment,
-    })
+    Ok(CompiledFlag { name: raw.name.clone(), rollout: raw.rollout.clone(), watch, choices, stable, assignment })
 }
 
 fn check_values(raw: &Flag, at: &At<'_>) -> Result<(), PolicyError> {

@@ -43,15 +43,7 @@ pub(super) fn compile(raw: &ServicePolicy, at: &At<'_>) -> Result<Service, Polic
     assignment.fields = std::mem::take(&mut reads.fields);
     assignment.needs = needs(&assignment, mirror.as_ref(), &reads);
     let stable = versions.get(assignment.stable).cloned().ok_or_else(|| at.wrong(Problem::NoVersions))?;
-    Ok(Service {
-        name: raw.name.clone(),
-        watch,
-        default_route: raw.default_route.clone(),
-        versions,
-        stable,
-        assignment,
-        mirror,
-    })
+    Ok(Service { name: raw.name.clone(), watch, default_route: raw.default_route.clone(), versions, stable, assignment, mirror })
 }
 
 fn compile_versions(raw: &ServicePolicy, at: &At<'_>) -> Result<Vec<Version>, PolicyError> {

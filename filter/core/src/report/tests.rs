@@ -90,7 +90,8 @@ fn epochs_of_several_vms_add_up() {
 
 #[test]
 fn of_a_slot_that_two_vms_timed_the_first_that_was_told_counts() {
-    let timed = |seen: &[u16], first_slow: &[u16]| LatencySlots { seen: slots(seen), first_slow: slots(first_slow), ..LatencySlots::default() };
+    let timed =
+        |seen: &[u16], first_slow: &[u16]| LatencySlots { seen: slots(seen), first_slow: slots(first_slow), ..LatencySlots::default() };
     let mut sum = timed(&[1, 2], &[2]);
     sum.add(&timed(&[1, 2, 3, 4], &[1, 3]));
     assert_eq!(sum, timed(&[1, 2, 3, 4], &[2, 3]));
