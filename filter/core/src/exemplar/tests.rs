@@ -98,7 +98,7 @@ fn on_the_wire() {
     assert_eq!(serde_json::from_str::<Exemplars>(&text).unwrap(), exemplars);
 }
 
-#[test_case(&format!("[{}]", vec![r#"{"kind":"failed","method":"GET","path":"/","count":1}"#; 9].join(",")), true; "nine of the same are one")]
+#[test_case(&format!("[{}]", [r#"{"kind":"failed","method":"GET","path":"/","count":1}"#; 9].join(",")), true; "nine of the same are one")]
 #[test_case(&format!("[{}]", (0..9).map(|number| format!(r#"{{"kind":"failed","answer":{{"status":{number}}},"method":"GET","path":"/","count":1}}"#)).collect::<Vec<_>>().join(",")), false; "nine different ones")]
 #[test_case(&format!(r#"[{{"kind":"failed","method":"GET","path":"{}","count":1}}]"#, "/".repeat(TEMPLATE_MAX + 1)), false; "a long path")]
 #[test_case(r#"[{"kind":"failed","method":"BREW","path":"/","count":1}]"#, false; "a method that is none")]
