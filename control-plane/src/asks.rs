@@ -10,7 +10,7 @@ use shunt_core::call::CallView;
 use shunt_core::journal::{Entry, Incident};
 use shunt_core::manifest::EditError;
 use shunt_core::observation::Freeze;
-use shunt_core::{Span, Time, Verb};
+use shunt_core::{Span, Time};
 use shunt_filter_core::{RolloutId, VersionName};
 
 use crate::reconcile::Reconciler;
@@ -82,9 +82,10 @@ impl Reconciler {
     /// Does what is asked, or leaves it for the next pass.
     pub(crate) async fn ask(&mut self, ask: Ask) {
         match ask {
-            Ask::Command { rollout, verb, revision, by, reason, reply } => {
-                self.command(&rollout, verb, revision, by, reason, reply).await;
-            }
+            Ask::Command { rollout, verb, revision, by, reason, confirm, reply } => match self.revision(&rollout, revision) {
+                Ok(revision) => self.command(&rollout, NewCommand { verb, revision, by, reason, confirm }, reply).await,
+                Err(refusal) => drop(reply.send(Err(refusal))),
+            },
             Ask::Release { rollout, version, by, reply } => self.release(rollout, version, &by, reply),
             Ask::Put { rollout, text, by, reply } => self.put(rollout, &text, &by, reply),
             Ask::Remove { rollout, by, reply } => self.remove(rollout, &by, reply),
@@ -167,12 +168,8 @@ impl Reconciler {
         Ok(freeze)
     }
 
-    async fn command(&mut self, id: &RolloutId, verb: Verb, seen: Option<u64>, by: String, reason: String, reply: Reply<Accepted>) {
-        let revision = match self.revision(id, seen) {
-            Ok(revision) => revision,
-            Err(refusal) => return drop(reply.send(Err(refusal))),
-        };
-        match self.on.command(id, NewCommand { verb, revision, by, reason }).await {
+    async fn command(&mut self, id: &RolloutId, new: NewCommand, reply: Reply<Accepted>) {
+        match self.on.command(id, new).await {
             Ok(command) => drop(self.waiting.commands.insert(command.id, reply)),
             Err(error) => drop(reply.send(Err(unavailable(&error)))),
         }

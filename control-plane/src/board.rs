@@ -16,6 +16,7 @@ use shunt_core::Desired;
 use shunt_core::desired::Routes;
 use shunt_core::merge::merge;
 use shunt_filter_core::policy::ReportPolicy;
+use shunt_filter_core::signing::Signing;
 use shunt_filter_core::{PolicyError, RolloutId, RoutingPolicy};
 use thiserror::Error;
 
@@ -37,6 +38,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) highest: u64,
     /// Why a push is wanted although nothing changed; none: it is not.
     pub(crate) heal: Option<&'a str>,
+    /// What signs generated keys, where any are signed.
+    pub(crate) signing: &'a Signing,
 }
 
 /// What to publish; to be recorded first.
@@ -123,7 +126,7 @@ impl Board {
         if !self.missing.is_empty() {
             return Ok(None);
         }
-        let sum = self.sum(&around.report);
+        let sum = self.sum(&around.report, around.signing);
         let Some(why) = self.reason(&sum, around) else {
             self.sum = Some(sum);
             return Ok(None);
@@ -157,11 +160,14 @@ impl Board {
         }
     }
 
-    fn sum(&mut self, report: &ReportPolicy) -> Sum {
-        if let Some(sum) = self.sum.take().filter(|sum| sum.policy.report.as_ref() == Some(report)) {
+    fn sum(&mut self, report: &ReportPolicy, signing: &Signing) -> Sum {
+        let same = |sum: &Sum| sum.policy.report.as_ref() == Some(report) && sum.policy.signing.as_ref().is_none_or(|old| old == signing);
+        if let Some(sum) = self.sum.take().filter(same) {
             return sum;
         }
-        let policy = merge(0, Some(report.clone()), self.contributions.values().map(|contribution| &contribution.desired));
+        let mut policy = merge(0, Some(report.clone()), self.contributions.values().map(|contribution| &contribution.desired));
+        // Added here and not by a Rollout: that a key is a new one proves and disproves nothing of a Rollout's.
+        policy.signing = policy.has_signed_keys().then(|| signing.clone());
         let routes: Vec<Routes> = self.contributions.values().filter_map(|contribution| contribution.desired.routes.clone()).collect();
         Sum { content: hash(&policy), routes_content: hash(&routes), policy, routes }
     }

@@ -9,6 +9,7 @@ mod crash;
 mod deploy;
 mod desk;
 mod http;
+mod keyring;
 mod metrics;
 mod module;
 mod observe;

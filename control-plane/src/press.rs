@@ -10,6 +10,7 @@ use shunt_xds::{Publisher, World};
 
 use crate::board::{Board, Circumstances};
 use crate::cadence::{Cadence, is_busy};
+use crate::keyring::Keyring;
 use crate::proxies::Proxies;
 use crate::standalone::{Instances, Standalone, StoreError};
 
@@ -24,12 +25,13 @@ pub(crate) struct Press {
     /// What the board has of each Rollout: digest of its plan, whether its manifest is gone, revision, revision of its endpoints.
     contributed: BTreeMap<RolloutId, (String, bool, u64, u64)>,
     refused: Option<String>,
+    keyring: Keyring,
 }
 
 impl Press {
     /// Nothing is published yet. `module` is the filter.
-    pub(crate) fn new(board: Board, publisher: Publisher, module: Arc<[u8]>, metrics: Metrics) -> Self {
-        Self { board, publisher, module, cadence: Cadence::default(), metrics, contributed: BTreeMap::new(), refused: None }
+    pub(crate) fn new(board: Board, publisher: Publisher, module: Arc<[u8]>, metrics: Metrics, keyring: Keyring) -> Self {
+        Self { board, publisher, module, cadence: Cadence::default(), metrics, contributed: BTreeMap::new(), refused: None, keyring }
     }
 
     /// What was put on the board, and what proves it.
@@ -63,6 +65,7 @@ impl Press {
             acknowledged: proxies.acknowledged(),
             highest: proxies.reports().highest_generation(),
             heal: heal.as_deref(),
+            signing: self.keyring.keys(&on.database().share(), now).await,
         };
         let publication = match self.board.next(&around) {
             Ok(Some(publication)) => publication,

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use crate::board::Board;
 use crate::cli::ServeArgs;
 use crate::desk::Desk;
+use crate::keyring::Keyring;
 use crate::module;
 use crate::outside::{Back, Outside};
 use crate::press::Press;
@@ -43,6 +44,7 @@ const GRACE: Duration = Duration::from_secs(5);
 ///
 /// Errors when it cannot start: a folder or address that cannot be used, a store that is in use or unreadable, no filter built in.
 pub(crate) async fn run(args: ServeArgs) -> Result<()> {
+    args.check_authority()?;
     let filter = module::load(args.filter.as_deref())?;
     let clock: Clock = system_time;
     let on = Standalone::open(&args.config, &args.data()).await?;
@@ -59,7 +61,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let proxies = Proxies::new(on.database().expected().await?, clock());
     let metrics = app.metrics.clone();
     let (outside, answers) = Outside::open(on.database(), fastrand::f64, metrics.clone()).await?;
-    let press = Press::new(board, publisher.clone(), filter, metrics.clone());
+    let keyring = Keyring::open(&on.database().share(), clock()).await?;
+    let press = Press::new(board, publisher.clone(), filter, metrics.clone(), keyring);
 
     let (xds, api) = (incoming(xds, doors.clone(), Guests::Proxies), incoming(api, doors, Guests::Anybody));
     let xds = tokio::spawn(shunt_xds::serve_on(xds, publisher, fleet.clone(), clock, until(stopped.clone())));

@@ -46,7 +46,7 @@ pub(crate) struct Shown {
 impl Show {
     /// Nothing is shown yet.
     pub(crate) fn new() -> (Self, Shown) {
-        let empty = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: Vec::new(), flags: Vec::new() };
+        let empty = RoutingPolicy { format: FORMAT, generation: 0, report: None, signing: None, services: Vec::new(), flags: Vec::new() };
         let (rollouts, rollouts_seen) = watch::channel(Arc::default());
         let (policy, policy_seen) = watch::channel(Arc::new(empty));
         let (proxies, proxies_seen) = watch::channel(Arc::default());

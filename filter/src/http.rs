@@ -87,7 +87,7 @@ fn remove_if(present: bool) {
     }
 }
 
-/// A response's headers are there: takes the time, sets the cookie of a generated id.
+/// A response's headers are there: takes the time, sets the cookie of an id that was generated or signed anew.
 pub(crate) fn response(context: u32) {
     vm::with(|vm| {
         let mut trails = vm.trails.borrow_mut();
@@ -130,7 +130,8 @@ fn write(request: &Request, decisions: &Decisions<'_>) {
             host::add_header(Map::Request, FLAGS_HEADER, flags.as_bytes());
         }
     }
-    let generated = decisions.generated();
+    let mut generated = decisions.generated();
+    generated.retain(|generated| generated.is_new());
     if !generated.is_empty() {
         add_cookies(request, &generated);
     }

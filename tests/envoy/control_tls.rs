@@ -13,7 +13,8 @@ use crate::control_rig::{FILE, ROLLOUT, STEP, manifest};
 /// Runs `shunt certs`.
 pub(crate) async fn certs(args: &[&str], folder: &Path) -> Result<()> {
     let mut command = tokio::process::Command::new(locate::shunt()?);
-    let output = command.arg("certs").args(args).arg("--dir").arg(folder).output().await?;
+    let authority = folder.join("authority");
+    let output = command.arg("certs").args(args).arg("--dir").arg(folder).arg("--authority").arg(authority).output().await?;
     ensure!(output.status.success(), "shunt certs {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }

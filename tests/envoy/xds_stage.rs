@@ -136,5 +136,6 @@ pub(crate) fn service(name: &str, hosts: &[&str], shop: &LocalShop) -> Routes {
         protocol: Protocol::Http1,
         health: None,
         timeout: None,
+        timeouts: Default::default(),
     }
 }

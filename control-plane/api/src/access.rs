@@ -7,33 +7,37 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shunt_core::Time;
+use shunt_filter_core::RolloutId;
 use tokio::sync::{mpsc, watch};
 
 use crate::desk::Errand;
 use crate::limits::{Bucket, Limits};
 use crate::peer::Peer;
 
-/// What a token allows; each role includes those before it.
+/// What a token allows; each role includes those before it, but for what `register` is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
+    /// Register, look up and take out instances of the one Rollout that the token is bound to, and nothing else.
+    Register,
     /// Look at everything but tokens and audit.
     Read,
-    /// Change Rollouts: deploy, release, promote, abort.
+    /// Change Rollouts: deploy, release, promote, abort; no manifests that start programs.
     Operate,
-    /// Tokens and audit.
+    /// Tokens and audit, and manifests with `command`.
     Admin,
 }
 
 /// Not a role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a role: write read, operate or admin")]
+#[error("{0:?} is not a role: write register, read, operate or admin")]
 pub struct RoleError(String);
 
 impl Role {
     /// As written.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Register => "register",
             Self::Read => "read",
             Self::Operate => "operate",
             Self::Admin => "admin",
@@ -50,7 +54,7 @@ impl fmt::Display for Role {
 impl FromStr for Role {
     type Err = RoleError;
     fn from_str(text: &str) -> Result<Self, RoleError> {
-        [Self::Read, Self::Operate, Self::Admin].into_iter().find(|role| role.as_str() == text).ok_or_else(|| RoleError(text.to_owned()))
+        [Self::Register, Self::Read, Self::Operate, Self::Admin].into_iter().find(|role| role.as_str() == text).ok_or_else(|| RoleError(text.to_owned()))
     }
 }
 
@@ -61,6 +65,8 @@ pub struct Token {
     pub name: String,
     /// What it allows.
     pub role: Role,
+    /// The one Rollout that it is for; with the role `register`, and only there.
+    pub rollout: Option<RolloutId>,
     /// Of the secret.
     pub hash: TokenHash,
     /// When it was made.
@@ -113,17 +119,17 @@ impl Access {
     pub(crate) fn actor(&self, peer: &Peer, secret: Option<&str>) -> Result<Actor, Stranger> {
         let tokens = self.tokens.borrow();
         match secret {
-            None if tokens.is_empty() && peer.is_local() => Ok(Actor::new(None, Role::Admin, peer)),
+            None if tokens.is_empty() && peer.is_local() => Ok(Actor::local(peer)),
             None if tokens.is_empty() => Err(Stranger::NoTokens),
             None => Err(Stranger::NoToken),
             // Whoever has a token already should not fail where none is needed yet.
-            Some(_) if tokens.is_empty() && peer.is_local() => Ok(Actor::new(None, Role::Admin, peer)),
+            Some(_) if tokens.is_empty() && peer.is_local() => Ok(Actor::local(peer)),
             Some(secret) => {
                 let hash = TokenHash::of(secret);
                 let token = tokens.iter().find(|token| token.hash == hash).ok_or(Stranger::Unknown)?;
                 match token.expires {
                     Some(end) if (self.now)() >= end => Err(Stranger::Expired(token.name.clone())),
-                    _ => Ok(Actor::new(Some(token.name.clone()), token.role, peer)),
+                    _ => Ok(Actor::with(token, peer)),
                 }
             }
         }
@@ -154,6 +160,8 @@ pub struct Actor {
     pub token: Option<String>,
     /// What it may do.
     pub role: Role,
+    /// To which Rollout alone; none: to all.
+    pub rollout: Option<RolloutId>,
     /// Where it is.
     pub peer: Peer,
     did: Arc<Mutex<Option<Did>>>,
@@ -169,8 +177,20 @@ pub(crate) struct Did {
 }
 
 impl Actor {
-    fn new(token: Option<String>, role: Role, peer: &Peer) -> Self {
-        Self { token, role, peer: peer.clone(), did: Arc::default() }
+    /// This machine, while there are no tokens.
+    fn local(peer: &Peer) -> Self {
+        Self { token: None, role: Role::Admin, rollout: None, peer: peer.clone(), did: Arc::default() }
+    }
+
+    fn with(token: &Token, peer: &Peer) -> Self {
+        let (name, rollout) = (Some(token.name.clone()), token.rollout.clone());
+        Self { token: name, role: token.role, rollout, peer: peer.clone(), did: Arc::default() }
+    }
+
+    /// Whether its token is one for instances of this Rollout.
+    pub(crate) fn registers_for(&self, namespace: &str, name: &str) -> bool {
+        let bound = self.rollout.as_ref().is_some_and(|own| own.namespace() == namespace && own.name() == name);
+        self.role == Role::Register && bound
     }
 
     /// For the audit.

@@ -123,6 +123,8 @@ pub enum Ask {
         by: String,
         /// Why; may be empty.
         reason: String,
+        /// As [`shunt_core::Command::confirm`].
+        confirm: bool,
         /// Answered with what `advance` made of it: done, or refused ([`Refusal::Stale`], [`Refusal::NotNow`]).
         reply: Reply<Accepted>,
     },

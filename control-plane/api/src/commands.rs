@@ -29,6 +29,9 @@ pub struct CommandBody {
     /// Who asks; empty: `api`. A token's name takes its place: this counts only while there are no tokens.
     #[serde(default)]
     pub by: String,
+    /// True: also where an A/B test is undecided, or speaks against the promotion; refused with 409 otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirm: bool,
 }
 
 /// `POST /v1/rollouts/{namespace}/{name}/release`
@@ -68,10 +71,10 @@ pub(crate) async fn command(
     Body(body): Body<CommandBody>,
 ) -> Result<Json<Accepted>, Problem> {
     let rollout = find(&app, &namespace, &name)?.view.id.clone();
-    let CommandBody { verb, revision, .. } = body;
+    let CommandBody { verb, revision, confirm, .. } = body;
     let (by, reason) = (actor.by(&one_line(&body.by)), one_line(&body.reason));
     actor.does(word(verb), reason.clone());
-    Ok(Json(ask(&app, |reply| Ask::Command { rollout, verb, revision, by, reason, reply }).await?))
+    Ok(Json(ask(&app, |reply| Ask::Command { rollout, verb, revision, by, reason, confirm, reply }).await?))
 }
 
 /// `POST .../release`

@@ -76,6 +76,9 @@ pub struct NewToken {
     pub name: String,
     /// What it allows.
     pub role: Role,
+    /// The one Rollout whose instances it may register; required with the role `register`, only there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutId>,
     /// From when on it is no longer valid; none: until it is revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,

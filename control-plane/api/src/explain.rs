@@ -173,9 +173,9 @@ fn decided(service: &Service, raw: Option<&ServicePolicy>, request: &Request) ->
 }
 
 fn flag(flag: &FlagDecision<'_>) -> FlagExplanation {
-    let reason = match flag.generated {
-        Some(_) => "the request brings no key of its own, so its value is a matter of chance".to_owned(),
-        None => flag.reason.to_string(),
+    let reason = match &flag.generated {
+        Some(generated) if generated.is_new() => "the request brings no key of its own, so its value is a matter of chance".to_owned(),
+        Some(_) | None => flag.reason.to_string(),
     };
     FlagExplanation { name: flag.name.to_owned(), version: flag.version.clone(), reason }
 }
@@ -225,7 +225,7 @@ fn with_host<'n>(rollouts: &'n [Arc<RolloutNow>], question: &Question) -> Result
             tolerance: None,
             goals: Vec::new(),
         };
-        let alone = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: vec![service], flags: Vec::new() };
+        let alone = RoutingPolicy { format: FORMAT, generation: 0, report: None, signing: None, services: vec![service], flags: Vec::new() };
         if compile(&alone, question)?.lookup(&question.host).is_some() {
             return Ok(Some(now));
         }

@@ -29,6 +29,8 @@ pub(crate) enum Needs {
     Nothing,
     /// At least this role.
     Role(Role),
+    /// At least this role, or a token bound to the Rollout that the path names, for its instances.
+    Instance(Role),
     /// A proxy, which the handler checks.
     Proxy,
 }
@@ -73,7 +75,7 @@ pub(crate) async fn gate(State(gate): State<Arc<Gate>>, mut request: Request, ne
             Ok(permit) => gate.run(request, next, permit).await,
             Err(problem) => problem.into_response(),
         },
-        Needs::Role(role) => match gate.admit(&peer, request.headers()) {
+        Needs::Role(role) | Needs::Instance(role) => match gate.admit(&peer, request.headers()) {
             Ok((actor, permit)) => {
                 request.extensions_mut().insert(actor.clone());
                 gate.act(&actor, role, request, next, permit).await
@@ -110,7 +112,8 @@ impl Gate {
 
     async fn act(&self, actor: &Actor, role: Role, request: Request, next: Next, permit: OwnedSemaphorePermit) -> Response {
         let object = object(request.uri().path());
-        let response = if actor.role < role {
+        let bound = self.needs == Needs::Instance(role) && registers(actor, request.uri().path());
+        let response = if actor.role < role && !bound {
             Problem::Forbidden { name: actor.name().to_owned(), has: actor.role, needs: role }.into_response()
         } else {
             self.run(request, next, permit).await
@@ -180,6 +183,12 @@ impl Gate {
 
 fn address(peer: &Peer) -> String {
     peer.address.ip().to_canonical().to_string()
+}
+
+/// Whether the path is about instances of the Rollout that the caller's token is bound to. Compared as it came: a name needs no escapes.
+fn registers(actor: &Actor, path: &str) -> bool {
+    let mut parts = path.strip_prefix("/v1/rollouts/").unwrap_or_default().split('/');
+    matches!((parts.next(), parts.next()), (Some(namespace), Some(name)) if actor.registers_for(namespace, name))
 }
 
 fn object(path: &str) -> String {

@@ -2,9 +2,10 @@
 
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
+use shunt_core::manifest::{Document, parse};
 use shunt_filter_core::RolloutId;
 
-use crate::access::Actor;
+use crate::access::{Actor, Role};
 use crate::app::{Accepted, App, Ask};
 use crate::ask::ask;
 use crate::body::ManifestText;
@@ -18,6 +19,7 @@ pub(crate) async fn put(
     ManifestText(text): ManifestText,
 ) -> Result<Json<Accepted>, Problem> {
     let (rollout, by) = (id(&namespace, &name)?, actor.by(""));
+    programs(&text, &actor)?;
     Ok(Json(ask(&app, |reply| Ask::Put { rollout, text, by, reply }).await?))
 }
 
@@ -29,6 +31,17 @@ pub(crate) async fn remove(
 ) -> Result<Json<Accepted>, Problem> {
     let (rollout, by) = (id(&namespace, &name)?, actor.by(""));
     Ok(Json(ask(&app, |reply| Ask::Remove { rollout, by, reply }).await?))
+}
+
+/// A program runs as the control plane's user: who may start one may do all that the control plane may. A text that cannot be read
+/// starts nothing.
+fn programs(text: &str, actor: &Actor) -> Result<(), Problem> {
+    if actor.role >= Role::Admin {
+        return Ok(());
+    }
+    let documents = parse("", text).unwrap_or_default();
+    let fields: Vec<String> = documents.iter().flat_map(Document::programs).collect();
+    if fields.is_empty() { Ok(()) } else { Err(Problem::Programs { name: actor.name().to_owned(), has: actor.role, fields }) }
 }
 
 fn id(namespace: &str, name: &str) -> Result<RolloutId, Problem> {

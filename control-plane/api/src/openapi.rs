@@ -59,9 +59,11 @@ fn operation(route: &Route) -> Value {
     match route.needs {
         Needs::Nothing => operation["security"] = json!([]),
         Needs::Proxy => operation["security"] = json!([{"certificate": []}]),
-        Needs::Role(role) => {
-            operation["security"] = json!([{"token": [role]}]);
+        Needs::Role(role) | Needs::Instance(role) => {
+            let bound = matches!(route.needs, Needs::Instance(_)).then(|| json!({"token": [Role::Register]}));
+            operation["security"] = [json!({"token": [role]})].into_iter().chain(bound).collect();
             let role = match role {
+                Role::Register => "register",
                 Role::Read => "read",
                 Role::Operate => "operate",
                 Role::Admin => "admin",

@@ -53,6 +53,16 @@ pub enum Problem {
         /// What it takes.
         needs: Role,
     },
+    /// The manifest starts programs on the control plane's machine, and the token does not allow that.
+    #[error("{name} has the role {has}; a manifest that starts programs needs admin: {fields}", fields = .fields.join(", "))]
+    Programs {
+        /// Who.
+        name: String,
+        /// What the token allows.
+        has: Role,
+        /// The fields with commands.
+        fields: Vec<String>,
+    },
     /// The client sends more often than it may; how long it should wait.
     #[error("too many requests: wait {} s", seconds(*.0))]
     TooOften(Duration),
@@ -146,7 +156,7 @@ impl Problem {
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
             Self::ForeignOrigin(_) => (StatusCode::FORBIDDEN, "foreign-origin", "Not from other sites"),
             Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated", "Who are you?"),
-            Self::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Self::Forbidden { .. } | Self::Programs { .. } => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::TooOften(_) => (StatusCode::TOO_MANY_REQUESTS, "too-often", "Too many requests"),
             Self::Slow(_) => (StatusCode::REQUEST_TIMEOUT, "slow", "Took too long"),
             Self::NotYet(_) => (StatusCode::GATEWAY_TIMEOUT, "not-yet", "Not yet"),
@@ -186,6 +196,7 @@ impl Problem {
                 "Send `authorization: Bearer TOKEN` (--token, --token-file, SHUNT_TOKEN); `shunt token create` makes one".to_owned()
             }
             Self::Forbidden { needs, .. } => format!("Use a token with the role {needs}: `shunt token create --role {needs} --name NAME`"),
+            Self::Programs { .. } => "Use a token with the role admin, or put the manifest into the config folder yourself".to_owned(),
             Self::TooOften(_) => "See `retry-after`; `GET /v1/watch` tells changes without asking again".to_owned(),
             Self::Slow(_) => "Try again".to_owned(),
             Self::NotYet(_) => "Wait again, or look what it waits for: `shunt get`".to_owned(),

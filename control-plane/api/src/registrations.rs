@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use shunt_core::instance::InstanceView;
+use shunt_core::rollout::version::refuses_requests;
 use shunt_filter_core::{RolloutId, VersionName};
 
 use crate::access::Actor;
@@ -84,11 +85,10 @@ fn instances(app: &App, (namespace, name, version): Names) -> Result<(RolloutId,
 fn parse(text: &str) -> Result<SocketAddr, Problem> {
     let example = "write ip:port of the instance, for example 10.0.0.7:8080 or [fd00::7]:8080";
     let address: SocketAddr = text.parse().map_err(|_| Problem::Unreadable(format!("{text:?} is not an address: {example}")))?;
-    let ip = address.ip();
-    if address.port() == 0 || ip.is_unspecified() || ip.is_multicast() {
-        return Err(Problem::Unreadable(format!("{text} cannot take requests: {example}")));
+    match refuses_requests(address) {
+        Some(why) => Err(Problem::Unreadable(format!("{text} {why}: {example}"))),
+        None => Ok(address),
     }
-    Ok(address)
 }
 
 #[cfg(test)]
@@ -100,6 +100,7 @@ mod tests {
     #[test_case("[::1]:9001", true; "IPv6")]
     #[test_case("0.0.0.0:9001", false; "no address to send to")]
     #[test_case("224.0.0.1:9001", false; "multicast")]
+    #[test_case("[::ffff:0.0.0.0]:9001", false; "no address to send to, as IPv6")]
     #[test_case("127.0.0.1:0", false; "port 0")]
     #[test_case("127.0.0.1", false; "no port")]
     #[test_case("shop:9001", false; "a name")]

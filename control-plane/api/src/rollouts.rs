@@ -103,7 +103,7 @@ pub(crate) async fn journal(
     Ok(Json(incident))
 }
 
-/// `GET /v1/policy`: as last published.
+/// `GET /v1/policy`: as last published, without what signs keys.
 pub(crate) async fn policy(State(app): State<App>) -> Json<RoutingPolicy> {
-    Json(RoutingPolicy::clone(&app.policy.borrow()))
+    Json(RoutingPolicy::clone(&app.policy.borrow()).redacted())
 }

@@ -224,7 +224,7 @@ fn looks() -> Vec<Route> {
 fn changes_of_rollouts() -> Vec<Route> {
     vec![
         Route::put(ROLLOUT, "putRollout", manifests::put)
-            .says("Deploy: write its manifest, one document that names it; answered once it is in force")
+            .says("Deploy: write its manifest, one document that names it; answered once it is in force. With `command` it needs the role admin")
             .takes(Takes::Manifest)
             .gives(Gives::Json("Accepted")),
         Route::delete(ROLLOUT, "deleteRollout", manifests::remove)
@@ -269,13 +269,16 @@ fn instances() -> Vec<Route> {
             .gives(Gives::Json("Logs")),
         Route::get(ENDPOINT, "getInstance", registrations::get)
             .says("One registered instance, until it is gone")
+            .needs(Needs::Instance(Role::Read))
             .gives(Gives::Json("Instance")),
         Route::put(ENDPOINT, "registerInstance", registrations::put)
             .says("Register an instance, or renew it before its time to live is over")
+            .needs(Needs::Instance(Role::Operate))
             .gives(Gives::Json("Instance"))
             .recorded_when_said(),
         Route::delete(ENDPOINT, "deregisterInstance", registrations::delete)
             .says("Drain an instance: out of discovery, proved, then it may go")
+            .needs(Needs::Instance(Role::Operate))
             .gives(Gives::Later("Instance")),
     ]
 }

@@ -29,6 +29,9 @@ pub struct TokenView {
     pub name: String,
     /// What it allows.
     pub role: Role,
+    /// The one Rollout whose instances it may register.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutId>,
     /// When it was made.
     pub created: Time,
     /// Who made it.
@@ -40,8 +43,8 @@ pub struct TokenView {
 
 impl From<&Token> for TokenView {
     fn from(token: &Token) -> Self {
-        let Token { name, role, created, by, expires, .. } = token.clone();
-        Self { name, role, created, by, expires }
+        let Token { name, role, rollout, created, by, expires, .. } = token.clone();
+        Self { name, role, rollout, created, by, expires }
     }
 }
 
@@ -83,7 +86,8 @@ pub(crate) async fn create(
     Body(token): Body<NewToken>,
 ) -> Result<(StatusCode, Json<Secret>), Problem> {
     let by = actor.name().to_owned();
-    actor.does("createToken", format!("{} with the role {}", crate::body::one_line(&token.name), token.role));
+    let bound = token.rollout.as_ref().map(|rollout| format!(" for {rollout}")).unwrap_or_default();
+    actor.does("createToken", format!("{} with the role {}{bound}", crate::body::one_line(&token.name), token.role));
     let secret = errand(&app, |reply| Errand::Create { token, by, reply }).await?;
     Ok((StatusCode::CREATED, Json(secret)))
 }

@@ -17,6 +17,9 @@ pub struct Command {
     /// Why, in the author's words; may be empty.
     #[serde(default)]
     pub reason: String,
+    /// Whether the author knows that an A/B test does not speak for the promotion, and wants it all the same.
+    #[serde(default)]
+    pub confirm: bool,
 }
 
 /// What can be asked. `release` is not among them: it edits the manifest.

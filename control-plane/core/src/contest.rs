@@ -53,6 +53,23 @@ pub struct Contest {
 }
 
 impl Contest {
+    /// Why the test does not speak for promoting this version, in a sentence with its numbers; none: it is the winner.
+    pub fn doubt(&self, candidate: &VersionName) -> Option<String> {
+        let verdict = match &self.outcome {
+            ContestOutcome::Winner(winner) if winner == candidate => return None,
+            ContestOutcome::Winner(_) => format!("{candidate} does not win the A/B test"),
+            ContestOutcome::NoDifference => "the A/B test has no winner".to_owned(),
+            ContestOutcome::NotEnoughData | ContestOutcome::None => "the A/B test is undecided".to_owned(),
+            ContestOutcome::SampleRatioMismatch | ContestOutcome::SourceError => "the A/B test cannot be trusted".to_owned(),
+        };
+        Some(format!("{verdict}: {}", self.sentence()))
+    }
+
+    /// What there is to say, also of a test that no user has met.
+    pub fn sentence(&self) -> &str {
+        if self.message.is_empty() { "no user has been seen yet" } else { &self.message }
+    }
+
     /// True when no test is on.
     pub fn is_none(&self) -> bool {
         self.outcome == ContestOutcome::None
@@ -110,4 +127,11 @@ pub struct Effect {
     pub low: f64,
     /// Upper end.
     pub high: f64,
+}
+
+impl Effect {
+    /// `+0.7 points (-0.9 to +2.3)`, or `+0.31 (-0.02 to +0.64)`.
+    pub fn interval(&self) -> String {
+        effect::points(self)
+    }
 }

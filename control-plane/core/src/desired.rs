@@ -12,7 +12,7 @@ use shunt_filter_core::policy::{Flag, Goal, LatencyPolicy, Mirror, Rule, Split, 
 use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
 
 use crate::call::Call;
-use crate::plan::{AbTestStep, Backend, HealthCheck, Plan, PlannedRule, Protocol, Role, Routing, Step, TestGoal, Version};
+use crate::plan::{AbTestStep, Backend, HealthCheck, Plan, PlannedRule, Protocol, Role, Routing, Step, TestGoal, Timeouts, Version};
 use crate::ranges::reshape;
 use crate::state::{DefaultRoute, Ending, Installation, Installed, Retiring, Run, Stage, State};
 use crate::time::Span;
@@ -60,6 +60,9 @@ pub struct Routes {
     pub health: Option<HealthCheck>,
     /// Longest time a request may take.
     pub timeout: Option<Span>,
+    /// What ends streams.
+    #[serde(default, skip_serializing_if = "Timeouts::are_default")]
+    pub timeouts: Timeouts,
 }
 
 /// What the world should be.
@@ -293,6 +296,7 @@ fn routes(plan: &Plan, state: &State) -> Option<Routes> {
         protocol: plan.protocol,
         health: plan.health.clone(),
         timeout: plan.timeout,
+        timeouts: plan.timeouts,
     })
 }
 

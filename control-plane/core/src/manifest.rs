@@ -9,11 +9,13 @@ mod edit;
 mod error;
 mod origin;
 mod problems;
+mod programs;
 mod read;
 mod scalar;
 mod suggest;
 mod tree;
 pub(crate) mod trial;
+mod underscores;
 
 use serde::Deserialize;
 use shunt_filter_core::RolloutId;

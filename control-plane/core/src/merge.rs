@@ -12,7 +12,7 @@ use crate::desired::Desired;
 /// Services and flags stay apart: which of them meet at a host is looked up by the filter's compiler, for each host by itself. So
 /// hosts may overlap in any way, a host may have flags only, and reports name the Rollout that each part came from.
 pub fn merge<D: Borrow<Desired>>(generation: u64, report: Option<ReportPolicy>, wanted: impl IntoIterator<Item = D>) -> RoutingPolicy {
-    let mut policy = RoutingPolicy { format: FORMAT, generation, report, services: Vec::new(), flags: Vec::new() };
+    let mut policy = RoutingPolicy { format: FORMAT, generation, report, signing: None, services: Vec::new(), flags: Vec::new() };
     for desired in wanted {
         let Desired { service, flag, .. } = desired.borrow();
         policy.services.extend(service.clone());

@@ -7,7 +7,7 @@ mod step;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use shunt_filter_core::matching::Match;
+use shunt_filter_core::matching::{Match, regex_work};
 use shunt_filter_core::policy::{KeySource, Keyless};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
@@ -82,6 +82,9 @@ pub struct Plan {
     pub health: Option<HealthCheck>,
     /// Longest time a request may take; none: Envoy's default of 15 s.
     pub timeout: Option<Span>,
+    /// What ends streams.
+    #[serde(default, skip_serializing_if = "Timeouts::are_default")]
+    pub timeouts: Timeouts,
     /// What upstreams speak.
     #[serde(default)]
     pub protocol: Protocol,
@@ -105,6 +108,21 @@ impl Plan {
         }
     }
 
+    /// The most that its regular expressions can cost one request, in the unit of [`shunt_filter_core::limits::REGEX_WORK`].
+    pub fn regex_work(&self) -> usize {
+        let of_step = |step: &Step| match step {
+            Step::Rule(rule) => regex_work(&rule.matches),
+            Step::Mirror(mirror) => regex_work(&mirror.matches),
+            Step::AbTest(test) => {
+                let goals = test.goals.iter().map(|goal| regex_work(&goal.policy().matches));
+                goals.fold(regex_work(&test.matches), usize::saturating_add)
+            }
+            _ => 0,
+        };
+        let rules = self.rules.iter().map(|rule| regex_work(&rule.matches));
+        rules.chain(self.steps.iter().map(of_step)).fold(0, usize::saturating_add)
+    }
+
     /// Steps in which both arms have weight, at least 1: the error of a comparison with stable is divided over them.
     pub fn compared_steps(&self) -> u32 {
         let both = |step: &&Step| match step {
@@ -113,6 +131,25 @@ impl Plan {
             _ => false,
         };
         u32::try_from(self.steps.iter().filter(both).count()).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+/// What ends streams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timeouts {
+    /// Nothing sent in either direction for so long; none: the listener's default; zero: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Span>,
+    /// So long after it began; none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Span>,
+}
+
+impl Timeouts {
+    /// Whether the Rollout says nothing.
+    pub(crate) fn are_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

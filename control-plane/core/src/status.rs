@@ -253,13 +253,17 @@ fn role(plan: &Plan, state: &State, name: &VersionName) -> &'static str {
     }
 }
 
+/// Its share of the keys that the split gives away, or that take part in an A/B test; what no range covers is stable's.
 fn weight(state: &State, name: &VersionName) -> Weight {
-    let candidate = state.run.as_ref().map_or(Weight::ZERO, |run| run.weight);
-    if state.run.as_ref().is_some_and(|run| run.candidate == *name) {
-        candidate
-    } else if *name == state.stable {
-        Weight::ppm(Weight::ALL.points().saturating_sub(candidate.points()))
-    } else {
-        Weight::ZERO
+    let Some(run) = &state.run else {
+        return if *name == state.stable { Weight::ALL } else { Weight::ZERO };
+    };
+    let points = |of: &dyn Fn(&VersionName) -> bool| {
+        let own = run.ranges.iter().filter(|range| of(&range.version)).map(|range| range.to.saturating_sub(range.from));
+        own.fold(0, u32::saturating_add)
+    };
+    if *name == state.stable {
+        return Weight::ppm(Weight::ALL.points().saturating_sub(points(&|version| *version != state.stable)));
     }
+    Weight::ppm(points(&|version| version == name))
 }

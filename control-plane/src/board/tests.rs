@@ -1,8 +1,11 @@
 //! What the board must never do, whatever happens around it.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use shunt_core::plan::{Backend, Version};
 use shunt_filter_core::policy::{Split, VersionPolicy};
+use shunt_filter_core::signing::SigningKey;
 use shunt_filter_core::{ServicePolicy, VersionName};
 
 use super::*;
@@ -49,6 +52,7 @@ fn desired(number: u8, epoch: Option<u8>, endpoint: Option<u8>) -> Desired {
         mirrors: Vec::new(),
         health: None,
         timeout: None,
+        timeouts: Default::default(),
         held: false,
     });
     Desired { service, flag: None, routes, scale: BTreeMap::new(), calls: Vec::new() }
@@ -58,8 +62,13 @@ fn report(interval_ms: u32) -> ReportPolicy {
     ReportPolicy { cluster: "shunt-api".to_owned(), authority: "shunt-api".to_owned(), interval_ms, heartbeat_ms: 5_000 }
 }
 
+fn signing(byte: u8) -> Signing {
+    Signing { current: SigningKey::new([byte; 32]), previous: None }
+}
+
 fn around(acknowledged: Option<Sequence>) -> Circumstances<'static> {
-    Circumstances { report: report(250), acknowledged, highest: 0, heal: None }
+    static SIGNING: LazyLock<Signing> = LazyLock::new(|| signing(1));
+    Circumstances { report: report(250), acknowledged, highest: 0, heal: None, signing: &SIGNING }
 }
 
 fn empty() -> Board {
@@ -201,6 +210,24 @@ fn a_dead_worker_gets_one_push() {
     let publication = outside.step(&mut board, &Circumstances { heal: Some("a worker went silent"), ..around(None) }).unwrap();
     assert_eq!((publication.policy.generation, publication.why.as_str()), (2, "a worker went silent"));
     assert_eq!(board.proofs(&id(1)).unwrap().policy.generation, 1, "what was proved stays proved");
+}
+
+#[test]
+fn a_new_signing_key_is_pushed_where_keys_are_signed_and_disproves_nothing() {
+    let (mut board, mut outside) = (empty(), Outside::default());
+    let mut signed = desired(1, Some(1), None);
+    signed.service.as_mut().unwrap().key = serde_json::from_value(serde_json::json!([{"cookie": "id", "generate": {"signed": true}}])).unwrap();
+    board.contribute(&id(1), desired(1, Some(1), None));
+    assert_eq!(outside.step(&mut board, &around(None)).unwrap().policy.signing, None);
+    let renewed = signing(2);
+    let rotated = Circumstances { signing: &renewed, ..around(None) };
+    assert_eq!(outside.step(&mut board, &rotated), None, "nothing is signed");
+    board.contribute(&id(1), signed);
+    assert_eq!(outside.step(&mut board, &around(None)).unwrap().policy.signing, Some(signing(1)));
+    let before = board.proofs(&id(1)).unwrap().policy;
+    let publication = outside.step(&mut board, &rotated).unwrap();
+    assert_eq!((publication.policy.signing, publication.why.as_str()), (Some(signing(2)), "the policy changed"));
+    assert_eq!(board.proofs(&id(1)).unwrap().policy, before, "what was proved stays proved");
 }
 
 #[test]

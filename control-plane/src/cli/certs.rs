@@ -11,7 +11,7 @@ use shunt_xds::bootstrap::secrets;
 
 use super::console::Console;
 use super::exit::Exit;
-use crate::tls::{Access, Authority, Folder, Subject, note, publish, revoke, write};
+use crate::tls::{Access, Authority, Folder, Subject, ca_key, note, publish, revoke, write};
 
 const EXAMPLES: &str = "Examples:
   shunt certs init --host control.internal --host 10.0.0.5
@@ -20,8 +20,8 @@ const EXAMPLES: &str = "Examples:
   shunt serve --config ./rollouts --tls ./certs --xds-listen 0.0.0.0:18000 --api-listen 0.0.0.0:18080
   shunt envoy-bootstrap --node edge-1 --tls ./certs --xds control.internal:18000 --api control.internal:18080 > edge.yaml
 
-A proxy's machine needs only its own folder (./certs/proxies/edge-1), at the path that the bootstrap names. `ca.key` makes
-certificates: keep it where nothing else runs. Running the same command again renews a certificate; server and Envoy notice.";
+A proxy's machine needs only its own folder (./certs/proxies/edge-1), at the path that the bootstrap names. The authority's key
+(./certs.authority/ca.key) makes certificates for any proxy: keep it on another machine, or with another user. Running the same command again renews a certificate; server and Envoy notice.";
 
 /// Certificates.
 #[derive(Debug, Args)]
@@ -44,6 +44,9 @@ enum Verb {
 #[derive(Debug, Args)]
 struct InitArgs {
     #[command(flatten)]
+    place: Place,
+
+    #[command(flatten)]
     shared: Shared,
 
     /// Names and addresses that proxies and people reach the control plane by
@@ -58,6 +61,9 @@ struct ProxyArgs {
     node: String,
 
     #[command(flatten)]
+    place: Place,
+
+    #[command(flatten)]
     shared: Shared,
 }
 
@@ -67,17 +73,40 @@ struct RevokeArgs {
     #[arg(value_name = "NODE")]
     node: String,
 
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+struct Place {
     /// Folder of the certificates
     #[arg(long, value_name = "DIR", default_value = "./certs")]
     dir: PathBuf,
+
+    /// Folder of the authority's key, which `shunt serve` never needs [default: the folder's name with `.authority` after it, beside it]
+    #[arg(long, value_name = "DIR")]
+    authority: Option<PathBuf>,
+}
+
+impl Place {
+    fn ca_key(&self) -> PathBuf {
+        ca_key(&self.authority.clone().unwrap_or_else(|| Folder::new(&self.dir).authority()))
+    }
+
+    fn authority(&self) -> anyhow::Result<Authority> {
+        let path = self.ca_key();
+        let pem = std::fs::read_to_string(&path).with_context(|| {
+            format!(
+                "{}: the authority's key is needed to make certificates: name its folder with --authority, or make a new authority with `shunt certs init` in an empty folder",
+                path.display()
+            )
+        })?;
+        Authority::from_key(&pem).with_context(|| path.display().to_string())
+    }
 }
 
 #[derive(Debug, Args)]
 struct Shared {
-    /// Folder of the certificates
-    #[arg(long, value_name = "DIR", default_value = "./certs")]
-    dir: PathBuf,
-
     /// How long the certificate is valid
     #[arg(long, value_name = "DURATION", default_value = "365d")]
     valid: Span,
@@ -106,15 +135,19 @@ pub(crate) fn run(args: &CertsArgs, console: &mut Console<'_>) -> anyhow::Result
 }
 
 fn init(args: &InitArgs, now: Duration) -> anyhow::Result<Made> {
-    let folder = Folder::new(&args.shared.dir);
+    let folder = Folder::new(&args.place.dir);
     let mut files = Vec::new();
     let authority = if folder.ca().exists() {
-        authority(&folder)?
+        args.place.authority()?
     } else {
+        let key = args.place.ca_key();
+        if key.exists() {
+            bail!("{}: this is the key of another authority, and a new one would take its place: move it away first", key.display());
+        }
         let (authority, pair) = Authority::new(now)?;
-        write(&folder.ca_key(), &pair.key, Access::Private)?;
+        write(&args.place.ca_key(), &pair.key, Access::Private)?;
         write(&folder.ca(), &pair.certificate, Access::Public)?;
-        files.extend([folder.ca(), folder.ca_key()]);
+        files.extend([folder.ca(), args.place.ca_key()]);
         authority
     };
     let pair = authority.issue(Subject::Server(&args.hosts), now, Duration::from_millis(args.shared.valid.0))?;
@@ -138,9 +171,9 @@ fn proxy(args: &ProxyArgs, now: Duration) -> anyhow::Result<Made> {
         bail!("a node id has printable characters, and at least one");
     }
     // Envoy reads these files where it runs, whatever its working folder.
-    let folder = Folder::new(&std::path::absolute(&args.shared.dir)?);
+    let folder = Folder::new(&std::path::absolute(&args.place.dir)?);
     let valid = Duration::from_millis(args.shared.valid.0);
-    let pair = authority(&folder)?.issue(Subject::Proxy(&args.node), now, valid)?;
+    let pair = args.place.authority()?.issue(Subject::Proxy(&args.node), now, valid)?;
     note(&folder, &args.node, &pair, now.saturating_add(valid))?;
     let own = folder.proxy(&args.node);
     let (certificate, key, ca) = (own.join("cert.pem"), own.join("key.pem"), own.join("ca.pem"));
@@ -157,23 +190,11 @@ fn proxy(args: &ProxyArgs, now: Duration) -> anyhow::Result<Made> {
 }
 
 fn withdraw(args: &RevokeArgs, now: Duration) -> anyhow::Result<Made> {
-    let folder = Folder::new(&args.dir);
-    let count = revoke(&folder, &authority(&folder)?, &args.node, now)?;
+    let folder = Folder::new(&args.place.dir);
+    let count = revoke(&folder, &args.place.authority()?, &args.node, now)?;
     let next = format!(
         "{count} revoked. `shunt serve --tls {}` refuses new connections within a second; restart it to end those that are open",
         folder.path().display()
     );
     Ok(Made { files: vec![folder.revoked()], next })
-}
-
-fn authority(folder: &Folder) -> anyhow::Result<Authority> {
-    let path = folder.ca_key();
-    let pem = std::fs::read_to_string(&path).with_context(|| {
-        format!(
-            "{}: the authority's key is needed to make certificates; `shunt certs init --dir {}` makes a new one",
-            path.display(),
-            folder.path().display()
-        )
-    })?;
-    Authority::from_key(&pem).with_context(|| path.display().to_string())
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::tls::{Folder, TlsFiles};
+use crate::tls::{Folder, TlsFiles, ca_key};
 
 const EXAMPLES: &str = "Prints one line of JSON with its addresses when it is ready; the log goes to stderr, RUST_LOG chooses what.
 SIGTERM ends it in order; it may be killed at any moment: the next start goes on where it was.
@@ -80,6 +80,34 @@ impl ServeArgs {
     }
 }
 
+impl ServeArgs {
+    /// Programs that the control plane starts have its user, and read what it reads: the key that makes certificates must not be there.
+    ///
+    /// # Errors
+    /// When it lies beside the control plane's own key.
+    pub(crate) fn check_authority(&self) -> anyhow::Result<()> {
+        let Some(folder) = self.tls().and_then(|files| Some(files.key.parent()?.to_owned())) else { return Ok(()) };
+        let away = Folder::new(&folder).authority();
+        let (inside, beside) = (ca_key(&folder), ca_key(&away));
+        if inside.exists() {
+            anyhow::bail!(
+                "{}: this key makes certificates for any proxy, and every program that the control plane starts could read it here. It is never needed to serve: `mkdir -m 700 {} && mv {} {}`, better on another machine",
+                inside.display(),
+                away.display(),
+                inside.display(),
+                beside.display()
+            );
+        }
+        if std::fs::File::open(&beside).is_ok() {
+            tracing::warn!(
+                "{} can be read by programs that the control plane starts (`command`), and makes certificates for any proxy: keep it on another machine, or with another user",
+                beside.display()
+            );
+        }
+        Ok(())
+    }
+}
+
 fn beside(config: &Path) -> PathBuf {
     let config: PathBuf = config.components().collect();
     match config.file_name() {
@@ -94,4 +122,32 @@ fn beside(config: &Path) -> PathBuf {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("{text:?} is not an address: write for example 127.0.0.1:18000"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ServeArgs,
+    }
+
+    #[test]
+    fn the_key_of_the_authority_is_not_served_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let tls = dir.path().join("certs");
+        std::fs::create_dir(&tls).unwrap();
+        let args = || Line::parse_from(["serve", "--config", ".", "--tls", tls.to_str().unwrap()]).args;
+        args().check_authority().unwrap();
+        std::fs::write(tls.join("ca.key"), "key").unwrap();
+        let error = args().check_authority().unwrap_err().to_string();
+        assert!(error.contains("certs/ca.key: this key makes certificates") && error.contains("certs.authority"), "{error}");
+        // Where `shunt certs` writes it.
+        std::fs::create_dir(Folder::new(&tls).authority()).unwrap();
+        std::fs::rename(tls.join("ca.key"), ca_key(&Folder::new(&tls).authority())).unwrap();
+        args().check_authority().unwrap();
+    }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod all;
 mod calls;
+mod contest;
 pub(crate) mod explanation;
 pub(crate) mod forecast;
 pub(crate) mod one;

@@ -7,6 +7,7 @@ use shunt_api::Role;
 use shunt_api::desk::{NewToken, Secret};
 use shunt_api::tokens::{TokenList, TokenView};
 use shunt_core::Span;
+use shunt_filter_core::RolloutId;
 
 use super::client::{Client, ClientError};
 use super::console::Console;
@@ -18,12 +19,13 @@ use crate::standalone::{Database, StoreError};
 use crate::tokens;
 
 const EXAMPLES: &str = "As soon as there is a token, every request to the API needs one: --token-file FILE, SHUNT_TOKEN, or
-`authorization: Bearer TOKEN`. Roles: read looks, operate changes Rollouts, admin also makes tokens and reads the audit. With
---data it works on the data folder of a server that is stopped: for the first one, or when all are lost.
+`authorization: Bearer TOKEN`. Roles: register is for the instances of one Rollout, read looks, operate changes Rollouts, admin also
+deploys manifests that start programs (`command`), makes tokens and reads the audit. With --data it works on the data folder of a server that is stopped: for the first one, or when all are lost.
 
 Examples:
   shunt token create --name root --role admin > root.token
   shunt --token-file root.token token create --name ci --role operate --expires 90d
+  shunt --token-file root.token token create --name rank-instances --role register --rollout shop/rank
   shunt --token-file root.token token list
   shunt --token-file root.token token revoke ci
   shunt token create --name rescue --role admin --data ./rollouts.state";
@@ -57,8 +59,12 @@ struct CreateArgs {
     name: String,
 
     /// What it allows
-    #[arg(long, value_name = "read|operate|admin")]
+    #[arg(long, value_name = "register|read|operate|admin")]
     role: Role,
+
+    /// The one Rollout whose instances a token of the role register may register
+    #[arg(long, value_name = "NAMESPACE/NAME", required_if_eq("role", "register"))]
+    rollout: Option<RolloutId>,
 
     /// After how long it is no longer valid, for example 90d [default: never]
     #[arg(long, value_name = "DURATION")]
@@ -85,7 +91,7 @@ pub(crate) async fn run(
     match &args.verb {
         Verb::Create(args) => {
             let expires = args.expires.map(|span| console.now().after(span));
-            let secret = keeper.create(NewToken { name: args.name.clone(), role: args.role, expires }, console).await?;
+            let secret = keeper.create(NewToken { name: args.name.clone(), role: args.role, rollout: args.rollout.clone(), expires }, console).await?;
             // Alone on standard output, so that it can be kept in a file.
             console.show(&secret, |_| vec![secret.token.clone()])?;
         }
@@ -157,7 +163,11 @@ fn table(list: &TokenList, console: &Console<'_>) -> Vec<String> {
             Some(at) if at <= console.now() => console.paint.bad("expired"),
             Some(at) => time(at, &console.zone),
         };
-        table.row([token.name.clone(), token.role.to_string(), time(token.created, &console.zone), token.by.clone(), expires]);
+        let role = match &token.rollout {
+            Some(rollout) => format!("{} {rollout}", token.role),
+            None => token.role.to_string(),
+        };
+        table.row([token.name.clone(), role, time(token.created, &console.zone), token.by.clone(), expires]);
     }
     table.lines()
 }

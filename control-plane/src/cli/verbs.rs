@@ -1,10 +1,13 @@
 //! `promote`, `pause`, `resume`, `abort`, `retry`: look, then say what to do with what was seen.
 
+use std::io::IsTerminal;
+
 use clap::Args;
 use shunt_api::Accepted;
 use shunt_api::commands::CommandBody;
 use shunt_core::Verb;
 use shunt_core::status::RolloutView;
+use shunt_filter_core::VersionName;
 
 use super::client::Client;
 use super::console::Console;
@@ -18,6 +21,7 @@ Examples:
   shunt promote shop/checkout
   shunt promote shop/checkout --full --reason 'a fix'     skips the steps that are left
   shunt promote shop/checkout --to 3                      skips the steps before the third
+  shunt promote shop/rank --yes                           although its A/B test is undecided, or speaks against it
   shunt promote checkout --reason 'looks good' --revision 12     only if nothing has happened since";
 
 /// For `pause --help`.
@@ -64,6 +68,10 @@ pub(crate) struct PromoteArgs {
     /// Skip the steps before this one, counted from 1
     #[arg(long, value_name = "STEP", value_parser = step)]
     to: Option<usize>,
+
+    /// Do not ask, where an A/B test is undecided or speaks against it
+    #[arg(long)]
+    yes: bool,
 }
 
 /// `retry`
@@ -91,7 +99,31 @@ pub(crate) async fn promote(args: &PromoteArgs, client: &Client, console: &mut C
         (false, Some(step)) => Verb::PromoteTo { step },
         (false, None) => Verb::Promote,
     };
-    run(verb, &args.verb, client, console).await
+    let view: RolloutView = args.verb.target.view(client).await?;
+    let confirm = match doubt(&view) {
+        None => false,
+        Some(doubt) if args.yes || agreed(&view, &doubt, console)? => true,
+        Some(doubt) => anyhow::bail!("{doubt}\nNothing was promoted: `--yes` promotes all the same."),
+    };
+    send(verb, &args.verb, &view, confirm, client, console).await
+}
+
+/// Why a running A/B test does not speak for the promotion.
+fn doubt(view: &RolloutView) -> Option<String> {
+    let tests = view.step.as_ref().is_some_and(|step| step.text.starts_with("abTest"));
+    view.candidate.as_ref().filter(|_| tests).and_then(|candidate| view.contest.doubt(candidate))
+}
+
+/// Asks at a terminal; elsewhere the answer is no.
+fn agreed(view: &RolloutView, doubt: &str, console: &Console<'_>) -> anyhow::Result<bool> {
+    let candidate = view.candidate.as_ref().map(VersionName::as_str).unwrap_or_default();
+    if !console.live || !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    eprint!("{}\nPromote {candidate} all the same? [y/N] ", super::paint::tame(doubt));
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// `shunt retry`
@@ -111,7 +143,7 @@ pub(crate) async fn approve(args: &VerbArgs, client: &Client, console: &mut Cons
         super::paint::tame(&view.message),
         view.id
     );
-    send(Verb::Promote, args, &view, client, console).await
+    send(Verb::Promote, args, &view, false, client, console).await
 }
 
 /// What every verb takes.
@@ -133,12 +165,19 @@ pub(crate) struct VerbArgs {
 /// One verb. The revision seen goes with it, so that a second one sent by accident does nothing.
 pub(crate) async fn run(verb: Verb, args: &VerbArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
     let view: RolloutView = args.target.view(client).await?;
-    send(verb, args, &view, client, console).await
+    send(verb, args, &view, false, client, console).await
 }
 
-async fn send(verb: Verb, args: &VerbArgs, view: &RolloutView, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
+async fn send(
+    verb: Verb,
+    args: &VerbArgs,
+    view: &RolloutView,
+    confirm: bool,
+    client: &Client,
+    console: &mut Console<'_>,
+) -> anyhow::Result<Exit> {
     let revision = Some(args.revision.unwrap_or(view.revision));
-    let body = CommandBody { verb, revision, reason: args.reason.clone(), by: author() };
+    let body = CommandBody { verb, revision, reason: args.reason.clone(), by: author(), confirm };
     let accepted: Accepted = client.post(&["rollouts", view.id.namespace(), view.id.name(), "commands"], &body).await?;
     accept(view, &accepted, console)
 }

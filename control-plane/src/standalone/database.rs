@@ -17,6 +17,7 @@ mod policy;
 mod proxies;
 mod rollouts;
 mod schema;
+mod signing;
 mod tokens;
 
 use std::fs::{File, TryLockError};
@@ -36,6 +37,7 @@ pub(crate) use measurements::MeasuredKey;
 pub(crate) use outbox::Posted;
 pub(crate) use policy::{ContributionRecord, PolicyRecord};
 pub(crate) use rollouts::{NewCommand, Stored};
+pub(crate) use signing::SigningRecord;
 
 /// The file's name in the data folder.
 const FILE: &str = "shunt.db";
@@ -79,6 +81,9 @@ pub(crate) enum StoreError {
     /// SQLite's own words.
     #[error("store: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// A key cannot be made.
+    #[error("no random numbers for a signing key: {0}")]
+    Random(String),
     /// The thread that owns the connection has ended.
     #[error("the store is closed")]
     Closed,

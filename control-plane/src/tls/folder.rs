@@ -38,9 +38,12 @@ impl Folder {
         self.path.join("ca.pem")
     }
 
-    /// The authority's key: needed only to make certificates, keep it elsewhere.
-    pub(crate) fn ca_key(&self) -> PathBuf {
-        self.path.join("ca.key")
+    /// Where the authority's key is kept unless another place is named: never in the folder that is served, because a program that the
+    /// control plane starts has its user, and reads what it reads.
+    pub(crate) fn authority(&self) -> PathBuf {
+        let mut beside = self.path.components().collect::<PathBuf>().into_os_string();
+        beside.push(".authority");
+        beside.into()
     }
 
     /// Numbers of the certificates that the authority made for proxies.
@@ -77,6 +80,11 @@ impl Folder {
         let folder = self.proxy(node);
         Secrets { own: folder.join("own.yaml"), ca: folder.join("ca.yaml") }
     }
+}
+
+/// The authority's key in its own folder: needed only to make certificates.
+pub(crate) fn ca_key(authority: &Path) -> PathBuf {
+    authority.join("ca.key")
 }
 
 /// Writes a file whole or not at all: a reader never sees half a certificate.

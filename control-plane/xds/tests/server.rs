@@ -201,6 +201,7 @@ async fn a_world_that_would_break_requests_is_withheld_and_shown() {
         protocol: Protocol::Http1,
         health: None,
         timeout: None,
+        timeouts: Default::default(),
     };
     server.publisher.publish(World { routes: vec![routes(Vec::new())], ..world("policy-1") });
     let mut client = AggregatedDiscoveryServiceClient::connect(format!("http://{}", server.address)).await.unwrap();

@@ -24,6 +24,8 @@ pub(crate) struct Assignment {
     pub(crate) goals: Vec<CompiledGoal>,
     /// What the parts above need; no more is read.
     pub(crate) needs: Needs,
+    /// What all regular expressions of the service or flag cost, as in [`crate::limits::REGEX_WORK`].
+    pub(crate) regex_work: usize,
 }
 
 /// A compiled [`crate::policy::Rule`].
@@ -48,13 +50,20 @@ impl Assignment {
     /// Who gets this request.
     pub(crate) fn assign<'r>(&'r self, values: Values<'_, '_>) -> Assigned<'r> {
         let keys = Keys::new(&self.chain, values);
-        let (owner, reason) = self.by_rule(&values, &keys).unwrap_or_else(|| self.by_split(&keys));
-        let counted = self.counted(&reason, &values, &keys);
+        let mut left_over = LeftOver::default();
+        let (owner, reason) = self.by_rule(&values, &keys, &mut left_over).unwrap_or_else(|| self.by_split(&keys));
+        let counted = self.counted(&reason, &values, &keys, left_over);
         Assigned { owner, reason, counted, keyless: keys.keyless(), generated: keys.generated() }
     }
 
-    fn by_rule<'r>(&'r self, values: &Values<'_, '_>, keys: &Keys<'r, '_, '_>) -> Option<(usize, Reason<'r>)> {
-        self.rules.iter().find_map(|rule| rule.claim(values, keys))
+    fn by_rule<'r>(&'r self, values: &Values<'_, '_>, keys: &Keys<'r, '_, '_>, left_over: &mut LeftOver) -> Option<(usize, Reason<'r>)> {
+        self.rules.iter().enumerate().find_map(|(position, rule)| {
+            if !rule.matches(values) {
+                return None;
+            }
+            left_over.0 |= self.counted_rule == Some(position);
+            rule.claim(keys)
+        })
     }
 
     fn by_split<'r>(&'r self, keys: &Keys<'r, '_, '_>) -> (usize, Reason<'r>) {
@@ -71,23 +80,32 @@ impl Assignment {
         }
     }
 
-    fn counted(&self, reason: &Reason<'_>, values: &Values<'_, '_>, keys: &Keys<'_, '_, '_>) -> Option<Counted> {
+    fn counted(&self, reason: &Reason<'_>, values: &Values<'_, '_>, keys: &Keys<'_, '_, '_>, left_over: LeftOver) -> Option<Counted> {
         let point = match self.counted_rule {
-            Some(rule) => self.rules.get(rule)?.counts(reason, values, keys)?,
+            Some(rule) => self.rules.get(rule)?.counts(reason, keys, left_over)?,
             None => reason.split_point()?,
         };
-        let sticky = keys.get()?.is_sticky();
+        let key = keys.get()?;
+        if !key.counts() {
+            return None;
+        }
+        let sticky = key.is_sticky();
         let goals = if sticky { GoalSet::of(&self.goals, values) } else { GoalSet::default() };
         Some(Counted { point, sticky, goals })
     }
 }
 
+/// Whether the counted rule matched; asked once, because its expressions may be dear.
+#[derive(Default, Clone, Copy)]
+struct LeftOver(bool);
+
 impl CompiledRule {
-    /// Whom the rule gives the request to; none when it does not match, or its split leaves the request over.
-    fn claim<'r>(&'r self, values: &Values<'_, '_>, keys: &Keys<'r, '_, '_>) -> Option<(usize, Reason<'r>)> {
-        if self.split.is_empty() || !matching::any(&self.matches, values) {
-            return None;
-        }
+    fn matches(&self, values: &Values<'_, '_>) -> bool {
+        !self.split.is_empty() && matching::any(&self.matches, values)
+    }
+
+    /// Whom the rule gives a request to that it matches; none when its split leaves the request over.
+    fn claim<'r>(&'r self, keys: &Keys<'r, '_, '_>) -> Option<(usize, Reason<'r>)> {
         if let Some((range, owner)) = self.split.everybody() {
             return Some((*owner, Reason::Rule { name: &self.name, point: None, key: None, range }));
         }
@@ -98,10 +116,10 @@ impl CompiledRule {
     }
 
     /// The point of a request that this rule assigned, or left over for nobody else to claim.
-    fn counts(&self, reason: &Reason<'_>, values: &Values<'_, '_>, keys: &Keys<'_, '_, '_>) -> Option<u32> {
+    fn counts(&self, reason: &Reason<'_>, keys: &Keys<'_, '_, '_>, left_over: LeftOver) -> Option<u32> {
         let mine = match reason {
             Reason::Rule { name, .. } => *name == self.name,
-            Reason::Stable { .. } => !self.split.is_empty() && matching::any(&self.matches, values),
+            Reason::Stable { .. } => left_over.0,
             Reason::Split { .. } | Reason::Keyless | Reason::NotServing { .. } | Reason::Shadow => false,
         };
         if mine { Some(self.split.point(keys.get()?.bytes())) } else { None }

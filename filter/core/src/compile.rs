@@ -11,6 +11,7 @@ use crate::names::RolloutId;
 use crate::policy::{FORMAT, Flag, ReportPolicy, RoutingPolicy, ServicePolicy, ShortHost};
 use crate::router::Router;
 use crate::service::Service;
+use crate::signing::Signing;
 
 mod assignment;
 mod flag;
@@ -35,12 +36,13 @@ pub fn compile(policy: RoutingPolicy, caller_namespace: Option<&str>) -> Result<
         check_report(report, &At::root("report"))?;
     }
     let claims = claims(&policy, caller_namespace)?;
-    let (services, flags) = (services(&policy.services)?, flags(&policy.flags)?);
+    let signing = policy.signing.as_ref();
+    let (services, flags) = (services(&policy.services, signing)?, flags(&policy.flags, signing)?);
     let (sites, hosts) = sites::lay_out(&claims, &services, &flags)?;
     Ok(Router { generation: policy.generation, report: policy.report, services, flags, sites, hosts })
 }
 
-fn services(raw: &[ServicePolicy]) -> Result<Vec<Service>, PolicyError> {
+fn services(raw: &[ServicePolicy], signing: Option<&Signing>) -> Result<Vec<Service>, PolicyError> {
     let at = At::root("services");
     let mut names = BTreeSet::new();
     let compiled = raw.iter().enumerate().map(|(index, raw)| {
@@ -48,12 +50,12 @@ fn services(raw: &[ServicePolicy]) -> Result<Vec<Service>, PolicyError> {
         if !names.insert(&raw.name) {
             return Err(at.field("name").wrong(Problem::Duplicate(raw.name.to_string())));
         }
-        service::compile(raw, &at)
+        service::compile(raw, signing, &at)
     });
     compiled.collect()
 }
 
-fn flags(raw: &[Flag]) -> Result<Vec<CompiledFlag>, PolicyError> {
+fn flags(raw: &[Flag], signing: Option<&Signing>) -> Result<Vec<CompiledFlag>, PolicyError> {
     let at = At::root("flags");
     let mut owners = BTreeSet::new();
     let compiled = raw.iter().enumerate().map(|(index, raw)| {
@@ -61,7 +63,7 @@ fn flags(raw: &[Flag]) -> Result<Vec<CompiledFlag>, PolicyError> {
         if !owners.insert(&raw.rollout) {
             return Err(at.field("rollout").wrong(Problem::Duplicate(raw.rollout.to_string())));
         }
-        flag::compile(raw, &at)
+        flag::compile(raw, signing, &at)
     });
     compiled.collect()
 }

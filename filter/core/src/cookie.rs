@@ -26,6 +26,14 @@ pub struct CookieAttributes {
     pub same_site: SameSite,
     /// `Partitioned`; needs `secure`.
     pub partitioned: bool,
+    /// No attribute of the cookie but of the id in it: it carries a tag ([`crate::signing`]), and only requests that bring a good one
+    /// count in analyses.
+    #[serde(skip_serializing_if = "is_false")]
+    pub signed: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Default for CookieAttributes {
@@ -38,6 +46,7 @@ impl Default for CookieAttributes {
             http_only: true,
             same_site: SameSite::Lax,
             partitioned: false,
+            signed: false,
         }
     }
 }

@@ -44,6 +44,13 @@ pub struct Counted {
     pub goals: GoalSet,
 }
 
+impl Generated<'_> {
+    /// Whether the id was made now.
+    pub fn is_new(&self) -> bool {
+        self.kind == GeneratedKind::New
+    }
+}
+
 impl Counted {
     /// Slot of the hash space.
     pub fn slot(&self) -> u16 {
@@ -91,12 +98,23 @@ pub enum FlagsHeader {
 /// A generated key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated<'r> {
+    /// Whether the request had it already.
+    pub kind: GeneratedKind,
     /// The cookie's name.
     pub cookie: &'r str,
-    /// Its value: 32 lower-case hex digits.
+    /// Its value: 32 lower-case hex digits, and a tag when it is signed.
     pub value: String,
     /// The whole `set-cookie` value.
     pub set_cookie: String,
+}
+
+/// Where the id of a [`Generated`] comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GeneratedKind {
+    /// It was made now: the service behind should see it in this request already.
+    New,
+    /// The request brought it, signed with the previous key: only the cookie is set again.
+    SignedAnew,
 }
 
 /// One decided flag.

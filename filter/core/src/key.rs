@@ -5,11 +5,12 @@ use std::cell::OnceCell;
 use crate::at::At;
 use crate::compile::{PolicyError, Problem};
 use crate::cookie::{CookieAttributes, SameSite};
-use crate::decision::Generated;
+use crate::decision::{Generated, GeneratedKind};
 use crate::fields::{CookieAt, Fields, HeaderAt, QueryAt, Values};
 use crate::limits;
 use crate::policy::{KeySource, Keyless};
 use crate::request::Request;
+use crate::signing::{self, Signature, Signer, Signing};
 
 /// A compiled key chain.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub(crate) struct Chain {
 #[derive(Debug, Clone)]
 struct Source {
     from: Place,
+    /// True for the cookie whose ids are signed.
+    signed: bool,
     /// For people: `cookie shunt-id`.
     label: String,
 }
@@ -40,6 +43,16 @@ struct Generate {
     label: String,
     /// What follows name and value in the `set-cookie`.
     attributes: String,
+    signing: Signatures,
+}
+
+/// Whether ids are signed.
+#[derive(Debug, Clone)]
+enum Signatures {
+    Unwanted,
+    /// There are no signing keys: ids have no tag, and none is good.
+    Unavailable,
+    By(Box<Signer>),
 }
 
 /// The label of keys that are not sticky.
@@ -47,7 +60,13 @@ const REQUEST_ID: &str = "request id";
 
 impl Chain {
     /// Checks a chain and notes in `fields` what it reads.
-    pub(crate) fn compile(raw: &[KeySource], keyless: Keyless, fields: &mut Fields, at: &At<'_>) -> Result<Self, PolicyError> {
+    pub(crate) fn compile(
+        raw: &[KeySource],
+        keyless: Keyless,
+        signing: Option<&Signing>,
+        fields: &mut Fields,
+        at: &At<'_>,
+    ) -> Result<Self, PolicyError> {
         at.bound(raw.len(), limits::KEYS)?;
         let mut chain = Self { sources: Vec::with_capacity(raw.len()), keyless, generate: None };
         for (index, source) in raw.iter().enumerate() {
@@ -58,7 +77,8 @@ impl Chain {
                 (None, None, Some(name)) => (Place::Query(fields.query(name, &at.field("query"))?), format!("query parameter {name}")),
                 _ => return Err(at.wrong(Problem::OneOf("cookie, header, query"))),
             };
-            chain.sources.push(Source { from, label });
+            let signed = source.generate.as_ref().is_some_and(|attributes| attributes.signed);
+            chain.sources.push(Source { from, signed, label });
             if let Some(attributes) = &source.generate {
                 let at = at.field("generate");
                 let cookie = source.cookie.clone().ok_or_else(|| at.wrong(Problem::GenerateWithoutCookie))?;
@@ -67,7 +87,12 @@ impl Chain {
                 }
                 check(&cookie, attributes, &at)?;
                 let label = format!("new cookie {cookie}");
-                chain.generate = Some(Generate { cookie, label, attributes: attributes.to_string() });
+                let signing = match signing {
+                    _ if !signed => Signatures::Unwanted,
+                    None => Signatures::Unavailable,
+                    Some(signing) => Signatures::By(Box::new(Signer::new(signing, &cookie))),
+                };
+                chain.generate = Some(Generate { cookie, label, attributes: attributes.to_string(), signing });
             }
         }
         Ok(chain)
@@ -76,6 +101,18 @@ impl Chain {
     /// True when a key may be the request id.
     pub(crate) fn reads_request_id(&self) -> bool {
         self.generate.is_none() && (self.sources.is_empty() || self.keyless == Keyless::Split)
+    }
+
+    /// Whether only signed keys count in analyses.
+    fn is_signed(&self) -> bool {
+        self.generate.as_ref().is_some_and(|generate| !matches!(generate.signing, Signatures::Unwanted))
+    }
+
+    fn signer(&self) -> Option<&Signer> {
+        match &self.generate.as_ref()?.signing {
+            Signatures::By(signer) => Some(signer),
+            Signatures::Unwanted | Signatures::Unavailable => None,
+        }
     }
 
     /// True when a query parameter may be the key.
@@ -129,6 +166,20 @@ pub(crate) struct Key<'r, 'q> {
     bytes: Bytes<'q>,
     pub(crate) label: &'r str,
     pub(crate) origin: Origin,
+    standing: Standing,
+}
+
+/// What a key is worth to an analysis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// The chain's keys are not signed: all count.
+    Unsigned,
+    /// The current key signed it.
+    Good,
+    /// The previous one did: it is signed anew.
+    Aged,
+    /// It was made now, or no filter made it: a client can have as many as it likes of either without asking twice.
+    Unproved,
 }
 
 enum Bytes<'q> {
@@ -153,6 +204,14 @@ impl Key<'_, '_> {
     /// True when the same user has it next time, too.
     pub(crate) fn is_sticky(&self) -> bool {
         matches!(self.origin, Origin::Chain | Origin::Generated)
+    }
+
+    /// Whether requests with this key count in analyses.
+    pub(crate) fn counts(&self) -> bool {
+        match self.standing {
+            Standing::Unsigned | Standing::Good | Standing::Aged => true,
+            Standing::Unproved => false,
+        }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -185,16 +244,36 @@ impl<'r, 'v, 'q> Keys<'r, 'v, 'q> {
             return Some(self.request_id(Origin::RequestId));
         }
         let present = self.chain.sources.iter().find_map(|source| Some((source, self.read(source)?)));
-        if let Some((source, bytes)) = present {
-            return Some(Key { bytes: Bytes::Read(bytes), label: &source.label, origin: Origin::Chain });
+        let standing = if self.chain.is_signed() { Standing::Unproved } else { Standing::Unsigned };
+        if let Some((source, value)) = present {
+            let (bytes, standing) = match source.from {
+                Place::Cookie(_) if source.signed => self.checked(value),
+                // Others may sign the same cookie: a new tag must not move its user here.
+                Place::Cookie(_) => (signing::parts(value).map_or(value, |(id, _)| id), standing),
+                Place::Header(_) | Place::Query(_) => (value, standing),
+            };
+            return Some(Key { bytes: Bytes::Read(bytes), label: &source.label, origin: Origin::Chain, standing });
         }
         if let Some(generate) = &self.chain.generate {
-            return Some(Key { bytes: Bytes::Made(hex(self.values.request.entropy)), label: &generate.label, origin: Origin::Generated });
+            let bytes = Bytes::Made(hex(self.values.request.entropy));
+            return Some(Key { bytes, label: &generate.label, origin: Origin::Generated, standing });
         }
         match self.chain.keyless {
             Keyless::Stable => None,
             Keyless::Split => Some(self.request_id(Origin::Keyless)),
         }
+    }
+
+    /// The id, with or without a tag, and what the tag is worth: with a bad one the user keeps their version all the same.
+    fn checked(&self, value: &'v [u8]) -> (&'v [u8], Standing) {
+        let Some((id, tag)) = signing::parts(value) else { return (value, Standing::Unproved) };
+        let signature = self.chain.signer().map_or(Signature::None, |signer| signer.check(id, tag));
+        let standing = match signature {
+            Signature::Current => Standing::Good,
+            Signature::Previous => Standing::Aged,
+            Signature::None => Standing::Unproved,
+        };
+        (id, standing)
     }
 
     fn read(&self, source: &Source) -> Option<&'v [u8]> {
@@ -207,20 +286,33 @@ impl<'r, 'v, 'q> Keys<'r, 'v, 'q> {
     }
 
     fn request_id(&self, origin: Origin) -> Key<'r, 'v> {
-        Key { bytes: request_id(self.values.request), label: REQUEST_ID, origin }
+        Key { bytes: request_id(self.values.request), label: REQUEST_ID, origin, standing: Standing::Unsigned }
     }
 
-    /// The cookie to set, if a key was made.
+    /// The cookie to set, if a key was made, or is to be signed anew.
     pub(crate) fn generated(&self) -> Option<Generated<'r>> {
-        let key = self.found.get()?.as_ref().filter(|key| key.origin == Origin::Generated)?;
+        let key = self.found.get()?.as_ref()?;
+        let kind = match (key.origin, key.standing) {
+            (Origin::Generated, _) => GeneratedKind::New,
+            (Origin::Chain, Standing::Aged) => GeneratedKind::SignedAnew,
+            (Origin::Chain | Origin::RequestId | Origin::Keyless, _) => return None,
+        };
         let generate = self.chain.generate.as_ref()?;
-        let value = String::from_utf8_lossy(key.bytes()).into_owned();
+        let value = match self.chain.signer() {
+            Some(signer) => signer.sign(key.bytes()),
+            None => String::from_utf8_lossy(key.bytes()).into_owned(),
+        };
         let set_cookie = format!("{}={value}{}", generate.cookie, generate.attributes);
-        Some(Generated { cookie: &generate.cookie, value, set_cookie })
+        Some(Generated { kind, cookie: &generate.cookie, value, set_cookie })
     }
 
-    /// True when a chain without `generate` is configured and nothing of it is present, whether or not a key was needed.
+    /// True when a chain without `generate` is configured and nothing of it is present, whether or not a key was needed; or when a
+    /// key was needed that should be signed and is not.
     pub(crate) fn keyless(&self) -> bool {
+        if self.chain.is_signed() {
+            let key = self.found.get().and_then(Option::as_ref);
+            return key.is_some_and(|key| key.origin == Origin::Chain && !key.counts());
+        }
         if self.chain.sources.is_empty() || self.chain.generate.is_some() {
             return false;
         }
@@ -230,7 +322,7 @@ impl<'r, 'v, 'q> Keys<'r, 'v, 'q> {
 
 /// The request id as a key by itself: what copies are decided over.
 pub(crate) fn request_key(request: &Request) -> Key<'static, '_> {
-    Key { bytes: request_id(request), label: REQUEST_ID, origin: Origin::RequestId }
+    Key { bytes: request_id(request), label: REQUEST_ID, origin: Origin::RequestId, standing: Standing::Unsigned }
 }
 
 /// A request without an id gets a random one, for this decision only.
@@ -245,7 +337,7 @@ fn hex(entropy: [u64; 2]) -> [u8; 32] {
     let [first, second] = entropy.map(u64::to_be_bytes);
     let nibbles = first.into_iter().chain(second).flat_map(|byte| [byte >> 4, byte & 0xf]);
     for (place, nibble) in text.iter_mut().zip(nibbles) {
-        *place = char::from_digit(u32::from(nibble), 16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or(b'0');
+        *place = signing::digit(nibble);
     }
     text
 }

@@ -31,6 +31,7 @@ pub mod report;
 pub mod request;
 pub mod router;
 mod service;
+pub mod signing;
 pub mod site;
 pub mod split;
 pub mod template;

@@ -45,9 +45,14 @@ pub const REGEX: usize = 512;
 pub const REGEX_COMPILED: usize = 24 * 1_024;
 /// Regular expressions of a service or a flag.
 pub const REGEXES: usize = 16;
-/// Bytes of a value that a regular expression is tried on; a longer one fits none. The worst expressions of that size take 1.5
-/// microseconds a byte, usual ones a fiftieth of it.
-pub const REGEX_VALUE: usize = 2_048;
+/// Bytes of a value that a regular expression is tried on; a longer one fits none.
+pub const REGEX_VALUE: usize = 512;
+/// What the regular expressions that one request may meet cost together, those of the service and of all flags at its host: the
+/// sum of compiled size times the longest value that is read, in bytes. The worst expressions that were found take a quarter of a
+/// nanosecond for each (natively, on a slow core), so this is a millisecond.
+pub const REGEX_WORK: usize = 1_000 * REGEX_WORK_OF_MICROSECOND;
+/// What of [`REGEX_WORK`] takes a microsecond.
+pub const REGEX_WORK_OF_MICROSECOND: usize = 4_096;
 
 /// Bytes of a header, cookie, query parameter or path that is compared or used as a key; a longer one is `present`, and nothing
 /// else is true of it, and as a key it counts as missing.

@@ -21,6 +21,7 @@ pub(crate) mod header;
 pub(crate) mod method;
 pub(crate) mod path;
 pub(crate) mod query;
+pub(crate) mod regex;
 pub(crate) mod string;
 
 /// Conditions on a request, all of which must hold.
@@ -85,6 +86,16 @@ pub struct PathMatch {
     /// The whole path, by a regular expression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regex: Option<String>,
+}
+
+/// What all regular expressions of some matches cost one request together, in the unit of [`limits::REGEX_WORK`].
+pub fn regex_work(matches: &[Match]) -> usize {
+    let of = |one: &Match| {
+        let texts = one.headers.values().chain(one.cookies.values()).chain(one.query.values()).filter_map(|text| text.regex.as_deref());
+        let all = texts.chain(one.path.iter().filter_map(|path| path.regex.as_deref()));
+        all.fold(regex_work(&one.not), |sum, text| sum.saturating_add(regex::work(text)))
+    };
+    matches.iter().fold(0, |sum, one| sum.saturating_add(of(one)))
 }
 
 /// A compiled [`Match`].

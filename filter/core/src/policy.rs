@@ -19,6 +19,7 @@ pub use self::tolerance::Tolerance;
 use crate::cookie::CookieAttributes;
 use crate::matching::Match;
 use crate::names::{RolloutId, VersionName};
+use crate::signing::Signing;
 use crate::weight::Weight;
 
 /// The format this code reads and writes. A filter that meets another one keeps its old policy.
@@ -36,6 +37,10 @@ pub struct RoutingPolicy {
     /// Where and how often to report; none for a static policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportPolicy>,
+    /// What signs generated keys; none: `signed` ones are made without a tag, and none is good. A secret of the control plane's and its
+    /// proxies': [`RoutingPolicy::redacted`] leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<Signing>,
     /// One entry per service with something to decide.
     #[serde(default)]
     pub services: Vec<ServicePolicy>,
@@ -43,6 +48,20 @@ pub struct RoutingPolicy {
     /// `a.shop.test` the flag `x` of that host wins over the flag `x` of `*.shop.test`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<Flag>,
+}
+
+impl RoutingPolicy {
+    /// Whether any key of it is signed.
+    pub fn has_signed_keys(&self) -> bool {
+        let keys = self.services.iter().flat_map(|service| &service.key).chain(self.flags.iter().flat_map(|flag| &flag.key));
+        keys.filter_map(|source| source.generate.as_ref()).any(|attributes| attributes.signed)
+    }
+
+    /// For whoever may look, but not sign.
+    #[must_use]
+    pub fn redacted(self) -> Self {
+        Self { signing: None, ..self }
+    }
 }
 
 /// Where and how often a filter instance reports.

@@ -170,11 +170,14 @@ impl RawRequest {
     }
 }
 
-/// Whether a text fits a pattern: literal, but for `{id}` (32 lower-case hex digits) and `{number}` (digits and commas).
+/// Whether a text fits a pattern: literal, but for `{id}` (32 lower-case hex digits), `{tag}` (18 of them) and `{number}` (digits and
+/// commas).
 pub fn fits(pattern: &str, text: &str) -> bool {
-    if let Some(rest) = pattern.strip_prefix("{id}") {
-        let id = text.as_bytes().iter().take_while(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte)).count();
-        return id == 32 && fits(rest, &text[id..]);
+    for (name, length) in [("{id}", 32), ("{tag}", 18)] {
+        if let Some(rest) = pattern.strip_prefix(name) {
+            let digits = text.as_bytes().iter().take_while(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte)).count();
+            return digits == length && fits(rest, &text[digits..]);
+        }
     }
     if let Some(rest) = pattern.strip_prefix("{number}") {
         let number = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b',').count();

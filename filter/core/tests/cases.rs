@@ -84,7 +84,8 @@ fn flags(request: &Request, decision: &Decisions<'_>) -> Option<String> {
 
 fn cookies(request: &Request, decisions: &Decisions<'_>) -> Option<String> {
     let sent = joined(request, "cookie", "; ");
-    let made = decisions.generated().first().map(|generated| format!("{}={}", generated.cookie, generated.value));
+    let made = decisions.generated().into_iter().find(|generated| generated.is_new());
+    let made = made.map(|generated| format!("{}={}", generated.cookie, generated.value));
     match (sent, made) {
         (Some(sent), Some(made)) => Some(format!("{sent}; {made}")),
         (sent, made) => sent.or(made),

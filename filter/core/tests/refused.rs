@@ -294,7 +294,6 @@ fn bounded(pointer: &str, field: &str, limit: usize, make: fn(usize) -> Value) {
 #[test_case("~/key/2/cookie", "services[1].key[2].cookie", limits::FIELD_NAME)]
 #[test_case("~/key/2/generate/domain", "services[1].key[2].generate.domain", limits::TEXT)]
 #[test_case("~/rules/0/match/0/cookies/beta/exact", "services[1].rules[0].match[0].cookies.beta.exact", limits::TEXT)]
-#[test_case("~/rules/0/match/1/headers/x-beta/regex", "services[1].rules[0].match[1].headers.x-beta.regex", limits::REGEX)]
 #[test_case("/flags/0/values/on", "flags[0].values.on", limits::TEXT)]
 #[test_case("/report/authority", "report.authority", limits::FIELD_NAME)]
 fn long(pointer: &str, field: &str, limit: usize) {
@@ -326,6 +325,45 @@ fn regular_expressions_of_a_service_are_bounded() {
     };
     build(limits::REGEXES).map(drop).unwrap();
     assert!(build(limits::REGEXES + 1).unwrap_err().contains("has more than 16 regular expressions"));
+}
+
+#[test]
+fn a_regular_expression_is_bounded_as_written_too() {
+    let build = |length: usize| built(with("~/rules", expressions(&[&format!("(?x){}a", " ".repeat(length - 5))])));
+    build(limits::REGEX).unwrap();
+    assert!(build(limits::REGEX + 1).unwrap_err().ends_with("regex: 513 bytes are too long; use at most 512"));
+}
+
+/// A rule per expression, on the path.
+fn expressions(of: &[&str]) -> Value {
+    many(of.len(), |n| json!({"name": format!("r{n}"), "match": [{"path": {"regex": of[n]}}], "split": {}}))
+}
+
+#[test]
+fn what_regular_expressions_cost_together_is_bounded() {
+    // Alone within the bound; usual ones are far from it.
+    let costly = "/(?:a*){60}";
+    let usual = ["/api/v[0-9]+/(cart|orders)/.*", ".*[.](png|jpg|svg|css|js)", "/[0-9a-f]{8}-[0-9a-f]{4}", "/(qa|shop)"];
+    built(with("~/rules", expressions(&[costly]))).unwrap();
+    built(with("~/rules", expressions(&usual))).unwrap();
+    let error = built(with("~/rules", expressions(&["/a", costly, "/b", "/(?:b*){70}"]))).unwrap_err();
+    let says = "services[1].rules[3].match[0].path.regex: its regular expressions could take 1.42 ms of one request, and 1 ms is the most: services[1].rules[3].match[0].path.regex 0.77 ms, services[1].rules[1].match[0].path.regex 0.64 ms, ";
+    assert!(error.starts_with(says), "{error}");
+    assert!(error.ends_with("use exact, prefix, suffix or contains, expressions without *, + and {n,}, or shorter ones"), "{error}");
+}
+
+#[test]
+fn one_request_meets_the_expressions_of_its_service_and_of_all_flags_at_its_host() {
+    let policy = |host: &str| {
+        let mut policy = with("~/rules", expressions(&["/(?:a*){60}"]));
+        policy["flags"][0]["rules"] = expressions(&["/(?:b*){70}"]);
+        policy["flags"][0]["hosts"] = json!([host]);
+        policy
+    };
+    built(policy("elsewhere.test")).unwrap();
+    let error = built(policy("shop.test")).unwrap_err();
+    let says = "flags[0]: the regular expressions that a request may meet at one host, with those of shop/checkout, shop/new-cart, could take ";
+    assert!(error.starts_with(says), "{error}");
 }
 
 #[test]

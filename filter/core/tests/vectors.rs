@@ -14,6 +14,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use shunt_filter_core::decision::FlagsHeader;
+use shunt_filter_core::signing::{Signing, SigningKey};
 use shunt_filter_core::{Request, compile, split};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/vectors.json");
@@ -51,6 +52,19 @@ fn hashes() -> Vec<Value> {
                     "point": point,
                     "slot": split::slot(point),
                 }));
+            }
+        }
+    }
+    vectors
+}
+
+fn signed() -> Vec<Value> {
+    let mut vectors = Vec::new();
+    for key in ["00".repeat(32), "11".repeat(32), "0123456789abcdef".repeat(4)] {
+        let signing = Signing { current: SigningKey::try_from(key.clone()).unwrap(), previous: None };
+        for cookie in ["shunt-id", "a-name-so-long-that-name-and-id-take-more-than-one-block-of-the-hash"] {
+            for id in ["00000000000000000000000000000000", "0123456789abcdef0123456789abcdef"] {
+                vectors.push(json!({"key": key, "cookie": cookie, "id": id, "value": signing.sign(cookie, id)}));
             }
         }
     }
@@ -140,8 +154,9 @@ fn text(computed: &Value) -> String {
     let lines = |list: &Value| list.as_array().unwrap().iter().map(Value::to_string).collect::<Vec<_>>().join(",\n    ");
     let decisions = &computed["decisions"];
     format!(
-        "{{\n  \"hashes\": [\n    {}\n  ],\n  \"decisions\": {{\n    \"policy\": {},\n    \"authority\": {},\n    \"method\": {},\n    \"requests\": [\n    {}\n  ]}}\n}}\n",
+        "{{\n  \"hashes\": [\n    {}\n  ],\n  \"signed\": [\n    {}\n  ],\n  \"decisions\": {{\n    \"policy\": {},\n    \"authority\": {},\n    \"method\": {},\n    \"requests\": [\n    {}\n  ]}}\n}}\n",
         lines(&computed["hashes"]),
+        lines(&computed["signed"]),
         decisions["policy"],
         decisions["authority"],
         decisions["method"],
@@ -151,7 +166,7 @@ fn text(computed: &Value) -> String {
 
 #[test]
 fn published_vectors_are_what_this_code_computes() {
-    let computed = json!({"hashes": hashes(), "decisions": decisions()});
+    let computed = json!({"hashes": hashes(), "signed": signed(), "decisions": decisions()});
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(Path::new(FILE), text(&computed)).unwrap();
     }

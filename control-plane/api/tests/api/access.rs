@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use shunt_api::{Accepted, Ask, Limits, Peer, Registered, Role};
+use shunt_api::{Accepted, Ask, Limits, Peer, Registered, Role, Token};
 use shunt_core::Time;
 use shunt_core::identity::{Caller, Identity};
 
@@ -56,6 +56,58 @@ async fn from_outside_nobody_is_let_in_without_a_token() {
     }
     for open in ["/healthz", "/openapi.json"] {
         assert_eq!(server.get(open).await.status(), 200, "{open}");
+    }
+}
+
+/// A manifest with one version of this kind.
+async fn put(server: &Server, version: &str, secret: &str) -> Response {
+    let manifest = format!(
+        "apiVersion: shunt.dev/v1alpha1
+kind: Rollout
+metadata: {{name: cart, namespace: shop}}
+spec: {{service: {{hosts: [cart]}}, versions: [{{name: v1, {version}}}], release: v1}}"
+    );
+    let request = server.http.request(Method::PUT, server.url("/v1/rollouts/shop/cart")).header("content-type", "application/yaml");
+    request.body(manifest).bearer_auth(secret).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn only_an_admin_deploys_programs() {
+    let (server, _desk) = guarded(outside()).await;
+    let (status, body) = problem(put(&server, "command: [sh, -c, 'id > /tmp/x']", "ci").await).await;
+    assert_eq!((status, &body["type"]), (403, &json!("urn:shunt:problem:forbidden")));
+    assert_eq!(body["detail"], "ci has the role operate; a manifest that starts programs needs admin: spec.versions[0].command");
+    // Let in: what it says is asked of the process, which this server has none of.
+    for (version, secret) in [("command: [sh]", "root"), ("endpoints: ['127.0.0.1:9001']", "ci")] {
+        assert_ne!(problem(put(&server, version, secret).await).await.0, 403, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_instances_registers_those_of_its_rollout_and_nothing_else() {
+    let bound = Token { rollout: Some("shop/checkout".parse().unwrap()), ..token("instances", Role::Register, None) };
+    let (_desk, access) = open(vec![bound], Limits::default());
+    let server = Server::start_with(access, outside()).await;
+    let endpoint = |rollout: &str| format!("/v1/rollouts/{rollout}/versions/v1/endpoints/0.0.0.0:1");
+    // 400: let in, and told that nobody can be reached there.
+    for method in [Method::PUT, Method::GET, Method::DELETE] {
+        assert_eq!(problem(send(&server, method.clone(), &endpoint("shop/checkout"), "instances").await).await.0, 400, "{method}");
+    }
+    for other in ["shop/cart", "other/checkout", "shop/checkout2", "shop%2Fcheckout/x"] {
+        let status = problem(send(&server, Method::PUT, &endpoint(other), "instances").await).await.0;
+        assert!([403, 404].contains(&status), "{other}: {status}");
+    }
+    let others = [
+        (Method::GET, "/v1/rollouts"),
+        (Method::GET, "/v1/rollouts/shop/checkout"),
+        (Method::GET, "/v1/policy"),
+        (Method::POST, COMMANDS),
+        (Method::PUT, "/v1/rollouts/shop/checkout"),
+        (Method::GET, "/v1/rollouts/shop/checkout/versions/v1/endpoints"),
+        (Method::GET, "/v1/tokens"),
+    ];
+    for (method, path) in others {
+        assert_eq!(problem(send(&server, method.clone(), path, "instances").await).await.0, 403, "{method} {path}");
     }
 }
 

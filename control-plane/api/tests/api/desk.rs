@@ -18,7 +18,7 @@ pub(crate) struct Desk {
 
 /// A token whose secret is its name.
 pub(crate) fn token(name: &str, role: Role, expires: Option<Time>) -> Token {
-    Token { name: name.to_owned(), role, hash: TokenHash::of(name), created: NOW, by: "loopback".to_owned(), expires }
+    Token { name: name.to_owned(), role, rollout: None, hash: TokenHash::of(name), created: NOW, by: "loopback".to_owned(), expires }
 }
 
 /// With these tokens.

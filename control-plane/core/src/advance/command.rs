@@ -4,7 +4,7 @@ use super::blocked::frozen;
 use super::ending::{self, aborted};
 use super::forward::no_return;
 use super::step::{enter, go_on, needs_pass, wait_ends, waive};
-use super::{Transition, idle, with_run};
+use super::{Transition, contest, idle, with_run};
 use crate::call::CallKind;
 use crate::command::{Command, Verb};
 use crate::observation::Observation;
@@ -104,12 +104,16 @@ fn skip(plan: &Plan, state: &State, run: &Run, target: usize, seen: &Observation
     if between.clone().any(|step| plan.steps.get(step) == Some(&Step::Hold)) {
         return Err("requests are held in a step between: it cannot be left out".to_owned());
     }
+    if let Some(why) = contest::unconfirmed(plan, run, seen, command) {
+        return Err(why);
+    }
     // Never promoted with less than all its instances.
     let whole = between.rev().find(|step| matches!(plan.steps.get(*step), Some(Step::Scale(Scale { role: Role::Candidate, .. }))));
     let to = whole.filter(|_| run.sizes.candidate < Weight::ALL).unwrap_or(target);
     let waived = waive(state, run);
     let made = enter(plan, &waived, waived.run.as_ref().unwrap_or(run), to, seen);
-    Ok(Transition::new(made.state, format!("promoted by {}; {}", command.by, made.reason)))
+    let result = contest::result(plan, run, seen);
+    Ok(Transition::new(made.state, format!("promoted by {}{result}; {}", command.by, made.reason)))
 }
 
 /// Back into an earlier step of a running release. Keys stay where they are.
@@ -141,12 +145,16 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
             Ok(Transition::new(made.state, format!("{what}: yes, by {}{why}; {}", command.by, made.reason)))
         }
         (Stage::Holding { step }, _) => {
+            if let Some(why) = contest::unconfirmed(plan, run, seen, command) {
+                return Err(why);
+            }
+            let result = contest::result(plan, run, seen);
             let what = plan.steps.get(*step).map(Step::to_string).unwrap_or_default();
             // Only who ends the wait for a pass goes on without one.
             let run = &regardless(plan, state, run);
             let waived = if needs_pass(plan, run, *step) { waive(state, run) } else { with_run(state, run.clone()) };
             let made = go_on(plan, &waived, *step, seen);
-            Ok(Transition::new(made.state, format!("promoted past {what:?} by {}; {}", command.by, made.reason)))
+            Ok(Transition::new(made.state, format!("promoted past {what:?} by {}{result}; {}", command.by, made.reason)))
         }
         (_, Some(_)) => Ok(resumed(plan, state, run, seen, command)),
         (Stage::Equipping { step }, None) => Err(match super::missing_equipment(plan, state, run, *step, seen) {

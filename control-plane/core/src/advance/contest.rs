@@ -2,6 +2,7 @@
 
 use super::step::go_on;
 use super::{Transition, at, restore::leave, with_run};
+use crate::command::Command;
 use crate::contest::ContestOutcome;
 use crate::observation::Observation;
 use crate::plan::{AbTestStep, Arm, OnWinner, Plan};
@@ -25,7 +26,7 @@ pub(super) fn held(plan: &Plan, state: &State, run: &Run, step: usize, test: &Ab
         return None;
     }
     let over = test.duration.is_some_and(|duration| seen.now.since(run.since) >= duration);
-    let message = if seen.contest.message.is_empty() { "its time is over, and nobody was seen" } else { &seen.contest.message };
+    let message = if seen.contest.message.is_empty() { "its time is over, and no user was seen" } else { &seen.contest.message };
     match &seen.contest.outcome {
         ContestOutcome::SampleRatioMismatch | ContestOutcome::SourceError => Some(ask(state, run, message, seen)),
         ContestOutcome::Winner(winner) if over || test.until_significant => match test.on_winner {
@@ -58,6 +59,20 @@ fn without_winner(state: &State, run: &Run, test: &AbTestStep, message: &str, se
         OnWinner::Promote => conclude(state, run, message, seen),
         OnWinner::Ask => ask(state, run, message, seen),
     }
+}
+
+/// What a promotion out of a test must be confirmed against: the test does not speak for the candidate. None: nothing.
+pub(super) fn unconfirmed(plan: &Plan, run: &Run, seen: &Observation, command: &Command) -> Option<String> {
+    plan.test(run.stage.step()?).filter(|_| !command.confirm)?;
+    let doubt = seen.contest.doubt(&run.candidate)?;
+    Some(format!("{doubt}; to promote {} all the same: `shunt promote --yes`, or \"confirm\": true in the API", run.candidate))
+}
+
+/// What the history says of a test that a command ends: ` (the A/B test is undecided: ..)`.
+pub(super) fn result(plan: &Plan, run: &Run, seen: &Observation) -> String {
+    let said = |_| seen.contest.doubt(&run.candidate).unwrap_or_else(|| seen.contest.sentence().to_owned());
+    let test = run.stage.step().and_then(|step| plan.test(step));
+    test.map(said).map(|said| format!(" ({said})")).unwrap_or_default()
 }
 
 /// The test is over and nobody is promoted.

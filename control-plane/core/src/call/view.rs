@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn command(verb: Verb) -> Command {
-        Command { id: 1, verb, revision: 1, by: "ann".to_owned(), reason: "seen it".to_owned() }
+        Command { id: 1, verb, revision: 1, by: "ann".to_owned(), reason: "seen it".to_owned(), confirm: false }
     }
 
     #[test]

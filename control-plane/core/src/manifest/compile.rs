@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::ManifestError;
 use super::problems::Problems;
-use super::{Document, trial};
+use super::{Document, trial, underscores};
 use crate::mesh_policy::{Bound, Defaults, Limits, MeshPolicy, Prohibition, Settle};
 use crate::plan::{AnalysisPlan, Backend, Plan, PlannedRule, Version};
 use crate::rollout::analysis::{AnalysisSpec, Around, OfStep, Samples, Templates, default_metrics};
@@ -90,7 +90,7 @@ impl Compiler<'_> {
         let keep_old = self.keep_old(Some(strategy).filter(|strategy| strategy::stops_old(*strategy, &terms)));
         let deadlines = self.deadlines(&versions);
         let owner = Owner::of(&versions);
-        let (health, timeout, protocol) = (self.health(owner), self.timeout(owner), self.protocol(owner));
+        let (health, timeout, timeouts, protocol) = (self.health(owner), self.timeout(owner), self.timeouts(owner), self.protocol(owner));
         let mut plan = Plan {
             id: rollout.id.clone(),
             digest: String::new(),
@@ -98,6 +98,7 @@ impl Compiler<'_> {
             port: self.spec.service.as_ref().and_then(|service| service.port),
             health,
             timeout,
+            timeouts,
             routing: routing?,
             versions,
             release: release?,
@@ -125,11 +126,24 @@ impl Compiler<'_> {
         if self.problems.is_empty() {
             strategy::copies_judged(&plan, &paths, &mut self.problems);
         }
+        self.programs();
+        let overrides = self.mesh.map_or(0, |mesh| mesh.spec.overrides.len());
         if self.problems.is_empty() {
-            trial::plan(&plan, self.mesh.map_or(0, |mesh| mesh.spec.overrides.len()), &paths, &mut self.problems);
+            trial::plan(&plan, overrides, &paths, &mut self.problems);
+        }
+        if owner == Owner::Shunt {
+            underscores::check(&plan, overrides, &paths, &mut self.problems);
         }
         plan.digest = digest(rollout, self.mesh, &plan);
         Some(plan)
+    }
+
+    /// Wherever the manifest came from.
+    fn programs(&mut self) {
+        let Some(why) = self.mesh.and_then(|mesh| mesh.forbids(Prohibition::Command)) else { return };
+        for path in self.document.programs() {
+            self.problems.add(path, format!("starts a program, which is forbidden by {why}: start it elsewhere, and write endpoints, register or a webhook"));
+        }
     }
 
     fn hosts(&mut self) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shunt_filter_core::compile::Problem;
 use shunt_filter_core::{RolloutId, limits};
 
 use super::{Document, Manifest, ManifestError};
@@ -18,7 +19,7 @@ pub fn conflicts(plans: &[(&Plan, Time)]) -> BTreeMap<RolloutId, String> {
     let mut owners = Owners::new();
     let mut refused = BTreeMap::new();
     for (plan, _) in by_age {
-        match taken(plan, &owners).or_else(|| crowded(plan, &owners)) {
+        match taken(plan, &owners).or_else(|| crowded(plan, &owners)).or_else(|| costly(plan, &owners)) {
             Some(sentence) => {
                 refused.insert(plan.id.clone(), sentence);
             }
@@ -53,13 +54,36 @@ fn rivals(a: &Plan, b: &Plan) -> bool {
 /// may meet at some host below this one's.
 fn crowded(plan: &Plan, owners: &Owners<'_>) -> Option<String> {
     let Routing::Flag { .. } = &plan.routing else { return None };
-    let meets = |host: &str| plan.hosts.iter().any(|own| covers(own, host) || covers(host, own));
-    let others = owners.iter().filter(|(host, _)| meets(host)).flat_map(|(_, plans)| plans);
-    let flags: BTreeSet<&RolloutId> = others.filter(|other| matches!(other.routing, Routing::Flag { .. })).map(|other| &other.id).collect();
+    let flags = met(plan, owners).filter(|other| matches!(other.routing, Routing::Flag { .. }));
+    let flags: BTreeSet<&RolloutId> = flags.map(|other| &other.id).collect();
     let host = plan.hosts.first()?;
     (flags.len() >= limits::FLAGS).then(|| {
         format!("host {host} has {} older flags, and a request can get no more: nothing is changed until one of them goes", flags.len())
     })
+}
+
+/// A request meets the regular expressions of its service and of all flags at its host; what is too much there, a filter refuses for
+/// everybody. Only parts of different Rollouts are added up here: each alone was tried when it was compiled.
+fn costly(plan: &Plan, owners: &Owners<'_>) -> Option<String> {
+    let own = plan.regex_work();
+    if own == 0 {
+        return None;
+    }
+    let others: BTreeMap<&RolloutId, &Plan> = met(plan, owners).map(|other| (&other.id, other)).collect();
+    let dear: Vec<(&RolloutId, usize)> = others.iter().map(|(id, other)| (*id, other.regex_work())).filter(|(_, work)| *work > 0).collect();
+    let work = dear.iter().fold(own, |sum, (_, work)| sum.saturating_add(*work));
+    if dear.is_empty() || work <= limits::REGEX_WORK {
+        return None;
+    }
+    let with: Vec<String> = dear.iter().map(|(id, _)| id.to_string()).collect();
+    let problem = Problem::RegexWorkAtHost { work, with: with.join(", ") };
+    Some(format!("host {}: {problem}; nothing is changed until then", plan.hosts.first()?))
+}
+
+/// Older Rollouts that may decide about the same requests as this one: those with a host that is above or below one of its own.
+fn met<'o, 'p>(plan: &'o Plan, owners: &'o Owners<'p>) -> impl Iterator<Item = &'p Plan> + use<'o, 'p> {
+    let meets = |host: &str| plan.hosts.iter().any(|own| covers(own, host) || covers(host, own));
+    owners.iter().filter(move |(host, _)| meets(host)).flat_map(|(_, plans)| plans.iter().copied())
 }
 
 /// Whether a host as written, perhaps a wildcard, means all that another one means.

@@ -2,12 +2,13 @@
 //!
 //! The filter's compiler stops at the first error; every part is tried alone first, so that all of them are told.
 
-use shunt_filter_core::policy::{FORMAT, Flag, KeySource, Mirror, RoutingPolicy, Rule, ServicePolicy, Split, VersionPolicy};
+use shunt_filter_core::policy::{FORMAT, Flag, Goal, KeySource, Mirror, RoutingPolicy, Rule, ServicePolicy, Split, VersionPolicy};
+use shunt_filter_core::compile::Problem;
 use shunt_filter_core::{RolloutId, VersionName};
 
 use super::problems::Problems;
 use crate::mesh_policy::MeshPolicySpec;
-use crate::plan::{Backend, MirrorStep, Plan, PlannedRule, Routing, Step, TestGoal};
+use crate::plan::{AbTestStep, Backend, MirrorStep, Plan, PlannedRule, Routing, Step, TestGoal};
 
 /// What a part of the trial is called in the manifest.
 #[derive(Debug, Default)]
@@ -34,11 +35,55 @@ pub(super) fn plan(plan: &Plan, overrides: usize, steps: &[String], problems: &m
     if let (Routing::Flag { name, default }, true) = (&plan.routing, problems.is_empty()) {
         attempt_flag(plan, flag(plan, name, default), problems);
     }
-    if problems.is_empty() {
-        let compiled = rules.iter().map(|(_, rule)| filter_rule(rule, &plan.release)).collect();
-        let paths = Paths { rules: rules.into_iter().map(|(path, _)| path).collect(), ..key };
-        attempt(ServicePolicy { key: plan.key.clone(), rules: compiled, ..empty }, &paths, problems);
+    for together in together(plan, &rules, steps) {
+        if problems.is_empty() {
+            let paths = Paths { key: key.key.clone(), ..together.paths };
+            let Together { rules, mirror, goals, .. } = together;
+            attempt(ServicePolicy { key: plan.key.clone(), rules, mirror, goals, ..empty.clone() }, &paths, problems);
+        }
     }
+}
+
+/// What may be in the policy at the same time.
+#[derive(Default)]
+struct Together {
+    rules: Vec<Rule>,
+    mirror: Option<Mirror>,
+    goals: Vec<Goal>,
+    paths: Paths,
+}
+
+/// All rules, with the copies of each step; and those with the cohort and goals of each A/B test.
+fn together(plan: &Plan, rules: &[(String, &PlannedRule)], steps: &[String]) -> Vec<Together> {
+    let base = || Together {
+        rules: rules.iter().map(|(_, rule)| filter_rule(rule, &plan.release)).collect(),
+        paths: Paths { rules: rules.iter().map(|(path, _)| path.clone()).collect(), ..Paths::default() },
+        ..Together::default()
+    };
+    let mut all = vec![base()];
+    let (mut mirror, mut mirror_path) = (None, "");
+    for (path, step) in steps.iter().zip(&plan.steps) {
+        let mut with = base();
+        match step {
+            Step::Mirror(copies) => (mirror, mirror_path) = (Some(filter_mirror(copies, &plan.release)), path),
+            Step::AbTest(test) => {
+                with.rules.extend(cohort(test, &plan.release));
+                with.goals = test.goals.iter().map(TestGoal::policy).collect();
+                with.paths.rules.push(path.clone());
+                with.paths.goals = format!("{path}.goals");
+            }
+            _ => continue,
+        }
+        with.mirror.clone_from(&mirror);
+        mirror_path.clone_into(&mut with.paths.mirror);
+        all.push(with);
+    }
+    all
+}
+
+fn cohort(test: &AbTestStep, version: &VersionName) -> Option<Rule> {
+    let rule = || Rule { name: "shunt-ab-test".to_owned(), matches: test.matches.clone(), split: Split::all(version.clone()) };
+    (!test.matches.is_empty()).then(rule)
 }
 
 /// What a step brings to the policy beside its rule.
@@ -50,12 +95,7 @@ fn step_alone(step: &Step, path: &str, empty: &ServicePolicy, problems: &mut Pro
         }
         Step::AbTest(test) => {
             let paths = Paths { rules: vec![path.to_owned()], ..Paths::default() };
-            let cohort = (!test.matches.is_empty()).then(|| Rule {
-                name: "shunt-ab-test".to_owned(),
-                matches: test.matches.clone(),
-                split: Split::all(empty.stable.clone()),
-            });
-            attempt(ServicePolicy { rules: cohort.into_iter().collect(), ..empty.clone() }, &paths, problems);
+            attempt(ServicePolicy { rules: cohort(test, &empty.stable).into_iter().collect(), ..empty.clone() }, &paths, problems);
             let paths = Paths { goals: format!("{path}.goals"), ..Paths::default() };
             attempt(ServicePolicy { goals: test.goals.iter().map(TestGoal::policy).collect(), ..empty.clone() }, &paths, problems);
         }
@@ -94,15 +134,21 @@ pub(crate) fn mesh(spec: &MeshPolicySpec, problems: &mut Problems) {
 }
 
 fn attempt(service: ServicePolicy, paths: &Paths, problems: &mut Problems) {
-    let policy = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: vec![service], flags: Vec::new() };
+    let policy = RoutingPolicy { format: FORMAT, generation: 0, report: None, signing: None, services: vec![service], flags: Vec::new() };
     if let Err(error) = shunt_filter_core::compile(policy, None) {
-        problems.add(paths.of(&error.field), error.problem);
+        let problem = match error.problem {
+            Problem::RegexWork { work, fields } => {
+                Problem::RegexWork { work, fields: fields.into_iter().map(|(field, work)| (paths.of(&field), work)).collect() }
+            }
+            other => other,
+        };
+        problems.add(paths.of(&error.field), problem);
     }
 }
 
 /// The flag's own parts; the rest was tried as a service's.
 fn attempt_flag(plan: &Plan, flag: Flag, problems: &mut Problems) {
-    let policy = RoutingPolicy { format: FORMAT, generation: 0, report: None, services: Vec::new(), flags: vec![flag] };
+    let policy = RoutingPolicy { format: FORMAT, generation: 0, report: None, signing: None, services: Vec::new(), flags: vec![flag] };
     if let Err(error) = shunt_filter_core::compile(policy, None) {
         let field = error.field.strip_prefix("flags[0].").unwrap_or(&error.field);
         let of = |version: &crate::plan::Version| below(field, &format!("values.{}", version.name)).is_some();
@@ -150,7 +196,7 @@ fn below<'f>(field: &'f str, part: &str) -> Option<&'f str> {
 }
 
 /// Long-lived rules and those of steps, each with its path; the first `overrides` are the mesh policy's.
-fn all_rules<'p>(plan: &'p Plan, overrides: usize, steps: &[String]) -> Vec<(String, &'p PlannedRule)> {
+pub(super) fn all_rules<'p>(plan: &'p Plan, overrides: usize, steps: &[String]) -> Vec<(String, &'p PlannedRule)> {
     let lasting = plan.rules.iter().enumerate().map(|(index, rule)| match index.checked_sub(overrides) {
         Some(own) => (format!("spec.rules[{own}]"), rule),
         None => ("spec.rules".to_owned(), rule),

@@ -49,6 +49,8 @@ pub enum Prohibition {
     KeylessSplit,
     /// `setWeight: 100` after less than 50.
     JumpToAll,
+    /// Programs that the control plane starts: versions, gates, hooks and notifications by `command`.
+    Command,
 }
 
 impl Prohibition {
@@ -60,6 +62,7 @@ impl Prohibition {
             Prohibition::NoKey => "noKey",
             Prohibition::KeylessSplit => "keylessSplit",
             Prohibition::JumpToAll => "jumpToAll",
+            Prohibition::Command => "command",
         }
     }
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 
 use crate::manifest::Problems;
-use crate::plan::Protocol;
+use crate::plan::{Protocol, Timeouts};
+use crate::time::Span;
 
 /// Hosts with a port.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,41 @@ pub struct ServiceSpec {
     /// The version that the user's own default route names. Required with `cluster:` versions, only there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_route: Option<VersionName>,
+    /// What ends streams. With Shunt's routes only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<TimeoutsSpec>,
+}
+
+/// `service.timeouts`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TimeoutsSpec {
+    /// A request, stream or WebSocket ends when nothing has been sent in either direction for so long. Default: 5m; 0s: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Span>,
+    /// A request, stream or WebSocket ends so long after it began, whatever is sent. Default: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Span>,
+}
+
+/// Longest of both: what is meant to last longer has `0s`, or none.
+const TIMEOUT_MAX: Span = Span::seconds(7 * 24 * 3_600);
+
+impl TimeoutsSpec {
+    /// Every problem noted.
+    pub(crate) fn timeouts(self, problems: &mut Problems) -> Timeouts {
+        let path = "spec.service.timeouts";
+        if self.stream == Some(Span::millis(0)) {
+            problems.add(format!("{path}.stream"), "0s is no time at all: write 1s or more, or leave it out for no limit");
+        }
+        for (field, written) in [("idle", self.idle), ("stream", self.stream)] {
+            if let Some(long) = written.filter(|written| *written > TIMEOUT_MAX) {
+                let never = if field == "idle" { "0s" } else { "nothing" };
+                problems.add(format!("{path}.{field}"), format!("{long} is too long: write at most {TIMEOUT_MAX}, or {never} for no limit"));
+            }
+        }
+        Timeouts { idle: self.idle, stream: self.stream }
+    }
 }
 
 /// Most hosts of one Rollout.

@@ -15,6 +15,7 @@ use shunt_filter_core::policy::FlagValue;
 use crate::manifest::Problems;
 use crate::plan::{Backend, Version};
 use crate::time::Span;
+pub use endpoints::refuses_requests;
 pub use probe::ProbeSpec;
 pub use register::RegisterSpec;
 
@@ -77,6 +78,12 @@ enum Kind<'s> {
     Value(&'s FlagValue),
 }
 
+/// What one version is today and another one tomorrow. The route header, cookies and journals of running proxies name versions, so a
+/// name must mean one build for ever.
+const ROLES: [&str; 14] = [
+    "active", "baseline", "canary", "candidate", "current", "latest", "live", "next", "preview", "previous", "primary", "shadow", "stable",
+    "standby",
+];
 /// Most versions of one Rollout.
 const VERSIONS_MAX: usize = 64;
 /// Most instances of one version, and most endpoints.
@@ -97,6 +104,12 @@ pub(crate) fn versions(written: Option<&[VersionSpec]>, problems: &mut Problems)
         let path = format!("{path}[{index}]");
         if spec.name.is_none() {
             problems.add(format!("{path}.name"), "is missing: write a name, for example v2");
+        }
+        if let Some(name) = spec.name.as_ref().filter(|name| ROLES.contains(&name.as_str())) {
+            problems.add(
+                format!("{path}.name"),
+                format!("\"{name}\" is a role, which passes from version to version: write a name that means this build for ever, for example v2"),
+            );
         }
         let backend = spec.backend(&path, problems);
         let (Some(name), Some(backend)) = (spec.name.clone(), backend) else { continue };

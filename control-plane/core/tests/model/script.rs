@@ -175,6 +175,8 @@ pub(crate) fn act(world: &mut World, line: &str) -> Vec<Entry> {
         ["maxExposed", percent] => world.plan.max_exposed = weight(percent),
         ["manifest", "gone"] => world.plan.gone = true,
         ["manifest", "back"] => world.plan.gone = false,
+        ["promote", "confirmed"] => world.confirmed(Verb::Promote),
+        ["promote", "full", "confirmed"] => world.confirmed(Verb::PromoteFull),
         ["promote"] => world.command(Verb::Promote, world.state.revision),
         ["promote", "as", "analysis", "fails"] => {
             world.judge = Judge::Fail;

@@ -165,6 +165,7 @@ pub(crate) fn plan(steps: Vec<Step>) -> Plan {
         fallback_deadline: Span::seconds(60),
         health: None,
         timeout: None,
+        timeouts: Default::default(),
         gone: false,
         protocol: shunt_core::plan::Protocol::Http1,
         sources: BTreeMap::new(),
@@ -200,7 +201,13 @@ impl World {
 
     pub(crate) fn command(&mut self, verb: Verb, revision: u64) {
         self.commands += 1;
-        self.pending.push(Command { id: self.commands, verb, revision, by: "ops".to_owned(), reason: String::new() });
+        self.pending.push(Command { id: self.commands, verb, revision, by: "ops".to_owned(), reason: String::new(), confirm: false });
+    }
+
+    /// As [`Self::command`], by an author who knows what the A/B test says.
+    pub(crate) fn confirmed(&mut self, verb: Verb) {
+        self.command(verb, self.state.revision);
+        self.pending.iter_mut().for_each(|command| command.confirm = true);
     }
 
     fn delivery<'w>(&'w self, among: impl Fn(&&'w Edge) -> bool, reached: impl Fn(&'w Edge) -> Option<Time>) -> Delivery {

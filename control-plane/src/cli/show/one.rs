@@ -9,7 +9,7 @@ use shunt_core::status::{RolloutView, VersionView};
 use shunt_core::{Span, Time};
 
 use super::all::share;
-use super::{calls, proxies};
+use super::{calls, contest, proxies};
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::{Table, branches};
 use crate::cli::text::{count, share_of, span, weight};
@@ -22,6 +22,7 @@ pub(crate) fn tree(view: &RolloutView, all: &ProxyList, paint: Paint, now: Time)
         lines.extend(versions(view, paint, now));
     }
     section(&mut lines, paint.bold("Gates and hooks"), &calls::rows(&view.calls, paint, now));
+    section(&mut lines, paint.bold("A/B test"), &contest::rows(&view.contest, &view.stable, paint));
     if !view.verdicts.is_empty() {
         section(&mut lines, paint.bold("Analysis"), &verdicts(&view.verdicts, paint));
     }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use shunt_api::rollouts::History;
 use shunt_api::{Accepted, Ask, Refusal};
+use shunt_core::contest::ContestOutcome;
 use shunt_core::status::RolloutView;
 use shunt_core::{Phase, Verb};
 
@@ -26,6 +27,25 @@ async fn a_verb_carries_the_revision_that_was_seen() {
     });
     assert_eq!(result.unwrap(), Exit::Done);
     assert_eq!(text, "shop/checkout: aborted by ada: looks bad (revision 13)\n");
+}
+
+#[tokio::test]
+async fn an_undecided_test_is_promoted_only_by_who_says_so() {
+    let mut testing = progressing();
+    testing.step.as_mut().unwrap().text = "abTest of 2 arms".to_owned();
+    testing.contest.outcome = ContestOutcome::NotEnoughData;
+    testing.contest.message = "not enough data: v2 has met 40 of the 100 users needed".to_owned();
+    let mut server = Server::start(vec![testing]).await;
+    let address = server.address.clone();
+    let words = error(run(&address, &["promote", "checkout"]).await.1);
+    let doubt = "the A/B test is undecided: not enough data: v2 has met 40 of the 100 users needed";
+    assert_eq!(words, format!("{doubt}\nNothing was promoted: `--yes` promotes all the same."));
+    assert!(server.asks.try_recv().is_err(), "nothing was asked of the control plane");
+    let ((_, result), ()) = tokio::join!(run(&address, &["promote", "checkout", "--yes"]), async {
+        let Some(Ask::Command { verb: Verb::Promote, confirm: true, reply, .. }) = server.asks.recv().await else { panic!("a promotion") };
+        reply.send(Ok(Accepted { revision: 13, message: "promoted".to_owned() })).unwrap();
+    });
+    assert_eq!(result.unwrap(), Exit::Done);
 }
 
 #[tokio::test]

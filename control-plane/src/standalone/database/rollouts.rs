@@ -34,6 +34,8 @@ pub(crate) struct NewCommand {
     pub(crate) by: String,
     /// Why.
     pub(crate) reason: String,
+    /// Whether an A/B test that does not speak for it is no reason to refuse.
+    pub(crate) confirm: bool,
 }
 
 impl Database {
@@ -121,8 +123,8 @@ impl Database {
     pub(crate) async fn command(&self, id: &RolloutId, new: NewCommand) -> Result<Command, StoreError> {
         let id = id.to_string();
         self.with(move |connection| {
-            let NewCommand { verb, revision, by, reason } = new;
-            let mut command = Command { id: 0, verb, revision, by, reason };
+            let NewCommand { verb, revision, by, reason, confirm } = new;
+            let mut command = Command { id: 0, verb, revision, by, reason, confirm };
             let text = to_json(&command, || format!("command for {id}"))?;
             connection.execute("INSERT INTO commands (rollout, command) VALUES (?, ?)", params![id, text])?;
             command.id = u64::try_from(connection.last_insert_rowid()).unwrap_or_default();

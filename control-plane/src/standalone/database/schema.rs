@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// One entry per schema version: what leads to it from the one before. Never edited, only added to.
-const STEPS: &[&str] = &[FIRST, INSTANCES, FREEZE, ACCESS, CALLS, MEASUREMENTS, CALL_LOG];
+const STEPS: &[&str] = &[FIRST, INSTANCES, FREEZE, ACCESS, CALLS, MEASUREMENTS, CALL_LOG, BOUND_TOKENS, SIGNING];
 
 const FIRST: &str = "
 -- Rollouts that are not yet forgotten. The plan is kept so that the last good version runs on when its manifest cannot be read.
@@ -173,6 +173,21 @@ CREATE TABLE call_log (
     since   INTEGER NOT NULL,             -- ms since the epoch: a step that is entered again asks anew
     view    TEXT NOT NULL,                -- JSON
     UNIQUE (rollout, id, since)
+) STRICT;
+";
+
+const BOUND_TOKENS: &str = "
+-- The one Rollout that a token is for.
+ALTER TABLE tokens ADD COLUMN rollout TEXT;
+";
+
+const SIGNING: &str = "
+-- What signs generated keys; one row.
+CREATE TABLE signing (
+    one      INTEGER PRIMARY KEY CHECK (one = 1),
+    current  BLOB NOT NULL,               -- 32 secret bytes
+    previous BLOB,                        -- signed before
+    since    INTEGER NOT NULL             -- ms since the epoch: when the current one was made
 ) STRICT;
 ";
 

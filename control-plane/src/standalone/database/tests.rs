@@ -38,7 +38,7 @@ fn next(stored: &Stored, answered: Vec<Answer>) -> Next {
 }
 
 fn new_command(revision: u64) -> NewCommand {
-    NewCommand { verb: Verb::Promote, revision, by: "ann".to_owned(), reason: "why not".to_owned() }
+    NewCommand { verb: Verb::Promote, revision, by: "ann".to_owned(), reason: "why not".to_owned(), confirm: false }
 }
 
 fn open() -> (TempDir, Database) {

@@ -79,6 +79,7 @@ mod tests {
             protocol: Protocol::Http1,
             health: None,
             timeout: None,
+            timeouts: Default::default(),
         }
     }
 

@@ -29,8 +29,12 @@ use super::cluster::ads;
 use super::{SHUNT, boolean, duration, endpoint};
 use crate::resource::{Resource, any};
 
-/// Envoy's default of 5 minutes would end quiet WebSockets and streams.
-const STREAM_IDLE: Span = Span::seconds(3_600);
+/// A stream on which nothing is sent in either direction for so long ends, unless the service's `timeouts.idle` says otherwise: a
+/// client that stops in the middle of a body would hold it for ever.
+const STREAM_IDLE: Span = Span::seconds(300);
+/// All headers of a request must have come so long after its first byte. There is no limit for its body as a whole (Envoy's
+/// `request_timeout`): it holds for all services of a listener, and would end uploads and streams from clients.
+const REQUEST_HEADERS: Span = Span::seconds(10);
 
 pub(super) fn listener(listen: SocketAddr) -> Arc<Resource> {
     let manager = Filter {
@@ -64,6 +68,7 @@ fn manager() -> HttpConnectionManager {
         route_specifier: Some(RouteSpecifier::Rds(Rds { config_source: Some(ads()), route_config_name: SHUNT.to_owned() })),
         upgrade_configs: vec![UpgradeConfig { upgrade_type: "websocket".to_owned(), ..UpgradeConfig::default() }],
         stream_idle_timeout: duration(STREAM_IDLE),
+        request_headers_timeout: duration(REQUEST_HEADERS),
         ..HttpConnectionManager::default()
     }
 }

@@ -11,7 +11,7 @@ use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 use envoy_types::pb::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
 use envoy_types::pb::envoy::config::route::v3::retry_policy::{RetryHostPredicate, RetryPriority, retry_host_predicate, retry_priority};
 use envoy_types::pb::envoy::config::route::v3::route::Action;
-use envoy_types::pb::envoy::config::route::v3::route_action::{ClusterSpecifier, RequestMirrorPolicy};
+use envoy_types::pb::envoy::config::route::v3::route_action::{ClusterSpecifier, MaxStreamDuration, RequestMirrorPolicy};
 use envoy_types::pb::envoy::config::route::v3::route_match::PathSpecifier;
 use envoy_types::pb::envoy::config::route::v3::{
     HeaderMatcher, RetryPolicy, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
@@ -20,6 +20,7 @@ use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3::Previou
 use envoy_types::pb::envoy::extensions::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig;
 use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use envoy_types::pb::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
+use shunt_core::Span;
 use shunt_core::desired::Routes;
 use shunt_filter_core::names::{ROUTE_HEADER, SHADOW_HEADER, fallback_cluster, shadow_cluster, version_cluster};
 use shunt_filter_core::{RouteHeader, VersionName};
@@ -107,6 +108,8 @@ fn route(target: Target<'_>, retry: Retry) -> Route {
         request_mirror_policies: copy.map(|copy| mirror(routes, copy)).into_iter().collect(),
         retry_policy: Some(retries(retry)),
         timeout: routes.timeout.and_then(duration),
+        idle_timeout: routes.timeouts.idle.and_then(duration),
+        max_stream_duration: routes.timeouts.stream.map(max_stream),
         ..RouteAction::default()
     };
     Route {
@@ -115,6 +118,10 @@ fn route(target: Target<'_>, retry: Retry) -> Route {
         action: Some(Action::Route(action)),
         ..Route::default()
     }
+}
+
+fn max_stream(span: Span) -> MaxStreamDuration {
+    MaxStreamDuration { max_stream_duration: duration(span), ..MaxStreamDuration::default() }
 }
 
 /// An authority with this port; one without a port (or an empty one, RFC 3986 §3.2.3) means a default port.

@@ -78,6 +78,8 @@ fn forward(action: &RouteAction) -> Value {
         "request_mirror_policies": action.request_mirror_policies.iter().map(mirror).collect::<Vec<_>>(),
         "retry_policy": action.retry_policy.as_ref().map(retries),
         "timeout": action.timeout.as_ref().map(seconds),
+        "idle_timeout": action.idle_timeout.as_ref().map(seconds),
+        "max_stream_duration": action.max_stream_duration.as_ref().map(|most| json!({"max_stream_duration": most.max_stream_duration.as_ref().map(seconds)})),
     }))
 }
 

@@ -14,11 +14,13 @@ use crate::matching::{Reads, header};
 use crate::names::{SHADOW_HEADER, VersionName};
 use crate::policy::{Goal, KeySource, Keyless, Rule, Split};
 use crate::request::Needs;
+use crate::signing::Signing;
 use crate::split::{Ranges, seed};
 
 /// The fields of a service or a flag that say who gets a request.
 pub(super) struct Raw<'p> {
     pub(super) key: &'p [KeySource],
+    pub(super) signing: Option<&'p Signing>,
     pub(super) keyless: Keyless,
     pub(super) rules: &'p [Rule],
     pub(super) split: &'p Split,
@@ -31,7 +33,7 @@ pub(super) struct Raw<'p> {
 /// all is there.
 pub(super) fn compile(raw: &Raw<'_>, reads: &mut Reads, find: Find<'_>, at: &At<'_>) -> Result<Assignment, PolicyError> {
     let stable = find(raw.stable, &at.field("stable"))?;
-    let chain = Chain::compile(raw.key, raw.keyless, &mut reads.fields, &at.field("key"))?;
+    let chain = Chain::compile(raw.key, raw.keyless, raw.signing, &mut reads.fields, &at.field("key"))?;
     let rules = rules(raw.rules, reads, find, &at.field("rules"))?;
     let split = split::compile(raw.split, seed, find, &at.field("split"))?;
     let counted_rule = match raw.counted_rule {
@@ -39,7 +41,7 @@ pub(super) fn compile(raw: &Raw<'_>, reads: &mut Reads, find: Find<'_>, at: &At<
         None => None,
     };
     let goals = goals(raw.goals, reads, &at.field("goals"))?;
-    Ok(Assignment { fields: Fields::default(), chain, rules, split, stable, counted_rule, goals, needs: Needs::default() })
+    Ok(Assignment { fields: Fields::default(), chain, rules, split, stable, counted_rule, goals, needs: Needs::default(), regex_work: 0 })
 }
 
 fn rules(raw: &[Rule], reads: &mut Reads, find: Find<'_>, at: &At<'_>) -> Result<Vec<CompiledRule>, PolicyError> {

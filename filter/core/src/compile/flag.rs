@@ -8,9 +8,10 @@ use crate::limits;
 use crate::matching::Reads;
 use crate::names::VersionName;
 use crate::policy::{Flag, FlagValue};
+use crate::signing::Signing;
 
 /// Checks and compiles everything of a flag but its hosts.
-pub(super) fn compile(raw: &Flag, at: &At<'_>) -> Result<CompiledFlag, PolicyError> {
+pub(super) fn compile(raw: &Flag, signing: Option<&Signing>, at: &At<'_>) -> Result<CompiledFlag, PolicyError> {
     let name = at.field("name");
     name.length(&raw.name, limits::NAME)?;
     if !flag::is_key(&raw.name) {
@@ -25,6 +26,7 @@ pub(super) fn compile(raw: &Flag, at: &At<'_>) -> Result<CompiledFlag, PolicyErr
     let mut reads = Reads::default();
     let parts = Raw {
         key: &raw.key,
+        signing,
         keyless: raw.keyless,
         rules: &raw.rules,
         split: &raw.split,
@@ -34,6 +36,7 @@ pub(super) fn compile(raw: &Flag, at: &At<'_>) -> Result<CompiledFlag, PolicyErr
     };
     let mut assignment = assignment::compile(&parts, &mut reads, &find, at)?;
     assignment.fields = std::mem::take(&mut reads.fields);
+    assignment.regex_work = reads.budget.work();
     assignment.needs = assignment::needs(&assignment, &reads);
     let stable = choices.get(assignment.stable).cloned().ok_or_else(|| at.wrong(Problem::NoVersions))?;
     Ok(CompiledFlag { name: raw.name.clone(), rollout: raw.rollout.clone(), watch, choices, stable, assignment })

@@ -30,6 +30,20 @@ pub enum Problem {
     TooManyConditions,
     #[error("it has more than {limit} regular expressions; use exact, prefix, suffix or contains", limit = limits::REGEXES)]
     TooManyRegexes,
+    #[error("its regular expressions could take {time} of one request, and {most} is the most: {costly}; {remedy}", time = milliseconds(*.work), most = milliseconds(limits::REGEX_WORK), costly = costly(.fields), remedy = CHEAPER)]
+    RegexWork {
+        /// Of all its expressions, in the unit of [`limits::REGEX_WORK`].
+        work: usize,
+        /// The expressions with their own work, the costliest first.
+        fields: Vec<(String, usize)>,
+    },
+    #[error("the regular expressions that a request may meet at one host, with those of {with}, could take {time} of it, and {most} is the most; {remedy}", time = milliseconds(*.work), most = milliseconds(limits::REGEX_WORK), remedy = CHEAPER)]
+    RegexWorkAtHost {
+        /// Of all expressions there, in the unit of [`limits::REGEX_WORK`].
+        work: usize,
+        /// The Rollouts that they belong to.
+        with: String,
+    },
     #[error("{0} milliseconds is no period; use {min} to {max}", min = limits::PERIOD_MS.start(), max = limits::PERIOD_MS.end())]
     Period(u32),
     #[error("{0:?} stands there twice; use each name once")]
@@ -106,4 +120,20 @@ pub enum Problem {
     NeedsSecure(&'static str),
     #[error("browsers refuse a name that begins with __Host- unless it is secure, for path / and without domain; add or remove these")]
     HostPrefix,
+}
+
+/// What to do about expensive regular expressions.
+const CHEAPER: &str = "use exact, prefix, suffix or contains, expressions without *, + and {n,}, or shorter ones";
+
+/// How much of [`limits::REGEX_WORK`], as time.
+fn milliseconds(work: usize) -> String {
+    let hundredths = work.div_ceil(limits::REGEX_WORK_OF_MICROSECOND.saturating_mul(10));
+    let (whole, part) = (hundredths.div_euclid(100), hundredths.rem_euclid(100));
+    if part == 0 { format!("{whole} ms") } else { format!("{whole}.{part:02} ms") }
+}
+
+/// The expressions that cost most.
+fn costly(fields: &[(String, usize)]) -> String {
+    let named: Vec<String> = fields.iter().take(3).map(|(field, work)| format!("{field} {}", milliseconds(*work))).collect();
+    named.join(", ")
 }

@@ -14,10 +14,11 @@ use crate::names::{RouteHeader, VersionName};
 use crate::policy::{Mirror, ServicePolicy, VersionPolicy};
 use crate::request::Needs;
 use crate::service::{Service, Version};
+use crate::signing::Signing;
 use crate::split::mirror_seed;
 
 /// Checks and compiles everything of a service but its hosts.
-pub(super) fn compile(raw: &ServicePolicy, at: &At<'_>) -> Result<Service, PolicyError> {
+pub(super) fn compile(raw: &ServicePolicy, signing: Option<&Signing>, at: &At<'_>) -> Result<Service, PolicyError> {
     let versions = compile_versions(raw, at)?;
     let known: Vec<&VersionName> = versions.iter().map(|version| &version.name).collect();
     let find = |name: &VersionName, at: &At<'_>| assignment::version(&known, name, at);
@@ -28,6 +29,7 @@ pub(super) fn compile(raw: &ServicePolicy, at: &At<'_>) -> Result<Service, Polic
     let mut reads = Reads::default();
     let parts = Raw {
         key: &raw.key,
+        signing,
         keyless: raw.keyless,
         rules: &raw.rules,
         split: &raw.split,
@@ -41,6 +43,7 @@ pub(super) fn compile(raw: &ServicePolicy, at: &At<'_>) -> Result<Service, Polic
         None => None,
     };
     assignment.fields = std::mem::take(&mut reads.fields);
+    assignment.regex_work = reads.budget.work();
     assignment.needs = needs(&assignment, mirror.as_ref(), &reads);
     let stable = versions.get(assignment.stable).cloned().ok_or_else(|| at.wrong(Problem::NoVersions))?;
     Ok(Service { name: raw.name.clone(), watch, default_route: raw.default_route.clone(), versions, stable, assignment, mirror })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::at::At;
-use crate::compile::PolicyError;
+use crate::compile::{PolicyError, Problem};
 use crate::flag::CompiledFlag;
 use crate::hosts::{Claims, Hosts};
 use crate::limits;
@@ -38,7 +38,24 @@ pub(super) fn lay_out(
         Some(position)
     });
     At::root("flags").bound(most, limits::FLAGS)?;
+    for site in sites.iter().filter(|site| !site.flags.is_empty()) {
+        check_work(site, services, flags)?;
+    }
     Ok((sites, hosts))
+}
+
+/// Each part alone is within the bound already.
+fn check_work(site: &CompiledSite, services: &[Service], flags: &[CompiledFlag]) -> Result<(), PolicyError> {
+    let service = site.service.and_then(|at| services.get(at)).map(|service| (&service.name, service.assignment.regex_work));
+    let of_flags = site.flags.iter().filter_map(|at| flags.get(*at)).map(|flag| (&flag.rollout, flag.assignment.regex_work));
+    let parts: Vec<_> = service.into_iter().chain(of_flags).filter(|(_, work)| *work > 0).collect();
+    let work = parts.iter().fold(0usize, |sum, (_, work)| sum.saturating_add(*work));
+    if work <= limits::REGEX_WORK {
+        return Ok(());
+    }
+    let with: Vec<String> = parts.iter().map(|(rollout, _)| rollout.to_string()).collect();
+    let last = site.flags.last().copied().unwrap_or_default();
+    Err(At::root("flags").index(last).wrong(Problem::RegexWorkAtHost { work, with: with.join(", ") }))
 }
 
 /// Says service and flags in one text.

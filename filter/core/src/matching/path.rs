@@ -4,7 +4,8 @@ use crate::at::At;
 use crate::compile::{PolicyError, Problem};
 use crate::limits;
 use crate::matching::PathMatch;
-use crate::matching::string::{Budget, Pattern};
+use crate::matching::regex::Pattern;
+use crate::matching::string::Budget;
 
 /// A compiled [`PathMatch`].
 #[derive(Debug, Clone)]

@@ -1,11 +1,10 @@
 //! Conditions on one value.
 
-use regex_lite::{Regex, RegexBuilder};
-
 use crate::at::At;
 use crate::compile::{PolicyError, Problem};
 use crate::limits;
 use crate::matching::StringMatch;
+use crate::matching::regex::Pattern;
 
 /// A compiled [`StringMatch`].
 #[derive(Debug, Clone)]
@@ -22,20 +21,35 @@ pub(crate) enum Text {
 /// What a service may still have.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    regexes: usize,
+    /// Regular expressions so far, each with its work.
+    regexes: Vec<(String, usize)>,
     conditions: usize,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { regexes: limits::REGEXES, conditions: limits::CONDITIONS_OF_SERVICE }
+        Self { regexes: Vec::new(), conditions: limits::CONDITIONS_OF_SERVICE }
     }
 }
 
 impl Budget {
-    pub(crate) fn regex(&mut self, at: &At<'_>) -> Result<(), PolicyError> {
-        self.regexes = self.regexes.checked_sub(1).ok_or_else(|| at.wrong(Problem::TooManyRegexes))?;
+    pub(crate) fn regex(&mut self, work: usize, at: &At<'_>) -> Result<(), PolicyError> {
+        if self.regexes.len() >= limits::REGEXES {
+            return Err(at.wrong(Problem::TooManyRegexes));
+        }
+        self.regexes.push((at.to_string(), work));
+        let work = self.work();
+        if work > limits::REGEX_WORK {
+            let mut fields = std::mem::take(&mut self.regexes);
+            fields.sort_by_key(|(_, work)| std::cmp::Reverse(*work));
+            return Err(at.wrong(Problem::RegexWork { work, fields }));
+        }
         Ok(())
+    }
+
+    /// Of all regular expressions, as in [`limits::REGEX_WORK`].
+    pub(crate) fn work(&self) -> usize {
+        self.regexes.iter().fold(0, |sum, (_, work)| sum.saturating_add(*work))
     }
 
     pub(crate) fn conditions(&mut self, count: usize, at: &At<'_>) -> Result<(), PolicyError> {
@@ -98,28 +112,4 @@ impl Text {
 /// Both are bounded, and almost all windows differ in their first byte.
 fn contains(value: &[u8], text: &[u8]) -> bool {
     value.windows(text.len()).any(|window| window == text)
-}
-
-/// A regular expression over a whole value (regex-lite: its code is a third of regex-automata's, and there are no Unicode tables). Time grows with its size times the value's length, never faster: there is no
-/// backtracking.
-#[derive(Debug, Clone)]
-pub(crate) struct Pattern(Regex);
-
-impl Pattern {
-    pub(crate) fn compile(text: &str, budget: &mut Budget, at: &At<'_>) -> Result<Self, PolicyError> {
-        at.length(text, limits::REGEX)?;
-        budget.regex(at)?;
-        let build = |text: &str| {
-            let built = RegexBuilder::new(text).size_limit(limits::REGEX_COMPILED).build();
-            built.map_err(|error| at.wrong(Problem::Regex(error.to_string())))
-        };
-        // Alone first: `a)|(b` would become valid between the parentheses.
-        build(text)?;
-        build(&format!("^(?:{text})$")).map(Self)
-    }
-
-    /// A value that is not UTF-8, or very long, matches no expression.
-    pub(crate) fn matches(&self, value: &[u8]) -> bool {
-        value.len() <= limits::REGEX_VALUE && std::str::from_utf8(value).is_ok_and(|value| self.0.is_match(value))
-    }
 }

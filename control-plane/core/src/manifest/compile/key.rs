@@ -70,6 +70,9 @@ impl Compiler<'_> {
         if absent("partitioned") {
             own.partitioned = mesh.partitioned;
         }
+        if absent("signed") {
+            own.signed = mesh.signed;
+        }
         for field in inherited {
             self.settle.mesh_says(&format!("{path}.{field}"), &format!("spec.defaults.cookie.{field}"));
         }

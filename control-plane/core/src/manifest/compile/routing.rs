@@ -1,7 +1,7 @@
 //! Who routes: Shunt, the user's own Envoy, or nobody (the versions are values of a flag); and what only makes sense for one of them.
 
 use super::Compiler;
-use crate::plan::{HealthCheck, Protocol, Routing, Version};
+use crate::plan::{HealthCheck, Protocol, Routing, Timeouts, Version};
 use crate::rollout::owner::Owner;
 use crate::rollout::rule::unknown_version;
 use crate::time::Span;
@@ -94,6 +94,14 @@ impl Compiler<'_> {
             self.problems.add("spec.timeout", "0s is no time at all: write 1ms or more, or leave it out for 15s");
         }
         Some(timeout)
+    }
+
+    pub(super) fn timeouts(&mut self, owner: Owner) -> Timeouts {
+        let Some(written) = self.spec.service.as_ref().and_then(|service| service.timeouts) else { return Timeouts::default() };
+        if let Some(why) = owner.refuses("routes", "idle_timeout and max_stream_duration on your own Envoy's routes") {
+            self.problems.add("spec.service.timeouts", why);
+        }
+        written.timeouts(&mut self.problems)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Instances that run already: a list of them, or a DNS name.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::INSTANCES_MAX;
 use crate::manifest::Problems;
@@ -20,6 +20,8 @@ pub(super) fn endpoints(written: &[String], path: &str, problems: &mut Problems)
         let path = format!("{path}[{index}]");
         if !is_endpoint(text) {
             problems.add(path, format!("{text:?} is not host:port: write for example \"127.0.0.1:9001\" or \"[::1]:9001\""));
+        } else if let Some(why) = text.parse().ok().and_then(refuses_requests) {
+            problems.add(path, format!("{text:?} {why}: write the address at which the instance answers, for example \"127.0.0.1:9001\""));
         } else if !seen.insert(text) {
             problems.add(path, format!("{text:?} appears twice: remove one"));
         }
@@ -39,6 +41,19 @@ pub(super) fn dns(name: &str, path: &str, problems: &mut Problems) -> Option<Bac
         return None;
     }
     Some(Backend::Endpoints(vec![name.to_owned()]))
+}
+
+/// Why requests cannot be sent to an address; none: they can. The same for a manifest and for an instance that registers itself.
+pub fn refuses_requests(address: SocketAddr) -> Option<&'static str> {
+    // `::ffff:0.0.0.0` is 0.0.0.0.
+    let ip = address.ip().to_canonical();
+    match ip {
+        _ if address.port() == 0 => Some("has port 0, on which nothing can answer"),
+        _ if ip.is_unspecified() => Some("means every address of a machine, and none to send to"),
+        _ if ip.is_multicast() => Some("is a multicast address, which takes no connections"),
+        IpAddr::V4(ip) if ip.is_broadcast() => Some("is the broadcast address, which takes no connections"),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    }
 }
 
 fn is_endpoint(text: &str) -> bool {

@@ -9,7 +9,7 @@ use crate::desk::Desk;
 use crate::tokens;
 
 fn new(name: &str) -> NewToken {
-    NewToken { name: name.to_owned(), role: Role::Operate, expires: Some(Time(100)) }
+    NewToken { name: name.to_owned(), role: Role::Operate, rollout: None, expires: Some(Time(100)) }
 }
 
 fn deed(number: u64) -> Deed {
@@ -49,6 +49,20 @@ async fn a_token_is_kept_without_its_secret() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         assert!(!bytes.windows(made.token.len()).any(|window| window == made.token.as_bytes()), "the secret is on the disk");
     }
+}
+
+#[tokio::test]
+async fn a_token_for_instances_is_bound_to_a_rollout_and_no_other_is() {
+    let (dir, database) = open();
+    let create = |role, rollout: Option<&str>| NewToken { role, rollout: rollout.map(|id| id.parse().unwrap()), ..new("x") };
+    for wrong in [create(Role::Register, None), create(Role::Operate, Some("shop/rank"))] {
+        let made = tokens::create(&database.share(), wrong, "ann".to_owned(), Time(9)).await;
+        assert!(matches!(made, Err(Refusal::NotNow(_))));
+    }
+    tokens::create(&database.share(), create(Role::Register, Some("shop/rank")), "ann".to_owned(), Time(9)).await.unwrap();
+    database.close();
+    let all = Database::open(dir.path()).unwrap().share().tokens().await.unwrap();
+    assert_eq!((all[0].role, all[0].rollout.as_ref().map(ToString::to_string).as_deref()), (Role::Register, Some("shop/rank")));
 }
 
 #[tokio::test]
