@@ -24,7 +24,9 @@ use tokio::sync::watch;
 
 pub(crate) use database::MeasuredKey;
 pub(crate) use database::{CALLS_KEPT, CallRecord, Posted};
-pub(crate) use database::{ContributionRecord, Database, InstanceRecord, NewCommand, PolicyRecord, Shared, SigningRecord, StoreError, Stored};
+pub(crate) use database::{
+    ContributionRecord, Database, InstanceRecord, NewCommand, PolicyRecord, Shared, SigningRecord, StoreError, Stored,
+};
 pub(crate) use files::Files;
 pub(crate) use instances::{Instances, Launcher, shim};
 use manifests::Manifests;

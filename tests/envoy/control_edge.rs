@@ -33,7 +33,8 @@ async fn a_service_says_how_long_its_streams_may_be_quiet() -> Result<()> {
     let rig = Rig::start(1, "").await?;
     let open = || WebSocket::open(rig.address, "shop.test", "/ws", &[]);
     let mut lasting = open().await?;
-    let with = |fields: &str| rig.control.write(FILE, &rig.manifest("v1").replace("hosts: [shop.test]", &format!("hosts: [shop.test], {fields}")));
+    let with =
+        |fields: &str| rig.control.write(FILE, &rig.manifest("v1").replace("hosts: [shop.test]", &format!("hosts: [shop.test], {fields}")));
     with("timeouts: {idle: 1s}")?;
     let ended = || async {
         let Ok(mut socket) = open().await else { return false };

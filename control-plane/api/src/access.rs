@@ -54,7 +54,10 @@ impl fmt::Display for Role {
 impl FromStr for Role {
     type Err = RoleError;
     fn from_str(text: &str) -> Result<Self, RoleError> {
-        [Self::Register, Self::Read, Self::Operate, Self::Admin].into_iter().find(|role| role.as_str() == text).ok_or_else(|| RoleError(text.to_owned()))
+        [Self::Register, Self::Read, Self::Operate, Self::Admin]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| RoleError(text.to_owned()))
     }
 }
 

@@ -225,7 +225,8 @@ fn with_host<'n>(rollouts: &'n [Arc<RolloutNow>], question: &Question) -> Result
             tolerance: None,
             goals: Vec::new(),
         };
-        let alone = RoutingPolicy { format: FORMAT, generation: 0, report: None, signing: None, services: vec![service], flags: Vec::new() };
+        let alone =
+            RoutingPolicy { format: FORMAT, generation: 0, report: None, signing: None, services: vec![service], flags: Vec::new() };
         if compile(&alone, question)?.lookup(&question.host).is_some() {
             return Ok(Some(now));
         }

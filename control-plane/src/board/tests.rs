@@ -216,7 +216,8 @@ fn a_dead_worker_gets_one_push() {
 fn a_new_signing_key_is_pushed_where_keys_are_signed_and_disproves_nothing() {
     let (mut board, mut outside) = (empty(), Outside::default());
     let mut signed = desired(1, Some(1), None);
-    signed.service.as_mut().unwrap().key = serde_json::from_value(serde_json::json!([{"cookie": "id", "generate": {"signed": true}}])).unwrap();
+    signed.service.as_mut().unwrap().key =
+        serde_json::from_value(serde_json::json!([{"cookie": "id", "generate": {"signed": true}}])).unwrap();
     board.contribute(&id(1), desired(1, Some(1), None));
     assert_eq!(outside.step(&mut board, &around(None)).unwrap().policy.signing, None);
     let renewed = signing(2);

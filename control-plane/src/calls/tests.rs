@@ -234,8 +234,14 @@ async fn a_person_is_not_called() {
     let mut rig = rig.crash().await;
     rig.look(3_000).await;
     assert_eq!(rig.views().len(), 1, "it waits since it began to");
-    let command =
-        Command { id: 1, verb: Verb::Promote, revision: rig.stored.state.revision, by: "ann".to_owned(), reason: "fine".to_owned(), confirm: false };
+    let command = Command {
+        id: 1,
+        verb: Verb::Promote,
+        revision: rig.stored.state.revision,
+        by: "ann".to_owned(),
+        reason: "fine".to_owned(),
+        confirm: false,
+    };
     let next = advance(&rig.stored.plan, &rig.stored.state, &Observation::unknown(Time(4_000)), &[command]);
     rig.calls.log.transition(&rig.store.database, &rig.stored.plan, next.entry.as_ref().unwrap()).await.unwrap();
     let shown = rig.shown();

@@ -91,7 +91,9 @@ pub(crate) async fn run(
     match &args.verb {
         Verb::Create(args) => {
             let expires = args.expires.map(|span| console.now().after(span));
-            let secret = keeper.create(NewToken { name: args.name.clone(), role: args.role, rollout: args.rollout.clone(), expires }, console).await?;
+            let secret = keeper
+                .create(NewToken { name: args.name.clone(), role: args.role, rollout: args.rollout.clone(), expires }, console)
+                .await?;
             // Alone on standard output, so that it can be kept in a file.
             console.show(&secret, |_| vec![secret.token.clone()])?;
         }

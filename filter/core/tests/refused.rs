@@ -362,7 +362,8 @@ fn one_request_meets_the_expressions_of_its_service_and_of_all_flags_at_its_host
     };
     built(policy("elsewhere.test")).unwrap();
     let error = built(policy("shop.test")).unwrap_err();
-    let says = "flags[0]: the regular expressions that a request may meet at one host, with those of shop/checkout, shop/new-cart, could take ";
+    let says =
+        "flags[0]: the regular expressions that a request may meet at one host, with those of shop/checkout, shop/new-cart, could take ";
     assert!(error.starts_with(says), "{error}");
 }
 

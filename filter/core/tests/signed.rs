@@ -31,14 +31,7 @@ fn router(signed: bool) -> Router {
 
 fn request(name: &str, value: &str) -> Request {
     let headers = if name.is_empty() { Vec::new() } else { vec![(name.to_owned(), value.as_bytes().to_vec())] };
-    Request {
-        method: "GET".to_owned(),
-        path: "/".to_owned(),
-        headers,
-        request_id: "r".to_owned(),
-        end_of_stream: true,
-        entropy: [1, 2],
-    }
+    Request { method: "GET".to_owned(), path: "/".to_owned(), headers, request_id: "r".to_owned(), end_of_stream: true, entropy: [1, 2] }
 }
 
 /// Whether it counts, and whether it is shown as keyless.
@@ -64,7 +57,8 @@ fn a_user_keeps_the_version_whatever_becomes_of_the_signature() {
     for number in 0..200u32 {
         let id = format!("{number:032x}");
         let version = |router: &Router, value: &str| {
-            let decided = router.site("shop.test").unwrap().service().unwrap().decide(&request("cookie", &format!("id={value}"))).version.clone();
+            let decided =
+                router.site("shop.test").unwrap().service().unwrap().decide(&request("cookie", &format!("id={value}"))).version.clone();
             decided
         };
         let expected = version(&plain, &id);

@@ -19,7 +19,8 @@ pub(super) struct Chances {
 
 /// Tries the request with many ids. Where the split alone decides (no rules), its shares are exact.
 pub(super) fn of(service: &Service, raw: Option<&ServicePolicy>, request: &Request) -> Chances {
-    let makes_one = service.decide(request).generated.is_some_and(|generated| generated.is_new()) || (request.request_id.is_empty() && service.needs().request_id);
+    let makes_one = service.decide(request).generated.is_some_and(|generated| generated.is_new())
+        || (request.request_id.is_empty() && service.needs().request_id);
     if !makes_one {
         return Chances::default();
     }

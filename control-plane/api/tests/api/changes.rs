@@ -14,7 +14,9 @@ async fn a_command_arrives_whole() {
     let mut server = Server::start().await;
     let body = json!({"verb": "abort", "revision": 9, "reason": "too\nmany \u{1b}[31merrors", "by": "ada"});
     let (answer, ()) = tokio::join!(server.http.post(server.url(COMMANDS)).json(&body).send(), async {
-        let Some(Ask::Command { rollout, verb, revision, by, reason, confirm: false, reply }) = server.asks.recv().await else { panic!("a command") };
+        let Some(Ask::Command { rollout, verb, revision, by, reason, confirm: false, reply }) = server.asks.recv().await else {
+            panic!("a command")
+        };
         assert_eq!((rollout.to_string().as_str(), verb, revision), ("shop/checkout", Verb::Abort, Some(9)));
         assert_eq!((by.as_str(), reason.as_str()), ("ada", "too many [31merrors"));
         reply.send(Ok(Accepted { revision: 10, message: "aborted by ada".to_owned() })).unwrap();

@@ -226,8 +226,14 @@ impl Journey {
             .and_then(|run| run.paused.as_ref());
         self.held.extend(held.map(|paused| paused.reason.clone()));
         self.waits = Some(why);
-        let command =
-            Command { id: 1, verb: Verb::Promote, revision: self.state.revision, by: "somebody".to_owned(), reason: String::new(), confirm: true };
+        let command = Command {
+            id: 1,
+            verb: Verb::Promote,
+            revision: self.state.revision,
+            by: "somebody".to_owned(),
+            reason: String::new(),
+            confirm: true,
+        };
         let before = self.state.clone();
         let made = self.transition(plan, &[command]).is_some();
         if made {

@@ -142,7 +142,10 @@ impl Compiler<'_> {
     fn programs(&mut self) {
         let Some(why) = self.mesh.and_then(|mesh| mesh.forbids(Prohibition::Command)) else { return };
         for path in self.document.programs() {
-            self.problems.add(path, format!("starts a program, which is forbidden by {why}: start it elsewhere, and write endpoints, register or a webhook"));
+            self.problems.add(
+                path,
+                format!("starts a program, which is forbidden by {why}: start it elsewhere, and write endpoints, register or a webhook"),
+            );
         }
     }
 

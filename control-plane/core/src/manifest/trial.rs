@@ -2,8 +2,8 @@
 //!
 //! The filter's compiler stops at the first error; every part is tried alone first, so that all of them are told.
 
-use shunt_filter_core::policy::{FORMAT, Flag, Goal, KeySource, Mirror, RoutingPolicy, Rule, ServicePolicy, Split, VersionPolicy};
 use shunt_filter_core::compile::Problem;
+use shunt_filter_core::policy::{FORMAT, Flag, Goal, KeySource, Mirror, RoutingPolicy, Rule, ServicePolicy, Split, VersionPolicy};
 use shunt_filter_core::{RolloutId, VersionName};
 
 use super::problems::Problems;

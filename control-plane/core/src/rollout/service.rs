@@ -55,7 +55,8 @@ impl TimeoutsSpec {
         for (field, written) in [("idle", self.idle), ("stream", self.stream)] {
             if let Some(long) = written.filter(|written| *written > TIMEOUT_MAX) {
                 let never = if field == "idle" { "0s" } else { "nothing" };
-                problems.add(format!("{path}.{field}"), format!("{long} is too long: write at most {TIMEOUT_MAX}, or {never} for no limit"));
+                problems
+                    .add(format!("{path}.{field}"), format!("{long} is too long: write at most {TIMEOUT_MAX}, or {never} for no limit"));
             }
         }
         Timeouts { idle: self.idle, stream: self.stream }

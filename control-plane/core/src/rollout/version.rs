@@ -81,7 +81,19 @@ enum Kind<'s> {
 /// What one version is today and another one tomorrow. The route header, cookies and journals of running proxies name versions, so a
 /// name must mean one build for ever.
 const ROLES: [&str; 14] = [
-    "active", "baseline", "canary", "candidate", "current", "latest", "live", "next", "preview", "previous", "primary", "shadow", "stable",
+    "active",
+    "baseline",
+    "canary",
+    "candidate",
+    "current",
+    "latest",
+    "live",
+    "next",
+    "preview",
+    "previous",
+    "primary",
+    "shadow",
+    "stable",
     "standby",
 ];
 /// Most versions of one Rollout.
