@@ -97,7 +97,7 @@ fn cluster(name: &str, endpoint: &str, wire: Wire, tls: Option<&ProxyTls>) -> Va
         "type": "STRICT_DNS",
         // `localhost` should not be ::1 alone: the control plane listens on 127.0.0.1 by default.
         "dns_lookup_family": "V4_PREFERRED",
-        "connect_timeout": "1s",
+        "connect_timeout": "5s",
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",

@@ -17,6 +17,13 @@ use crate::tally::{Shot, Tally};
 use pool::Pool;
 pub use user::Users;
 
+/// Longer than any answer of a healthy rig takes on a machine that is overloaded tenfold.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Requests beyond these are skipped and counted as such: where the machine is slower than the rate, a queue without end would only
+/// measure itself.
+const IN_FLIGHT: usize = 256;
+
 /// What is sent, by whom, how fast. `Load::new(address).users(1000).rate(400.0).start()`.
 #[derive(Debug, Clone)]
 pub struct Load {
@@ -47,8 +54,8 @@ impl Load {
             body: Bytes::new(),
             users: Users::cookies(1000),
             rate: 100.0,
-            timeout: Duration::from_secs(10),
-            in_flight: 2000,
+            timeout: PATIENCE,
+            in_flight: IN_FLIGHT,
             flag: None,
             shares: Arc::default(),
         }
@@ -294,7 +301,12 @@ struct Head {
     version: Option<Arc<str>>,
     injected: bool,
     held: bool,
+    /// Why, in Envoy's words, when the reply is Envoy's own and a failure.
+    error: Option<Box<str>>,
 }
+
+/// Longest reason that is kept of a failed reply, characters: Envoy's own are shorter.
+const REASON_MAX: usize = 200;
 
 impl Head {
     fn of(response: &Response<Incoming>, flag: Option<&str>) -> Self {
@@ -309,7 +321,13 @@ impl Head {
             version: version.map(Arc::from),
             injected: header("x-injected").is_some(),
             held: header("x-shunt-held").is_some(),
+            error: None,
         }
+    }
+
+    /// Whether the reply's body says why it failed: the shop's own failures are known by their version.
+    fn explains_itself(&self) -> bool {
+        self.status >= 500 && self.version.is_none() && !self.held
     }
 
     fn note(self, shot: &mut Shot) {
@@ -317,7 +335,14 @@ impl Head {
         shot.version = self.version;
         shot.injected = self.injected;
         shot.held = self.held;
+        shot.error = self.error;
     }
+}
+
+/// `status 503: upstream connect error or disconnect/reset before headers. reset reason: connection timeout`
+fn reason(status: u16, body: &[u8]) -> Box<str> {
+    let text: String = String::from_utf8_lossy(body).chars().take(REASON_MAX).collect();
+    format!("status {status}: {}", text.trim()).into()
 }
 
 async fn exchange(shared: &Shared, user: usize) -> Result<Head, String> {
@@ -332,11 +357,16 @@ async fn exchange(shared: &Shared, user: usize) -> Result<Head, String> {
     let request = request.body(Full::new(load.body.clone())).map_err(|error| error.to_string())?;
     let (response, lane) = shared.pool.send(request).await?;
     load.users.keep(user, response.headers(), &shared.jar);
-    let head = Head::of(&response, load.flag.as_deref());
+    let mut head = Head::of(&response, load.flag.as_deref());
     let mut body = response.into_body();
+    let mut explanation = Vec::new();
     while let Some(frame) = body.frame().await {
-        frame.map_err(|error| format!("in the body: {error}"))?;
+        let frame = frame.map_err(|error| format!("in the body: {error}"))?;
+        if let Some(data) = frame.data_ref().filter(|_| head.explains_itself() && explanation.len() < REASON_MAX) {
+            explanation.extend_from_slice(data);
+        }
     }
+    head.error = head.explains_itself().then(|| reason(head.status, &explanation));
     shared.pool.give_back(lane);
     Ok(head)
 }

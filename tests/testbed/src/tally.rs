@@ -17,7 +17,7 @@ pub struct Shot {
     pub status: u16,
     /// From sending to the end of the reply.
     pub latency: Duration,
-    /// Why there was no whole reply.
+    /// Why there was no whole reply, or why Envoy answered with a failure of its own.
     pub error: Option<Box<str>>,
     /// The shop failed it because a fault was asked for (`x-injected`).
     pub injected: bool,

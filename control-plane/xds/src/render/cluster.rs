@@ -28,7 +28,9 @@ use shunt_filter_core::names::{fallback_cluster, shadow_cluster, version_cluster
 use super::{boolean, duration, endpoint, number};
 use crate::resource::{Resource, any};
 
-const CONNECT_TIMEOUT: Span = Span::seconds(1);
+/// Envoy's own default. On a machine that is overloaded the connection stands long before Envoy comes to see it: with one second, every
+/// attempt of a request timed out like that, one after the other, and users got 503 after four seconds instead of a slow answer.
+const CONNECT_TIMEOUT: Span = Span::seconds(5);
 
 /// Well below the minute or so after which upstreams close idle connections: a request on a connection that is just being closed fails.
 const IDLE_TIMEOUT: Span = Span::seconds(30);
