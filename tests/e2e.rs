@@ -50,6 +50,8 @@ mod control_shadow;
 mod control_static;
 #[path = "envoy/control_tls.rs"]
 mod control_tls;
+#[path = "envoy/filter_classes.rs"]
+mod filter_classes;
 #[path = "envoy/filter_endings.rs"]
 mod filter_endings;
 #[path = "envoy/filter_fallback.rs"]

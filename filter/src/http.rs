@@ -3,39 +3,19 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use shunt_filter_core::decision::{Counted, FlagDecision, FlagsHeader, Generated};
+use shunt_filter_core::decision::{FlagDecision, FlagsHeader, Generated};
+use shunt_filter_core::method::Method;
 use shunt_filter_core::names::{FLAGS_HEADER, ROUTE_HEADER};
 use shunt_filter_core::outcome::is_grpc;
+use shunt_filter_core::template::template;
 use shunt_filter_core::{Decision, Decisions, Reason, Request};
 
 use crate::ending::Ended;
 use crate::gather::gather;
-use crate::host::{self, Map};
+use crate::host::{self, Headers, Map};
 use crate::lane::Lane;
+use crate::trail::{Asked, Started, Trail};
 use crate::vm;
-
-/// What a decided request leaves behind until it is counted.
-#[derive(Debug)]
-pub(crate) struct Trail {
-    /// Of the service; none: no service of ours has this host.
-    lane: Option<Started>,
-    /// One per flag.
-    flags: Vec<Started>,
-    /// Nanoseconds since 1970.
-    started: u64,
-    /// To the response's headers.
-    latency: Option<Duration>,
-    set_cookies: Vec<String>,
-    /// By its content-type.
-    grpc: bool,
-}
-
-/// Where a request is counted, and where in the epoch it was decided under.
-#[derive(Debug)]
-struct Started {
-    lane: Rc<Lane>,
-    counted: Option<Counted>,
-}
 
 /// A request's headers are there: decides it.
 pub(crate) fn request(context: u32, end_of_stream: bool) {
@@ -57,13 +37,24 @@ pub(crate) fn request(context: u32, end_of_stream: bool) {
         }
         write(&request, &decisions);
         let lane = service.and_then(|decision| Some(start(policy.lane(&site, decision.version)?, decision)));
-        let flags = policy.flag_lanes(&site).zip(&decisions.flags).filter_map(|(lanes, decision)| start_flag(lanes, decision)).collect();
+        let flags: Vec<_> =
+            policy.flag_lanes(&site).zip(&decisions.flags).filter_map(|(lanes, decision)| start_flag(lanes, decision)).collect();
         vm.counters.touch();
         let set_cookies = decisions.generated().into_iter().map(|generated| generated.set_cookie.clone()).collect();
-        let grpc = headers.first("content-type").is_some_and(is_grpc);
-        let trail = Trail { lane, flags, started: host::now(), latency: None, set_cookies, grpc };
-        vm.trails.borrow_mut().insert(context, trail);
+        let watched = lane.iter().chain(&flags).any(|started| started.arm().is_some());
+        vm.begin(context, Trail::new(lane, flags, asked(&headers, watched), set_cookies));
     });
+}
+
+/// What is remembered of a request; the form of its path only where an analysis may show it.
+fn asked(headers: &Headers, watched: bool) -> Asked {
+    let path = if watched { template(headers.first(":path").unwrap_or_default()) } else { String::new() };
+    Asked {
+        started: host::now(),
+        method: Method::parse(headers.first(":method").unwrap_or_default()),
+        path,
+        grpc: headers.first("content-type").is_some_and(is_grpc),
+    }
 }
 
 fn start(lane: &Rc<Lane>, decision: &Decision<'_>) -> Started {
@@ -71,13 +62,13 @@ fn start(lane: &Rc<Lane>, decision: &Decision<'_>) -> Started {
     if let Some(mirror) = decision.mirror {
         lane.mirrored(mirror);
     }
-    Started { lane: Rc::clone(lane), counted }
+    Started::new(lane, counted)
 }
 
 fn start_flag(lanes: &[Rc<Lane>], decision: &FlagDecision<'_>) -> Option<Started> {
     let lane = lanes.iter().find(|lane| lane.version() == decision.version)?;
     let counted = lane.start(&decision.reason, decision.keyless, decision.counted);
-    Some(Started { lane: Rc::clone(lane), counted })
+    Some(Started::new(lane, counted))
 }
 
 /// An inbound route header never counts. Removing clears the route cache, even when there is nothing to remove.
@@ -88,11 +79,13 @@ fn remove_if(present: bool) {
 }
 
 /// A response's headers are there: takes the time, sets the cookie of an id that was generated or signed anew.
-pub(crate) fn response(context: u32) {
+pub(crate) fn response(context: u32, end_of_stream: bool) {
     vm::with(|vm| {
         let mut trails = vm.trails.borrow_mut();
         let Some(trail) = trails.get_mut(&context) else { return };
-        trail.latency = Some(Duration::from_nanos(host::now().saturating_sub(trail.started)));
+        vm.forget_due(context, trail);
+        trail.latency = Some(Duration::from_nanos(host::now().saturating_sub(trail.asked.started)));
+        trail.bodiless = end_of_stream;
         if trail.set_cookies.is_empty() || is_public() {
             return;
         }
@@ -105,11 +98,11 @@ pub(crate) fn response(context: u32) {
 /// A request has ended: counts it. Its trail is taken, so it is counted once, and one that was never decided not at all.
 pub(crate) fn log(context: u32) {
     vm::with(|vm| {
-        let Some(trail) = vm.trails.borrow_mut().remove(&context) else { return };
-        let lane = trail.lane.as_ref().map(|started| started.lane.as_ref());
-        let ended = Ended::read(lane, trail.started, host::now(), trail.grpc);
-        for Started { lane, counted } in trail.lane.iter().chain(&trail.flags) {
-            lane.end(*counted, ended, trail.latency, &vm.random);
+        let Some(mut trail) = vm.trails.borrow_mut().remove(&context) else { return };
+        vm.forget_due(context, &mut trail);
+        let ended = Ended::read(&trail, host::now());
+        for started in trail.started() {
+            started.lane.end(started.counted, &trail.asked, ended, trail.latency, &vm.random);
         }
         vm.counters.touch();
     });

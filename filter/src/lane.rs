@@ -6,16 +6,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use shunt_filter_core::decision::Counted;
-use shunt_filter_core::goal::{CompiledGoal, GoalAnswer};
 use shunt_filter_core::outcome::Class;
-use shunt_filter_core::policy::{LatencyThresholds, Tolerance};
 use shunt_filter_core::router::Version;
-use shunt_filter_core::{CompiledFlag, Reason, Service, VersionName, Watch};
+use shunt_filter_core::{CompiledFlag, Reason, Service, VersionName};
 
+use crate::arm::{Arm, goals};
 use crate::ending::Ended;
-use crate::host::{self, Map};
 use crate::random::Random;
-use crate::tally::{EpochTally, ServiceTally, VersionTally, add_one};
+use crate::tally::{ServiceTally, VersionTally, add_one};
+use crate::trail::Asked;
 
 /// Where requests decided for a version of a service, or for a value of a flag, are counted under one policy.
 #[derive(Debug)]
@@ -42,24 +41,6 @@ struct Answers {
 /// Where requests go by the default route, answers are compared at most once in this time: 1,000 times per second and VM tell a
 /// wrong default route as surely as all of them. Nanoseconds.
 const SAMPLE: u64 = 1_000_000;
-
-/// The version's part of the epoch.
-#[derive(Debug, Clone)]
-struct Arm {
-    epoch: Rc<EpochTally>,
-    counters: Rc<VersionTally>,
-    thresholds: Option<LatencyThresholds>,
-    /// The share of its successes that count as failed too, when it is what others are compared with.
-    tolerance: Option<Tolerance>,
-    goals: Rc<[Goal]>,
-}
-
-/// What a user may reach, kept beyond the policy.
-#[derive(Debug)]
-struct Goal {
-    name: String,
-    answer: GoalAnswer,
-}
 
 /// Who answered, compared with what was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,8 +136,13 @@ impl Lane {
             }
         });
         let counted = counted?;
-        self.epoch.as_ref()?.counters.start();
+        self.epoch.as_ref()?.start();
         Some(counted)
+    }
+
+    /// The version's part of the epoch; none: no analysis runs.
+    pub(crate) fn arm(&self) -> Option<&Arm> {
+        self.epoch.as_ref()
     }
 
     /// Counts a copy that was asked for.
@@ -165,8 +151,7 @@ impl Lane {
     }
 
     /// Counts the end of a request; `counted` is what [`Lane::start`] returned.
-    /// `random` is asked at most once, and only where the policy tolerates something.
-    pub(crate) fn end(&self, counted: Option<Counted>, ended: Ended, latency: Option<Duration>, random: &Random) {
+    pub(crate) fn end(&self, counted: Option<Counted>, asked: &Asked, ended: Ended, latency: Option<Duration>, random: &Random) {
         let latency = latency.filter(|_| !ended.upgraded);
         self.total.end(ended.class, latency);
         self.service.touch();
@@ -174,7 +159,7 @@ impl Lane {
         if let (Some(counted), Some(arm)) = (counted, &self.epoch) {
             // A misrouted request is in neither arm, but it has ended.
             let class = if astray { Class::Uncounted } else { ended.class };
-            arm.end(counted, Ended { class, ..ended }, latency, random);
+            arm.end(counted, asked, Ended { class, ..ended }, latency, random);
         }
     }
 
@@ -200,47 +185,6 @@ impl Answers {
         let (clusters, aggregate) = (version.clusters().to_vec(), version.aggregate());
         Self { clusters, aggregate, by_default, compared: Cell::new(0) }
     }
-}
-
-impl Arm {
-    fn new(epoch: &Rc<EpochTally>, version: &VersionName, watch: &Watch, goals: &Rc<[Goal]>) -> Self {
-        if watch.latency().is_some() {
-            epoch.time();
-        }
-        if !goals.is_empty() {
-            epoch.count_cells();
-        }
-        Self {
-            epoch: Rc::clone(epoch),
-            counters: epoch.version(version),
-            thresholds: watch.latency().map(|latency| latency.of(version)),
-            tolerance: watch.tolerance().filter(|tolerance| tolerance.version == *version).cloned(),
-            goals: Rc::clone(goals),
-        }
-    }
-
-    fn end(&self, counted: Counted, ended: Ended, latency: Option<Duration>, random: &Random) {
-        self.counters.end(ended.class, latency);
-        if ended.class == Class::Uncounted {
-            return;
-        }
-        let tolerated = |tolerance: &Tolerance| tolerance.fails(random.next()[0]);
-        let padded = ended.class == Class::Succeeded && self.tolerance.as_ref().is_some_and(tolerated);
-        self.epoch.mark(counted.slot(), if padded { Class::Failed } else { ended.class });
-        if let (Some(latency), Some(thresholds)) = (latency, &self.thresholds) {
-            self.epoch.mark_time(counted.slot(), latency, thresholds);
-        }
-        if let Some(cell) = counted.cell().filter(|_| !self.goals.is_empty()) {
-            self.epoch.mark_cell(cell);
-            let header = |name: &str| host::header(Map::Response, name);
-            let reached = counted.goals.choose(&self.goals).filter(|goal| goal.answer.is_reached(ended.code, ended.class, header));
-            reached.for_each(|goal| self.epoch.mark_goal(&goal.name, cell));
-        }
-    }
-}
-
-fn goals(goals: &[CompiledGoal]) -> Rc<[Goal]> {
-    goals.iter().map(|goal| Goal { name: goal.name().to_owned(), answer: goal.answer().clone() }).collect()
 }
 
 /// Counts under a borrowed name; makes an owned one only the first time.

@@ -42,7 +42,9 @@ pub(crate) fn tick(root: u32) {
             let interval = vm.policy().and_then(|policy| policy.router.report().map(|report| report.interval_ms));
             host::set_tick_period(interval.unwrap_or(QUIET_TICK).max(TICK_MIN));
         }
-        report_if_due(vm, &mut reporter);
+        let now = host::now();
+        vm.find_hanging(now);
+        report_if_due(vm, &mut reporter, now);
         vm.counters.flush();
     });
 }
@@ -73,13 +75,12 @@ pub(crate) fn done(context: u32) {
     });
 }
 
-fn report_if_due(vm: &Vm, reporter: &mut Reporter) {
+fn report_if_due(vm: &Vm, reporter: &mut Reporter, now: u64) {
     if vm.counters.take_changed() {
         reporter.touch();
     }
     let Some(policy) = vm.policy() else { return };
     let Some(to) = policy.router.report() else { return };
-    let now = host::now();
     if reporter.is_due(now, to.heartbeat_ms) && post(to, &vm.report(policy.router.generation(), false)) {
         reporter.posted(now);
     }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shunt_filter_core::outcome::Class;
+use shunt_filter_core::exemplar::{Exemplar, Exemplars};
+use shunt_filter_core::outcome::{Class, ResponseClass};
 use shunt_filter_core::policy::LatencyThresholds;
-use shunt_filter_core::report::{Cells, Counters, EpochReport, LatencySlots, ServiceReport, Slots};
+use shunt_filter_core::report::{Cells, Counters, EpochReport, Hanging, LatencySlots, Responses, ServiceReport, Slots};
 use shunt_filter_core::{VersionName, Watch};
 
 /// How many versions that left a policy a service remembers, so that one which comes back goes on counting where it was.
@@ -21,6 +22,8 @@ const FAREWELLS: u8 = 20;
 #[derive(Debug, Default)]
 pub(crate) struct VersionTally {
     counters: RefCell<Counters>,
+    /// Requests that hang now.
+    hanging: Cell<u64>,
     /// The push that last named the version.
     named: Cell<u64>,
 }
@@ -46,6 +49,16 @@ impl VersionTally {
         }
     }
 
+    /// One more request hangs.
+    pub(crate) fn hang(&self) {
+        self.hanging.set(self.hanging.get().saturating_add(1));
+    }
+
+    /// One that hung got its response headers, or has ended.
+    pub(crate) fn unhang(&self) {
+        self.hanging.set(self.hanging.get().saturating_sub(1));
+    }
+
     /// The counters now.
     pub(crate) fn read(&self) -> Counters {
         self.counters.borrow().clone()
@@ -64,6 +77,11 @@ pub(crate) struct EpochTally {
     versions: RefCell<BTreeMap<VersionName, Rc<VersionTally>>>,
     seen: RefCell<Slots>,
     failed: RefCell<Slots>,
+    abandoned: RefCell<Slots>,
+    /// Where one hung; none: no policy of this epoch says after how long one does.
+    hung: RefCell<Option<Slots>>,
+    responses: RefCell<BTreeMap<ResponseClass, Responses>>,
+    exemplars: RefCell<BTreeMap<VersionName, Exemplars>>,
     /// None: no policy of this epoch says what is slow.
     latency: RefCell<Option<LatencySlots>>,
     /// None: no policy of this epoch has goals.
@@ -87,11 +105,46 @@ impl EpochTally {
         self.cells.borrow_mut().get_or_insert_default();
     }
 
+    /// From now on requests may hang.
+    pub(crate) fn count_hanging(&self) {
+        self.hung.borrow_mut().get_or_insert_default();
+    }
+
     /// A request of this slot ended.
     pub(crate) fn mark(&self, slot: u16, class: Class) {
         self.seen.borrow_mut().insert(slot);
-        if class == Class::Failed {
-            self.failed.borrow_mut().insert(slot);
+        match class {
+            Class::Failed => drop(self.failed.borrow_mut().insert(slot)),
+            Class::Abandoned => drop(self.abandoned.borrow_mut().insert(slot)),
+            Class::Succeeded | Class::Cancelled | Class::Uncounted => {}
+        }
+    }
+
+    /// A request of this slot hangs.
+    pub(crate) fn mark_hanging(&self, slot: u16) {
+        self.seen.borrow_mut().insert(slot);
+        if let Some(slots) = self.hung.borrow_mut().as_mut() {
+            slots.insert(slot);
+        }
+    }
+
+    /// A request of this slot got an answer that is no failure and yet may be wrong.
+    pub(crate) fn mark_response(&self, class: ResponseClass, version: &VersionName, slot: u16) {
+        let mut responses = self.responses.borrow_mut();
+        let of_class = responses.entry(class).or_default();
+        of_class.slots.insert(slot);
+        match of_class.versions.get_mut(version) {
+            Some(count) => add_one(count),
+            None => drop(of_class.versions.insert(version.clone(), 1)),
+        }
+    }
+
+    /// Something for people to see.
+    pub(crate) fn note(&self, version: &VersionName, exemplar: Exemplar) {
+        let mut exemplars = self.exemplars.borrow_mut();
+        match exemplars.get_mut(version) {
+            Some(of_version) => of_version.note(exemplar),
+            None => exemplars.entry(version.clone()).or_default().note(exemplar),
         }
     }
 
@@ -133,11 +186,21 @@ impl EpochTally {
             versions: read_all(&self.versions.borrow()),
             seen: self.seen.borrow().clone(),
             failed: self.failed.borrow().clone(),
+            abandoned: self.abandoned.borrow().clone(),
+            hanging: self.hung.borrow().as_ref().map(|slots| Hanging { versions: self.hanging(), slots: slots.clone() }),
+            responses: self.responses.borrow().clone(),
+            exemplars: self.exemplars.borrow().clone(),
             latency: self.latency.borrow().clone(),
             goals: self.goals.borrow().clone(),
             cells: self.cells.borrow().clone(),
-            ..EpochReport::default()
         }
+    }
+
+    /// Requests that hang now.
+    fn hanging(&self) -> BTreeMap<VersionName, u64> {
+        let versions = self.versions.borrow();
+        let now = versions.iter().map(|(name, tally)| (name.clone(), tally.hanging.get()));
+        now.filter(|(_, count)| *count > 0).collect()
     }
 }
 

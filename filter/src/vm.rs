@@ -4,15 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use shunt_filter_core::deadlines::Deadlines;
 use shunt_filter_core::report::Report;
 use shunt_filter_core::{Router, RoutingPolicy, Site, VersionName, compile};
 
 use crate::counters::{Counters, Lanes};
 use crate::host::{self, Level};
-use crate::http::Trail;
 use crate::lane::Lane;
 use crate::random::Random;
 use crate::reporter::Reporter;
+use crate::trail::Trail;
 
 /// The policy in force.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Vm {
     pub(crate) counters: Counters,
     /// Decided requests that have not ended, by their context.
     pub(crate) trails: RefCell<HashMap<u32, Trail>>,
+    /// When those without an answer begin to hang.
+    deadlines: RefCell<Deadlines>,
     /// Randomness for ids.
     pub(crate) random: Random,
     node: RefCell<String>,
@@ -74,6 +77,7 @@ impl Vm {
             reporter: RefCell::default(),
             counters: Counters::default(),
             trails: RefCell::default(),
+            deadlines: RefCell::default(),
             random: Random::seeded(),
             node: RefCell::default(),
             name: format!("{:032x}", u128::from_le_bytes(host::random())),
@@ -103,6 +107,38 @@ impl Vm {
         }
         self.policy.replace(installed);
         Ok(())
+    }
+
+    /// Remembers a decided request until it ends.
+    pub(crate) fn begin(&self, context: u32, trail: Trail) {
+        if let Some(due) = trail.due() {
+            self.deadlines.borrow_mut().insert(due, context);
+        }
+        self.trails.borrow_mut().insert(context, trail);
+    }
+
+    /// A request got an answer, or has ended.
+    pub(crate) fn forget_due(&self, context: u32, trail: &mut Trail) {
+        if trail.hangs() {
+            self.counters.touch();
+        }
+        if let Some(due) = trail.unhang() {
+            self.deadlines.borrow_mut().remove(due, context);
+        }
+    }
+
+    /// Looks for requests that hang by now, and only at those.
+    pub(crate) fn find_hanging(&self, now: u64) {
+        let (mut trails, mut deadlines) = (self.trails.borrow_mut(), self.deadlines.borrow_mut());
+        while let Some(context) = deadlines.pop(now) {
+            let Some(trail) = trails.get_mut(&context) else { continue };
+            trail.hang(now);
+            self.counters.touch();
+            // Of several arms another one may be more patient; what is due by now is not due again.
+            if let Some(due) = trail.due() {
+                deadlines.insert(due, context);
+            }
+        }
     }
 
     /// True when a report was made.

@@ -36,22 +36,24 @@ impl Stage {
     }
 
     /// What was counted since the last call, once `started` more requests have ended.
-    async fn counts(&mut self, what: &str, started: u64) -> Result<[u64; 4]> {
+    async fn counts(&mut self, what: &str, started: u64) -> Result<[u64; 5]> {
         let now = settled(&self.receiver, self.before.started + started).await.with_context(|| what.to_owned())?;
         let before = std::mem::replace(&mut self.before, now.clone());
         Ok([
             now.succeeded - before.succeeded,
             now.failed - before.failed,
+            now.abandoned - before.abandoned,
             now.cancelled - before.cancelled,
             now.uncounted - before.uncounted,
         ])
     }
 }
 
-const SUCCEEDED: [u64; 4] = [1, 0, 0, 0];
-const FAILED: [u64; 4] = [0, 1, 0, 0];
-const CANCELLED: [u64; 4] = [0, 0, 1, 0];
-const UNCOUNTED: [u64; 4] = [0, 0, 0, 1];
+const SUCCEEDED: [u64; 5] = [1, 0, 0, 0, 0];
+const FAILED: [u64; 5] = [0, 1, 0, 0, 0];
+const ABANDONED: [u64; 5] = [0, 0, 1, 0, 0];
+const CANCELLED: [u64; 5] = [0, 0, 0, 1, 0];
+const UNCOUNTED: [u64; 5] = [0, 0, 0, 0, 1];
 
 /// An address where nobody listens.
 fn nobody() -> Result<SocketAddr> {
@@ -133,7 +135,7 @@ async fn clients_that_leave() -> Result<()> {
     let before = tokio::spawn(stage.rig.client().request(Method::GET, "/slow?ms=3000").send());
     until_some("the request is at the upstream", SOON, || async { (shop.counts().open == 1).then_some(()) }).await?;
     before.abort();
-    assert_eq!(stage.counts("before the answer", 1).await?, CANCELLED);
+    assert_eq!(stage.counts("before the answer", 1).await?, ABANDONED);
 
     let response = stage.rig.client().request(Method::GET, "/stream?chunks=100&ms=50").start().await?;
     assert_eq!(response.status(), 200);
@@ -212,9 +214,9 @@ async fn grpc_by_its_own_status() -> Result<()> {
     assert_eq!(stage.counts("gRPC, held", 1).await?, UNCOUNTED);
     assert_eq!(sum(&stage.receiver, |part| part.misrouted + part.unrouted), astray, "a held reply is nobody's fault");
 
-    let ask = grpc.request(Method::POST, "/reply?status=200&header=grpc-status:14").header("content-type", "application/json");
+    let ask = grpc.request(Method::POST, "/reply?status=200&header=grpc-status:14").header("content-type", "application/grpc");
     assert_eq!(ask.send().await?.status, 200);
-    assert_eq!(stage.counts("not gRPC, whatever the response says", 1).await?, SUCCEEDED);
+    assert_eq!(stage.counts("not gRPC, whatever the request says", 1).await?, SUCCEEDED);
     Ok(())
 }
 
@@ -226,7 +228,7 @@ async fn an_internal_redirect_counts_once() -> Result<()> {
     let mut stage = Stage::new(plan, all_to("v2")).await?;
     let reply = stage.rig.client().get("/reply?status=302&header=location:http://shop.test/found").await?;
     ensure!(reply.status == 200, "followed inside: {}", reply.status);
-    assert_eq!(stage.counts("a redirect", 2).await?, [1, 0, 0, 1]);
+    assert_eq!(stage.counts("a redirect", 2).await?, [1, 0, 0, 0, 1]);
     assert_eq!(shop.counts().total, 2);
     Ok(())
 }
@@ -249,7 +251,7 @@ async fn retries_and_copies_never_count_twice() -> Result<()> {
         let reply = stage.rig.client().request(Method::GET, "/").header("cookie", format!("shunt-id=u{number}")).send().await?;
         assert_eq!(reply.status, 200);
     }
-    assert_eq!(stage.counts("100 requests", 100).await?, [100, 0, 0, 0]);
+    assert_eq!(stage.counts("100 requests", 100).await?, [100, 0, 0, 0, 0]);
     story.then("the upstream saw more, the filter counted the client's");
     assert!(v2.counts().total > 120, "{}", v2.counts().total);
     until_some("every copy has arrived", SOON, || async { (v3.counts().total == 100).then_some(()) }).await?;

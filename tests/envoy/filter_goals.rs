@@ -127,7 +127,8 @@ async fn slots_by_latency() -> Result<()> {
     let by_rule = json!({"name": "staff", "match": [{"headers": {"x-staff": {"present": true}}}], "split": {"weights": {"v2": 100}}});
     // Far apart, so that a busy machine makes nobody slow by chance.
     let thresholds = json!({"p50Us": 1_500_000, "p90Us": 3_000_000, "p99Us": 5_000_000});
-    let mut stage = Stage::start(json!({"latency": thresholds, "rules": [by_rule]})).await?;
+    let mut stage =
+        Stage::start(json!({"latency": {"version": "v1", "thresholds": thresholds, "others": thresholds}, "rules": [by_rule]})).await?;
     story.when("users ask for the first time, then again the other way round");
     stage.ask("quick", "/", &[]).await?;
     stage.ask("slow", "/slow?ms=2000", &[]).await?;
@@ -150,6 +151,24 @@ async fn slots_by_latency() -> Result<()> {
     assert_eq!(latency.above_p99, slots(&["quick"]));
     assert_eq!(epoch.seen, slots(&["quick", "slow", "late", "socket"]));
     assert_eq!((epoch.goals.len(), epoch.cells), (0, None), "nobody asked for goals");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_version_may_be_slower_by_what_its_thresholds_say() -> Result<()> {
+    let level = |us: u32| json!({"p50Us": us, "p90Us": us, "p99Us": us});
+    let mut stage = Stage::start(json!({"latency": {"version": "v1", "thresholds": level(300_000), "others": level(60_000_000)}})).await?;
+    let users: Vec<String> = (0..8).map(|number| format!("user-{number}")).collect();
+    for user in &users {
+        stage.ask(user, "/slow?ms=400", &[]).await?;
+    }
+    let latency = stage.epoch().await?.latency.unwrap_or_default();
+    let of = |user: &&str| point(user, "s") >= 500_000;
+    let (all, of_v1): (Vec<&str>, Vec<&str>) =
+        (users.iter().map(String::as_str).collect(), users.iter().map(String::as_str).filter(of).collect());
+    assert!(!of_v1.is_empty() && of_v1.len() < all.len(), "users of both");
+    assert_eq!(latency.seen, slots(&all));
+    assert_eq!((&latency.first_slow, &latency.above_p90, &latency.above_p99), (&slots(&of_v1), &slots(&of_v1), &slots(&of_v1)));
     Ok(())
 }
 

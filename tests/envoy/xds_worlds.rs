@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
+use serde_json::{Value, json};
 use shunt_core::Span;
 use shunt_core::desired::Routes;
 use shunt_core::plan::{HealthCheck, Protocol};
+use shunt_filter_core::{Router, compile};
 use shunt_testbed::{Client, Envoy, Load, LocalShop, Scenario, until};
 use shunt_xds::{Bootstrap, bootstrap};
 
@@ -79,13 +81,16 @@ async fn updates(stage: &Stage) -> Result<Vec<(String, u64)>> {
 async fn hosts_mean_what_they_mean_to_the_filter() -> Result<()> {
     let (any, other) = (LocalShop::start("any").await?, LocalShop::start("other").await?);
     let (http, high) = (LocalShop::start("http").await?, LocalShop::start("high").await?);
+    let only = LocalShop::start("only").await?;
     let at = |port: u16, name: &str, shop: &LocalShop| Routes { port: Some(port), ..service(name, &["shop.test"], shop) };
     let world = vec![
         service("any", &["*.shop.test", "[::1]"], &any),
         at(80, "http", &http),
         at(8080, "high", &high),
         service("other", &["*.test"], &other),
+        Routes { port: Some(8080), ..service("only", &["only.here"], &only) },
     ];
+    let router = router(&world)?;
     let stage = Stage::start(Variant::Delta, world).await?;
     for (host, expected) in [
         ("a.shop.test", Some("any")),
@@ -102,12 +107,39 @@ async fn hosts_mean_what_they_mean_to_the_filter() -> Result<()> {
         ("shop.test:18080", Some("other")),
         ("shop.test:443", Some("other")),
         ("b.test:8080", Some("other")),
+        // Ports that no service can name: those at any port get them, in the filter and in the routes.
+        ("shop.test:", Some("http")),
+        ("shop.test:08080", Some("other")),
+        ("shop.test:080", Some("other")),
+        ("shop.test:0", Some("other")),
+        ("shop.test:99999", Some("other")),
+        ("shop.test:80a", Some("other")),
+        ("a.shop.test:0080", Some("any")),
+        ("a.shop.test:80a", Some("any")),
+        ("[::1]:", Some("any")),
+        ("[::1]:08080", Some("any")),
+        ("a.shop.test:80:80", None),
+        ("shop.test::80", None),
+        ("only.here:8080", Some("only")),
+        ("only.here:08080", None),
+        ("only.here:80800", None),
+        ("only.here:8080:8080", None),
+        ("only.here", None),
         ("test", None),
         ("shop.example", None),
     ] {
         assert_eq!(stage.answer(host).await.as_deref(), expected, "{host}");
+        let found = router.lookup(host).map(|service| service.name().name().to_owned());
+        assert_eq!(found.as_deref(), expected, "{host}, in the filter");
     }
     Ok(())
+}
+
+/// What the filter is told of these services.
+fn router(world: &[Routes]) -> Result<Router> {
+    let service = |routes: &Routes| json!({"name": routes.id, "hosts": routes.hosts, "port": routes.port, "stable": "v1", "versions": [{"name": "v1"}]});
+    let services: Vec<Value> = world.iter().map(service).collect();
+    Ok(compile(serde_json::from_value(json!({"format": 1, "services": services}))?, None)?)
 }
 
 #[tokio::test]

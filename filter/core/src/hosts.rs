@@ -58,7 +58,7 @@ enum Said {
     Port(u16),
     /// Nothing.
     Nothing,
-    /// One that no claim names.
+    /// One that no claim names, or none that is written as a port is.
     Another,
 }
 
@@ -84,7 +84,7 @@ impl Pattern {
         let bracketed = host.parse::<Ipv6Addr>().map(|address| format!("[{address}]"));
         let host = bracketed.as_deref().unwrap_or(host);
         match split(host)? {
-            (name, None) if !name.is_empty() && name.bytes().all(in_host) && !name.starts_with('.') && !name.contains("..") => {
+            (name, Said::Nothing) if !name.is_empty() && name.bytes().all(in_host) && !name.starts_with('.') && !name.contains("..") => {
                 Some(if wildcard && !name.starts_with('[') {
                     Self::Suffix(format!(".{name}"))
                 } else if wildcard {
@@ -184,7 +184,7 @@ impl<'p> Claims<'p> {
 impl Hosts {
     /// The site of an authority.
     pub(crate) fn find(&self, authority: &str) -> Option<usize> {
-        let (host, port) = split(authority)?;
+        let (host, said) = split(authority)?;
         let position = self.exact.get(host.as_ref()).or_else(|| {
             if self.wildcard.is_empty() {
                 return None;
@@ -192,9 +192,10 @@ impl Hosts {
             suffixes(&host).find_map(|suffix| self.wildcard.get(suffix))
         })?;
         let answers = self.answers.get(*position)?;
-        match port {
-            None => answers.unsaid,
-            Some(port) => answers.at.iter().find(|(at, _)| *at == port).map_or(answers.other, |(_, site)| *site),
+        match said {
+            Said::Nothing => answers.unsaid,
+            Said::Port(port) => answers.at.iter().find(|(at, _)| *at == port).map_or(answers.other, |(_, site)| *site),
+            Said::Another => answers.other,
         }
     }
 }
@@ -217,34 +218,42 @@ fn choose<'p>(claims: &[Claim<'p>], name: &str, said: Said) -> Option<Claim<'p>>
 
 /// Host in its one written form (lower case, no trailing dot, shortest form of an IPv6 address in brackets) and port. None when it
 /// cannot be an authority.
-fn split(authority: &str) -> Option<(Cow<'_, str>, Port)> {
+///
+/// Envoy takes what follows the last colon for the port, whatever it is, when it looks for the virtual host, and our routes compare a
+/// port as text. So here too `028100`, `0`, `99999` and `80a` are ports that no claim names: a service that names its port does not
+/// get them, one at any port does.
+fn split(authority: &str) -> Option<(Cow<'_, str>, Said)> {
     if authority.len() > HOST_MAX {
         return None;
     }
     if let Some(inner) = authority.strip_prefix('[') {
         let (address, rest) = inner.split_once(']')?;
         let address: Ipv6Addr = address.parse().ok()?;
-        let port = if rest.is_empty() { None } else { parse_port(rest.strip_prefix(':')?)? };
-        return Some((Cow::Owned(format!("[{address}]")), port));
+        let port = if rest.is_empty() { "" } else { rest.strip_prefix(':').filter(|port| !port.contains(':'))? };
+        return Some((Cow::Owned(format!("[{address}]")), Said::parse(port)));
     }
-    let (host, port) = match authority.split_once(':') {
-        Some((host, port)) => (host, parse_port(port)?),
-        None => (authority, None),
+    let (host, said) = match authority.rsplit_once(':') {
+        Some((host, port)) => (host, Said::parse(port)),
+        None => (authority, Said::Nothing),
     };
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let upper = host.bytes().any(|byte| byte.is_ascii_uppercase());
-    Some((if upper { Cow::Owned(host.to_ascii_lowercase()) } else { Cow::Borrowed(host) }, port))
-}
-
-/// `shop.test:` means the default port too (RFC 3986 §3.2.3).
-fn parse_port(text: &str) -> Option<Port> {
-    if text.is_empty() {
-        return Some(None);
-    }
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if host.contains(':') {
         return None;
     }
-    text.parse().ok().map(Some)
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let upper = host.bytes().any(|byte| byte.is_ascii_uppercase());
+    Some((if upper { Cow::Owned(host.to_ascii_lowercase()) } else { Cow::Borrowed(host) }, said))
+}
+
+impl Said {
+    /// `shop.test:` means the default port too (RFC 3986 §3.2.3).
+    fn parse(text: &str) -> Self {
+        let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+        match text.parse() {
+            _ if text.is_empty() => Self::Nothing,
+            Ok(port) if canonical => Self::Port(port),
+            Ok(_) | Err(_) => Self::Another,
+        }
+    }
 }
 
 /// XXH3 over the host. The table holds only names of the policy, so requests cannot make its entries collide, and a random seed
@@ -263,4 +272,39 @@ impl Hasher for HostHasher {
 
     /// The end mark of a `str`: nothing follows it here.
     fn write_u8(&mut self, _end: u8) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_case::test_case;
+
+    // What Envoy makes of each, with our routes: `tests/envoy/xds_ports.rs`.
+    #[test_case("shop.test", Some(("shop.test", Said::Nothing)))]
+    #[test_case("shop.test:", Some(("shop.test", Said::Nothing)); "an empty port")]
+    #[test_case("shop.test:8080", Some(("shop.test", Said::Port(8080))))]
+    #[test_case("Shop.Test.:8080", Some(("shop.test", Said::Port(8080))); "a trailing dot")]
+    #[test_case("shop.test:08080", Some(("shop.test", Said::Another)); "a leading zero")]
+    #[test_case("shop.test:080", Some(("shop.test", Said::Another)); "a leading zero before a default port")]
+    #[test_case("shop.test:0", Some(("shop.test", Said::Another)))]
+    #[test_case("shop.test:00", Some(("shop.test", Said::Another)))]
+    #[test_case("shop.test:65535", Some(("shop.test", Said::Port(65_535))))]
+    #[test_case("shop.test:65536", Some(("shop.test", Said::Another)))]
+    #[test_case("shop.test:99999", Some(("shop.test", Said::Another)))]
+    #[test_case("shop.test:80a", Some(("shop.test", Said::Another)))]
+    #[test_case("shop.test:+80", Some(("shop.test", Said::Another)))]
+    #[test_case("shop.test:-1", Some(("shop.test", Said::Another)))]
+    #[test_case("shop.test:80:80", None; "two ports")]
+    #[test_case("shop.test::80", None; "two colons")]
+    #[test_case("[::1]", Some(("[::1]", Said::Nothing)))]
+    #[test_case("[::1]:", Some(("[::1]", Said::Nothing)))]
+    #[test_case("[0:0::1]:8080", Some(("[::1]", Said::Port(8080))))]
+    #[test_case("[::1]:08080", Some(("[::1]", Said::Another)))]
+    #[test_case("[::1]:80:80", None)]
+    #[test_case("[::1]::80", None)]
+    #[test_case("[::1]80", None)]
+    #[test_case("::1", None; "an address without brackets")]
+    fn authorities(authority: &str, expected: Option<(&str, Said)>) {
+        assert_eq!(split(authority).map(|(host, said)| (host.into_owned(), said)), expected.map(|(host, said)| (host.to_owned(), said)));
+    }
 }

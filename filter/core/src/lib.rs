@@ -11,6 +11,7 @@ mod at;
 mod bits;
 pub mod compile;
 pub mod cookie;
+pub mod deadlines;
 pub mod decide;
 pub mod decision;
 pub mod exemplar;

@@ -162,7 +162,7 @@ impl Outcome {
             return Class::of(!self.client_stalled());
         }
         match (self.grpc, self.code) {
-            (Some(status), Some(code)) if code < 400 => Class::of(FAILED_GRPC.contains(&status)),
+            (Some(status), Some(code)) if code < 400 => Class::of(is_failed_grpc(status)),
             (_, Some(code)) => Class::of(code >= 500),
             (_, None) => Class::Failed,
         }
@@ -179,7 +179,7 @@ impl Outcome {
             (300..=399, _) => Some(ResponseClass::Redirect),
             (400..=499, _) => Some(ResponseClass::Rejected),
             (200..=299, Some(0)) => None,
-            (200..=299, Some(status)) => (!FAILED_GRPC.contains(&status)).then_some(ResponseClass::RejectedGrpc),
+            (200..=299, Some(status)) => (!is_failed_grpc(status)).then_some(ResponseClass::RejectedGrpc),
             (200..=299, None) => (class == Class::Succeeded && self.is_empty(code)).then_some(ResponseClass::Empty),
             _ => None,
         }
@@ -220,6 +220,11 @@ impl Class {
     fn of(failed: bool) -> Self {
         if failed { Class::Failed } else { Class::Succeeded }
     }
+}
+
+/// True for gRPC statuses that are failures.
+pub fn is_failed_grpc(status: u32) -> bool {
+    FAILED_GRPC.contains(&status)
 }
 
 /// True for the content-types of gRPC over HTTP/2 (not gRPC-Web, whose status stands in the body).

@@ -103,7 +103,7 @@ pub struct Counters {
     /// The client left within the response.
     pub cancelled: u64,
     /// The client left before the response's headers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub abandoned: u64,
     /// Ended as no version's: replies of ours, internal redirects, CONNECT, requests without a route.
     #[serde(default)]
@@ -111,6 +111,10 @@ pub struct Counters {
     /// Time to response headers, by [`LATENCY_BOUNDS_MS`]; empty means all zero.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latency: Vec<u64>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Counters {

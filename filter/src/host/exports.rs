@@ -47,8 +47,8 @@ extern "C" fn proxy_on_request_headers(context: u32, _count: u32, end_of_stream:
 
 /// A response's headers are there. 0: go on.
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_response_headers(context: u32, _count: u32, _end_of_stream: u32) -> u32 {
-    http::response(context);
+extern "C" fn proxy_on_response_headers(context: u32, _count: u32, end_of_stream: u32) -> u32 {
+    http::response(context, end_of_stream != 0);
     0
 }
 

@@ -96,3 +96,37 @@ fn of_a_slot_that_two_vms_timed_the_first_that_was_told_counts() {
     sum.add(&timed(&[1, 2, 3, 4], &[1, 3]));
     assert_eq!(sum, timed(&[1, 2, 3, 4], &[2, 3]));
 }
+
+/// What an analysis adds to a report of one service with two versions; the figures stand in ARCHITECTURE.md.
+#[test]
+fn how_much_a_report_grows() {
+    let size = |report: &EpochReport| serde_json::to_string(report).unwrap().len();
+    let versions = BTreeMap::from([(name("v1"), 1_000_000), (name("v2"), 1_000_000)]);
+    let with = |count: u16, exemplars: u16| {
+        let some: Slots = (0..count).map(|slot| slot * (SLOTS / count.max(1))).collect();
+        let responses = || Responses { versions: versions.clone(), slots: some.clone() };
+        let mut of_version = Exemplars::default();
+        for number in 0..exemplars {
+            let answer = Some(Answer::GrpcStatus(number.into()));
+            of_version.note(Exemplar::new(
+                ExemplarKind::RejectedGrpc,
+                answer,
+                Method::Options,
+                "/shop.checkout.v1.Checkout/PlaceOrder".to_owned(),
+            ));
+        }
+        let of_versions = versions.keys().map(|version| (version.clone(), of_version.clone()));
+        EpochReport {
+            abandoned: some.clone(),
+            hanging: Some(Hanging { versions: versions.clone(), slots: some.clone() }),
+            responses: if count == 0 { BTreeMap::new() } else { ResponseClass::ALL.map(|class| (class, responses())).into() },
+            exemplars: if exemplars == 0 { BTreeMap::new() } else { of_versions.collect() },
+            ..EpochReport::default()
+        }
+    };
+    let quiet = size(&EpochReport::default());
+    let nothing = size(&EpochReport { hanging: Some(Hanging::default()), ..EpochReport::default() }) - quiet;
+    let some = size(&with(20, 3)) - quiet;
+    let worst = size(&with(SLOTS, 8)) - quiet;
+    assert_eq!((nothing, some, worst), (38, 1_614, 17_394), "bytes: nothing happened, 20 slots of each kind, all there can be");
+}

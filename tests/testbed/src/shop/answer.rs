@@ -10,7 +10,7 @@ use futures::{StreamExt, stream};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
@@ -95,7 +95,8 @@ async fn well(state: &Arc<State>, mut seen: Seen, mut head: Parts, body: Incomin
     if is_grpc(&head) && head.uri.path().ends_with("/Talk") {
         return Ok(with(lasting::talk(state, body), StatusCode::OK, "application/grpc"));
     }
-    if is_grpc(&head) {
+    // Plain whatever was asked: a server that knows nothing of gRPC.
+    if is_grpc(&head) && head.uri.path() != "/reply" {
         // Read to the end first, as a unary method does.
         drain(body).await?;
         return Ok(grpc(&wanted_grpc_status(&head)));
@@ -231,8 +232,10 @@ fn reply(query: &Query<'_>) -> Response<Body> {
     for header in query.all("header") {
         let parts =
             header.split_once(':').map(|(name, value)| (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value.trim())));
-        if let Some((Ok(name), Ok(value))) = parts {
-            response.headers_mut().append(name, value);
+        match parts {
+            Some((Ok(name), Ok(value))) if name == CONTENT_TYPE => drop(response.headers_mut().insert(name, value)),
+            Some((Ok(name), Ok(value))) => drop(response.headers_mut().append(name, value)),
+            Some(_) | None => {}
         }
     }
     response
