@@ -152,11 +152,19 @@ impl Exemplars {
         places.max_by_key(|(_, exemplar)| (of_kind(exemplar.kind), Reverse(exemplar.rank()))).map(|(at, _)| at)
     }
 
+    /// By insertion, of a handful: the sort of the standard library is some kilobytes of code in the module.
     fn sort(&mut self) {
-        self.0.sort_by(|left, right| {
-            let order = |exemplar: &Exemplar| (Reverse(exemplar.count), exemplar.kind, exemplar.answer, exemplar.method);
-            order(left).cmp(&order(right)).then_with(|| left.path.cmp(&right.path))
-        });
+        let order = |exemplar: &Exemplar| (Reverse(exemplar.count), exemplar.kind, exemplar.answer, exemplar.method);
+        let goes_before = |left: &Exemplar, right: &Exemplar| (order(left), &left.path) < (order(right), &right.path);
+        for end in 1..self.0.len() {
+            for at in (1..=end).rev() {
+                let before = at.saturating_sub(1);
+                match (self.0.get(before), self.0.get(at)) {
+                    (Some(left), Some(right)) if goes_before(right, left) => self.0.swap(before, at),
+                    _ => break,
+                }
+            }
+        }
     }
 }
 
