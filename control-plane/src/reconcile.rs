@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use shunt_api::{Metrics, RolloutNow};
-use shunt_core::advance::Next;
+use shunt_core::advance::{Next, Recurrence, Recurs};
 use shunt_core::observation::{Freeze, Observation};
 use shunt_core::state::Retiring;
 use shunt_core::status::view;
@@ -30,7 +30,8 @@ use crate::standalone::{Instances, Standalone, StoreError, Stored};
 /// Where the time comes from.
 pub(crate) type Clock = fn() -> Time;
 
-/// Passes until nothing moves; a transition is followed by at most a few others at once, so this only bounds a defect of ours.
+/// Passes until nothing moves; a transition is followed by at most a few others at once, so this only bounds a defect of ours that
+/// [`Recurrence`] does not see.
 const PASSES_MAX: usize = 100;
 
 /// A Rollout with nothing under way is looked at this often, for its counters.
@@ -49,6 +50,7 @@ pub(crate) struct Reconciler {
     fleet: Fleet,
     press: Press,
     analysts: Analysts,
+    recurrence: Recurrence,
     show: Show,
     metrics: Metrics,
     /// Whether the manifests may have changed since they were read.
@@ -76,6 +78,7 @@ impl Reconciler {
         metrics: Metrics,
     ) -> Self {
         let (waiting, deployments, analysts) = (Waiting::default(), Deployments::default(), Analysts::default());
+        let recurrence = Recurrence::default();
         Self {
             clock,
             on,
@@ -87,6 +90,7 @@ impl Reconciler {
             fleet,
             press,
             analysts,
+            recurrence,
             show,
             metrics,
             unread: true,
@@ -121,8 +125,12 @@ impl Reconciler {
 
     /// Passes until nothing moves any more. True when something is under way, so that the next pass should not be long in coming.
     pub(crate) async fn settle(&mut self) -> bool {
-        for _ in 0..PASSES_MAX {
+        for pass in 1..=PASSES_MAX {
             match self.pass().await {
+                Ok(true) if pass == PASSES_MAX => {
+                    self.metrics.reconcile_failures.inc();
+                    tracing::error!("a defect of Shunt: transitions without end; {PASSES_MAX} passes in a row recorded some");
+                }
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
@@ -132,6 +140,7 @@ impl Reconciler {
                 }
             }
         }
+        self.recurrence.rest();
         self.on.all().any(is_busy)
     }
 
@@ -181,6 +190,8 @@ impl Reconciler {
         self.outside.sources.attend(self.on.database(), &stored, now).await?;
         seen.verdicts.extend(self.outside.sources.verdicts(&stored, now));
         let next = advance(&stored.plan, &stored.state, &seen, &stored.commands);
+        let (next, recurs) = self.recurrence.check(&stored.plan, &stored.state, next);
+        self.count(id, recurs.as_ref());
         let letters = self.on.record(id, stored.state.revision, &next).await?;
         // A command is answered after its record; whoever gave it must hear of it.
         if next.entry.as_ref().is_some_and(|entry| entry.command.is_none()) {
@@ -201,11 +212,21 @@ impl Reconciler {
         Ok(moved)
     }
 
+    /// A transition that leads nowhere is logged once.
+    fn count(&self, id: &RolloutId, recurs: Option<&Recurs>) {
+        let Some(recurs) = recurs else { return };
+        self.metrics.transitions_prevented.inc();
+        if recurs.times == 1 {
+            tracing::error!(rollout = %id, "{recurs}");
+        }
+    }
+
     async fn forget(&mut self, id: &RolloutId) -> Result<(), StoreError> {
         tracing::info!(rollout = %id, "forgotten; its history stays");
         self.on.forget(id).await?;
         self.press.withdraw(id);
         self.analysts.dismiss(id);
+        self.recurrence.forget(id);
         self.outside.calls.dismiss(id);
         self.outside.log.dismiss(id);
         self.outside.sources.dismiss(id);
@@ -222,6 +243,7 @@ impl Reconciler {
             version.instances = self.instances.views(id, &version.name);
         }
         view.calls = self.outside.log.views(stored, &next.state);
+        view.warnings.extend(self.recurrence.fault(id).map(ToString::to_string));
         view.warnings.extend(warnings(id, self.on.problems()));
         view.warnings.extend(self.on.conflicted().get(id).map(|conflicted| format!("manifest refused: {}", conflicted.reason)));
         view.warnings.extend(self.press.refused().map(str::to_owned));

@@ -14,6 +14,8 @@ pub struct Metrics {
     pub reconcile_seconds: Histogram,
     /// Reconciles that failed (the store, a proxy's refusal is none).
     pub reconcile_failures: Counter,
+    /// Transitions that led back to where a Rollout was, and were not recorded; each is a defect.
+    pub transitions_prevented: Counter,
     /// Policies published.
     pub policies_published: Counter,
     /// Reports of filters taken.
@@ -34,6 +36,7 @@ impl Default for Metrics {
         let mut metrics = Self {
             reconcile_seconds: Histogram::new([0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5]),
             reconcile_failures: Counter::default(),
+            transitions_prevented: Counter::default(),
             policies_published: Counter::default(),
             reports_taken: Counter::default(),
             reports_refused: Counter::default(),
@@ -45,6 +48,11 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("shunt");
         registry.register("reconcile_seconds", "Time of one reconcile of one Rollout", metrics.reconcile_seconds.clone());
         registry.register("reconcile_failures", "Reconciles that failed", metrics.reconcile_failures.clone());
+        registry.register(
+            "transitions_prevented",
+            "Transitions that led back to where a Rollout was, and were not recorded",
+            metrics.transitions_prevented.clone(),
+        );
         registry.register("policies_published", "Policies published", metrics.policies_published.clone());
         registry.register("reports_taken", "Reports of filters taken", metrics.reports_taken.clone());
         registry.register("reports_refused", "Reports of filters turned away because too many waited", metrics.reports_refused.clone());

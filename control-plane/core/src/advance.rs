@@ -12,6 +12,7 @@ mod forward;
 mod idle;
 mod install;
 mod promote;
+mod recurrence;
 mod restore;
 mod step;
 
@@ -157,6 +158,9 @@ fn proved(seen: &Observation) -> Result<u32, String> {
 pub(crate) fn missing_equipment(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
     equip::missing(plan, state, run, step, seen)
 }
+
+/// What guards against transitions that lead nowhere.
+pub use recurrence::{Recurrence, Recurs};
 
 /// What keeps a release from going forward: a freeze, or no window of time.
 pub use blocked::blocked;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::weight::POINTS;
-use shunt_filter_core::{VersionName, Weight};
+use shunt_filter_core::{BaselineName, VersionName, Weight};
 
 use crate::analysis::Arms;
 use crate::ranges::reshape;
@@ -33,7 +33,7 @@ impl<'s> Compared<'s> {
 
     fn in_run(state: &'s State, run: &'s Run) -> Self {
         let taking_part = |baseline: &&VersionName| run.ranges.iter().any(|range| range.version == **baseline);
-        match run.baseline.as_ref().filter(taking_part) {
+        match run.baseline.as_ref().map(BaselineName::version).filter(taking_part) {
             Some(baseline) => {
                 Self { candidate: &run.candidate, stable: baseline, ranges: Cow::Owned(beside_baseline(state, run, baseline)) }
             }

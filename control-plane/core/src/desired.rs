@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::names::{fallback_cluster, version_cluster};
 use shunt_filter_core::policy::{Flag, Goal, LatencyPolicy, Mirror, Rule, Split, Tolerance, VersionPolicy};
-use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
+use shunt_filter_core::{BaselineName, RolloutId, ServicePolicy, VersionName, Weight};
 
 use crate::call::Call;
 use crate::plan::{AbTestStep, Backend, HealthCheck, Plan, PlannedRule, Protocol, Role, Routing, Step, TestGoal, Timeouts, Version};
@@ -120,7 +120,7 @@ fn latency(state: &State) -> Option<LatencyPolicy> {
 fn tolerance(plan: &Plan, state: &State) -> Option<Tolerance> {
     let run = state.run.as_ref().filter(|run| exposed(run))?;
     let share = plan.analysis.tolerance()?.share();
-    let version = run.baseline.as_ref().unwrap_or(&state.stable).clone();
+    let version = run.baseline.as_ref().map_or(&state.stable, BaselineName::version).clone();
     (share > Weight::ZERO).then_some(Tolerance { version, share })
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::{LatencyThresholds, Range};
-use shunt_filter_core::{VersionName, Weight};
+use shunt_filter_core::{BaselineName, VersionName, Weight};
 
 use crate::plan::{Backend, Plan, Routing, Step};
 use crate::time::Time;
@@ -196,9 +196,9 @@ pub struct Run {
     /// How many instances each side has, as far as they are ours.
     #[serde(default)]
     pub sizes: Sizes,
-    /// A fresh copy of stable while an experiment runs; its name is stable's with `-baseline`.
+    /// A fresh copy of stable while an experiment runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub baseline: Option<VersionName>,
+    pub baseline: Option<BaselineName>,
     /// Further versions that this run has given keys to: they stay until it is over.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub arms: BTreeSet<VersionName>,

@@ -16,6 +16,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use event::{Dice, Event, key};
+use shunt_core::advance::{Next, Recurrence};
 use shunt_core::call::CallSeen;
 use shunt_core::command::Verb;
 use shunt_core::observation::Freeze;
@@ -30,10 +31,15 @@ const LONGEST: usize = 20;
 fn settle(world: &mut World) -> Result<(), String> {
     world.register();
     invariants::state(&world.plan, &world.state)?;
+    let mut recurrence = Recurrence::default();
     for _ in 0..60 {
         let pending = world.pending.len();
         match world.reconcile() {
             Some((before, entry)) => {
+                let next = Next { state: entry.next.clone(), entry: Some(entry.clone()), answered: Vec::new() };
+                if let (_, Some(recurs)) = recurrence.check(&world.plan, &before, next) {
+                    return Err(recurs.to_string());
+                }
                 invariants::transition(world, &before, &entry).map_err(|wrong| format!("r{} {}: {wrong}", entry.revision, entry.reason))?;
             }
             None if pending == 0 => return Ok(()),

@@ -42,7 +42,7 @@ pub mod weight;
 pub use compile::{PolicyError, compile};
 pub use decision::{Decision, Decisions, Reason};
 pub use flag::CompiledFlag;
-pub use names::{RolloutId, RouteHeader, VersionName};
+pub use names::{BaselineName, RolloutId, RouteHeader, VersionName};
 pub use policy::{RoutingPolicy, ServicePolicy};
 pub use request::{Needs, Request};
 pub use router::{Router, Service};

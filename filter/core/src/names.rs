@@ -1,10 +1,14 @@
 //! Names of headers, Rollouts and versions, with their print-parse round trip.
 
+mod baseline;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use baseline::BaselineName;
 
 /// The one header that the filter writes and routes read: `<namespace>/<rollout>/<version>[;mirror=<version>]`.
 pub const ROUTE_HEADER: &str = "x-shunt-route";
@@ -28,6 +32,9 @@ pub enum NameError {
     /// Not a DNS label.
     #[error("{0:?} is not a name: use 1 to 63 lower-case letters, digits and '-', starting and ending with a letter or digit")]
     Label(String),
+    /// Not the name of an experiment's baseline.
+    #[error("{0:?} is not the name of a baseline, which ends with -baseline")]
+    Baseline(String),
     /// Not `<namespace>/<name>`.
     #[error("{0:?} is not <namespace>/<name>")]
     Rollout(String),

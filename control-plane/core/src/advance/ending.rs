@@ -96,7 +96,7 @@ pub(super) fn revert(state: &State, run: &Run, ending: Ending, now: Time) -> Tra
         settled @ DefaultRoute::Settled(_) => settled.clone(),
     };
     let mut installed = state.installed.clone();
-    if let Some(known) = run.baseline.as_ref().and_then(|baseline| installed.get_mut(baseline)) {
+    if let Some(known) = run.baseline.as_ref().and_then(|baseline| installed.get_mut(baseline.version())) {
         known.stage = Installation::Leaving { since: now };
     }
     let reverting = Run { ranges: Vec::new(), weight: Weight::ZERO, baseline: None, ..at(run, Stage::Reverting(ending), now) };

@@ -32,8 +32,8 @@ pub(super) fn equipped(plan: &Plan, state: &State, run: &Run, step: usize, seen:
     }
     Some(match what {
         Step::Experiment(experiment) => {
-            let baseline = run.baseline.clone()?;
-            let weights = [(run.candidate.clone(), experiment.weight), (baseline, experiment.weight)];
+            let baseline = run.baseline.as_ref()?.version();
+            let weights = [(run.candidate.clone(), experiment.weight), (baseline.clone(), experiment.weight)];
             let weighed = reweigh_all(state, &at(run, Stage::Applying { step }, seen.now), &weights, seen);
             Transition::new(weighed, format!("candidate and baseline are ready: {what}"))
         }
@@ -139,7 +139,7 @@ pub(super) fn missing(plan: &Plan, state: &State, run: &Run, step: usize, seen: 
         }
         Step::Experiment(_) if run.baseline.is_none() => short(plan, state, run, step, seen),
         Step::Experiment(_) => {
-            let baseline = run.baseline.as_ref()?;
+            let baseline = run.baseline.as_ref()?.version();
             let installed = state.serving(baseline).then_some(());
             installed.map_or_else(
                 || Some(format!("{baseline} is not installed at every proxy")),

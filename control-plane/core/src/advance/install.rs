@@ -1,6 +1,6 @@
 //! Versions come (cluster and route before anything names them) and go (the reverse).
 
-use shunt_filter_core::{VersionName, limits};
+use shunt_filter_core::{BaselineName, VersionName, limits};
 
 use super::{Transition, live};
 use crate::observation::{Delivery, Observation};
@@ -64,7 +64,8 @@ fn needed(state: &State, name: &VersionName) -> bool {
 }
 
 fn run_needs(run: &Run, name: &VersionName) -> bool {
-    run.candidate == *name || run.forward_from.as_ref() == Some(name) || run.baseline.as_ref() == Some(name) || run.arms.contains(name)
+    let baseline = run.baseline.as_ref().map(BaselineName::version);
+    run.candidate == *name || [run.forward_from.as_ref(), baseline].contains(&Some(name)) || run.arms.contains(name)
 }
 
 /// Clusters and routes as published are proved everywhere: what was installing may be named.

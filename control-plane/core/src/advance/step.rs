@@ -8,7 +8,7 @@ use crate::plan::{Backend, CommandBackend, ExperimentStep, Plan, Step};
 use crate::ranges::reshape;
 use crate::state::{Installation, Installed, Run, Stage, State};
 use crate::time::Time;
-use shunt_filter_core::{VersionName, Weight};
+use shunt_filter_core::{BaselineName, VersionName, Weight};
 
 /// The candidate's cluster and route are in place: the first step.
 pub(super) fn prepared(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Transition> {
@@ -252,7 +252,7 @@ fn summary(plan: &Plan, seen: &Observation) -> String {
 
 /// A fresh copy of stable, to be compared with the candidate.
 fn with_baseline(state: &State, run: &Run, experiment: &ExperimentStep) -> State {
-    let Ok(version) = format!("{}-baseline", state.stable).parse::<VersionName>() else { return with_run(state, run.clone()) };
+    let baseline = BaselineName::of(&state.stable);
     let mut installed = state.installed.clone();
     if let Some(stable) = state.installed.get(&state.stable) {
         let backend = match &stable.backend {
@@ -261,17 +261,16 @@ fn with_baseline(state: &State, run: &Run, experiment: &ExperimentStep) -> State
             }
             other => other.clone(),
         };
-        installed.insert(version.clone(), Installed { backend, stage: Installation::Installing });
+        installed.insert(baseline.version().clone(), Installed { backend, stage: Installation::Installing });
     }
-    let baseline = Some(version);
-    State { installed, ..with_run(state, Run { baseline, ..run.clone() }) }
+    State { installed, ..with_run(state, Run { baseline: Some(baseline), ..run.clone() }) }
 }
 
 /// The experiment is over: its copy of stable gives its keys back and leaves.
 fn without_baseline(state: &State, run: &Run, now: Time) -> State {
     let Some(baseline) = &run.baseline else { return state.clone() };
     let mut installed = state.installed.clone();
-    if let Some(known) = installed.get_mut(baseline) {
+    if let Some(known) = installed.get_mut(baseline.version()) {
         known.stage = Installation::Leaving { since: now };
     }
     let ranges = reshape(&run.ranges, &[(run.candidate.clone(), run.weight)]);

@@ -7,7 +7,7 @@ use crate::capacity::full_size;
 use crate::plan::{Plan, Step};
 use crate::state::{Installation, Retiring, Run, State};
 use shunt_filter_core::weight::POINTS;
-use shunt_filter_core::{VersionName, Weight};
+use shunt_filter_core::{BaselineName, VersionName, Weight};
 
 /// Instances by version; only versions whose instances can be counted.
 pub(super) fn scale(plan: &Plan, state: &State) -> BTreeMap<VersionName, u32> {
@@ -23,8 +23,9 @@ pub fn scaled(plan: &Plan, state: &State, name: &VersionName) -> Option<u32> {
     }
     Some(match share(plan, state, name) {
         Want::Share(share) => part(full, share),
-        // It goes when no proxy can use it any more; until then it keeps what it may have.
-        Want::Nothing if matches!(installed.stage, Installation::Leaving { .. }) && was_used(state, name) => full,
+        // A baseline was used a moment ago: it goes when no proxy can use it any more; until then it keeps what it has. Any other
+        // version that leaves was let go before, with its own proof.
+        Want::Nothing if matches!(installed.stage, Installation::Leaving { .. }) && BaselineName::is_reserved(name) => full,
         Want::Nothing => 0,
     })
 }
@@ -59,13 +60,9 @@ fn in_run(plan: &Plan, run: &Run, name: &VersionName) -> Option<Want> {
         return Some(Want::Share(run.sizes.candidate));
     }
     let arm = plan.steps.iter().any(|step| matches!(step, Step::AbTest(test) if test.arms.iter().any(|arm| arm.version == *name)));
-    let left = [&run.forward_from, &run.baseline].contains(&&Some(name.clone())) || run.arms.contains(name);
+    let baseline = run.baseline.as_ref().map(BaselineName::version);
+    let left = [run.forward_from.as_ref(), baseline].contains(&Some(name)) || run.arms.contains(name);
     ((arm && run.stage.ending().is_none()) || left).then_some(Want::Share(Weight::ALL))
-}
-
-/// A baseline that leaves was used a moment ago; any other version that leaves was let go before, with its own proof.
-fn was_used(state: &State, name: &VersionName) -> bool {
-    name.as_str() == format!("{}-baseline", state.stable)
 }
 
 /// Rounded, and at least one where there is a share at all.

@@ -116,7 +116,8 @@ pub(crate) fn name(text: &str) -> VersionName {
 }
 
 pub(crate) fn version(text: &str) -> Version {
-    Version { name: name(text), backend: Backend::Endpoints(vec![format!("127.0.0.1:9{}", text.trim_start_matches('v'))]) }
+    let port: String = text.chars().filter(char::is_ascii_digit).collect();
+    Version { name: name(text), backend: Backend::Endpoints(vec![format!("127.0.0.1:9{port}")]) }
 }
 
 /// The same with instances that are ours.

@@ -5,7 +5,7 @@
 //! for each step it belongs to (Argo's inline analysis).
 
 use shunt_filter_core::names::{fallback_cluster, shadow_cluster, version_cluster};
-use shunt_filter_core::{VersionName, Weight};
+use shunt_filter_core::{BaselineName, VersionName, Weight};
 
 use super::text::{is_time, time};
 use super::{History, Measured, Outcome, Verdict};
@@ -37,7 +37,7 @@ impl Subject {
         match (&state.run, &state.previous) {
             (Some(run), _) => {
                 // In an experiment the fresh baseline stands for stable.
-                let stable = run.baseline.as_ref().unwrap_or(&state.stable).clone();
+                let stable = run.baseline.as_ref().map_or(&state.stable, BaselineName::version).clone();
                 Some(Self { candidate: run.candidate.clone(), stable })
             }
             (None, Some(previous)) => Some(Self { candidate: state.stable.clone(), stable: previous.version.clone() }),
