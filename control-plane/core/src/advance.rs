@@ -165,6 +165,7 @@ pub use recurrence::{Recurrence, Recurs};
 /// What keeps a release from going forward: a freeze, or no window of time.
 pub use blocked::blocked;
 pub(crate) use blocked::closed;
+pub(crate) use equip::held_until;
 /// What instances of a version are missing, or too many.
 pub use equip::missing_instances;
 

@@ -301,7 +301,7 @@ fn routes(plan: &Plan, state: &State) -> Option<Routes> {
 }
 
 /// Requests are held until the candidate, or stable again, can answer.
-fn is_held(run: &Run) -> bool {
+pub(crate) fn is_held(run: &Run) -> bool {
     run.held.is_some() && !matches!(run.stage, Stage::Switching | Stage::Reverting(_) | Stage::Draining(_))
 }
 

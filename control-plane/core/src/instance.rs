@@ -13,6 +13,7 @@ mod summary;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::capacity::Exit;
 use crate::plan::{CommandBackend, Probe};
 use crate::time::{Span, Time};
 pub use event::Event;
@@ -43,7 +44,13 @@ pub struct Instance {
     /// How its process ended last, also when it is well again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_exit: Option<LastExit>,
+    /// The last of those ends that `failures` counts, at most [`CRASH_LOOP`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exits: Vec<Exit>,
 }
+
+/// So many ends in a row, none after a process that was ready for a while, are a crash loop.
+pub const CRASH_LOOP: usize = 3;
 
 /// The end of a process that was started again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,7 +129,7 @@ impl Instance {
     }
 
     fn new(id: u64, kind: Kind, stage: Stage, now: Time) -> Self {
-        Self { id, kind, stage, since: now, address: None, restarts: 0, failures: 0, trouble: String::new(), last_exit: None }
+        Self { id, kind, stage, since: now, address: None, restarts: 0, failures: 0, trouble: String::new(), last_exit: None, exits: Vec::new() }
     }
 
     /// Its process; none: it has none, or none yet.

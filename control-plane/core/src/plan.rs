@@ -20,6 +20,9 @@ pub use backend::{Backend, CommandBackend, Probe, RegisteredBackend};
 pub use goal::{FiguresAsked, TestGoal, ToldGoal};
 pub use step::{AbTestStep, Arm, ExperimentStep, MirrorStep, OnWinner, Scale, Step};
 
+/// How long users may be without an answer while requests are held, when nothing else is said.
+pub const HELD_DEADLINE: Span = Span::seconds(30);
+
 /// A compiled Rollout: cannot contradict itself, defaults are filled in. Made by [`crate::manifest`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -56,6 +59,9 @@ pub struct Plan {
     pub keep_old: Span,
     /// How long a wait (proof, pass, readiness) may take before the run is paused with the reason.
     pub progress_deadline: Span,
+    /// How long requests may be held before stable comes back (recreate); none: they are never held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_deadline: Option<Span>,
     /// How long requests in flight may take to end before a version goes away.
     pub drain_deadline: Span,
     /// How long the proxies may answer the candidate's requests from stable (no healthy endpoint) before the release aborts.

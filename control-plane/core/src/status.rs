@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
-use crate::advance::{blocked, missing_equipment, missing_instances, missing_pass, missing_proof};
+use crate::advance::{blocked, held_until, missing_equipment, missing_instances, missing_pass, missing_proof};
 use crate::analysis::Verdict;
 use crate::call::{Action, CallKind, CallView};
 use crate::contest::Contest;
+use crate::desired::is_held;
 use crate::explain::notes;
 use crate::instance::InstanceView;
 use crate::observation::{Delivery, Observation};
@@ -141,13 +142,28 @@ fn message(plan: &Plan, state: &State, seen: &Observation) -> String {
     if state.retiring.is_some() {
         return "its manifest is gone; it is on its way out".to_owned();
     }
-    match &state.run {
-        None => at_rest(plan, state, seen),
-        Some(run) => match &run.paused {
-            Some(paused) => format!("held: {}; `shunt promote` goes on, `shunt abort` goes back", paused.reason),
-            None => under_way(plan, state, run, seen),
-        },
+    let Some(run) = &state.run else { return at_rest(plan, state, seen) };
+    let what = match &run.paused {
+        Some(paused) => format!("held: {}; `shunt promote` goes on, `shunt abort` goes back", paused.reason),
+        None => under_way(plan, state, run, seen),
+    };
+    match down(plan, state, run, seen) {
+        Some(down) => format!("{down}; {what}"),
+        None => what,
     }
+}
+
+/// That users get no answer now, and for how long at most.
+fn down(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<String> {
+    let held = run.held.filter(|_| is_held(run))?;
+    let so_far = seen.now.since(held).rounded();
+    Some(match held_until(plan, run) {
+        Some((_, until)) => {
+            let left = until.since(seen.now).rounded();
+            format!("users have been getting 503 for {so_far}, for at most {left} more before {} comes back", state.stable)
+        }
+        None => format!("users have been getting 503 for {so_far}, until {} answers again", state.stable),
+    })
 }
 
 fn at_rest(plan: &Plan, state: &State, seen: &Observation) -> String {

@@ -54,7 +54,7 @@ impl World {
             match one.stage {
                 Stage::Starting { not_before } if not_before <= self.now => self.happen(one.id, launched(one.id)),
                 Stage::Probing => self.happen(one.id, Event::Healthy),
-                Stage::Terminating | Stage::Killing => self.happen(one.id, Event::Exited { how: "exit code 0".to_owned() }),
+                Stage::Terminating | Stage::Killing => self.happen(one.id, Event::Exited { how: "exit code 0".to_owned(), words: String::new() }),
                 Stage::Starting { .. } | Stage::Ready | Stage::Leaving | Stage::Draining => {}
             }
         }
@@ -106,7 +106,7 @@ fn the_way_out_has_its_order_and_its_proof() {
     world.now = world.now.after(GRACE);
     world.steer(&none, true, true);
     assert_eq!(world.words(), "1:killing");
-    world.happen(1, Event::Exited { how: "ended by signal 9".to_owned() });
+    world.happen(1, Event::Exited { how: "ended by signal 9".to_owned(), words: String::new() });
     assert_eq!(world.words(), "");
 }
 
@@ -137,7 +137,7 @@ fn scaled_down(before: &str, target: u32, leave: &str) {
         let id: u64 = id.parse().unwrap();
         match stage {
             "P" => world.happen(id, Event::Unhealthy { why: "503".to_owned() }),
-            "S" => world.happen(id, Event::Exited { how: "exit code 1".to_owned() }),
+            "S" => world.happen(id, Event::Exited { how: "exit code 1".to_owned(), words: String::new() }),
             _ => {}
         }
     }
@@ -153,11 +153,11 @@ fn a_crash_starts_again_later_each_time_and_its_words_are_kept() {
     let one = wanted(1, "a");
     world.settle(&one);
     // It ran well for a while after that, so the next crash counts as the first.
-    world.happen(1, Event::Exited { how: "exit code 3".to_owned() });
+    world.happen(1, Event::Exited { how: "exit code 3".to_owned(), words: String::new() });
     world.settle(&one);
     let mut waits = Vec::new();
     for _ in 0..8 {
-        world.happen(1, Event::Exited { how: "exit code 3: no database".to_owned() });
+        world.happen(1, Event::Exited { how: "exit code 3".to_owned(), words: "no database".to_owned() });
         let Stage::Starting { not_before } = world.instances[0].stage else { panic!("{}", world.words()) };
         waits.push(not_before.since(world.now).0);
         world.now = not_before;
@@ -211,7 +211,7 @@ fn a_new_command_that_never_works_leaves_the_old_instances_alone() {
         world.steer(&bad, true, true);
         for id in 3..=4 {
             world.happen(id, launched(id));
-            world.happen(id, Event::Exited { how: "exit code 1".to_owned() });
+            world.happen(id, Event::Exited { how: "exit code 1".to_owned(), words: String::new() });
         }
         world.now = world.now.after(Span::seconds(1));
     }
@@ -324,7 +324,7 @@ proptest! {
                 Turn::Launch(n) => if let Some(id) = pick(n) { world.happen(id, launched(id)) },
                 Turn::Healthy(n) => if let Some(id) = pick(n) { world.happen(id, Event::Healthy) },
                 Turn::Unhealthy(n) => if let Some(id) = pick(n) { world.happen(id, Event::Unhealthy { why: "503".to_owned() }) },
-                Turn::Exit(n) => if let Some(id) = pick(n) { world.happen(id, Event::Exited { how: "exit code 1".to_owned() }) },
+                Turn::Exit(n) => if let Some(id) = pick(n) { world.happen(id, Event::Exited { how: "exit code 1".to_owned(), words: String::new() }) },
                 Turn::Wait(millis) => world.now = world.now.after(Span(millis)),
             }
             for one in &world.instances {

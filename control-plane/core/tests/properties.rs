@@ -59,6 +59,7 @@ fn comes_to_rest(world: &mut World) -> Result<(), String> {
     }
     world.edges.iter_mut().for_each(|edge| (edge.takes_policy, edge.takes_routes, edge.silent) = (true, true, false));
     world.broken.clear();
+    world.crashing.clear();
     world.freeze = Freeze::Off;
     world.calls.insert("ask".to_owned(), CallSeen::Yes { by: "cab".to_owned(), note: String::new() });
     for _ in 0..60 {

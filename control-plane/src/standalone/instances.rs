@@ -182,7 +182,7 @@ impl Instances {
     /// What happened to an instance becomes its next state; not recorded yet.
     fn happen(&mut self, key: &Key, id: u64, event: Event, now: Time) {
         let event = match event {
-            Event::Exited { how } => Event::Exited { how: self.with_words(key, id, how) },
+            Event::Exited { how, .. } => Event::Exited { how, words: self.logs.last_words(&key.0, &key.1, id) },
             other => other,
         };
         let Some(pool) = self.pools.get_mut(key) else { return };
@@ -263,13 +263,6 @@ impl Instances {
     /// For people.
     pub(crate) fn views(&self, id: &RolloutId, version: &VersionName) -> Vec<InstanceView> {
         self.pools.get(&(id.clone(), version.clone())).map(|pool| views(&pool.instances)).unwrap_or_default()
-    }
-
-    fn with_words(&self, (rollout, version): &Key, id: u64, how: String) -> String {
-        match self.logs.last_words(rollout, version, id) {
-            words if words.is_empty() => how,
-            words => format!("{how}: {words}"),
-        }
     }
 
     fn rotate(&mut self, now: Time) {

@@ -1,6 +1,6 @@
 //! Ways out of a run without promotion, and the way out of a Rollout whose manifest is gone.
 
-use super::{Transition, at, live, restore, with_run};
+use super::{Transition, at, equip, live, restore, with_run};
 use crate::analysis::Outcome;
 use crate::call::CallSeen;
 use crate::desired::{rollback_id, withheld};
@@ -20,7 +20,8 @@ pub(super) fn early(plan: &Plan, state: &State, run: &Run, seen: &Observation) -
     if plan.gone {
         Some(Ending::Deleted)
     } else if plan.release == run.candidate || (flees && plan.release == state.stable) {
-        failure(plan, state, run, seen).map(|reason| Ending::Refused { reason })
+        let held = || equip::held_too_long(plan, state, run, seen);
+        failure(plan, state, run, seen).or_else(held).map(|reason| Ending::Refused { reason })
     } else if plan.release == state.stable {
         Some(Ending::RolledBack)
     } else if passes_by(plan, state, run) {

@@ -6,9 +6,10 @@ use crate::call::CallSeen;
 use crate::capacity::Capacity;
 use crate::desired::{call_id, scaled};
 use crate::observation::Observation;
-use crate::plan::{Plan, Role, Scale, Step};
-use crate::state::{Ending, Run, Sizes, Stage, State};
-use shunt_filter_core::{VersionName, Weight};
+use crate::plan::{HELD_DEADLINE, Plan, Role, Scale, Step};
+use crate::state::{Ending, Paused, Run, Sizes, Stage, State};
+use crate::time::{Span, Time};
+use shunt_filter_core::{BaselineName, VersionName, Weight};
 
 /// A step that waits for what it needs.
 pub(super) fn equipped(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<Transition> {
@@ -87,16 +88,66 @@ fn short(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation)
     })
 }
 
-/// Instances that do not come end the run: what never becomes ready is a bad release.
+/// Instances that do not come end the run: what never becomes ready is a bad release. A crash loop ends it at once, the deadline
+/// what only takes long. A return is held instead: the other way leads to what it flees from.
 pub(super) fn lacking(plan: &Plan, state: &State, run: &Run, missing: String, seen: &Observation) -> Option<Transition> {
-    if seen.now.since(run.since) < plan.progress_deadline || run.paused.is_some() {
+    if run.paused.is_some() {
         return None;
     }
+    let late = || {
+        let over = seen.now.since(run.since) >= plan.progress_deadline;
+        over.then(|| format!("no progress for {}: {missing}", plan.progress_deadline))
+    };
+    let reason = crash_loop(plan, run, seen).or_else(late)?;
     if run.returning {
-        return overdue(plan, state, run, run.since, &missing, seen.now);
+        let paused = Some(Paused { at: seen.now, reason: reason.clone() });
+        return Some(Transition::new(with_run(state, Run { paused, ..run.clone() }), reason));
     }
-    let reason = format!("no progress for {}: {missing}", plan.progress_deadline);
     forward::instead(plan, state, run, Ending::Refused { reason }, seen)
+}
+
+/// A version of this run whose instances end again and again before they are ready.
+fn crash_loop(plan: &Plan, run: &Run, seen: &Observation) -> Option<String> {
+    let arms = run.stage.step().and_then(|step| plan.test(step)).into_iter().flat_map(|test| &test.arms);
+    let baseline = run.baseline.iter().map(BaselineName::version);
+    let mut versions = [&run.candidate].into_iter().chain(baseline).chain(arms.map(|arm| &arm.version));
+    versions.find_map(|version| match seen.capacity.get(version)? {
+        Capacity::Instances { crash_loop, .. } => Some(format!("{version} {}", crash_loop.as_ref()?)),
+        Capacity::Unmanaged => None,
+    })
+}
+
+/// Why a candidate that replaces stable while requests are held (recreate) has had its time; none: it has some left. Once it is ready,
+/// its way to the proxies is measured anew.
+pub(super) fn held_too_long(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<String> {
+    let (deadline, until) = held_until(plan, run)?;
+    if seen.now < until {
+        return None;
+    }
+    let missing = match run.stage {
+        Stage::Equipping { step } => missing(plan, state, run, step, seen),
+        Stage::Holding { .. } => Some(format!("requests to {} have not ended", state.stable)),
+        _ => super::missing_proof(seen),
+    };
+    let missing = run.paused.as_ref().map(|paused| paused.reason.clone()).or(missing).unwrap_or_else(|| "it was not promoted".to_owned());
+    Some(format!("requests were held for {deadline}: {missing}"))
+}
+
+/// How long requests may be held, and until when, on the way forward; none: they are not.
+pub(crate) fn held_until(plan: &Plan, run: &Run) -> Option<(Span, Time)> {
+    let held = run.held?;
+    // A manifest that was changed to another strategy meanwhile does not leave users without an answer for longer.
+    let deadline = plan.held_deadline.unwrap_or(HELD_DEADLINE);
+    match run.stage {
+        Stage::Equipping { .. } | Stage::Applying { .. } | Stage::Holding { .. } => Some((deadline, held.after(deadline))),
+        Stage::Shifting => Some((deadline, run.since.after(deadline))),
+        Stage::Preparing
+        | Stage::Switching
+        | Stage::Clearing(_)
+        | Stage::Restoring(_)
+        | Stage::Reverting(_)
+        | Stage::Draining(_) => None,
+    }
 }
 
 /// What an answered call, or what became of the instances, for the journal.

@@ -44,12 +44,17 @@ impl Recurrence {
     pub fn check(&mut self, plan: &Plan, before: &State, next: Next) -> (Next, Option<Recurs>) {
         let id = &plan.id;
         let Some(entry) = &next.entry else { return (next, None) };
-        if entry.command.is_some() || self.left.get(id).is_some_and(|left| left.plan != plan.digest) {
+        // What a command leaves may come again: a release that is retried may be refused again.
+        if entry.command.is_some() {
+            self.left.remove(id);
+            return (next, None);
+        }
+        if self.left.get(id).is_some_and(|left| left.plan != plan.digest) {
             self.left.remove(id);
         }
         let known = self.left.entry(id.clone()).or_insert_with(|| Left { plan: plan.digest.clone(), states: Vec::new(), fault: None });
         known.states.push(timeless(before));
-        if entry.command.is_none() && known.states.contains(&timeless(&next.state)) {
+        if known.states.contains(&timeless(&next.state)) {
             known.states.pop();
             let times = known.fault.as_ref().map_or(0, |fault| fault.times).saturating_add(1);
             let fault = Recurs { revision: before.revision, reason: entry.reason.clone(), times };

@@ -161,7 +161,7 @@ impl World {
             };
             let (wanted, since) = self.scale.get(name).copied().unwrap_or((0, now));
             let ready = if now.since(since) >= min_ready { wanted } else { 0 };
-            (name.clone(), Capacity::Instances { wanted, ready, running: wanted, trouble: String::new() })
+            (name.clone(), Capacity::Instances { wanted, ready, running: wanted, trouble: String::new(), crash_loop: None })
         };
         state.installed.iter().map(capacity).collect()
     }

@@ -1,7 +1,8 @@
 //! What may happen to an instance, and what it makes of it.
 
 use super::backoff::{STEADY, backoff};
-use super::{Instance, Kind, LastExit, Process, Stage};
+use super::{CRASH_LOOP, Instance, Kind, LastExit, Process, Stage};
+use crate::capacity::Exit;
 use crate::time::Time;
 
 /// Something that happened to an instance.
@@ -21,8 +22,10 @@ pub enum Event {
     },
     /// Its process ended by itself, or because we asked.
     Exited {
-        /// How, with the last words of its log.
+        /// How: `exit code 3`.
         how: String,
+        /// The last line of its output; empty: it wrote none.
+        words: String,
     },
     /// The machine was started anew: its process went with everything else, which is nobody's fault.
     Vanished,
@@ -59,9 +62,10 @@ impl Instance {
             (Event::Launched { process, address }, Stage::Starting { .. }) => {
                 Self { address: Some(address), ..self.with_process(Some(process)).at(Stage::Probing, now) }
             }
-            (Event::NotLaunched { why }, Stage::Starting { .. }) => self.again(why, now),
-            (Event::Exited { how }, Stage::Probing | Stage::Ready) => {
-                Self { last_exit: Some(LastExit { at: now, how: how.clone() }), ..self.again(how, now) }
+            (Event::NotLaunched { why }, Stage::Starting { .. }) => self.again(Exit { how: why, words: String::new() }, now),
+            (Event::Exited { how, words }, Stage::Probing | Stage::Ready) => {
+                let exit = Exit { how, words };
+                Self { last_exit: Some(LastExit { at: now, how: exit.to_string() }), ..self.again(exit, now) }
             }
             (Event::Vanished, Stage::Probing | Stage::Ready) => {
                 Self { address: None, ..self.with_process(None).at(Stage::Starting { not_before: now }, now) }
@@ -94,14 +98,19 @@ impl Instance {
     }
 
     /// Started again, later each time, until it was ready for a while.
-    fn again(&self, why: String, now: Time) -> Self {
+    fn again(&self, exit: Exit, now: Time) -> Self {
         let steady = self.stage == Stage::Ready && now.since(self.since) >= STEADY;
         let failures = if steady { 1 } else { self.failures.saturating_add(1) };
+        let trouble = exit.to_string();
+        let mut exits = if steady { Vec::new() } else { self.exits.clone() };
+        exits.push(exit);
+        exits.drain(..exits.len().saturating_sub(CRASH_LOOP));
         Self {
             address: None,
             restarts: self.restarts.saturating_add(1),
             failures,
-            trouble: why,
+            trouble,
+            exits,
             ..self.with_process(None).at(Stage::Starting { not_before: now.after(backoff(failures)) }, now)
         }
     }

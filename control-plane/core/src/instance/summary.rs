@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::steer::Wanted;
-use super::{Instance, Kind, LastExit, Stage};
-use crate::capacity::Capacity;
+use super::{CRASH_LOOP, Instance, Kind, LastExit, Stage};
+use crate::capacity::{Capacity, CrashLoop};
 use crate::time::Time;
 
 /// One instance, ready to be shown.
@@ -46,7 +46,14 @@ pub fn capacity(instances: &[Instance], wanted: &Wanted, now: Time) -> Capacity 
         ready: number(instances.iter().filter(counts).count()),
         running: number(instances.iter().filter(exists).count()),
         trouble: trouble(instances),
+        crash_loop: instances.iter().filter(|one| !one.is_old(&wanted.source)).find_map(crash_loop),
     }
+}
+
+/// One that is on its way out will not be started again, and one that is ready has got over it.
+fn crash_loop(one: &Instance) -> Option<CrashLoop> {
+    let loops = one.exits.len() >= CRASH_LOOP && one.stage != Stage::Ready && !one.is_leaving();
+    loops.then(|| CrashLoop { exits: one.exits.clone() })
 }
 
 fn number(count: usize) -> u32 {

@@ -117,6 +117,7 @@ impl Compiler<'_> {
             max_exposed,
             keep_old,
             progress_deadline: deadlines.progress,
+            held_deadline: deadlines.held,
             drain_deadline: deadlines.drain,
             fallback_deadline: deadlines.fallback,
             gone: false,

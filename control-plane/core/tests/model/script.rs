@@ -142,7 +142,10 @@ pub(crate) fn act(world: &mut World, line: &str) -> Vec<Entry> {
             let count = count.parse().expect("a number");
             world.plan.versions = world.plan.versions.iter().map(|v| command(v.name.as_str(), count)).collect();
         }
-        ["strategy", "recreate"] => world.plan.strategy = Strategy::Recreate,
+        ["strategy", "recreate"] => {
+            (world.plan.strategy, world.plan.held_deadline) = (Strategy::Recreate, Some(Span::seconds(30)));
+        }
+        ["crashing", version] => drop(world.crashing.insert(name(version))),
         ["abortOver", span] => world.plan.abort_over = span.parse().expect("a span"),
         ["rollbackWindow", span] => world.plan.rollback_window = span.parse().expect("a span"),
         ["rollbackCall", call_name] => {

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use shunt_core::advance;
 use shunt_core::analysis::{Guard, Metric, Outcome, Verdict};
 use shunt_core::call::{Call, CallSeen};
-use shunt_core::capacity::Capacity;
+use shunt_core::capacity::{Capacity, CrashLoop, Exit};
 use shunt_core::command::{Command, Verb};
 use shunt_core::contest::Contest;
 use shunt_core::desired::{Desired, Routes, desired};
+use shunt_core::instance::CRASH_LOOP;
 use shunt_core::journal::Entry;
 use shunt_core::observation::{Delivery, Freeze, Misrouting, Observation, VersionSeen};
 use shunt_core::plan::{AnalysisPlan, Backend, CommandBackend, Plan, Routing, Step, Version};
@@ -86,6 +87,8 @@ pub(crate) struct World {
     pub(crate) plan: Plan,
     /// Versions whose instances never become ready.
     pub(crate) broken: BTreeSet<VersionName>,
+    /// Versions whose instances end as soon as they start, again and again.
+    pub(crate) crashing: BTreeSet<VersionName>,
     /// How long an instance takes to become ready, and to go.
     pub(crate) takes: Span,
     fleets: BTreeMap<VersionName, Fleet>,
@@ -162,6 +165,7 @@ pub(crate) fn plan(steps: Vec<Step>) -> Plan {
         max_exposed: Weight::ALL,
         keep_old: Span::default(),
         progress_deadline: Span::seconds(600),
+        held_deadline: None,
         drain_deadline: Span::seconds(30),
         fallback_deadline: Span::seconds(60),
         health: None,
@@ -179,6 +183,7 @@ impl World {
         Self {
             plan,
             broken: BTreeSet::new(),
+            crashing: BTreeSet::new(),
             takes: Span::seconds(2),
             fleets: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -275,13 +280,18 @@ impl World {
         let mut capacity: BTreeMap<_, _> = unmanaged.collect();
         for (version, wanted) in &wanted.scale {
             let fleet = self.fleets.get(version).cloned().unwrap_or_default();
-            let broken = self.broken.contains(version);
+            let crashing = self.crashing.contains(version) && !fleet.alive.is_empty();
+            let broken = crashing || self.broken.contains(version);
             let ready = fleet.alive.iter().filter(|since| !broken && self.now.since(**since) >= self.takes).count();
             let running = fleet.alive.len() + fleet.stopping.len();
             let trouble = if broken { "exit code 1: no such table".to_owned() } else { String::new() };
             let count = |many: usize| u32::try_from(many).expect("few");
-            capacity
-                .insert(version.clone(), Capacity::Instances { wanted: *wanted, ready: count(ready), running: count(running), trouble });
+            let exit = Exit { how: "exit code 1".to_owned(), words: "no such table".to_owned() };
+            // The third end comes with its back-off about a second after the start.
+            let looped = crashing && fleet.alive.iter().any(|since| self.now.since(*since) >= Span::seconds(1));
+            let crash_loop = looped.then(|| CrashLoop { exits: vec![exit; CRASH_LOOP] });
+            let (ready, running) = (count(ready), count(running));
+            capacity.insert(version.clone(), Capacity::Instances { wanted: *wanted, ready, running, trouble, crash_loop });
         }
         capacity
     }

@@ -51,6 +51,7 @@ pub(crate) enum Event {
     /// Instances of every version are ours, this many.
     Instances(usize),
     Broken(usize, bool),
+    Crashing(usize, bool),
     Silent(usize, bool),
     /// What a call answers.
     Call(usize),
@@ -104,6 +105,7 @@ impl Event {
                 moved => Event::Move(moved % VERSIONS.len()),
             },
             39 | 40 => Event::Instances(1 + dice.roll(4)),
+            41 if dice.roll(2) == 0 => Event::Crashing(dice.roll(VERSIONS.len()), dice.roll(2) == 0),
             41 => Event::Broken(dice.roll(VERSIONS.len()), dice.roll(2) == 0),
             42 | 43 => Event::Silent(dice.roll(3), dice.roll(2) == 0),
             44 | 45 => Event::Call(dice.roll(4)),
@@ -125,12 +127,15 @@ impl Event {
                 world.plan.steps = steps(index);
                 let recreate = world.plan.steps.contains(&Step::Hold);
                 world.plan.strategy = if recreate { Strategy::Recreate } else { Strategy::Canary };
+                world.plan.held_deadline = recreate.then_some(Span::seconds(30));
             }
             Event::Instances(count) => {
                 let count = u32::try_from(count).expect("few");
                 world.plan.routing = Routing::Managed;
                 world.plan.versions = world.plan.versions.iter().map(|v| command(v.name.as_str(), count)).collect();
             }
+            Event::Crashing(index, true) => drop(world.crashing.insert(name(VERSIONS[index]))),
+            Event::Crashing(index, false) => drop(world.crashing.remove(&name(VERSIONS[index]))),
             Event::Broken(index, true) => drop(world.broken.insert(name(VERSIONS[index]))),
             Event::Broken(index, false) => drop(world.broken.remove(&name(VERSIONS[index]))),
             Event::Silent(index, silent) => world.edges.iter_mut().skip(index).take(1).for_each(|edge| edge.silent = silent),

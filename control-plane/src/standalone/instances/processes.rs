@@ -20,7 +20,7 @@ impl Instances {
                     self.happen(&key, id, event, now);
                     if let Err(error) = self.record(database).await {
                         // It gets no word, so it ends, and nobody will ever know of it.
-                        self.happen(&key, id, Event::Exited { how: "could not be recorded".to_owned() }, now);
+                        self.happen(&key, id, Event::Exited { how: "could not be recorded".to_owned(), words: String::new() }, now);
                         return Err(error);
                     }
                     let process = held.process.clone();
@@ -52,7 +52,7 @@ impl Instances {
         let process = self.pools.get(key)?.get(id)?.process()?.clone();
         match process::standing(&process) {
             Standing::Alive(_) => self.watch(id, &process, None),
-            Standing::Ended => return Some(Event::Exited { how: "ended while no control plane watched".to_owned() }),
+            Standing::Ended => return Some(Event::Exited { how: "ended while no control plane watched".to_owned(), words: String::new() }),
             Standing::OtherBoot => return Some(Event::Vanished),
         }
         None

@@ -92,7 +92,7 @@ impl Tracker {
                 Standing::Alive(handle) => process::ended(handle, child).await,
                 Standing::Ended | Standing::OtherBoot => process::reaped(child),
             };
-            tell(Event::Exited { how });
+            tell(Event::Exited { how, words: String::new() });
         };
         self.watch = Some(tokio::spawn(task).abort_handle());
     }

@@ -3,7 +3,7 @@
 use super::Compiler;
 use crate::manifest::Problems;
 use crate::mesh_policy::Bound;
-use crate::plan::{Backend, Version};
+use crate::plan::{Backend, HELD_DEADLINE, Version};
 use crate::time::Span;
 
 /// How long waits may take.
@@ -11,6 +11,8 @@ pub(super) struct Deadlines {
     pub(super) progress: Span,
     pub(super) drain: Span,
     pub(super) fallback: Span,
+    /// Only where requests are held.
+    pub(super) held: Option<Span>,
 }
 
 impl Compiler<'_> {
@@ -20,7 +22,8 @@ impl Compiler<'_> {
         let drain = [Bound::AtLeast(limits.min_drain_deadline, "spec.limits.minDrainDeadline")];
         let fallback = [Bound::AtMost(limits.max_fallback_deadline, "spec.limits.maxFallbackDeadline")];
         let problems = &mut self.problems;
-        let deadlines = Deadlines {
+        let mut deadlines = Deadlines {
+            held: None,
             progress: self.settle.bounded(
                 "progressDeadline",
                 [spec.progress_deadline, defaults.progress_deadline],
@@ -48,22 +51,41 @@ impl Compiler<'_> {
                 problems.add(format!("spec.{name}"), format!("{value} is over before proxies can report: write 1s or more"));
             }
         }
-        ready_in_time(versions, deadlines.progress, problems);
+        ready_in_time(versions, deadlines.progress, "progressDeadline", problems);
+        deadlines.held = self.held(versions, deadlines.progress);
         deadlines
+    }
+
+    /// Held requests are failed ones, so this wait is shorter than others.
+    fn held(&mut self, versions: &[Version], progress: Span) -> Option<Span> {
+        let spec = self.spec.strategy.as_ref()?.recreate.as_ref()?;
+        let path = "spec.strategy.recreate.deadline";
+        let held = spec.deadline.unwrap_or(HELD_DEADLINE.min(progress));
+        match spec.deadline {
+            None => self.settle.built_in(path),
+            Some(deadline) if deadline < Span::seconds(1) => {
+                self.problems.add(path, format!("{deadline} is over before a process can start: write 1s to {progress} (progressDeadline)"));
+            }
+            Some(deadline) if deadline > progress => {
+                self.problems.add(path, format!("{deadline} is longer than progressDeadline ({progress}), which ends the release first: write 1s to {progress}"));
+            }
+            Some(_) => {}
+        }
+        ready_in_time(versions, held, "strategy.recreate.deadline", &mut self.problems);
+        Some(held)
     }
 }
 
 /// An instance that must be ready for longer than the release waits never counts.
-fn ready_in_time(versions: &[Version], progress: Span, problems: &mut Problems) {
+fn ready_in_time(versions: &[Version], deadline: Span, field: &str, problems: &mut Problems) {
     for (index, version) in versions.iter().enumerate() {
         let min_ready = match &version.backend {
             Backend::Command(command) => command.min_ready,
             Backend::Registered(registered) => registered.min_ready,
             Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Value(_) => continue,
         };
-        if min_ready >= progress {
-            let message =
-                format!("{min_ready} is not shorter than progressDeadline ({progress}), so no release could ever get ready: write less");
+        if min_ready >= deadline {
+            let message = format!("{min_ready} is not shorter than {field} ({deadline}), so no release could ever get ready: write less");
             problems.add(format!("spec.versions[{index}].minReady"), message);
         }
     }

@@ -6,10 +6,17 @@ use shunt_filter_core::Weight;
 use super::List;
 use crate::plan::{Role, Scale, Step};
 use crate::rollout::owner::Owner;
+use crate::time::Span;
 
-/// `{}`: nothing to set.
+/// How long users may be without an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecreateSpec {}
+#[serde(rename_all = "camelCase")]
+pub struct RecreateSpec {
+    /// How long requests may be held until the candidate is ready; then the old version comes back. At most `progressDeadline`.
+    /// Default: 30s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Span>,
+}
 
 pub(super) fn add(path: &str, list: &mut List<'_>) {
     match list.terms.owner {
