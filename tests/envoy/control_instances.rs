@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::Result;
 use serde_json::Value;
 use shunt_testbed::process::{Signal, signal};
-use shunt_testbed::{Client, Fault, Scenario, until};
+use shunt_testbed::{Client, Fault, Scenario, Tally, until};
 
 use crate::control_instances_rig::{CHANGE, Farm, Version, instances, ready};
 use crate::control_rig::{RUN, STEP, live, stable};
@@ -137,6 +137,63 @@ async fn a_crash_loop_says_what_the_process_said() -> Result<()> {
     let trouble = instances(&view, "v2")[0]["trouble"].as_str().unwrap_or_default().to_owned();
     assert!(trouble.starts_with("exit code 3: ") && trouble.contains("as it was asked to"), "{trouble}");
     assert!(view["message"].as_str().unwrap_or_default().contains("exit code 3"), "{view:#}");
+    Ok(())
+}
+
+/// Whatever the strategy, a candidate that exits at once is refused with its exit statuses and its last line, within seconds.
+async fn a_candidate_that_exits_at_once(spec: &str) -> Result<(Farm, Value, Tally)> {
+    let versions = [Version::new("v1", 1), Version { args: &["--crash", "1"], ..Version::new("v2", 1) }];
+    let farm = Farm::start(&versions, spec).await?;
+    let load = farm.load();
+    until("requests", STEP, || async { load.tally().requests() >= 100 }).await?;
+    farm.write(&versions, "v2", spec)?;
+    let view = farm.until("v2 is refused, and v1 answers", |view| view["phase"] == "Degraded" && view["candidate"].is_null()).await?;
+    let mark = load.mark();
+    until("200 requests afterwards", STEP, || async { load.tally_since(mark).requests() >= 200 }).await?;
+    let after = load.tally_since(mark);
+    assert_eq!((after.held().requests(), after.of_version("v1")), (0, after.requests()), "{}", after.summary());
+    let message = view["message"].as_str().unwrap_or_default();
+    assert!(message.contains("v2 ended 3 times before it was ready (exit code 1 each time), its last output: "), "{message}");
+    assert!(message.contains("as it was asked to"), "{message}");
+    Ok((farm, view, load.stop().await))
+}
+
+#[tokio::test]
+async fn recreate_with_a_candidate_that_exits_at_once_holds_users_for_seconds() -> Result<()> {
+    // Deadlines that the test would not live to see: the crash loop alone ends it.
+    let (farm, _, all) = a_candidate_that_exits_at_once("strategy: {recreate: {deadline: 10m}}\n  drainDeadline: 1s").await?;
+    assert!(all.held().requests() > 0, "{}", all.summary());
+    assert!(all.held().span() < CHANGE, "{}", all.summary());
+    assert_eq!(all.failed(), 0, "{}", all.summary());
+    let history = farm.control.cli_ok(&["history", "shop/checkout"]).await?;
+    assert!(history.contains("requests were held for"), "{history}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_canary_that_exits_at_once_is_refused_before_anybody_is_sent_to_it() -> Result<()> {
+    let (_farm, _, all) = a_candidate_that_exits_at_once("strategy: {canary: {steps: [{setWeight: 50}]}}").await?;
+    assert_eq!((all.failed(), all.of_version("v1")), (0, all.requests()), "{}", all.summary());
+    Ok(())
+}
+
+#[tokio::test]
+async fn recreate_with_a_candidate_that_never_gets_ready_ends_at_its_deadline_and_says_how_long_users_wait() -> Result<()> {
+    let spec = "strategy: {recreate: {deadline: 8s}}\n  drainDeadline: 1s";
+    let versions = [Version::new("v1", 1), Version { args: &["--unready"], ..Version::new("v2", 1) }];
+    let farm = Farm::start(&versions, spec).await?;
+    let load = farm.load();
+    farm.write(&versions, "v2", spec)?;
+    let told = |view: &Value| view["message"].as_str().is_some_and(|text| text.starts_with("users have been getting 503 for "));
+    farm.until("the view says that users get 503, and for how long at most", |view| {
+        told(view) && view["message"].as_str().is_some_and(|text| text.contains(" more before v1 comes back"))
+    })
+    .await?;
+    let view = farm.until("v2 is refused, and v1 answers", |view| view["phase"] == "Degraded" && view["candidate"].is_null()).await?;
+    let message = view["message"].as_str().unwrap_or_default();
+    assert!(message.contains("v2 was refused: requests were held for 8s: 0 of 1 instances of v2 are ready"), "{message}");
+    let all = load.stop().await;
+    assert_eq!(all.failed(), 0, "{}", all.summary());
     Ok(())
 }
 

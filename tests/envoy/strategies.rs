@@ -20,7 +20,8 @@ struct Case {
 }
 
 const RECREATE: Case = Case {
-    spec: "strategy: {recreate: {}}
+    // Killed at each transition, it proves each step anew.
+    spec: "strategy: {recreate: {deadline: 5m}}
   drainDeadline: 1s",
     good: End::Promoted,
     // Nobody can judge while nobody is answered; it is judged by its readiness only.

@@ -48,6 +48,9 @@ pub struct Forecast {
     /// How much worse than stable is allowed; none: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Tolerance>,
+    /// How long users get no answer, where requests are held (recreate).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downtime: Option<Downtime>,
     /// From the changed manifest to the end.
     pub lasts: Span,
     /// How it ends.
@@ -113,6 +116,20 @@ pub struct TestLook {
     pub of_smallest_arm: u64,
     /// The smallest difference that is told from none.
     pub tells: Tells,
+}
+
+/// How long users get no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Downtime {
+    /// Number of the step in which it begins, from 1.
+    pub from_step: usize,
+    /// With a candidate whose instances are ready at once.
+    pub lasts: Span,
+    /// With one that does not get ready; then the old version starts again.
+    pub at_most: Span,
+    /// The old version.
+    pub then: VersionName,
 }
 
 /// The smallest regression that an analysis sees.
@@ -204,6 +221,18 @@ mod tests {
         };
         assert!(points("30s", 5_000) > points("30m", 5_000));
         assert!(points("5m", 60) > points("5m", 5_000));
+    }
+
+    #[test]
+    fn where_requests_are_held_it_says_for_how_long() {
+        let text = "apiVersion: shunt.dev/v1alpha1\nkind: Rollout\nmetadata: {name: checkout, namespace: shop}\nspec:\n  \
+                    service: {hosts: [shop.test]}\n  release: v1\n  strategy: {recreate: {deadline: 20s}}\n  \
+                    versions: [{name: v1, command: [./v1]}, {name: v2, command: [./v2]}]\n";
+        let plan = compile(&parse("shop.yaml", text).unwrap()[0], None).unwrap();
+        let seen = forecast(&plan, &"v1".parse().unwrap(), &"v2".parse().unwrap(), USUAL, Time(0));
+        let down = seen.downtime.expect("requests are held");
+        assert_eq!((down.from_step, down.at_most, down.then.as_str()), (1, Span::seconds(20), "v1"));
+        assert!(down.lasts < down.at_most && seen.end == End::Promoted && seen.warnings.is_empty(), "{down:?} {:?}", seen.warnings);
     }
 
     #[test]

@@ -28,14 +28,23 @@ impl Time {
 #[serde(try_from = "String", into = "String")]
 pub struct Span(pub u64);
 
-/// Not a span.
+/// Not a span, or none that anything could wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is not a duration: write a whole number with its unit, one of ms, s, m, h, d, for example 10m")]
-pub struct SpanError(String);
+pub enum SpanError {
+    /// Not a number with a unit.
+    #[error("{0:?} is not a duration: write a whole number with its unit, one of ms, s, m, h, d, for example 10m")]
+    Text(String),
+    /// Longer than [`Span::LONGEST`].
+    #[error("{0:?} is too long: write {longest} (100 years) or less", longest = Span::LONGEST)]
+    TooLong(String),
+}
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 impl Span {
+    /// No duration that is written is longer: a hundred years. Envoy counts some in nanoseconds, in 64 bits with a sign.
+    pub const LONGEST: Self = Self(36_500 * 86_400_000);
+
     /// From milliseconds.
     pub const fn millis(millis: u64) -> Self {
         Self(millis)
@@ -61,11 +70,16 @@ impl Span {
 impl FromStr for Span {
     type Err = SpanError;
     fn from_str(text: &str) -> Result<Self, SpanError> {
-        let wrong = || SpanError(text.to_owned());
+        let wrong = || SpanError::Text(text.to_owned());
         let end = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
         let (number, unit) = text.split_at_checked(end).ok_or_else(wrong)?;
         let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
-        number.parse::<u64>().ok().and_then(|n| n.checked_mul(*factor)).map(Self).ok_or_else(wrong)
+        if number.is_empty() {
+            return Err(wrong());
+        }
+        // What has no room in 64 bits is too long as well.
+        let span = number.parse::<u64>().ok().and_then(|n| n.checked_mul(*factor)).map(Self).filter(|span| *span <= Self::LONGEST);
+        span.ok_or_else(|| SpanError::TooLong(text.to_owned()))
     }
 }
 
@@ -101,6 +115,7 @@ mod tests {
     #[test_case("10s", 10_000)]
     #[test_case("5m", 300_000)]
     #[test_case("30d", 2_592_000_000)]
+    #[test_case("36500d", 3_153_600_000_000; "the longest")]
     fn round_trip(text: &str, millis: u64) {
         assert_eq!(text.parse::<Span>().unwrap(), Span(millis));
         assert_eq!(Span(millis).to_string(), text);
@@ -111,6 +126,8 @@ mod tests {
     #[test_case("-1s"; "negative")]
     #[test_case("1.5h"; "fraction")]
     #[test_case("99999999999999999999d"; "too large")]
+    #[test_case("36501d"; "longer than a hundred years")]
+    #[test_case("3652501d"; "more than a protobuf holds")]
     #[test_case(""; "empty")]
     fn refused(text: &str) {
         assert!(text.parse::<Span>().is_err());

@@ -14,11 +14,11 @@ use std::path::Path;
 
 use shunt_core::command::Verb;
 use shunt_core::desired::desired;
-use shunt_core::plan::{PlannedRule, Role, Step};
+use shunt_core::plan::{PlannedRule, Role, Scale, Step, Strategy};
 use shunt_core::status::view;
 use shunt_core::time::Span;
 use shunt_filter_core::Weight;
-use world::{Judge, World, name, plan, version};
+use world::{Judge, World, command, name, plan, version};
 
 /// Writes down what is seen at each moment.
 struct Album {
@@ -148,10 +148,39 @@ fn an_abort() -> String {
     album.text
 }
 
+fn a_replacement() -> String {
+    let scale = |role, share| Step::Scale(Scale { role, share });
+    let steps = vec![Step::Hold, scale(Role::Stable, Weight::ZERO), scale(Role::Candidate, Weight::ALL)];
+    let mut album = Album::new("A replacement", steps);
+    album.act(|world| {
+        (world.plan.strategy, world.plan.held_deadline) = (Strategy::Recreate, Some(Span::seconds(30)));
+        world.plan.versions = ["v1", "v2"].map(|name| command(name, 1)).to_vec();
+        world.broken.insert(name("v2"));
+    });
+    album.wait(5);
+    album.act(|world| {
+        world.stable_open = 1;
+        world.plan.release = name("v2");
+    });
+    album.picture("requests end, no others are answered");
+    album.act(|world| world.stable_open = 0);
+    album.wait(5);
+    album.picture("the new one is not ready");
+    album.act(|world| world.command(Verb::Pause, world.state.revision));
+    album.picture("held by the operator all the same");
+    album.wait(25);
+    album.picture("its time is over");
+    album.wait(3);
+    album.picture("the old one starts again");
+    album.wait(5);
+    album.picture("refused");
+    album.text
+}
+
 #[test]
 fn what_people_read() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/views/pictures.txt");
-    let text = format!("{}\n{}", a_release(), an_abort());
+    let text = format!("{}\n{}\n{}", a_release(), an_abort(), a_replacement());
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&file, &text).unwrap();
     }

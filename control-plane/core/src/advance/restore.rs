@@ -18,7 +18,8 @@ pub(super) fn leave(state: &State, run: &Run, ending: Ending, seen: &Observation
     if run.held.is_some() && run.sizes.stable < Weight::ALL {
         // The two must not run at the same time: that is what recreate is for.
         let sizes = Sizes { candidate: Weight::ZERO, ..run.sizes };
-        let clearing = Run { sizes, ..at(run, Stage::Clearing(ending), seen.now) };
+        // Keys of a manifest that was changed to another strategy while requests were held: they are held too.
+        let clearing = Run { sizes, ranges: Vec::new(), weight: Weight::ZERO, ..at(run, Stage::Clearing(ending), seen.now) };
         return Transition::new(
             with_run(state, clearing),
             format!("{sentence}; first {} goes, then {} comes back", run.candidate, state.stable),

@@ -9,7 +9,7 @@ use shunt_filter_core::{VersionName, Weight};
 use super::measuring::{Measuring, StepMeasurements};
 use super::power::Releases;
 use super::world::World;
-use super::{End, Forecast, Leg, Look, PATIENCE, Sight, TestLook, Traffic};
+use super::{Downtime, End, Forecast, Leg, Look, PATIENCE, Sight, TestLook, Traffic};
 use crate::advance::{Next, advance, closed};
 use crate::call::Action;
 use crate::command::{Command, Verb};
@@ -59,6 +59,7 @@ pub(super) fn travel(plan: &Plan, from: &VersionName, to: &VersionName, traffic:
     journey.sights();
     let warnings = journey.warnings(&end);
     let tolerance = plan.analysis.tolerance();
+    let downtime = journey.downtime(from);
     Forecast {
         rollout: plan.id.clone(),
         from: from.clone(),
@@ -69,6 +70,7 @@ pub(super) fn travel(plan: &Plan, from: &VersionName, to: &VersionName, traffic:
         tests: journey.tests,
         measured: journey.measured,
         tolerance,
+        downtime,
         lasts,
         end,
         warnings,
@@ -370,6 +372,15 @@ impl Journey {
                 look.without = Some(releases.sight(look.weight, look.lasts));
             }
         }
+    }
+
+    /// Held requests are answered with 503: for how long, and for how long at most.
+    fn downtime(&self, stable: &VersionName) -> Option<Downtime> {
+        let at_most = self.plan.held_deadline?;
+        let from_step = self.plan.steps.iter().position(|step| *step == Step::Hold)?.saturating_add(1);
+        let held = self.legs.iter().skip_while(|leg| leg.step != Some(from_step));
+        let lasts = Span(held.map(|leg| leg.lasts.0).fold(0, u64::saturating_add));
+        Some(Downtime { from_step, lasts, at_most, then: stable.clone() })
     }
 
     fn users(&self, weight: Weight) -> u64 {

@@ -29,6 +29,8 @@ pub struct HealthSpec {
 
 /// Shortest interval: shorter ones load small services more than their users do.
 const INTERVAL_MIN: Span = Span::millis(100);
+/// Longest interval and time-out: a version that is down for longer than that is found otherwise.
+const LONGEST: Span = Span::seconds(3_600);
 
 impl HealthSpec {
     /// With defaults; every problem noted. `path` is where this stands in the manifest.
@@ -47,11 +49,10 @@ impl HealthSpec {
             }
             Some(_) => {}
         }
-        if check.interval < INTERVAL_MIN {
-            problems.add(format!("{path}.interval"), format!("{} is too short: write {INTERVAL_MIN} or more", check.interval));
-        }
-        if check.timeout == Span::millis(0) {
-            problems.add(format!("{path}.timeout"), "0s fails every check: write for example 1s");
+        for (name, span, least) in [("interval", check.interval, INTERVAL_MIN), ("timeout", check.timeout, Span::millis(1))] {
+            if !(least..=LONGEST).contains(&span) {
+                problems.add(format!("{path}.{name}"), format!("{span} is not possible: write {least} to {LONGEST}"));
+            }
         }
         for (name, value) in [("unhealthyThreshold", check.unhealthy_threshold), ("healthyThreshold", check.healthy_threshold)] {
             if !(1..=100).contains(&value) {

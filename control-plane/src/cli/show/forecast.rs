@@ -1,7 +1,7 @@
 //! What a release will do: a row per step, a row per analysis, then what should be changed.
 
 use shunt_core::Span;
-use shunt_core::forecast::{End, Forecast, Leg, Measuring, Sight, Tells};
+use shunt_core::forecast::{Downtime, End, Forecast, Leg, Measuring, Sight, Tells};
 
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::Table;
@@ -25,6 +25,7 @@ pub(crate) fn lines(forecast: &Forecast, paint: Paint) -> Vec<String> {
     ];
     lines.extend(steps(&forecast.legs, paint));
     lines.push(ending(forecast, paint));
+    lines.extend(forecast.downtime.as_ref().map(|down| downtime(down, paint)));
     if !forecast.looks.is_empty() {
         lines.push(String::new());
         lines.extend(looks(forecast, paint));
@@ -128,6 +129,16 @@ fn ending(forecast: &Forecast, paint: Paint) -> String {
         End::Refused(reason) => format!("{} after {lasts}: {}", paint.bad("refused"), tame(reason)),
         End::Stuck(reason) => format!("{} after {lasts}: {}", paint.bad("stuck"), tame(reason)),
     }
+}
+
+fn downtime(down: &Downtime, paint: Paint) -> String {
+    let Downtime { from_step, lasts, at_most, then } = down;
+    let told = paint.attention("users get 503");
+    format!(
+        "{told} from step {from_step} on, here for {}; for at most {} until the new version is ready, and then until {then} has started again",
+        takes(*lasts),
+        takes(*at_most)
+    )
 }
 
 fn looks(Forecast { looks, tolerance, .. }: &Forecast, paint: Paint) -> Vec<String> {

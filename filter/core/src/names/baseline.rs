@@ -10,6 +10,9 @@ use super::{NAME_MAX, NameError, VersionName};
 /// What every baseline's name ends with, and no other version's.
 const SUFFIX: &str = "-baseline";
 
+/// The longest name that the suffix fits behind.
+const WHOLE: usize = NAME_MAX - SUFFIX.len();
+
 /// How much of a long name is kept: with `-`, 8 digits of its hash and the suffix it is a DNS label again.
 const KEPT: usize = NAME_MAX - SUFFIX.len() - 9;
 
@@ -25,7 +28,7 @@ impl BaselineName {
         let name = stable.as_str();
         // Both are labels: what comes before the suffix starts with a letter or digit, and nothing is longer than a label.
         Self(VersionName(match name.get(..KEPT) {
-            Some(kept) if name.len() > NAME_MAX - SUFFIX.len() => format!("{kept}-{:08x}{SUFFIX}", xxh3_64(name.as_bytes()) >> 32),
+            Some(kept) if name.len() > WHOLE => format!("{kept}-{:08x}{SUFFIX}", xxh3_64(name.as_bytes()) >> 32),
             Some(_) | None => format!("{name}{SUFFIX}"),
         }))
     }
@@ -75,7 +78,7 @@ mod tests {
         for length in 1..=NAME_MAX {
             let name = baseline(&"a".repeat(length));
             assert_eq!(BaselineName::try_from(name.clone()).map(String::from), Ok(name.clone()), "{length}");
-            assert_eq!(name.len(), (length + SUFFIX.len()).min(NAME_MAX), "{length}");
+            assert_eq!(name.len(), length.saturating_add(SUFFIX.len()).min(NAME_MAX), "{length}");
         }
     }
 
@@ -87,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_name_cut_at_a_dash_is_still_a_name() {
-        let name = baseline(&format!("{}-{}", "a".repeat(KEPT - 1), "b".repeat(17)));
+        let name = baseline(&format!("{}-{}", "a".repeat(KEPT.saturating_sub(1)), "b".repeat(17)));
         assert!(name.parse::<VersionName>().is_ok(), "{name}");
     }
 

@@ -5,8 +5,6 @@ use crate::analysis::{Guard, Metric};
 use crate::contest::Tells;
 use crate::forecast::measuring;
 use crate::forecast::{End, Sight};
-use crate::plan::Step;
-use crate::time::Span;
 
 impl Journey {
     pub(super) fn warnings(&self, end: &End) -> Vec<String> {
@@ -20,7 +18,6 @@ impl Journey {
             warnings
                 .push(format!("a candidate as good as stable would be refused: {reason}; the limit is tighter than the errors assumed"));
         }
-        warnings.extend(self.down());
         for test in self.tests.iter().filter(|test| test.tells == Tells::Nothing) {
             warnings.push(format!(
                 "step {}: with {} users of its smallest arm the A/B test tells no difference at all: give it more time, or larger weights",
@@ -43,18 +40,5 @@ impl Journey {
             }
         }
         warnings
-    }
-
-    /// Held requests are answered with 503: for how long, and for how long at most.
-    fn down(&self) -> Option<String> {
-        let deadline = self.plan.held_deadline?;
-        let hold = self.plan.steps.iter().position(|step| *step == Step::Hold)?.saturating_add(1);
-        let held = self.legs.iter().skip_while(|leg| leg.step != Some(hold)).map(|leg| leg.lasts.0).fold(0, u64::saturating_add);
-        let (stable, candidate) = (&self.state.former.last()?.version, &self.plan.release);
-        Some(format!(
-            "users get 503 from step {hold} on: for {} here, where {candidate} is ready at once; when it is not, for at most {deadline} \
-             (strategy.recreate.deadline), and then until {stable} has started again",
-            Span(held)
-        ))
     }
 }

@@ -90,8 +90,8 @@ impl Compiler<'_> {
         if let Some(why) = owner.refuses("routes", "the timeout on your own Envoy's routes") {
             self.problems.add("spec.timeout", why);
         }
-        if timeout == Span::millis(0) {
-            self.problems.add("spec.timeout", "0s is no time at all: write 1ms or more, or leave it out for 15s");
+        if !(Span::millis(1)..=TIMEOUT_MAX).contains(&timeout) {
+            self.problems.add("spec.timeout", format!("{timeout} is not possible: write 1ms to {TIMEOUT_MAX}, or leave it out for 15s"));
         }
         Some(timeout)
     }
@@ -104,5 +104,8 @@ impl Compiler<'_> {
         written.timeouts(&mut self.problems)
     }
 }
+
+/// Longer than any event stream or download that a proxy outlives.
+const TIMEOUT_MAX: Span = Span::seconds(30 * 86_400);
 
 const DEFAULT_ROUTE: &str = "spec.service.defaultRoute";

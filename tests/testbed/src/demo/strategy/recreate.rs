@@ -9,7 +9,7 @@ use crate::demo::release::Watch;
 use crate::demo::stage::{FILE, Stage};
 use crate::tally::Tally;
 
-const SPEC: &str = "  drainDeadline: 2s\n  progressDeadline: 5s\n  strategy: {recreate: {}}\n";
+const SPEC: &str = "  drainDeadline: 2s\n  strategy: {recreate: {deadline: 8s}}\n";
 
 pub(super) async fn play(picture: &Picture, report: &mut Report) -> Result<Stage> {
     let versions = [version("v1", 2, &[])?, version("v2", 2, &[])?, version("v3", 2, &["--unready"])?].concat();
@@ -27,7 +27,7 @@ pub(super) async fn play(picture: &Picture, report: &mut Report) -> Result<Stage
     let tally = stage.stop_load().await;
     ensure!(tally.of_version("v3") == 0, "v3 answered somebody");
     ensure!(tally.shots().last().is_some_and(|shot| shot.version.as_deref() == Some("v2")), "v2 is not back: {}", tally.summary());
-    report.acts.push(act("v2 -> v3, not ready in 5 s, v2 back", &tally));
+    report.acts.push(act("v2 -> v3, not ready in 8 s, v2 back", &tally));
     Ok(stage)
 }
 
