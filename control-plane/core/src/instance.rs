@@ -129,7 +129,18 @@ impl Instance {
     }
 
     fn new(id: u64, kind: Kind, stage: Stage, now: Time) -> Self {
-        Self { id, kind, stage, since: now, address: None, restarts: 0, failures: 0, trouble: String::new(), last_exit: None, exits: Vec::new() }
+        Self {
+            id,
+            kind,
+            stage,
+            since: now,
+            address: None,
+            restarts: 0,
+            failures: 0,
+            trouble: String::new(),
+            last_exit: None,
+            exits: Vec::new(),
+        }
     }
 
     /// Its process; none: it has none, or none yet.

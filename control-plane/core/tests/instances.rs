@@ -54,7 +54,9 @@ impl World {
             match one.stage {
                 Stage::Starting { not_before } if not_before <= self.now => self.happen(one.id, launched(one.id)),
                 Stage::Probing => self.happen(one.id, Event::Healthy),
-                Stage::Terminating | Stage::Killing => self.happen(one.id, Event::Exited { how: "exit code 0".to_owned(), words: String::new() }),
+                Stage::Terminating | Stage::Killing => {
+                    self.happen(one.id, Event::Exited { how: "exit code 0".to_owned(), words: String::new() })
+                }
                 Stage::Starting { .. } | Stage::Ready | Stage::Leaving | Stage::Draining => {}
             }
         }

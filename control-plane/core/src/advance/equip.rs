@@ -141,12 +141,7 @@ pub(crate) fn held_until(plan: &Plan, run: &Run) -> Option<(Span, Time)> {
     match run.stage {
         Stage::Equipping { .. } | Stage::Applying { .. } | Stage::Holding { .. } => Some((deadline, held.after(deadline))),
         Stage::Shifting => Some((deadline, run.since.after(deadline))),
-        Stage::Preparing
-        | Stage::Switching
-        | Stage::Clearing(_)
-        | Stage::Restoring(_)
-        | Stage::Reverting(_)
-        | Stage::Draining(_) => None,
+        Stage::Preparing | Stage::Switching | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => None,
     }
 }
 

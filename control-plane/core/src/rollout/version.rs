@@ -9,8 +9,8 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use shunt_filter_core::{BaselineName, VersionName};
 use shunt_filter_core::policy::FlagValue;
+use shunt_filter_core::{BaselineName, VersionName};
 
 use crate::manifest::Problems;
 use crate::plan::{Backend, Version};
@@ -125,7 +125,10 @@ pub(crate) fn versions(written: Option<&[VersionSpec]>, problems: &mut Problems)
         }
         let backend = spec.backend(&path, problems);
         if spec.name.as_ref().is_some_and(BaselineName::is_reserved) {
-            problems.add(format!("{path}.name"), "ends with -baseline: such names are kept for the copy of stable in an experiment; write another name");
+            problems.add(
+                format!("{path}.name"),
+                "ends with -baseline: such names are kept for the copy of stable in an experiment; write another name",
+            );
         }
         let (Some(name), Some(backend)) = (spec.name.clone(), backend) else { continue };
         if seen.insert(name.clone()) {

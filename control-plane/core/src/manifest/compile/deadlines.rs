@@ -64,10 +64,16 @@ impl Compiler<'_> {
         match spec.deadline {
             None => self.settle.built_in(path),
             Some(deadline) if deadline < Span::seconds(1) => {
-                self.problems.add(path, format!("{deadline} is over before a process can start: write 1s to {progress} (progressDeadline)"));
+                self.problems
+                    .add(path, format!("{deadline} is over before a process can start: write 1s to {progress} (progressDeadline)"));
             }
             Some(deadline) if deadline > progress => {
-                self.problems.add(path, format!("{deadline} is longer than progressDeadline ({progress}), which ends the release first: write 1s to {progress}"));
+                self.problems.add(
+                    path,
+                    format!(
+                        "{deadline} is longer than progressDeadline ({progress}), which ends the release first: write 1s to {progress}"
+                    ),
+                );
             }
             Some(_) => {}
         }
