@@ -112,7 +112,7 @@ fn is_watched(state: &State) -> bool {
 /// What counts as slow, the same for both arms.
 fn latency(state: &State) -> Option<LatencyPolicy> {
     let run = state.run.as_ref()?;
-    let version = run.baseline.as_ref().unwrap_or(&state.stable).clone();
+    let version = run.baseline.as_ref().map_or(&state.stable, BaselineName::version).clone();
     Some(LatencyPolicy::equal(version, state.thresholds?))
 }
 
