@@ -225,7 +225,7 @@ mod tests {
         let key = SigningKey::try_from(text.clone()).unwrap();
         assert_eq!(String::from(key.clone()), text);
         assert_eq!(format!("{:?}", Signing { current: key, previous: None }), "Signing { current: SigningKey(..), previous: None }");
-        for wrong in [&text[1..], &text.to_uppercase(), &text.replace('a', "g"), ""] {
+        for wrong in [text.strip_prefix('0').unwrap(), &text.to_uppercase(), &text.replace('a', "g"), ""] {
             let error = SigningKey::try_from(wrong.to_owned()).unwrap_err().to_string();
             assert!(wrong.is_empty() || !error.contains(wrong), "{error}");
         }
