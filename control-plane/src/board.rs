@@ -34,8 +34,6 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) report: ReportPolicy,
     /// Everything published up to this sequence is acknowledged by every connected proxy; none: no proxy is connected.
     pub(crate) acknowledged: Option<Sequence>,
-    /// The highest generation that any proxy reported; above ours after a restore.
-    pub(crate) highest: u64,
     /// Why a push is wanted although nothing changed; none: it is not.
     pub(crate) heal: Option<&'a str>,
     /// What signs generated keys, where any are signed.
@@ -116,6 +114,11 @@ impl Board {
         self.routes.is_some()
     }
 
+    /// The newest generation that was ever published, as recorded; 0: none.
+    pub(crate) fn generation(&self) -> u64 {
+        self.published.generation
+    }
+
     /// What proves this Rollout's contribution as published; none before it was.
     pub(crate) fn proofs(&self, id: &RolloutId) -> Option<Proofs> {
         self.contributions.get(id).filter(|_| self.is_live()).and_then(Contribution::proofs)
@@ -131,12 +134,11 @@ impl Board {
             self.sum = Some(sum);
             return Ok(None);
         };
-        let pushed = why.pushes().then(|| self.published.generation.max(around.highest).saturating_add(1));
+        let pushed = why.pushes().then(|| self.published.generation.saturating_add(1));
         let generation = pushed.unwrap_or(self.published.generation);
         let policy = RoutingPolicy { generation, ..sum.policy.clone() };
-        let rebase = matches!(why, Why::Restored { .. });
         let records =
-            self.contributions.iter().map(|(id, own)| (id, own, own.record(generation, pushed.is_some(), around.acknowledged, rebase)));
+            self.contributions.iter().map(|(id, own)| (id, own, own.record(generation, pushed.is_some(), around.acknowledged)));
         let changed =
             records.filter(|(_, own, record)| own.recorded.as_ref() != Some(record)).map(|(id, _, record)| (id.clone(), record)).collect();
         let record = PolicyRecord { generation, hash: sum.content.clone() };
@@ -173,9 +175,6 @@ impl Board {
     }
 
     fn reason(&self, sum: &Sum, around: &Circumstances<'_>) -> Option<Why> {
-        if around.highest > self.published.generation {
-            return Some(Why::Restored { reported: around.highest, recorded: self.published.generation });
-        }
         if sum.content != self.published.hash {
             return Some(Why::Policy);
         }
@@ -204,10 +203,6 @@ enum Why {
     /// Somebody contributes nothing new; only that is recorded.
     Recorded,
     Proof,
-    Restored {
-        reported: u64,
-        recorded: u64,
-    },
     Heal(String),
 }
 
@@ -215,7 +210,7 @@ impl Why {
     /// Whether the policy gets a new generation; without one its bytes are those that proxies have.
     fn pushes(&self) -> bool {
         match self {
-            Why::Policy | Why::Proof | Why::Restored { .. } | Why::Heal(_) => true,
+            Why::Policy | Why::Proof | Why::Heal(_) => true,
             Why::Routes | Why::Restarted | Why::Recorded => false,
         }
     }
@@ -229,9 +224,6 @@ impl std::fmt::Display for Why {
             Why::Restarted => f.write_str("as before the restart"),
             Why::Recorded => f.write_str("as before"),
             Why::Proof => f.write_str("routes are acknowledged; the reports on this generation prove them"),
-            Why::Restored { reported, recorded } => {
-                write!(f, "a proxy reports generation {reported}, recorded was {recorded}: the store is older than the proxies")
-            }
             Why::Heal(reason) => f.write_str(reason),
         }
     }

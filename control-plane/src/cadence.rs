@@ -2,12 +2,10 @@
 
 use shunt_core::state::{DefaultRoute, Installation};
 use shunt_core::{Span, State, Time};
+use shunt_filter_core::names::REPORT_CLUSTER;
 use shunt_filter_core::policy::ReportPolicy;
 
 use crate::standalone::Stored;
-
-/// The Envoy cluster, and the `:authority`, of reports.
-const CLUSTER: &str = "shunt-api";
 
 /// How often a changed report is posted while something is under way, and otherwise.
 const FAST_MS: u32 = 250;
@@ -32,7 +30,7 @@ impl Cadence {
             self.until = now.after(LINGER);
         }
         let interval_ms = if now < self.until { FAST_MS } else { SLOW_MS };
-        ReportPolicy { cluster: CLUSTER.to_owned(), authority: CLUSTER.to_owned(), interval_ms, heartbeat_ms: HEARTBEAT_MS }
+        ReportPolicy { cluster: REPORT_CLUSTER.to_owned(), authority: REPORT_CLUSTER.to_owned(), interval_ms, heartbeat_ms: HEARTBEAT_MS }
     }
 }
 

@@ -63,7 +63,6 @@ impl Press {
         let around = Circumstances {
             report: self.cadence.report(instances.awaits_proof() || on.all().any(is_busy), now),
             acknowledged: proxies.acknowledged(),
-            highest: proxies.reports().highest_generation(),
             heal: heal.as_deref(),
             signing: self.keyring.keys(&on.database().share(), now).await,
         };

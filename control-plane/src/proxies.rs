@@ -1,17 +1,17 @@
 //! All proxies: what their reports and their connections tell, and which of them are expected.
 //!
-//! An expected proxy is one that may hold a policy of ours. It is recorded as soon as it connects or reports, and dropped only when
-//! it is certainly gone or somebody says so, because a version is destroyed only when all of them agree.
+//! An expected proxy is one that may hold a policy of ours. It is recorded as soon as it connects or reports with a certificate, and
+//! dropped only when it is certainly gone or the operator says so, because a version is destroyed only when all of them agree. A node
+//! that only reports, without a certificate, may be made up: it is shown while it does, and holds up nothing.
 
 mod heal;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shunt_api::{ProxyView, Rejection};
+use shunt_api::{Memory, Post, ProxyView, Rejection, Sender};
 use shunt_core::Time;
-use shunt_core::delivery::Reports;
+use shunt_core::delivery::{Belief, Reports};
 use shunt_core::observation::Delivery;
-use shunt_filter_core::report::Report;
 use shunt_xds::NodeStatus;
 use shunt_xds::resource::Kind;
 
@@ -19,8 +19,8 @@ use crate::board::{PolicyProof, RoutesProof, Sequence};
 use crate::standalone::{Database, StoreError};
 use heal::Healer;
 
-/// A generation above this was never made by us; it would leave no room to count on.
-const GENERATION_MAX: u64 = 1 << 53;
+/// What helps when proxies claim generations that were never published.
+const CLAIM_REMEDY: &str = "if the state was lost or restored from an older backup, `shunt recover` goes on above what the proxies run";
 
 /// What is known of all proxies.
 #[derive(Debug)]
@@ -29,16 +29,17 @@ pub(crate) struct Proxies {
     nodes: BTreeMap<String, NodeStatus>,
     expected: BTreeSet<String>,
     healer: Healer,
+    memory: Memory,
 }
 
 impl Proxies {
-    /// With the recorded ones, which have not connected to this process yet.
-    pub(crate) fn new(expected: BTreeSet<String>, now: Time) -> Self {
+    /// With the recorded ones, which have not connected to this process yet. `memory` is told what reports take.
+    pub(crate) fn new(expected: BTreeSet<String>, memory: Memory, now: Time) -> Self {
         let mut reports = Reports::default();
         for node in &expected {
             reports.remember(node, now);
         }
-        Self { reports, nodes: BTreeMap::new(), expected, healer: Healer::default() }
+        Self { reports, nodes: BTreeMap::new(), expected, healer: Healer::default(), memory }
     }
 
     /// What was counted.
@@ -46,14 +47,28 @@ impl Proxies {
         &self.reports
     }
 
-    /// Takes one post.
-    pub(crate) fn take(&mut self, report: Report, now: Time) {
-        if report.generation > GENERATION_MAX {
-            tracing::warn!(node = report.node, generation = report.generation, "a report names an impossible generation; ignored");
-            return;
+    /// Takes one post; `published` is the newest generation that was ever published. Reports of a later one are not believed: they
+    /// are kept as a claim of that proxy, and nothing else of them is looked at.
+    pub(crate) fn take(&mut self, post: Post, published: u64, now: Time) -> Belief {
+        let Post { report, sender, room: _room } = post;
+        let (node, vm, generation, sequence) = (&report.node, &report.vm, report.generation, report.sequence);
+        tracing::debug!(node, vm, generation, sequence, "a report");
+        let belief = self.reports.believe(&report, published, now);
+        match belief {
+            Belief::Published => {
+                if sender == Sender::Certified {
+                    self.reports.vouch(&report.node, now);
+                }
+                let node = report.node.clone();
+                self.reports.take(report, now);
+                self.memory.keep_of(&node, self.reports.footprint(&node));
+            }
+            Belief::FirstClaim => {
+                tracing::warn!(node, generation, published, "not believed: this generation was never published here; {CLAIM_REMEDY}");
+            }
+            Belief::Repeated => {}
         }
-        tracing::debug!(node = report.node, vm = report.vm, generation = report.generation, sequence = report.sequence, "a report");
-        self.reports.take(report, now);
+        belief
     }
 
     /// Takes over the connections as they are now.
@@ -70,7 +85,10 @@ impl Proxies {
 
     /// Records who is expected from now on, and who no longer is.
     pub(crate) async fn keep(&mut self, database: &Database, now: Time) -> Result<(), StoreError> {
-        let seen = self.reports.proxies(now).into_iter().map(|proxy| proxy.node);
+        self.reports.sweep(now);
+        let known = self.nodes.keys().chain(&self.expected).cloned();
+        self.memory.keep(self.reports.footprints(), known);
+        let seen = self.reports.proxies(now).into_iter().map(|proxy| proxy.node).filter(|node| self.reports.knows(node));
         let there = seen.chain(self.connected().map(|status| status.node.clone()));
         let new: BTreeSet<String> = there.filter(|node| !self.expected.contains(node)).collect();
         let gone: Vec<String> = self.reports.gone(&self.expected, now).into_iter().filter(|node| !self.is_connected(node)).collect();
@@ -181,10 +199,22 @@ impl Proxies {
             .then(|| format!("silent, so nothing that they may use is taken away: {names}; gone for good? `shunt forget NODE`"))
     }
 
+    /// A warning about proxies that we know and that run what was never published; none: there are none.
+    pub(crate) fn disbelieved(&self, now: Time) -> Option<String> {
+        let claims = self.reports.claims(now);
+        let known = |node: &&String| self.expected.contains(*node) || self.is_connected(node);
+        let names: Vec<&str> = claims.keys().filter(known).map(String::as_str).collect();
+        (!names.is_empty()).then(|| format!("not believed, because they run a policy that was never published here: {}; {CLAIM_REMEDY}", names.join(", ")))
+    }
+
     /// For people, in order of node id.
     pub(crate) fn views(&self, now: Time) -> Vec<ProxyView> {
         let seen: BTreeMap<String, _> = self.reports.proxies(now).into_iter().map(|seen| (seen.node.clone(), seen)).collect();
-        let names: BTreeSet<&String> = self.expected.iter().chain(seen.keys()).chain(self.connected().map(|status| &status.node)).collect();
+        let claims = self.reports.claims(now);
+        let there = self.connected().map(|status| &status.node);
+        let refused = self.memory.refused(now);
+        let odd = claims.keys().chain(refused.keys());
+        let names: BTreeSet<&String> = self.expected.iter().chain(seen.keys()).chain(odd).chain(there).collect();
         let view = |node: &String| {
             let status = self.nodes.get(node).filter(|status| status.connected);
             let seen = seen.get(node).filter(|seen| seen.last > Time::default());
@@ -193,6 +223,8 @@ impl Proxies {
                 connected: status.is_some(),
                 expected: self.expected.contains(node),
                 generation: seen.map(|seen| seen.generation),
+                claimed: claims.get(node).copied(),
+                refused: refused.get(node).cloned(),
                 vms: seen.map_or(0, |seen| seen.vms),
                 lost_vms: seen.map_or(0, |seen| seen.lost),
                 dead_vms: seen.map_or(0, |seen| seen.dead),

@@ -6,14 +6,14 @@
 
 use std::time::Instant;
 
-use shunt_api::{Metrics, RolloutNow};
+use shunt_api::{Metrics, Post, RolloutNow};
 use shunt_core::advance::{Next, Recurrence, Recurs};
+use shunt_core::delivery::Belief;
 use shunt_core::observation::{Freeze, Observation};
 use shunt_core::state::Retiring;
 use shunt_core::status::view;
 use shunt_core::{Span, Time, advance};
 use shunt_filter_core::RolloutId;
-use shunt_filter_core::report::Report;
 use shunt_xds::Fleet;
 
 use crate::asks::Waiting;
@@ -59,8 +59,9 @@ pub(crate) struct Reconciler {
     pub(crate) freeze: Freeze,
     /// When all Rollouts were looked at last.
     looked: Time,
-    /// A warning about silent proxies, for every Rollout.
+    /// Warnings about silent proxies and those that are not believed, for every Rollout.
     silence: Option<String>,
+    disbelieved: Option<String>,
 }
 
 impl Reconciler {
@@ -97,6 +98,7 @@ impl Reconciler {
             freeze: Freeze::Off,
             looked: Time::default(),
             silence: None,
+            disbelieved: None,
         }
     }
 
@@ -116,10 +118,13 @@ impl Reconciler {
     }
 
     /// Takes what filters posted.
-    pub(crate) fn take(&mut self, posts: &mut Vec<Report>) {
-        let now = (self.clock)();
-        for report in posts.drain(..) {
-            self.proxies.take(report, now);
+    pub(crate) fn take(&mut self, posts: &mut Vec<Post>) {
+        let (now, published) = ((self.clock)(), self.press.board().generation());
+        for post in posts.drain(..) {
+            match self.proxies.take(post, published, now) {
+                Belief::Published => {}
+                Belief::FirstClaim | Belief::Repeated => drop(self.metrics.reports_unpublished.inc()),
+            }
         }
     }
 
@@ -161,7 +166,7 @@ impl Reconciler {
         }
         self.outside.pump(&self.on, now).await?;
         let mut moved = false;
-        self.silence = self.proxies.silence(now);
+        (self.silence, self.disbelieved) = (self.proxies.silence(now), self.proxies.disbelieved(now));
         for id in self.due(now) {
             let start = Instant::now();
             moved |= self.reconcile(&id, now).await?;
@@ -250,6 +255,7 @@ impl Reconciler {
         view.warnings.extend(self.outside.outbox.warnings(id));
         // At rest nothing waits for them; `shunt proxies` shows them.
         view.warnings.extend(self.silence.clone().filter(|_| is_busy(stored)));
+        view.warnings.extend(self.disbelieved.clone());
         self.show.rollout(RolloutNow { view, plan: (*stored.plan).clone(), state: next.state });
     }
 

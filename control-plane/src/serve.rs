@@ -6,9 +6,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use shunt_api::{Access, App, Ask, Metrics};
+use shunt_api::{Access, App, Ask, Memory, Metrics, Post};
 use shunt_core::Time;
-use shunt_filter_core::report::Report;
 use shunt_xds::{Fleet, Publisher};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use crate::board::Board;
 use crate::cli::ServeArgs;
 use crate::desk::Desk;
+use crate::http::Times;
 use crate::keyring::Keyring;
 use crate::module;
 use crate::outside::{Back, Outside};
@@ -25,7 +25,7 @@ use crate::proxies::Proxies;
 use crate::reconcile::{Clock, Reconciler};
 use crate::show::{Show, Shown};
 use crate::standalone::{Files, Instances, Launcher, Standalone};
-use crate::tls::{Doors, Guests, incoming};
+use crate::tls::{Admission, Doors, Guests, incoming};
 
 /// Questions that may wait; more are answered "busy" by the API after its own patience.
 const ASKS: usize = 256;
@@ -58,15 +58,16 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let (app, inbox, show) = wire(&on, &fleet, access, stopped.clone());
     let (policy, recorded) = on.database().policy().await?;
     let board = Board::new(policy, recorded, on.ids().into_iter().collect::<BTreeSet<_>>());
-    let proxies = Proxies::new(on.database().expected().await?, clock());
+    let proxies = Proxies::new(on.database().expected().await?, app.memory.clone(), clock());
     let metrics = app.metrics.clone();
     let (outside, answers) = Outside::open(on.database(), fastrand::f64, metrics.clone()).await?;
     let keyring = Keyring::open(&on.database().share(), clock()).await?;
     let press = Press::new(board, publisher.clone(), filter, metrics.clone(), keyring);
 
-    let (xds, api) = (incoming(xds, doors.clone(), Guests::Proxies), incoming(api, doors, Guests::Anybody));
+    let xds = incoming(xds, doors.clone(), Guests::Proxies, Admission::default());
+    let api = incoming(api, doors, Guests::Anybody, Admission::default());
     let xds = tokio::spawn(shunt_xds::serve_on(xds, publisher, fleet.clone(), clock, until(stopped.clone())));
-    let api = tokio::spawn(crate::http::serve(api, shunt_api::router(app), until(stopped.clone())));
+    let api = tokio::spawn(crate::http::serve(api, shunt_api::router(app), Times::default(), until(stopped.clone())));
     let desk = tokio::spawn(desk.run());
     let instances = Instances::open(on.database(), &args.data(), Launcher::default(), clock()).await?;
     let freeze = on.database().freeze().await?;
@@ -86,18 +87,19 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
 /// What comes in.
 struct Inbox {
     asks: mpsc::Receiver<Ask>,
-    reports: mpsc::Receiver<Report>,
+    looks: mpsc::Receiver<Ask>,
+    reports: mpsc::Receiver<Post>,
     files: watch::Receiver<Files>,
     fleet: watch::Receiver<u64>,
 }
 
 fn wire(on: &Standalone, fleet: &Fleet, access: Access, stopping: watch::Receiver<bool>) -> (App, Inbox, Show) {
-    let (asks, asked) = mpsc::channel(ASKS);
+    let ((asks, asked), (looks, looked)) = (mpsc::channel(ASKS), mpsc::channel(ASKS));
     let (reports, reported) = mpsc::channel(REPORTS);
     let (show, Shown { rollouts, policy, proxies, problems, freeze, ready }) = Show::new();
-    let metrics = Metrics::default();
-    let app = App { rollouts, policy, proxies, problems, asks, reports, freeze, ready, stopping, access, metrics };
-    (app, Inbox { asks: asked, reports: reported, files: on.files(), fleet: fleet.changed() }, show)
+    let (metrics, memory) = (Metrics::default(), Memory::default());
+    let app = App { rollouts, policy, proxies, problems, asks, looks, reports, memory, freeze, ready, stopping, access, metrics };
+    (app, Inbox { asks: asked, looks: looked, reports: reported, files: on.files(), fleet: fleet.changed() }, show)
 }
 
 /// Takes what comes in, one thing after the other, and lets the reconciler settle after each.
@@ -122,7 +124,12 @@ async fn work(
             1.. = inbox.reports.recv_many(&mut posts, REPORTS) => reconciler.take(&mut posts),
             Ok(()) = inbox.fleet.changed() => {}
             () = bell.notified() => {}
+            Some(look) = inbox.looks.recv() => reconciler.ask(look).await,
             () = tokio::time::sleep(tick) => {}
+        }
+        // Commands come first, but reports that keep coming must not hold up readers for ever: one goes with each turn.
+        if let Ok(look) = inbox.looks.try_recv() {
+            reconciler.ask(look).await;
         }
     }
     tracing::info!("stopping");

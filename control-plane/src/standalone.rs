@@ -6,6 +6,7 @@ mod database;
 mod files;
 mod instances;
 mod manifests;
+mod private;
 mod put;
 mod release;
 

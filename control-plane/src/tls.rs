@@ -11,7 +11,7 @@ mod wire;
 pub(crate) use authority::{Authority, Subject};
 pub(crate) use files::{Guests, TlsFiles};
 pub(crate) use folder::{Access, Folder, ca_key, write};
-pub(crate) use incoming::{Doors, incoming};
+pub(crate) use incoming::{Admission, Doors, incoming};
 pub(crate) use ledger::{note, publish, revoke};
 pub(crate) use wire::Wire;
 

@@ -11,7 +11,7 @@ use shunt_filter_core::RolloutId;
 use tokio::sync::{mpsc, watch};
 
 use crate::desk::Errand;
-use crate::limits::{Bucket, Limits};
+use crate::limits::{Bucket, Lane, Limits};
 use crate::peer::Peer;
 
 /// What a token allows; each role includes those before it, but for what `register` is for.
@@ -114,7 +114,8 @@ pub struct Access {
 impl Access {
     /// Without tokens, and with nobody to record anything: for tests of other things.
     pub fn open() -> Self {
-        let limits = Limits { requests: Bucket::new(1_000_000, 1_000_000), ..Limits::default() };
+        let lane = || Lane::new(Bucket::new(1_000_000, 1_000_000), 64, 64);
+        let limits = Limits { looks: lane(), changes: lane(), ..Limits::default() };
         Self { tokens: watch::channel(Arc::default()).1, desk: mpsc::channel(1).0, now: Time::default, limits }
     }
 

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::access::Access;
 use crate::logs::{Logs, LogsWanted};
+use crate::memory::{Memory, Room};
 use crate::metrics::Metrics;
 use crate::rollouts::History;
 
@@ -33,8 +34,12 @@ pub struct App {
     pub problems: watch::Receiver<Arc<Vec<ManifestError>>>,
     /// Commands and questions; answered by the process.
     pub asks: mpsc::Sender<Ask>,
+    /// Questions about what is recorded, answered when no command waits.
+    pub looks: mpsc::Sender<Ask>,
     /// Posts of the filters. Bounded: when it is full the post is answered 503; counters are cumulative, so nothing is lost.
-    pub reports: mpsc::Sender<Report>,
+    pub reports: mpsc::Sender<Post>,
+    /// How much memory they may take.
+    pub memory: Memory,
     /// Whether somebody has frozen all releases.
     pub freeze: watch::Receiver<Freeze>,
     /// True once the state is read, all Rollouts have contributed and xDS is served: `/readyz`.
@@ -45,6 +50,26 @@ pub struct App {
     pub access: Access,
     /// What the process counts itself; `/metrics` adds what it computes from the values above.
     pub metrics: Metrics,
+}
+
+/// One report as it came in.
+#[derive(Debug)]
+pub struct Post {
+    /// What it says.
+    pub report: Report,
+    /// What speaks for its node.
+    pub sender: Sender,
+    /// The memory that it takes until it is dropped.
+    pub room: Room,
+}
+
+/// What speaks for the node that a report names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// The certificate of the connection.
+    Certified,
+    /// Nothing: any process on this machine may have sent it.
+    Uncertified,
 }
 
 /// One Rollout at one moment: how it is shown, and what that was made of (`explain` runs on it).
@@ -70,6 +95,12 @@ pub struct ProxyView {
     pub expected: bool,
     /// Generation of its slowest VM; none: never reported to this process.
     pub generation: Option<u64>,
+    /// The highest generation that it claims to run and that was never published here: its reports are not believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<u64>,
+    /// Why its reports were refused in the last minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// Filter VMs that live, as reported.
     pub vms: u32,
     /// Filter VMs that went silent without a last word while others report, and were not replaced: dead, or of a blocked worker.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::app::{App, Ask, Reply};
@@ -11,11 +11,21 @@ use crate::problem::Problem;
 /// How long the process may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The process's answer; [`Problem::NoAnswer`] when it takes longer than 10 s or is ending.
+/// Has something done, or asks what only the process knows now: it comes before all that is only looked at. [`Problem::NoAnswer`] when
+/// the process takes longer than 10 s or is ending.
 pub(crate) async fn ask<T>(app: &App, question: impl FnOnce(Reply<T>) -> Ask) -> Result<T, Problem> {
+    exchange(&app.asks, question).await
+}
+
+/// Looks something up in what is recorded: in a queue of its own, so that no number of readers holds up an abort.
+pub(crate) async fn look<T>(app: &App, question: impl FnOnce(Reply<T>) -> Ask) -> Result<T, Problem> {
+    exchange(&app.looks, question).await
+}
+
+async fn exchange<T>(to: &mpsc::Sender<Ask>, question: impl FnOnce(Reply<T>) -> Ask) -> Result<T, Problem> {
     let (reply, answer) = oneshot::channel();
     let exchange = async {
-        app.asks.send(question(reply)).await.map_err(|_| Problem::NoAnswer)?;
+        to.send(question(reply)).await.map_err(|_| Problem::NoAnswer)?;
         answer.await.map_err(|_| Problem::NoAnswer)
     };
     let answer = timeout(PATIENCE, exchange).await.map_err(|_| Problem::NoAnswer)??;

@@ -1,4 +1,5 @@
-//! What every request passes: who sends it, whether there is room, whether it is allowed; afterwards it is recorded.
+//! What every request passes: who sends it, whether it comes too often, whether it is allowed; then its body is read, and when that
+//! is there, whether there is room to work on it. Afterwards it is recorded.
 
 mod repeat;
 
@@ -11,14 +12,16 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use shunt_core::identity::{Caller, NotYou};
 use tokio::time::timeout;
 
 use crate::access::{Access, Actor, Role};
+use crate::arrival::{Expected, whole};
 use crate::desk::{Deed, Errand};
-use crate::limits::place;
+use crate::limits::Lane;
 use crate::peer::Peer;
 use crate::problem::{Kind, Problem};
+use crate::shares::Share;
 
 pub(crate) use repeat::repeat;
 
@@ -62,6 +65,8 @@ pub(crate) struct Gate {
     pub(crate) needs: Needs,
     pub(crate) pace: Pace,
     pub(crate) record: Record,
+    /// Longest body, bytes.
+    pub(crate) body_max: usize,
     /// The operation, for the audit.
     pub(crate) name: &'static str,
 }
@@ -69,54 +74,61 @@ pub(crate) struct Gate {
 /// Lets a request in, or says why not.
 pub(crate) async fn gate(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
-    match gate.needs {
+    let answer = match gate.needs {
         Needs::Proxy => gate.report(&peer, request, next).await,
-        Needs::Nothing => match gate.room(&address(&peer)) {
-            Ok(permit) => gate.run(request, next, permit).await,
-            Err(problem) => problem.into_response(),
-        },
+        Needs::Nothing => gate.pass(&peer.ip(), request, next).await,
         Needs::Role(role) | Needs::Instance(role) => match gate.admit(&peer, request.headers()) {
-            Ok((actor, permit)) => {
+            Ok((actor, client)) => {
                 request.extensions_mut().insert(actor.clone());
-                gate.act(&actor, role, request, next, permit).await
+                return gate.act(&actor, role, &client, request, next).await;
             }
-            Err(problem) => problem.into_response(),
+            Err(problem) => Err(problem),
         },
-    }
+    };
+    answer.unwrap_or_else(IntoResponse::into_response)
 }
 
 impl Gate {
-    /// Who it is, and that there is room. Whoever is not known counts by address, so that guessing tokens is slow.
-    fn admit(&self, peer: &Peer, headers: &HeaderMap) -> Result<(Actor, OwnedSemaphorePermit), Problem> {
-        let actor = self.access.actor(peer, bearer(headers));
-        let client = actor.as_ref().map_or_else(|_| address(peer), |actor| actor.token.clone().unwrap_or_else(|| address(peer)));
-        let permit = self.room(&client)?;
-        match actor {
-            Ok(actor) => Ok((actor, permit)),
+    /// What this kind of requests may use.
+    fn lane(&self) -> (&Lane, &'static str) {
+        let limits = &self.access.limits;
+        match (self.needs, self.pace, self.record) {
+            (Needs::Nothing, _, _) => (&limits.probes, "requests"),
+            (Needs::Proxy, _, _) => (&limits.reports, "reports"),
+            (Needs::Role(_) | Needs::Instance(_), Pace::Long, _) => (&limits.waits, "streams and waits"),
+            (Needs::Role(_) | Needs::Instance(_), Pace::Quick, Record::No) => (&limits.looks, "requests"),
+            (Needs::Role(_) | Needs::Instance(_), Pace::Quick, Record::Yes | Record::WhenSaid) => (&limits.changes, "changes"),
+        }
+    }
+
+    /// Who it is, and by what name it is counted. A sender that is not known counts by address and apart, so that guessing tokens is
+    /// slow and costs nobody else a request.
+    fn admit(&self, peer: &Peer, headers: &HeaderMap) -> Result<(Actor, String), Problem> {
+        match self.access.actor(peer, bearer(headers)) {
+            Ok(actor) => {
+                let client = actor.token.clone().unwrap_or_else(|| peer.ip());
+                self.rate(&client)?;
+                Ok((actor, client))
+            }
             Err(stranger) => {
-                tracing::info!(address = address(peer), operation = self.name, "not let in: {stranger}");
+                self.rate(&format!("unknown at {}", peer.ip()))?;
+                tracing::info!(address = peer.ip(), operation = self.name, "not let in: {stranger}");
                 Err(Problem::Unauthenticated(stranger))
             }
         }
     }
 
-    fn room(&self, client: &str) -> Result<OwnedSemaphorePermit, Problem> {
-        let limits = &self.access.limits;
-        limits.requests.take(client, Instant::now()).map_err(Problem::TooOften)?;
-        let (places, what): (&Arc<Semaphore>, _) = match self.pace {
-            Pace::Quick => (&limits.at_once, "requests"),
-            Pace::Long => (&limits.waiting, "streams and waits"),
-        };
-        place(places).ok_or(Problem::Busy(what))
+    fn rate(&self, client: &str) -> Result<(), Problem> {
+        self.lane().0.rate.take(client, Instant::now()).map_err(Problem::TooOften)
     }
 
-    async fn act(&self, actor: &Actor, role: Role, request: Request, next: Next, permit: OwnedSemaphorePermit) -> Response {
+    async fn act(&self, actor: &Actor, role: Role, client: &str, request: Request, next: Next) -> Response {
         let object = object(request.uri().path());
         let bound = self.needs == Needs::Instance(role) && registers(actor, request.uri().path());
         let response = if actor.role < role && !bound {
             Problem::Forbidden { name: actor.name().to_owned(), has: actor.role, needs: role }.into_response()
         } else {
-            self.run(request, next, permit).await
+            self.work(client, request, next).await.unwrap_or_else(IntoResponse::into_response)
         };
         let recorded = match self.record {
             Record::Yes => true,
@@ -130,16 +142,32 @@ impl Gate {
         response
     }
 
-    async fn run(&self, request: Request, next: Next, permit: OwnedSemaphorePermit) -> Response {
+    async fn pass(&self, client: &str, request: Request, next: Next) -> Result<Response, Problem> {
+        self.rate(client)?;
+        self.work(client, request, next).await
+    }
+
+    /// Reads the body, then works on the request: a sender that is slow holds no place meanwhile.
+    async fn work(&self, client: &str, request: Request, next: Next) -> Result<Response, Problem> {
+        let limits = &self.access.limits;
+        let from = if self.needs == Needs::Proxy { &limits.report_bodies } else { &limits.bodies };
+        let (request, body) = whole(request, Expected { client, longest: self.body_max, from }, limits).await?;
+        let (lane, what) = self.lane();
+        let place = lane.places.take(client, 1).ok_or(Problem::Busy(what))?;
+        Ok(self.run(request, next, [place, body]).await)
+    }
+
+    async fn run(&self, request: Request, next: Next, held: [Share; 2]) -> Response {
         match self.pace {
             Pace::Quick => {
                 let response = timeout(self.access.limits.patience, next.run(request)).await;
+                drop(held);
                 response.unwrap_or_else(|_| Problem::Slow(self.access.limits.patience).into_response())
             }
             // The place is taken until the last byte is sent.
             Pace::Long => next.run(request).await.map(|body| {
                 let held = body.into_data_stream().map(move |piece| {
-                    let _held = &permit;
+                    let _held = &held;
                     piece
                 });
                 Body::from_stream(held)
@@ -147,15 +175,14 @@ impl Gate {
         }
     }
 
-    /// Reports: limits of their own, nothing recorded.
-    async fn report(&self, peer: &Peer, request: Request, next: Next) -> Response {
-        let limits = &self.access.limits;
-        let room = limits.reports.take(&address(peer), Instant::now()).map_err(Problem::TooOften);
-        let permit = room.and_then(|()| place(&limits.reports_at_once).ok_or(Problem::Busy("reports")));
-        match permit {
-            Ok(permit) => self.run(request, next, permit).await,
-            Err(problem) => problem.into_response(),
-        }
+    /// Reports: nothing of their body is read from a connection that speaks for no proxy.
+    async fn report(&self, peer: &Peer, request: Request, next: Next) -> Result<Response, Problem> {
+        let client = match &peer.caller {
+            Caller::Certified(identity) => identity.text(),
+            Caller::Local => peer.ip(),
+            Caller::Unknown => return Err(NotYou::Uncertified("NODE".to_owned()).into()),
+        };
+        self.pass(&client, request, next).await
     }
 
     fn deed(&self, actor: &Actor, object: String, response: &Response) -> Deed {
@@ -163,7 +190,7 @@ impl Gate {
         Deed {
             at: (self.access.now)(),
             by: actor.name().to_owned(),
-            address: address(&actor.peer),
+            address: actor.peer.ip(),
             verb: if did.verb.is_empty() { self.name.to_owned() } else { did.verb },
             object,
             detail: did.detail,
@@ -179,10 +206,6 @@ impl Gate {
             tracing::debug!("nobody keeps the audit");
         }
     }
-}
-
-fn address(peer: &Peer) -> String {
-    peer.address.ip().to_canonical().to_string()
 }
 
 /// Whether the path is about instances of the Rollout that the caller's token is bound to. Compared as it came: a name needs no escapes.

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod app;
+mod arrival;
 mod ask;
 mod body;
 pub mod commands;
@@ -17,6 +18,7 @@ mod health;
 pub mod limits;
 pub mod logs;
 mod manifests;
+pub mod memory;
 pub mod metrics;
 pub mod openapi;
 mod peer;
@@ -27,24 +29,28 @@ mod reports;
 pub mod rollouts;
 mod routes;
 mod scrape;
+pub mod shares;
 mod stream;
 pub mod tokens;
 mod wait;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::middleware::from_fn;
 
 pub use access::{Access, Actor, Role, Token, TokenHash};
-pub use app::{Accepted, App, Ask, ProxyView, Refusal, Registered, Rejection, Reply, RolloutNow};
+pub use app::{Accepted, App, Ask, Post, ProxyView, Refusal, Registered, Rejection, Reply, RolloutNow, Sender};
 pub use desk::Errand;
-pub use limits::Limits;
+pub use limits::{Lane, Limits};
+pub use memory::{Budgets, Memory};
 pub use metrics::Metrics;
-pub use peer::Peer;
+pub use peer::{Peer, Transport};
 pub use problem::{Problem, ProblemBody};
 
 /// All routes of the API; see `routes.rs` for the table.
 pub fn router(app: App) -> Router {
-    routes::guarded(&app).fallback(unknown_path).method_not_allowed_fallback(wrong_method).with_state(app)
+    let routes = routes::guarded(&app).fallback(unknown_path).method_not_allowed_fallback(wrong_method);
+    routes.layer(from_fn(guard::own_name)).with_state(app)
 }
 
 async fn unknown_path(request: Request) -> Problem {

@@ -1,41 +1,67 @@
-//! How much the API takes on at a time. Reports have limits of their own, so that no client of the API can starve them.
+//! How much the API takes on at a time, in lanes: no client that reads can use up what health checks, changes and reports need.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use crate::shares::Shares;
 
 /// Clients that are told apart at a time.
 const CLIENTS: usize = 10_000;
 
+const MIB: usize = 1024 * 1024;
+
 /// Limits; clones share them.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Of requests per client.
-    pub requests: Bucket,
-    /// Requests worked on at a time.
-    pub at_once: Arc<Semaphore>,
-    /// Event streams and waits at a time.
-    pub waiting: Arc<Semaphore>,
-    /// Of reports per proxy's address.
-    pub reports: Bucket,
-    /// Reports worked on at a time.
-    pub reports_at_once: Arc<Semaphore>,
-    /// How long a request may take to arrive and be answered.
+    /// Health checks and the API's description, per address.
+    pub probes: Lane,
+    /// Requests that only look, per token or address.
+    pub looks: Lane,
+    /// Event streams and waits, per token or address.
+    pub waits: Lane,
+    /// Requests that change something: only callers that may do so come so far.
+    pub changes: Lane,
+    /// Reports, per certificate or address. A place is taken only when the whole body is there.
+    pub reports: Lane,
+    /// Bytes of bodies that are on their way, of requests that are no reports.
+    pub bodies: Shares,
+    /// Bytes of reports that are on their way.
+    pub report_bodies: Shares,
+    /// How long a body may take to arrive, from the end of its headers.
+    pub arrival: Duration,
+    /// How long a request that has arrived may take to be answered.
     pub patience: Duration,
+}
+
+/// What one kind of requests may use.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    /// How many a second, per client.
+    pub rate: Bucket,
+    /// How many at a time.
+    pub places: Shares,
+}
+
+impl Lane {
+    /// Of `places` at a time each client gets at most `each`.
+    pub fn new(rate: Bucket, places: usize, each: usize) -> Self {
+        Self { rate, places: Shares::new(places, each) }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        let places = |number| Arc::new(Semaphore::new(number));
         Self {
-            requests: Bucket::new(1_000, 2_000),
-            at_once: places(64),
-            waiting: places(256),
-            // A proxy of 64 workers under analysis posts some 260 a second.
-            reports: Bucket::new(2_000, 4_000),
-            reports_at_once: places(64),
+            probes: Lane::new(Bucket::new(100, 1_000), 64, 32),
+            looks: Lane::new(Bucket::new(1_000, 2_000), 64, 32),
+            waits: Lane::new(Bucket::new(1_000, 2_000), 256, 128),
+            changes: Lane::new(Bucket::new(1_000, 2_000), 64, 32),
+            // A proxy of 64 workers under analysis posts some 260 a second; behind one loopback address are all proxies.
+            reports: Lane::new(Bucket::new(2_000, 4_000), 64, 64),
+            bodies: Shares::new(32 * MIB, 16 * MIB),
+            report_bodies: Shares::new(64 * MIB, 32 * MIB),
+            arrival: Duration::from_secs(10),
             patience: Duration::from_secs(30),
         }
     }
@@ -72,11 +98,6 @@ impl Bucket {
         clients.insert(client.to_owned(), rest + self.interval);
         Ok(())
     }
-}
-
-/// A place among those worked on, if there is one.
-pub(crate) fn place(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    places.clone().try_acquire_owned().ok()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 
 use crate::app::{App, Ask};
-use crate::ask::ask;
+use crate::ask::look;
 use crate::body::Asked;
 use crate::problem::Problem;
 use crate::rollouts::find;
@@ -76,7 +76,7 @@ pub(crate) async fn get(
     let LogsQuery { version, instance, tail, after } = query;
     let after = after.map_or(Ok(BTreeMap::new()), |text| places(&text))?;
     let wanted = LogsWanted { version, instance, tail: tail.unwrap_or(TAIL_DEFAULT).min(TAIL_MAX), after };
-    Ok(Json(ask(&app, |reply| Ask::Logs { rollout, wanted, reply }).await?))
+    Ok(Json(look(&app, |reply| Ask::Logs { rollout, wanted, reply }).await?))
 }
 
 /// `7:1024,8:99`

@@ -22,6 +22,8 @@ pub struct Metrics {
     pub reports_taken: Counter,
     /// Reports turned away because too many waited.
     pub reports_refused: Counter,
+    /// Reports that named a generation that was never published.
+    pub reports_unpublished: Counter,
     /// Letters (events, and hooks that follow them) that arrived.
     pub letters_delivered: Counter,
     /// Letters that were given up.
@@ -40,6 +42,7 @@ impl Default for Metrics {
             policies_published: Counter::default(),
             reports_taken: Counter::default(),
             reports_refused: Counter::default(),
+            reports_unpublished: Counter::default(),
             letters_delivered: Counter::default(),
             letters_given_up: Counter::default(),
             letters_waiting: Gauge::default(),
@@ -56,6 +59,11 @@ impl Default for Metrics {
         registry.register("policies_published", "Policies published", metrics.policies_published.clone());
         registry.register("reports_taken", "Reports of filters taken", metrics.reports_taken.clone());
         registry.register("reports_refused", "Reports of filters turned away because too many waited", metrics.reports_refused.clone());
+        registry.register(
+            "reports_unpublished",
+            "Reports of filters that named a generation that was never published: not believed",
+            metrics.reports_unpublished.clone(),
+        );
         registry.register("letters_delivered", "Events and hooks that arrived", metrics.letters_delivered.clone());
         registry.register("letters_given_up", "Events and hooks whose receiver never took them", metrics.letters_given_up.clone());
         registry.register("letters_waiting", "Events and hooks on their way", metrics.letters_waiting.clone());

@@ -11,12 +11,28 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Which proxy it speaks for.
     pub caller: Caller,
+    /// What the connection is made of.
+    pub transport: Transport,
+}
+
+/// What a connection is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Clear text. A browser on this machine comes here under any name that leads to a loopback address.
+    Clear,
+    /// TLS: a browser checks that the certificate has the name it came by.
+    Tls,
 }
 
 impl Peer {
     /// A process on this machine.
     pub fn local() -> Self {
-        Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), caller: Caller::Local }
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), caller: Caller::Local, transport: Transport::Clear }
+    }
+
+    /// Its address without the port, as people write it.
+    pub(crate) fn ip(&self) -> String {
+        self.address.ip().to_canonical().to_string()
     }
 
     /// Whether it is on this machine.
@@ -27,6 +43,6 @@ impl Peer {
 
 impl Default for Peer {
     fn default() -> Self {
-        Self { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), caller: Caller::Unknown }
+        Self { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), caller: Caller::Unknown, transport: Transport::Clear }
     }
 }

@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::access::{Role, Stranger};
 use crate::app::Refusal;
 use crate::gate::seconds;
+use crate::memory::Crowded;
 
 /// Why a request to the API was not answered with what it asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -40,7 +41,10 @@ pub enum Problem {
     /// A web page of another site sent it.
     #[error("a page of {0} may not change anything here")]
     ForeignOrigin(String),
-    /// Nobody knows who sent it.
+    /// In clear text, it does not name this machine: a browser may have been led here under another name.
+    #[error("{}", foreign(.0))]
+    ForeignHost(String),
+    /// The sender is not known.
     #[error(transparent)]
     Unauthenticated(Stranger),
     /// It is known who sent it, and that is not enough.
@@ -87,6 +91,9 @@ pub enum Problem {
     /// The process refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// There is no memory for what a node reports.
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
     /// Too much waits already.
     #[error("too many {0} wait to be taken")]
     Busy(&'static str),
@@ -99,6 +106,10 @@ pub enum Problem {
     /// The policy that is published cannot be compiled; it should never have been.
     #[error("the published policy does not compile: {0}")]
     Policy(String),
+}
+
+fn foreign(host: &str) -> String {
+    if host.is_empty() { "the request names no host".to_owned() } else { format!("{host:?} is no name of this machine") }
 }
 
 /// What kind of problem an answer tells, for whoever passes it on.
@@ -155,6 +166,7 @@ impl Problem {
             Self::Unreadable(_) => (StatusCode::BAD_REQUEST, "unreadable", "Not understood"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
             Self::ForeignOrigin(_) => (StatusCode::FORBIDDEN, "foreign-origin", "Not from other sites"),
+            Self::ForeignHost(_) => (StatusCode::MISDIRECTED_REQUEST, "foreign-host", "Not by this name"),
             Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated", "Who are you?"),
             Self::Forbidden { .. } | Self::Programs { .. } => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::TooOften(_) => (StatusCode::TOO_MANY_REQUESTS, "too-often", "Too many requests"),
@@ -164,6 +176,7 @@ impl Problem {
             Self::KeyReused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Another request"),
             Self::KeyOpen(_) => (StatusCode::CONFLICT, "key-open", "Not answered yet"),
             Self::NotYou(_) => (StatusCode::FORBIDDEN, "not-you", "Not your own name"),
+            Self::Crowded(_) => (StatusCode::TOO_MANY_REQUESTS, "crowded", "Too much to keep"),
             Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
             Self::NoAnswer => (StatusCode::SERVICE_UNAVAILABLE, "no-answer", "No answer"),
             Self::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting", "Starting"),
@@ -192,6 +205,11 @@ impl Problem {
             Self::Unreadable(_) => "Correct the request; `shunt --help` shows commands that write it for you".to_owned(),
             Self::TooLarge(_) => "Send less".to_owned(),
             Self::ForeignOrigin(_) => "Use the command line, or a page served from a loopback address".to_owned(),
+            Self::ForeignHost(_) => {
+                "Without TLS, name it 127.0.0.1, [::1] or localhost; a proxy in front must send one of them as `host`. Other names need \
+                 `shunt serve --tls`"
+                    .to_owned()
+            }
             Self::Unauthenticated(_) => {
                 "Send `authorization: Bearer TOKEN` (--token, --token-file, SHUNT_TOKEN); `shunt token create` makes one".to_owned()
             }
@@ -206,6 +224,7 @@ impl Problem {
             Self::NotYou(_) => {
                 "`shunt envoy-bootstrap --node NODE --tls DIR` writes a bootstrap whose node and certificate agree".to_owned()
             }
+            Self::Crowded(_) => "`shunt doctor` names the node; fewer services per proxy, or fewer workers, take less".to_owned(),
             Self::Busy(_) => "Try again in a second; nothing is lost".to_owned(),
             Self::Starting => "Try again in a second; `/readyz` says when it is ready".to_owned(),
             Self::Policy(_) => "This is a defect of Shunt: please report it with the output of GET /v1/policy".to_owned(),

@@ -12,7 +12,7 @@ use shunt_filter_core::{RolloutId, VersionName};
 
 use crate::access::Actor;
 use crate::app::{App, Ask};
-use crate::ask::ask;
+use crate::ask::{ask, look};
 use crate::problem::Problem;
 use crate::rollouts::find;
 
@@ -39,7 +39,7 @@ pub(crate) async fn get(
 ) -> Result<Json<InstanceView>, Problem> {
     let address = parse(&address)?;
     let (rollout, version, _) = instances(&app, (namespace, name, version))?;
-    let found = ask(&app, |reply| Ask::Registration { rollout, version, address, reply }).await?;
+    let found = look(&app, |reply| Ask::Registration { rollout, version, address, reply }).await?;
     found.map(Json).ok_or_else(|| unknown(address))
 }
 

@@ -12,7 +12,7 @@ use shunt_core::status::RolloutView;
 use shunt_filter_core::{RolloutId, RoutingPolicy};
 
 use crate::app::{App, Ask, RolloutNow};
-use crate::ask::ask;
+use crate::ask::look;
 use crate::body::Asked;
 use crate::problem::Problem;
 
@@ -81,7 +81,7 @@ pub(crate) async fn history(
 ) -> Result<Json<History>, Problem> {
     let rollout = RolloutId::new(&namespace, &name).map_err(|error| Problem::Unreadable(error.to_string()))?;
     let limit = query.limit.unwrap_or(HISTORY_DEFAULT).min(HISTORY_MAX);
-    let history = ask(&app, |reply| Ask::History { rollout, limit, reply }).await?;
+    let history = look(&app, |reply| Ask::History { rollout, limit, reply }).await?;
     if history.entries.is_empty() {
         find(&app, &namespace, &name)?;
     }
@@ -96,7 +96,7 @@ pub(crate) async fn journal(
 ) -> Result<Json<Incident>, Problem> {
     let rollout = RolloutId::new(&namespace, &name).map_err(|error| Problem::Unreadable(error.to_string()))?;
     let limit = query.limit.unwrap_or(HISTORY_MAX).min(HISTORY_MAX);
-    let incident = ask(&app, |reply| Ask::Incident { rollout, limit, reply }).await?;
+    let incident = look(&app, |reply| Ask::Incident { rollout, limit, reply }).await?;
     if incident.entries.is_empty() {
         find(&app, &namespace, &name)?;
     }

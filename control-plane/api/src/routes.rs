@@ -159,7 +159,8 @@ impl Route {
 
     fn guarded(self, app: &App) -> MethodRouter<App> {
         let once = self.once();
-        let gatekeeper = Gate { access: app.access.clone(), needs: self.needs, pace: self.pace, record: self.record, name: self.name };
+        let (needs, pace, record, body_max, name) = (self.needs, self.pace, self.record, self.body_max, self.name);
+        let gatekeeper = Gate { access: app.access.clone(), needs, pace, record, body_max, name };
         let mut guarded = self.handler.route_layer(DefaultBodyLimit::max(self.body_max));
         if once {
             guarded = guarded.route_layer(from_fn_with_state(app.access.clone(), repeat));

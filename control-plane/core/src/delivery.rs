@@ -1,5 +1,7 @@
 //! Reports and expected proxies -> how far a generation has come, and what was counted.
 
+mod claims;
+mod left;
 mod node;
 mod sums;
 
@@ -11,6 +13,9 @@ use shunt_filter_core::report::{EpochReport, LatencySlots, Report, ServiceReport
 
 use crate::observation::{Delivery, MISROUTED_QUIET, Misrouting};
 use crate::time::{Span, Time};
+pub use claims::Belief;
+use claims::Claims;
+use left::Left;
 use node::Node;
 
 /// A proxy that has not reported for this long is silent: it does not hold up a step, and is listed.
@@ -22,12 +27,16 @@ pub const GONE: Span = Span::seconds(60);
 /// Most proxies that are kept apart; reports of further ones are refused. Bounds memory against made-up node ids.
 pub const NODES_MAX: usize = 10_000;
 
+/// How many of them may be strangers: nodes that report without a certificate and had no xDS connection lately.
+pub const STRANGERS_MAX: usize = 1_000;
+
 /// All that the filters told, kept in memory: after a restart nothing is proved until it is reported again.
 #[derive(Debug, Default)]
 pub struct Reports {
     nodes: BTreeMap<String, Node>,
+    claims: Claims,
     /// What proxies counted that made room for others.
-    left: BTreeMap<RolloutId, ServiceReport>,
+    left: Left,
     misrouting: BTreeMap<RolloutId, Streak>,
     /// By Rollout, its newest epoch, and the first that was told of each slot in it.
     firsts: BTreeMap<RolloutId, (u64, LatencySlots)>,
@@ -46,7 +55,7 @@ impl Reports {
     /// Takes one post. True when it brought something new to any service or generation.
     pub fn take(&mut self, report: Report, now: Time) -> bool {
         self.tick(now);
-        if !self.has_room(&report.node, now) {
+        if !self.has_room(&report.node, Acquaintance::Stranger, now) {
             return false;
         }
         let latencies = latencies(&report);
@@ -84,18 +93,32 @@ impl Reports {
         }
     }
 
-    /// Proxies that are gone make room for others; what they counted stays.
-    fn has_room(&mut self, node: &str, now: Time) -> bool {
+    /// Proxies that are gone make room for others; what they counted stays. Strangers have a share that leaves room for the rest.
+    fn has_room(&mut self, node: &str, whose: Acquaintance, now: Time) -> bool {
         if self.nodes.contains_key(node) {
             return true;
         }
         if self.nodes.len() >= NODES_MAX {
-            let gone: Vec<String> = self.nodes.iter().filter(|(_, node)| node.gone(now)).map(|(name, _)| name.clone()).collect();
-            for node in gone.iter().filter_map(|name| self.nodes.remove(name)).collect::<Vec<_>>() {
-                node.leave(&mut self.left);
-            }
+            self.remove(|node| node.gone(now));
         }
-        self.nodes.len() < NODES_MAX
+        let room = match whose {
+            Acquaintance::Known => NODES_MAX,
+            Acquaintance::Stranger => {
+                let strangers = |of: &BTreeMap<String, Node>| of.values().filter(|node| !node.is_known()).count();
+                if strangers(&self.nodes) >= STRANGERS_MAX {
+                    self.remove(|node| !node.is_known() && node.gone(now));
+                }
+                if strangers(&self.nodes) < STRANGERS_MAX { NODES_MAX } else { 0 }
+            }
+        };
+        self.nodes.len() < room
+    }
+
+    fn remove(&mut self, which: impl Fn(&Node) -> bool) {
+        let gone: Vec<String> = self.nodes.iter().filter(|(_, node)| which(node)).map(|(name, _)| name.clone()).collect();
+        for node in gone.iter().filter_map(|name| self.nodes.remove(name)).collect::<Vec<_>>() {
+            node.leave(&mut self.left);
+        }
     }
 
     fn tick(&mut self, now: Time) {
@@ -175,9 +198,47 @@ impl Reports {
         }
     }
 
-    /// The highest generation anybody reported.
-    pub fn highest_generation(&self) -> u64 {
-        self.nodes.values().map(Node::highest_generation).max().unwrap_or(0)
+    /// Whether the report's generation may be believed when `published` is the newest one that was ever published. What is not
+    /// believed must not be taken; it is kept as a claim of that proxy.
+    pub fn believe(&mut self, report: &Report, published: u64, now: Time) -> Belief {
+        self.tick(now);
+        self.claims.judge(report, published, now)
+    }
+
+    /// Bytes of memory that what this node reported takes.
+    pub fn footprint(&self, node: &str) -> usize {
+        self.nodes.get(node).map_or(0, Node::footprint)
+    }
+
+    /// The same of each node.
+    pub fn footprints(&self) -> impl Iterator<Item = (String, usize)> {
+        self.nodes.iter().map(|(name, node)| (name.clone(), node.footprint()))
+    }
+
+    /// By node, the highest generation that it claims to run and that was never published. Facts about proxies, proofs of nothing.
+    pub fn claims(&self, now: Time) -> BTreeMap<String, u64> {
+        self.claims.by_node(now)
+    }
+
+    /// A certificate proves that this node reports: it is no stranger.
+    pub fn vouch(&mut self, node: &str, now: Time) {
+        self.tick(now);
+        if self.has_room(node, Acquaintance::Known, now) {
+            self.nodes.entry(node.to_owned()).or_default().vouch();
+        }
+    }
+
+    /// Whether this node was ever connected, on record or certified; anything may report under a name.
+    pub fn knows(&self, node: &str) -> bool {
+        self.nodes.get(node).is_some_and(Node::is_known)
+    }
+
+    /// Strangers that have been silent for [`GONE`] are forgotten; what they counted stays.
+    pub fn sweep(&mut self, now: Time) {
+        self.tick(now);
+        self.claims.sweep(now);
+        let gone = |node: &Node| !node.is_known() && node.gone(now);
+        self.remove(gone);
     }
 
     /// All proxies that ever reported and are not gone, for `shunt get` and `shunt proxies`.
@@ -193,7 +254,7 @@ impl Reports {
     /// This node is on record from before this process began, and has not connected to it yet.
     pub fn remember(&mut self, node: &str, now: Time) {
         self.tick(now);
-        if self.has_room(node, now) {
+        if self.has_room(node, Acquaintance::Known, now) {
             self.nodes.entry(node.to_owned()).or_default().remember(now);
         }
     }
@@ -201,7 +262,7 @@ impl Reports {
     /// The platform saw the connection of this node close or open again.
     pub fn connection(&mut self, node: &str, open: bool, now: Time) {
         self.tick(now);
-        if self.has_room(node, now) {
+        if self.has_room(node, Acquaintance::Known, now) {
             self.nodes.entry(node.to_owned()).or_default().connection(open, now);
         }
     }
@@ -209,12 +270,22 @@ impl Reports {
     /// `shunt forget NODE`: somebody says that it is gone for good.
     pub fn forget(&mut self, node: &str) {
         self.nodes.remove(node);
+        self.claims.forget(node);
     }
 
     /// Expected proxies that are certainly gone and may be dropped from the record.
     pub fn gone(&self, expected: &BTreeSet<String>, now: Time) -> Vec<String> {
         expected.iter().filter(|name| self.nodes.get(*name).is_some_and(|node| node.gone(now))).cloned().collect()
     }
+}
+
+/// Whether a node is more than a name in a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Acquaintance {
+    /// It is connected, on record or certified.
+    Known,
+    /// Nothing but reports speaks for it.
+    Stranger,
 }
 
 /// What a report says of slots by latency.

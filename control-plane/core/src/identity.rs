@@ -54,8 +54,8 @@ impl Identity {
         self.uris.contains(&uri) || self.hosts.iter().any(|host| host == node)
     }
 
-    /// All names, for people.
-    fn text(&self) -> String {
+    /// All names, for people, and to tell callers apart.
+    pub fn text(&self) -> String {
         let all: Vec<&str> = self.uris.iter().chain(&self.hosts).map(String::as_str).collect();
         if all.is_empty() { "nobody".to_owned() } else { all.join(", ") }
     }

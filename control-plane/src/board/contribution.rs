@@ -67,10 +67,9 @@ impl Contribution {
         true
     }
 
-    /// What to record with a publication of this generation. `pushed`: it is a new one; `rebase`: what was recorded of generations
-    /// is worthless.
-    pub(super) fn record(&self, generation: u64, pushed: bool, acknowledged: Option<Sequence>, rebase: bool) -> ContributionRecord {
-        let old = self.recorded.as_ref().filter(|_| !rebase);
+    /// What to record with a publication of this generation. `pushed`: it is a new one.
+    pub(super) fn record(&self, generation: u64, pushed: bool, acknowledged: Option<Sequence>) -> ContributionRecord {
+        let old = self.recorded.as_ref();
         let proof = old.filter(|old| old.routes == self.routes).and_then(|old| old.proof);
         let proves = pushed && self.routes != NOTHING && self.is_acknowledged(acknowledged);
         ContributionRecord {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use shunt_api::memory::Room;
+use shunt_filter_core::report::Report;
 use shunt_xds::Nack;
 use tempfile::TempDir;
 
@@ -24,6 +26,15 @@ fn report(node: &str, sequence: u64, generation: u64, last: bool) -> Report {
     Report { node: node.to_owned(), vm: format!("{node}-vm"), sequence, generation, last, module: String::new(), services: BTreeMap::new() }
 }
 
+/// As a process on this machine posts it.
+fn post(report: Report) -> Post {
+    Post { report, sender: Sender::Uncertified, room: Room::default() }
+}
+
+fn certified(report: Report) -> Post {
+    Post { report, sender: Sender::Certified, room: Room::default() }
+}
+
 fn open() -> (TempDir, Database) {
     let dir = tempfile::tempdir().unwrap();
     let database = Database::open(dir.path()).unwrap();
@@ -36,23 +47,23 @@ fn proof(generation: u64, sequence: Sequence) -> PolicyProof {
 
 /// One proxy that reported generation 5 and acknowledged everything up to sequence 3.
 async fn one(database: &Database) -> Proxies {
-    let mut proxies = Proxies::new(BTreeSet::new(), Time(0));
+    let mut proxies = Proxies::new(BTreeSet::new(), Memory::default(), Time(0));
     proxies.sync(vec![connected("a", 3)], Time(1_000));
-    proxies.take(report("a", 1, 5, false), Time(2_000));
+    proxies.take(post(report("a", 1, 5, false)), 5, Time(2_000));
     proxies.keep(database, Time(2_000)).await.unwrap();
     proxies
 }
 
 #[tokio::test]
-async fn whoever_connects_or_reports_is_expected_also_after_a_restart() {
+async fn what_connects_or_shows_a_certificate_is_expected_also_after_a_restart() {
     let (_dir, database) = open();
     let mut proxies = one(&database).await;
-    proxies.take(report("b", 1, 5, false), Time(2_000));
+    proxies.take(certified(report("b", 1, 5, false)), 5, Time(2_000));
     proxies.keep(&database, Time(2_000)).await.unwrap();
     let expected = database.expected().await.unwrap();
     assert_eq!(expected, BTreeSet::from(["a".to_owned(), "b".to_owned()]));
 
-    let again = Proxies::new(expected, Time(3_000));
+    let again = Proxies::new(expected, Memory::default(), Time(3_000));
     let waiting = |delivery| matches!(delivery, Delivery::Waiting { behind } if behind == ["a", "b"]);
     assert!(waiting(again.everywhere(proof(5, 1), Time(3_000))), "after a restart nothing is proved");
     assert!(again.silence(Time(3_000)).unwrap().contains("a, b"));
@@ -74,7 +85,7 @@ async fn one_that_stays_away_is_dismissed_after_a_minute_and_not_before() {
 async fn a_last_word_dismisses_at_once_but_not_while_it_is_connected() {
     let (_dir, database) = open();
     let mut proxies = one(&database).await;
-    proxies.take(report("a", 2, 5, true), Time(3_000));
+    proxies.take(post(report("a", 2, 5, true)), 5, Time(3_000));
     proxies.keep(&database, Time(3_000)).await.unwrap();
     assert_eq!(database.expected().await.unwrap().len(), 1, "its connection is still open");
     proxies.sync(vec![closed("a", 4_000)], Time(4_000));
@@ -117,7 +128,7 @@ async fn routes_need_the_acknowledgement_and_then_the_report() {
     assert!(behind(proxies.routes(RoutesProof::Acknowledge(4), now)), "not acknowledged");
     assert!(behind(proxies.routes(RoutesProof::Acknowledge(3), now)), "acknowledged, but nothing was pushed since");
     assert!(behind(proxies.routes(RoutesProof::Report(3, 6), now)), "pushed, but not reported");
-    proxies.take(report("a", 2, 6, false), now);
+    proxies.take(post(report("a", 2, 6, false)), 6, now);
     assert!(matches!(proxies.routes(RoutesProof::Report(3, 6), now), Delivery::Live { proxies: 1, .. }));
     proxies.sync(vec![connected("a", 3), connected("b", 0)], now);
     assert!(behind(proxies.routes(RoutesProof::Report(3, 6), now)), "a new one has no routes yet");
@@ -126,15 +137,55 @@ async fn routes_need_the_acknowledgement_and_then_the_report() {
 
 #[test]
 fn acknowledged_is_what_every_connected_one_has() {
-    let mut proxies = Proxies::new(BTreeSet::new(), Time(0));
+    let mut proxies = Proxies::new(BTreeSet::new(), Memory::default(), Time(0));
     assert_eq!(proxies.acknowledged(), None);
     proxies.sync(vec![connected("a", 3), connected("b", 5), closed("c", 1)], Time(1));
     assert_eq!(proxies.acknowledged(), Some(3));
 }
 
-#[test]
-fn an_impossible_generation_is_ignored() {
-    let mut proxies = Proxies::new(BTreeSet::new(), Time(0));
-    proxies.take(report("a", 1, u64::MAX, false), Time(1));
-    assert_eq!(proxies.reports().highest_generation(), 0);
+/// Made-up nodes must not keep versions from being destroyed, which waits for every expected proxy.
+#[tokio::test]
+async fn a_node_that_only_reports_is_shown_but_not_expected_and_ages_out_in_a_minute() {
+    let (_dir, database) = open();
+    let mut proxies = one(&database).await;
+    proxies.take(post(report("made-up", 1, 1, false)), 5, Time(2_000));
+    proxies.keep(&database, Time(2_000)).await.unwrap();
+    assert_eq!(database.expected().await.unwrap(), BTreeSet::from(["a".to_owned()]));
+    let shown = |proxies: &Proxies, now| proxies.views(now).into_iter().find(|view| view.node == "made-up").map(|view| view.expected);
+    assert_eq!(shown(&proxies, Time(2_000)), Some(false));
+    assert!(matches!(proxies.everywhere(proof(5, 3), Time(2_600)), Delivery::Live { proxies: 1, .. }), "it holds up nothing");
+    proxies.keep(&database, Time(62_001)).await.unwrap();
+    assert_eq!(shown(&proxies, Time(62_001)), None);
+}
+
+#[tokio::test]
+async fn one_that_reports_before_its_connection_is_seen_is_expected_from_then_on() {
+    let (_dir, database) = open();
+    let mut proxies = Proxies::new(BTreeSet::new(), Memory::default(), Time(0));
+    proxies.take(post(report("a", 1, 5, false)), 5, Time(2_000));
+    proxies.keep(&database, Time(2_000)).await.unwrap();
+    assert!(database.expected().await.unwrap().is_empty());
+    proxies.sync(vec![connected("a", 3)], Time(2_100));
+    proxies.keep(&database, Time(2_100)).await.unwrap();
+    assert_eq!(database.expected().await.unwrap().len(), 1);
+    assert!(matches!(proxies.policy(proof(5, 3), Time(2_200)), Delivery::Live { .. }), "and what it said counts");
+}
+
+#[tokio::test]
+async fn a_generation_that_was_never_published_proves_nothing_and_is_shown() {
+    let (_dir, database) = open();
+    let mut proxies = one(&database).await;
+    let lie = |sequence, node: &str| certified(report(node, sequence, 1 << 53, false));
+    assert_eq!(proxies.take(lie(2, "a"), 5, Time(2_500)), Belief::FirstClaim);
+    assert_eq!(proxies.take(lie(1, "liar"), 5, Time(2_500)), Belief::FirstClaim);
+    proxies.keep(&database, Time(2_500)).await.unwrap();
+    assert!(matches!(proxies.policy(proof(6, 3), Time(2_600)), Delivery::Waiting { .. }), "generation 6 is proved by nothing");
+    let claimed: Vec<_> = proxies.views(Time(2_600)).into_iter().map(|view| (view.node, view.generation, view.claimed)).collect();
+    assert_eq!(claimed, [("a".to_owned(), Some(5), Some(1 << 53)), ("liar".to_owned(), None, Some(1 << 53))]);
+    assert_eq!(database.expected().await.unwrap(), BTreeSet::from(["a".to_owned()]));
+    let warning = proxies.disbelieved(Time(2_600)).unwrap();
+    assert!(warning.contains(": a;") && warning.contains("shunt recover"), "{warning}");
+    assert_eq!(proxies.take(post(report("a", 3, 6, false)), 6, Time(2_700)), Belief::Published);
+    assert!(matches!(proxies.policy(proof(6, 3), Time(2_800)), Delivery::Live { .. }), "it is not blinded");
+    assert_eq!(proxies.disbelieved(Time(2_800)), None);
 }

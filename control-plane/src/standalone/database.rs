@@ -30,6 +30,8 @@ use shunt_filter_core::RolloutId;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use super::private;
+
 pub(crate) use call_log::KEPT as CALLS_KEPT;
 pub(crate) use calls::CallRecord;
 pub(crate) use instances::InstanceRecord;
@@ -109,7 +111,7 @@ impl Database {
     /// Opens or makes the store in this folder. Errors: see [`StoreError`]; blocks while it brings the schema up to date.
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
         let failed = |error| StoreError::Folder { path: folder.to_owned(), error };
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        private::make(folder).and_then(|()| private::close(folder)).map_err(failed)?;
         let lock = File::create(folder.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -118,6 +120,8 @@ impl Database {
         }
         let mut connection = Connection::open(folder.join(FILE))?;
         schema::prepare(&mut connection)?;
+        // SQLite gives the files that it makes later the mode of this one.
+        private::close_new(folder).map_err(failed)?;
         let (jobs, todo) = mpsc::channel::<Job>();
         let work = move || {
             while let Ok(Job::Do(work)) = todo.recv() {

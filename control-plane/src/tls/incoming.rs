@@ -1,15 +1,15 @@
 //! Connections as they come in: so many at a time, with the handshake done.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::bail;
 use futures::Stream;
+use shunt_api::shares::Shares;
+use shunt_core::identity::Caller;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
@@ -17,17 +17,36 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::files::{self, Configs, Guests, TlsFiles};
 use super::wire::{Asked, Wire};
 
-/// Connections of one listener at a time; further ones wait in the kernel.
-const ALL_MAX: usize = 4_096;
-
-/// Connections from one address at a time; further ones are closed, so that one client cannot take all.
-const ONE_MAX: u32 = 1_024;
-
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-
 /// Until something can be accepted again, for example a file descriptor is free.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How many connections a listener has at a time, and how long they may take to begin. Further ones are closed at once. Those that
+/// proved who they are have places of their own, so that no number of others keeps a proxy out.
+#[derive(Debug, Clone)]
+pub(crate) struct Admission {
+    /// Handshakes under way: at a time, and from one address.
+    pub(crate) handshakes: Shares,
+    /// Connections without a client certificate: at a time, and from one address.
+    pub(crate) others: Shares,
+    /// Connections with one: at a time, and with the same names in it.
+    pub(crate) certified: Shares,
+    /// How long a handshake may take.
+    pub(crate) handshake: Duration,
+    /// How long the first bytes of the first request may take after that.
+    pub(crate) first: Duration,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self {
+            handshakes: Shares::new(1_024, 256),
+            others: Shares::new(4_096, 1_024),
+            certified: Shares::new(4_096, 1_024),
+            handshake: Duration::from_secs(10),
+            first: Duration::from_secs(10),
+        }
+    }
+}
 
 /// How a listener is secured.
 #[derive(Debug, Clone)]
@@ -75,17 +94,20 @@ impl Doors {
     }
 }
 
-/// Whatever connects, until nobody takes it any more.
-pub(crate) fn incoming(listener: TcpListener, doors: Doors, guests: Guests) -> impl Stream<Item = io::Result<Wire>> + Unpin {
+/// All that connect, until their taker is gone.
+pub(crate) fn incoming(
+    listener: TcpListener,
+    doors: Doors,
+    guests: Guests,
+    admission: Admission,
+) -> impl Stream<Item = io::Result<Wire>> + Unpin {
     let (sender, receiver) = mpsc::channel(16);
-    let places = Places { all: Arc::new(Semaphore::new(ALL_MAX)), by_address: Arc::default() };
-    tokio::spawn(accept(listener, doors, guests, places, sender));
+    tokio::spawn(accept(listener, doors, guests, admission, sender));
     ReceiverStream::new(receiver)
 }
 
-async fn accept(listener: TcpListener, doors: Doors, guests: Guests, places: Places, sender: mpsc::Sender<io::Result<Wire>>) {
+async fn accept(listener: TcpListener, doors: Doors, guests: Guests, admission: Admission, sender: mpsc::Sender<io::Result<Wire>>) {
     loop {
-        let Ok(free) = places.all.clone().acquire_owned().await else { return };
         let (stream, address) = tokio::select! {
             () = sender.closed() => return,
             accepted = listener.accept() => match accepted {
@@ -97,95 +119,49 @@ async fn accept(listener: TcpListener, doors: Doors, guests: Guests, places: Pla
                 }
             },
         };
-        let Some(place) = places.take(address.ip(), free) else {
-            tracing::debug!(%address, "closed: it has {ONE_MAX} connections already");
+        let Some(entering) = admission.handshakes.take(&address.ip().to_string(), 1) else {
+            tracing::debug!(%address, "closed: too many handshakes are under way");
             continue;
         };
         // Answers are small: they should not wait for further ones.
         drop(stream.set_nodelay(true));
-        let (doors, sender) = (doors.clone(), sender.clone());
+        let (doors, admission, sender) = (doors.clone(), admission.clone(), sender.clone());
         tokio::spawn(async move {
-            if let Some(wire) = open(stream, address, &doors, guests, place).await {
+            let wire = open(stream, address, &doors, guests, &admission).await;
+            drop(entering);
+            if let Some(wire) = wire {
                 drop(sender.send(Ok(wire)).await);
             }
         });
     }
 }
 
-/// None: the handshake failed; whoever it was knows why.
-async fn open(stream: TcpStream, address: SocketAddr, doors: &Doors, guests: Guests, place: Place) -> Option<Wire> {
-    let (configs, asked) = match doors {
-        Doors::Open => return Some(Wire::clear(stream, address, place)),
-        Doors::Tls { configs, asked } => (configs, *asked),
+/// None: the handshake failed, and the client knows why; or there are too many like it.
+async fn open(stream: TcpStream, address: SocketAddr, doors: &Doors, guests: Guests, admission: &Admission) -> Option<Wire> {
+    let wire = match doors {
+        Doors::Open => Wire::clear(stream, address, admission.first),
+        Doors::Tls { configs, asked } => {
+            let config = configs.borrow().of(guests);
+            let stream = match timeout(admission.handshake, TlsAcceptor::from(config).accept(stream)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => {
+                    tracing::info!(%address, %error, "a TLS handshake failed");
+                    return None;
+                }
+                Err(_) => {
+                    tracing::debug!(%address, "a TLS handshake took too long");
+                    return None;
+                }
+            };
+            Wire::tls(stream, address, *asked, admission.first)
+        }
     };
-    let config = configs.borrow().of(guests);
-    match timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
-        Ok(Ok(stream)) => Some(Wire::tls(stream, address, asked, place)),
-        Ok(Err(error)) => {
-            tracing::info!(%address, %error, "a TLS handshake failed");
-            None
-        }
-        Err(_) => {
-            tracing::debug!(%address, "a TLS handshake took too long");
-            None
-        }
+    let place = match &wire.caller {
+        Caller::Certified(identity) => admission.certified.take(&identity.text(), 1),
+        Caller::Local | Caller::Unknown => admission.others.take(&address.ip().to_string(), 1),
+    };
+    if place.is_none() {
+        tracing::debug!(%address, "closed: too many connections like it are open");
     }
-}
-
-#[derive(Debug, Clone)]
-struct Places {
-    all: Arc<Semaphore>,
-    by_address: Arc<Mutex<HashMap<IpAddr, u32>>>,
-}
-
-impl Places {
-    fn take(&self, address: IpAddr, free: OwnedSemaphorePermit) -> Option<Place> {
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = by_address.entry(address).or_default();
-        if *taken >= ONE_MAX {
-            return None;
-        }
-        *taken += 1;
-        Some(Place { address, by_address: self.by_address.clone(), _free: free })
-    }
-}
-
-/// One of the connections that may be open.
-#[derive(Debug)]
-pub(crate) struct Place {
-    address: IpAddr,
-    by_address: Arc<Mutex<HashMap<IpAddr, u32>>>,
-    _free: OwnedSemaphorePermit,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(taken) = by_address.get_mut(&self.address) {
-            *taken -= 1;
-            if *taken == 0 {
-                by_address.remove(&self.address);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn one_address_cannot_take_all_places_and_gives_back_what_it_had() {
-        let places = Places { all: Arc::new(Semaphore::new(ALL_MAX)), by_address: Arc::default() };
-        let take = |text: &str| places.take(text.parse().unwrap(), places.all.clone().try_acquire_owned().unwrap());
-        let mut held: Vec<Place> = (0..ONE_MAX).map(|_| take("10.0.0.1").unwrap()).collect();
-        assert!(take("10.0.0.1").is_none());
-        let other = take("10.0.0.2");
-        assert!(other.is_some());
-        held.pop();
-        assert!(take("10.0.0.1").is_some());
-        drop((held, other));
-        assert!(places.by_address.lock().unwrap().is_empty());
-        assert_eq!(places.all.available_permits(), ALL_MAX);
-    }
+    Some(wire.holding(place?))
 }

@@ -40,6 +40,10 @@ fn put(path: &Path, text: &str) {
 
 impl Rig {
     async fn start(guests: Guests) -> Self {
+        Self::start_with(guests, Admission::default()).await
+    }
+
+    async fn start_with(guests: Guests, admission: Admission) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (authority, ca) = Authority::new(now()).unwrap();
         let folder = Folder::new(dir.path());
@@ -50,7 +54,7 @@ impl Rig {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let doors = Doors::new(address, address, Some(TlsFiles::of(&folder))).unwrap();
-        let mut all = incoming(listener, doors, guests);
+        let mut all = incoming(listener, doors, guests, admission);
         let (sender, wires) = tokio::sync::mpsc::channel(8);
         tokio::spawn(async move {
             while let Some(Ok(wire)) = all.next().await {
@@ -252,4 +256,50 @@ fn folders_of_proxies_stay_inside() {
     for (node, path) in [("edge-1", "edge-1"), ("..", "%2E%2E"), ("../x", "..%2Fx"), ("a b", "a%20b"), (".", "%2E")] {
         assert_eq!(folder.proxy(node), Path::new("certs/proxies").join(path));
     }
+}
+
+/// Reads until the wire ends, and how it does.
+async fn end(mut wire: Wire) -> std::io::Result<usize> {
+    let mut all = Vec::new();
+    tokio::time::timeout(PATIENCE, wire.read_to_end(&mut all)).await.expect("an end")
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_said_ends() {
+    let admission = Admission { first: Duration::from_millis(50), ..Admission::default() };
+    let mut rig = Rig::start_with(Guests::Anybody, admission).await;
+    let silent = rig.connect(None).await.unwrap();
+    let wire = rig.wires.recv().await.unwrap();
+    assert_eq!(end(wire).await.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    drop(silent);
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_gives_its_place_back() {
+    let handshakes = shunt_api::shares::Shares::new(1, 1);
+    let admission = Admission { handshake: Duration::from_millis(50), handshakes: handshakes.clone(), ..Admission::default() };
+    let rig = Rig::start_with(Guests::Anybody, admission).await;
+    let silent = TcpStream::connect(rig.address).await.unwrap();
+    let freed = async {
+        while rig.connect(None).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, freed).await.expect("a place");
+    drop(silent);
+}
+
+/// Others, however many, do not keep a proxy out that shows its certificate.
+#[tokio::test]
+async fn proxies_have_places_of_their_own() {
+    let admission = Admission { others: shunt_api::shares::Shares::new(1, 1), ..Admission::default() };
+    let mut rig = Rig::start_with(Guests::Anybody, admission).await;
+    let other = rig.connect(None).await.unwrap();
+    let held = rig.wires.recv().await.unwrap();
+    let mut refused = rig.connect(None).await.unwrap();
+    assert_eq!(refused.read_to_end(&mut Vec::new()).await.unwrap_or_default(), 0, "closed");
+    let pair = rig.proxy("edge-1");
+    let proxy = rig.connect(Some(&pair)).await.unwrap();
+    assert!(matches!(rig.wires.recv().await.unwrap().caller, Caller::Certified(_)));
+    drop((other, held, proxy));
 }

@@ -4,15 +4,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
+use shunt_api::shares::Share;
 use shunt_core::identity::{Caller, Identity};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
-
-use super::incoming::Place;
 
 /// A connection.
 #[derive(Debug)]
@@ -22,8 +23,26 @@ pub(crate) struct Wire {
     pub(crate) address: SocketAddr,
     /// Who its other end is, as a proxy.
     pub(crate) caller: Caller,
+    /// None: enough was read to know that something speaks at the other end.
+    fresh: Option<Fresh>,
     /// Given back when it ends.
-    _place: Place,
+    _place: Option<Share>,
+}
+
+/// So many bytes must come before the deadline: the preface of HTTP/2 (RFC 9113 §3.4); a request of HTTP/1 is longer.
+const PREFACE: usize = 24;
+
+/// A connection on which nothing was said yet.
+#[derive(Debug)]
+struct Fresh {
+    read: usize,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl Fresh {
+    fn new(patience: Duration) -> Self {
+        Self { read: 0, deadline: Box::pin(sleep(patience)) }
+    }
 }
 
 #[derive(Debug)]
@@ -33,20 +52,43 @@ enum Stream {
 }
 
 impl Wire {
-    /// In clear text: loopback only.
-    pub(super) fn clear(stream: TcpStream, address: SocketAddr, place: Place) -> Self {
-        Self { stream: Stream::Clear(stream), address, caller: Caller::Local, _place: place }
+    /// In clear text: loopback only. `first`: how long the first bytes may take.
+    pub(super) fn clear(stream: TcpStream, address: SocketAddr, first: Duration) -> Self {
+        Self { stream: Stream::Clear(stream), address, caller: Caller::Local, fresh: Some(Fresh::new(first)), _place: None }
     }
 
     /// With TLS. `asked`: whether proxies were asked for certificates; where they are not, only loopback is served.
-    pub(super) fn tls(stream: TlsStream<TcpStream>, address: SocketAddr, asked: Asked, place: Place) -> Self {
+    pub(super) fn tls(stream: TlsStream<TcpStream>, address: SocketAddr, asked: Asked, first: Duration) -> Self {
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).and_then(identity);
         let caller = match (shown, asked) {
             (Some(identity), _) => Caller::Certified(identity),
             (None, Asked::Yes) => Caller::Unknown,
             (None, Asked::No) => Caller::Local,
         };
-        Self { stream: Stream::Tls(Box::new(stream)), address, caller, _place: place }
+        Self { stream: Stream::Tls(Box::new(stream)), address, caller, fresh: Some(Fresh::new(first)), _place: None }
+    }
+
+    /// The same, with the place that it takes.
+    pub(super) fn holding(self, place: Share) -> Self {
+        Self { _place: Some(place), ..self }
+    }
+
+    /// Whether it is in clear text.
+    pub(crate) fn is_clear(&self) -> bool {
+        match self.stream {
+            Stream::Clear(_) => true,
+            Stream::Tls(_) => false,
+        }
+    }
+
+    fn poll_stream(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Clear(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(stream) => match Pin::new(stream).poll_read(cx, buf) {
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+                other => other,
+            },
+        }
     }
 }
 
@@ -78,13 +120,16 @@ impl AsyncRead for Wire {
     /// A connection that ends without TLS's farewell ends all the same: every message here says how long it is. A stopping Envoy
     /// leaves without one, and its last report counts.
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Clear(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Tls(stream) => match Pin::new(stream).poll_read(cx, buf) {
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
-                other => other,
-            },
+        let before = buf.filled().len();
+        let polled = self.poll_stream(cx, buf);
+        let Some(fresh) = &mut self.fresh else { return polled };
+        fresh.read = fresh.read.saturating_add(buf.filled().len().saturating_sub(before));
+        if fresh.read >= PREFACE {
+            self.fresh = None;
+        } else if polled.is_pending() && fresh.deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        polled
     }
 }
 

@@ -94,6 +94,7 @@ impl<N: Copy + Into<u32> + TryFrom<u32>, const COUNT: u32, const DIGITS: usize> 
         while words.last() == Some(&0) {
             words.pop();
         }
+        words.shrink_to_fit();
         Self { words, number: PhantomData }
     }
 
@@ -103,6 +104,13 @@ impl<N: Copy + Into<u32> + TryFrom<u32>, const COUNT: u32, const DIGITS: usize> 
             bytes.pop();
         }
         if bytes.len().saturating_mul(2) < self.len().saturating_mul(DIGITS) { bitmap_text(&bytes) } else { list_text(&self.words, DIGITS) }
+    }
+}
+
+impl<N, const COUNT: u32, const DIGITS: usize> Bits<N, COUNT, DIGITS> {
+    /// Bytes of memory that it takes beside its own.
+    pub(crate) fn memory(&self) -> usize {
+        self.words.capacity().saturating_mul(8)
     }
 }
 
@@ -178,9 +186,12 @@ fn bitmap(digits: &str, count: u32) -> Option<Vec<u64>> {
 }
 
 fn list(digits: &str, width: usize, count: u32) -> Option<Vec<u64>> {
-    let mut words = vec![0; usize::try_from(count.div_ceil(WORD)).ok()?];
-    for number in parse(digits, width)? {
-        let (index, bit) = place(Some(number).filter(|number| *number < count)?);
+    let numbers = parse(digits, width)?;
+    let (last, _) = place(numbers.iter().copied().max().unwrap_or_default());
+    let fits = numbers.iter().all(|number| *number < count);
+    let mut words = vec![0; if fits { last.saturating_add(1) } else { 0 }];
+    for number in numbers {
+        let (index, bit) = place(number);
         *words.get_mut(index)? |= bit;
     }
     Some(words)

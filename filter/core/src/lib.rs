@@ -9,6 +9,7 @@
 mod assignment;
 mod at;
 mod bits;
+mod bounded;
 pub mod compile;
 pub mod cookie;
 pub mod deadlines;
@@ -17,6 +18,7 @@ pub mod decision;
 pub mod exemplar;
 mod fields;
 pub mod flag;
+pub mod footprint;
 pub mod goal;
 mod hosts;
 mod key;

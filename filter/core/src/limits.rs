@@ -60,6 +60,9 @@ pub const VALUE: usize = 8_192;
 /// Bytes of all `cookie` lines that are parsed, and of a query; what lies behind is not seen.
 pub const PARSED: usize = 65_536;
 
+/// Bytes of memory that the services of one report may take where it is read.
+pub const REPORT_FOOTPRINT: usize = 64 * 1_024 * 1_024;
+
 /// Statuses that are ignored, and classes of responses.
 pub const STATUSES: usize = 64;
 

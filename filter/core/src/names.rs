@@ -22,6 +22,8 @@ pub const HELD_HEADER: &str = "x-shunt-held";
 pub const HEADER_PREFIX: &str = "x-shunt-";
 /// Where a filter posts its reports.
 pub const REPORT_PATH: &str = "/v1/reports";
+/// The Envoy cluster that leads there, and the `:authority` of the posts.
+pub const REPORT_CLUSTER: &str = "shunt-api";
 
 /// Longest name of a namespace, Rollout or version, in bytes (a DNS label, RFC 1123).
 pub const NAME_MAX: usize = 63;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::bits::{Bits, BitsError};
 pub use crate::exemplar::Exemplars;
+use crate::bounded;
 use crate::names::{RolloutId, VersionName};
 use crate::outcome::ResponseClass;
 
@@ -55,7 +56,7 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub module: String,
     /// By Rollout, services and flags; those of the policy, and those that left it with requests still open.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::services")]
     pub services: BTreeMap<RolloutId, ServiceReport>,
 }
 
@@ -77,13 +78,13 @@ pub struct ServiceReport {
     #[serde(default)]
     pub not_serving: u64,
     /// Copies asked for, by version.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::map::<_, _, _, { bounded::VERSIONS }>")]
     pub mirrored: BTreeMap<VersionName, u64>,
     /// By decided version: all requests, whatever assigned them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::map::<_, _, _, { bounded::VERSIONS }>")]
     pub versions: BTreeMap<VersionName, Counters>,
     /// By rule: requests it assigned.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::map::<_, _, _, { bounded::RULES }>")]
     pub rules: BTreeMap<String, u64>,
     /// While an analysis runs: the newest epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,7 +110,7 @@ pub struct Counters {
     #[serde(default)]
     pub uncounted: u64,
     /// Time to response headers, by [`LATENCY_BOUNDS_MS`]; empty means all zero.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::list::<_, _, { bounded::BUCKETS }>")]
     pub latency: Vec<u64>,
 }
 
@@ -164,6 +165,7 @@ pub struct EpochReport {
     /// The service's epoch (policy).
     pub epoch: u64,
     /// By version.
+    #[serde(deserialize_with = "bounded::map::<_, _, _, { bounded::VERSIONS }>")]
     pub versions: BTreeMap<VersionName, Counters>,
     /// Slots with at least one request that ended or hangs.
     pub seen: Slots,
@@ -179,13 +181,13 @@ pub struct EpochReport {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub responses: BTreeMap<ResponseClass, Responses>,
     /// What failed, was abandoned or hung, and answers of those classes: the most frequent ones by version.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "bounded::map::<_, _, _, { bounded::VERSIONS }>")]
     pub exemplars: BTreeMap<VersionName, Exemplars>,
     /// Slots by latency; none without thresholds in the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencySlots>,
     /// Cells of the hash space by goal, while goals are counted: those whose key reached it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "bounded::map::<_, _, _, { bounded::GOALS }>")]
     pub goals: BTreeMap<String, Cells>,
     /// Cells with at least one request, while goals are counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -197,6 +199,7 @@ pub struct EpochReport {
 #[serde(rename_all = "camelCase")]
 pub struct Responses {
     /// How many, by version.
+    #[serde(deserialize_with = "bounded::map::<_, _, _, { bounded::VERSIONS }>")]
     pub versions: BTreeMap<VersionName, u64>,
     /// Slots with at least one.
     pub slots: Slots,
@@ -207,6 +210,7 @@ pub struct Responses {
 #[serde(rename_all = "camelCase")]
 pub struct Hanging {
     /// How many hang now, by version.
+    #[serde(deserialize_with = "bounded::map::<_, _, _, { bounded::VERSIONS }>")]
     pub versions: BTreeMap<VersionName, u64>,
     /// Slots where one ever hung in this epoch, however it ended.
     pub slots: Slots,

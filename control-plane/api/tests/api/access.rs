@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use shunt_api::{Accepted, Ask, Limits, Peer, Registered, Role, Token};
+use shunt_api::{Accepted, Ask, Limits, Peer, Registered, Role, Token, Transport};
 use shunt_core::Time;
 use shunt_core::identity::{Caller, Identity};
 
@@ -14,7 +14,7 @@ use crate::fixture::{NOW, Server, problem};
 const COMMANDS: &str = "/v1/rollouts/shop/checkout/commands";
 
 fn outside() -> Peer {
-    Peer { address: SocketAddr::from(([192, 0, 2, 7], 40_000)), caller: Caller::Unknown }
+    Peer { address: SocketAddr::from(([192, 0, 2, 7], 40_000)), caller: Caller::Unknown, transport: Transport::Tls }
 }
 
 async fn guarded(peer: Peer) -> (Server, Desk) {

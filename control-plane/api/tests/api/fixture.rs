@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
-use shunt_api::{Access, App, Ask, Metrics, Peer, ProxyView, Rejection, RolloutNow, router};
+use shunt_api::{Access, Memory, App, Ask, Metrics, Peer, Post, ProxyView, Rejection, RolloutNow, router};
 use shunt_core::analysis::{Outcome, Verdict};
 use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;
@@ -15,7 +15,6 @@ use shunt_core::ranges::reshape;
 use shunt_core::state::{Installation, Run, Stage};
 use shunt_core::status::view;
 use shunt_core::{Plan, State, Time, desired};
-use shunt_filter_core::report::Report;
 use shunt_filter_core::{RoutingPolicy, VersionName, Weight};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -34,7 +33,7 @@ pub(crate) struct Server {
     pub(crate) ready: watch::Sender<bool>,
     pub(crate) stopping: watch::Sender<bool>,
     pub(crate) asks: mpsc::Receiver<Ask>,
-    pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) reports: mpsc::Receiver<Post>,
 }
 
 impl Server {
@@ -45,6 +44,11 @@ impl Server {
 
     /// With this access, for this peer.
     pub(crate) async fn start_with(access: Access, peer: Peer) -> Self {
+        Self::start_within(Memory::default(), access, peer).await
+    }
+
+    /// With so much memory for reports.
+    pub(crate) async fn start_within(memory: Memory, access: Access, peer: Peer) -> Self {
         let all = vec![Arc::new(cart()), Arc::new(checkout(1))];
         let wanted: Vec<_> = all.iter().map(|now| desired(&now.plan, &now.state)).collect();
         let (rollouts, see_rollouts) = watch::channel(Arc::new(all));
@@ -60,12 +64,14 @@ impl Server {
             policy: see_policy,
             proxies: see_proxies,
             problems: see_problems,
+            looks: ask.clone(),
             asks: ask,
             reports: report,
             freeze: watch::channel(shunt_core::observation::Freeze::Off).1,
             ready: see_ready,
             stopping: see_stopping,
             access,
+            memory,
             metrics: Metrics::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -23,8 +23,8 @@ async fn reports_are_taken_in_order_whatever_their_content_type() {
     for sequence in [1, 2] {
         assert_eq!(post(&server, report(sequence)).await.status(), 204);
     }
-    assert_eq!(server.reports.recv().await.unwrap().sequence, 1);
-    let second = server.reports.recv().await.unwrap();
+    assert_eq!(server.reports.recv().await.unwrap().report.sequence, 1);
+    let second = server.reports.recv().await.unwrap().report;
     assert_eq!(second.services.values().next().unwrap().versions.values().next().unwrap().started, 9);
 }
 
@@ -33,7 +33,7 @@ async fn fields_of_a_newer_filter_are_ignored() {
     let mut server = Server::start().await;
     let newer = json!({"node": "edge-1", "vm": "a1", "sequence": 1, "generation": 41, "weather": "fine"}).to_string();
     assert_eq!(post(&server, newer).await.status(), 204);
-    assert_eq!(server.reports.recv().await.unwrap().generation, 41);
+    assert_eq!(server.reports.recv().await.unwrap().report.generation, 41);
 }
 
 #[tokio::test]
@@ -72,5 +72,5 @@ async fn a_large_mesh_fits() {
         (0..5_000).map(|n| (format!("shop/service-{n}"), counters.clone())).collect();
     let body = json!({"node": "edge-1", "vm": "a1", "sequence": 1, "generation": 41, "services": services}).to_string();
     assert_eq!(post(&server, body).await.status(), 204);
-    assert_eq!(server.reports.recv().await.unwrap().services.len(), 5_000);
+    assert_eq!(server.reports.recv().await.unwrap().report.services.len(), 5_000);
 }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use shunt_filter_core::RolloutId;
+use shunt_filter_core::footprint::Footprint;
 use shunt_filter_core::report::{EpochReport, Report, ServiceReport};
 
+use super::left::Left;
 use super::sums::{add_epoch, add_service, close, misrouted};
 use super::{GONE, ProxySeen, SILENT};
 use crate::time::{Span, Time};
@@ -30,9 +32,11 @@ const ENDED_MAX: usize = 256;
 
 #[derive(Debug, Default)]
 pub(super) struct Node {
+    /// It was ever connected, on record or certified; otherwise nothing but its reports says that it is there.
+    known: bool,
     vms: BTreeMap<String, Vm>,
     ended: VecDeque<String>,
-    left: BTreeMap<RolloutId, ServiceReport>,
+    left: Left,
     /// As many VMs as there ever were at once since this Envoy started.
     peak: usize,
     /// VMs that reported before this belong to an Envoy process that has ended.
@@ -53,6 +57,8 @@ pub(super) struct Node {
 #[derive(Debug)]
 struct Vm {
     report: Report,
+    /// Bytes of memory that the report takes.
+    footprint: usize,
     first: Time,
     last: Time,
     /// Generations, ascending, each with the time of the first report of it.
@@ -111,7 +117,7 @@ impl Node {
         let reached = climb(old.map(|vm| vm.reached.clone()).unwrap_or_default(), report.generation, now);
         let counted = old.is_some_and(|vm| vm.first >= self.era);
         let (vm, last) = (report.vm.clone(), report.last);
-        self.vms.insert(vm.clone(), Vm { report, first, last: now, reached });
+        self.vms.insert(vm.clone(), Vm { footprint: report.footprint(), report, first, last: now, reached });
         if last {
             self.end(&vm);
             // It is not missing from now on.
@@ -125,7 +131,7 @@ impl Node {
     fn end(&mut self, vm: &str) {
         let Some(vm) = self.vms.remove(vm) else { return };
         for (id, service) in vm.report.services {
-            add_service(self.left.entry(id).or_default(), &close(service));
+            self.left.add(id, &close(service));
         }
         self.ended.push_back(vm.report.vm);
         if self.ended.len() > ENDED_MAX {
@@ -190,10 +196,11 @@ impl Node {
         self.recorded.is_some() && self.heard.is_some_and(|at| now.since(at) < ALL_HEARD)
     }
 
-    /// It said its last word, or its connection is closed and it has been silent since.
+    /// It said its last word, or its connection is closed and it has been silent since, or nothing but reports ever spoke for it.
     pub(super) fn gone(&self, now: Time) -> bool {
         let said_so = self.vms.is_empty() && !self.ended.is_empty();
-        said_so || self.closed.is_some_and(|at| now.since(at.max(self.last)) >= GONE)
+        let stranger = !self.known && now.since(self.last) >= GONE;
+        said_so || stranger || self.closed.is_some_and(|at| now.since(at.max(self.last)) >= GONE)
     }
 
     /// When the last living VM reported `generation` or a later one; none while one is behind or missing.
@@ -230,7 +237,17 @@ impl Node {
         self.vms.values().filter(|vm| vm.first >= self.era && self.quiet(vm)).count()
     }
 
+    /// A certificate proves that it is there.
+    pub(super) fn vouch(&mut self) {
+        self.known = true;
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.known
+    }
+
     pub(super) fn connection(&mut self, open: bool, now: Time) {
+        self.known = true;
         if open {
             // Opened twice: what was in between was not seen.
             if self.closed.is_none() && self.opened > Time::default() {
@@ -246,10 +263,6 @@ impl Node {
 
     pub(super) fn last(&self) -> Time {
         self.last
-    }
-
-    pub(super) fn highest_generation(&self) -> u64 {
-        self.vms.values().map(|vm| vm.report.generation).max().unwrap_or(0)
     }
 
     pub(super) fn seen(&self, name: &str, now: Time) -> ProxySeen {
@@ -275,11 +288,16 @@ impl Node {
     }
 
     /// What it counted, for a sum that outlives it. Nothing of a proxy that is gone is in flight.
-    pub(super) fn leave(self, sums: &mut BTreeMap<RolloutId, ServiceReport>) {
-        let of_vms = self.vms.into_values().flat_map(|vm| vm.report.services);
-        for (id, service) in self.left.into_iter().chain(of_vms) {
-            add_service(sums.entry(id).or_default(), &close(service));
+    pub(super) fn leave(self, sums: &mut Left) {
+        sums.add_all(self.left);
+        for (id, service) in self.vms.into_values().flat_map(|vm| vm.report.services) {
+            sums.add(id, &close(service));
         }
+    }
+
+    /// Bytes of memory that what it reported takes.
+    pub(super) fn footprint(&self) -> usize {
+        self.vms.values().fold(self.left.footprint(), |sum, vm| sum.saturating_add(vm.footprint))
     }
 
     pub(super) fn add_service(&self, id: &RolloutId, now: Time, sum: &mut ServiceReport) {

@@ -29,6 +29,8 @@ pub(super) fn look(proxy: &ProxyView, list: &ProxyList, now: Time) -> Vec<Findin
             },
         ));
     }
+    found.extend(claims(proxy, list.generation));
+    found.extend(proxy.refused.as_deref().map(refused));
     found.extend(reporting(proxy, list.generation, now));
     found.extend(workers(proxy, now));
     found.extend(module(proxy, &list.version));
@@ -36,11 +38,29 @@ pub(super) fn look(proxy: &ProxyView, list: &ProxyList, now: Time) -> Vec<Findin
     found
 }
 
+/// Whether it runs what this control plane never published.
+fn claims(proxy: &ProxyView, published: u64) -> Option<Finding> {
+    proxy.claimed.map(|claimed| {
+        finding(
+            format!("it says that it runs generation {claimed}, and the newest that this control plane ever published is {published}: its reports are not believed"),
+            "if other proxies say so too, the state was lost or restored from an older backup: `shunt recover` goes on above what they run. If only this one does, its policy comes from another control plane, or its certificate is in wrong hands",
+        )
+    })
+}
+
+/// Why its reports are turned away.
+fn refused(why: &str) -> Finding {
+    finding(
+        format!("its reports are refused: {}", tame(why)),
+        "nothing is proved with it meanwhile. A filter of Shunt's writes nothing of the kind while there is room: fewer services or workers per proxy take less; if it is no filter that posts, its certificate is in wrong hands",
+    )
+}
+
 /// What its reports say, or that there are none.
 fn reporting(proxy: &ProxyView, published: u64, now: Time) -> Option<Finding> {
     let since = proxy.last_report.map(|last| now.since(last));
     match (since, proxy.generation) {
-        (None, _) if published == 0 => None,
+        (None, _) if published == 0 || proxy.claimed.is_some() => None,
         (None, _) | (_, None) => Some(finding(
             "it never reported, so nothing is proved with it",
             "is the filter in its listener, and does its cluster shunt-api reach the control plane's API? `shunt lint --envoy BOOTSTRAP` says",

@@ -52,8 +52,10 @@ fn state(proxy: &ProxyView, paint: Paint) -> String {
         many => parts.push(paint.attention(&format!("{many} VMs lost"))),
     }
     if !proxy.expected {
-        parts.push(paint.dim("holds no policy"));
+        parts.push(paint.dim("not expected"));
     }
+    parts.extend(proxy.refused.as_deref().map(|why| format!("{}: {}", paint.bad("reports refused"), tame(why))));
+    parts.extend(proxy.claimed.map(|claimed| format!("{}: claims generation {claimed}, which was never published", paint.bad("not believed"))));
     parts.extend(proxy.rejected.iter().map(|rejection| format!("{} {}: {}", paint.bad("refused"), rejection.kind, tame(&rejection.error))));
     parts.join(", ")
 }

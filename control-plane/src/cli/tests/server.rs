@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use shunt_api::{Access, App, Ask, Metrics, Peer, ProxyView, RolloutNow, router};
+use shunt_api::{Access, App, Ask, Memory, Metrics, Peer, ProxyView, RolloutNow, router};
 use shunt_core::journal::Entry;
 use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;
@@ -48,12 +48,14 @@ impl Server {
             policy: watch::channel(Arc::new(merge::<&shunt_core::Desired>(41, None, []))).1,
             proxies: watch::channel::<Arc<Vec<ProxyView>>>(Arc::new(proxies().proxies)).1,
             problems: see_problems,
+            looks: asks_sender.clone(),
             asks: asks_sender,
             reports: mpsc::channel(1).0,
             freeze: watch::channel(shunt_core::observation::Freeze::Off).1,
             ready: watch::channel(true).1,
             stopping: see_stopping,
             access: Access::open(),
+            memory: Memory::default(),
             metrics: Metrics::default(),
         };
         let listener = TcpListener::bind(address).await.unwrap();

@@ -4,9 +4,12 @@ pub(super) mod part;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use shunt_filter_core::{RolloutId, VersionName};
+
+use crate::standalone::private;
 
 /// A log that is larger is copied to `<name>.1` and begins anew. What is written in that very moment may be lost.
 pub(super) const SIZE_MAX: u64 = 10 * 1024 * 1024;
@@ -50,10 +53,10 @@ impl Logs {
     pub(super) fn open(&self, id: &RolloutId, version: &VersionName, instance: u64) -> io::Result<File> {
         let path = self.path(id, version, instance);
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+            private::make(folder)?;
             prune(folder, instance);
         }
-        File::options().create(true).append(true).open(path)
+        File::options().create(true).append(true).mode(0o600).open(path)
     }
 
     /// The last line that says something; empty: there is none.

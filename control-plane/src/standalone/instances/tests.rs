@@ -48,7 +48,7 @@ spec:
         on.refresh(now()).await.unwrap();
         assert_eq!(on.problems(), []);
         let board = Board::new(PolicyRecord::default(), BTreeMap::new(), BTreeSet::new());
-        Self { dir, mark, on, board, proxies: Proxies::new(BTreeSet::new(), now()) }
+        Self { dir, mark, on, board, proxies: Proxies::new(BTreeSet::new(), shunt_api::Memory::default(), now()) }
     }
 
     fn data(&self) -> PathBuf {
