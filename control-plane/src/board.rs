@@ -137,8 +137,7 @@ impl Board {
         let pushed = why.pushes().then(|| self.published.generation.saturating_add(1));
         let generation = pushed.unwrap_or(self.published.generation);
         let policy = RoutingPolicy { generation, ..sum.policy.clone() };
-        let records =
-            self.contributions.iter().map(|(id, own)| (id, own, own.record(generation, pushed.is_some(), around.acknowledged)));
+        let records = self.contributions.iter().map(|(id, own)| (id, own, own.record(generation, pushed.is_some(), around.acknowledged)));
         let changed =
             records.filter(|(_, own, record)| own.recorded.as_ref() != Some(record)).map(|(id, _, record)| (id.clone(), record)).collect();
         let record = PolicyRecord { generation, hash: sum.content.clone() };

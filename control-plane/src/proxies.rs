@@ -204,7 +204,8 @@ impl Proxies {
         let claims = self.reports.claims(now);
         let known = |node: &&String| self.expected.contains(*node) || self.is_connected(node);
         let names: Vec<&str> = claims.keys().filter(known).map(String::as_str).collect();
-        (!names.is_empty()).then(|| format!("not believed, because they run a policy that was never published here: {}; {CLAIM_REMEDY}", names.join(", ")))
+        (!names.is_empty())
+            .then(|| format!("not believed, because they run a policy that was never published here: {}; {CLAIM_REMEDY}", names.join(", ")))
     }
 
     /// For people, in order of node id.

@@ -193,8 +193,9 @@ async fn no_report_fills_the_memory() {
     let server = folders.serve().await;
     let before = server.most_memory();
     let goals = |number: usize| (0..number).map(|n| format!(r#""g{n}":"l1869f""#)).collect::<Vec<_>>().join(",");
-    let service =
-        |n: usize, goals: &str| format!(r#""a/s{n}":{{"epoch":{{"epoch":1,"versions":{{}},"seen":"l","failed":"l","goals":{{{goals}}}}}}}"#);
+    let service = |n: usize, goals: &str| {
+        format!(r#""a/s{n}":{{"epoch":{{"epoch":1,"versions":{{}},"seen":"l","failed":"l","goals":{{{goals}}}}}}}"#)
+    };
     let whole = |services: String| format!(r#"{{"node":"edge","vm":"a","sequence":1,"generation":1,"services":{{{services}}}}}"#);
     let nested = whole(service(1, &goals(20_000)));
     let wide = whole((0..14_000).map(|n| service(n, &goals(32))).collect::<Vec<_>>().join(","));
@@ -245,7 +246,8 @@ async fn other_users_of_the_machine_cannot_read_the_state() {
     let server = folders.serve().await;
     server.until("/v1/policy", |_, text| text.contains(r#""generation":1"#)).await;
     assert_eq!(mode(&state), 0o700);
-    let modes: Vec<(PathBuf, u32)> = std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()).map(|path| (path.clone(), mode(&path))).collect();
+    let modes: Vec<(PathBuf, u32)> =
+        std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()).map(|path| (path.clone(), mode(&path))).collect();
     assert!(modes.iter().any(|(path, _)| path.ends_with("shunt.db-wal")), "{modes:?}");
     assert!(modes.iter().all(|(_, mode)| mode & 0o077 == 0), "{modes:?}");
 }

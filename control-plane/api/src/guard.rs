@@ -65,7 +65,17 @@ mod tests {
         for ours in ["127.0.0.1:18080", "127.9.9.9", "localhost", "LOCALHOST:1", "[::1]:18080", "[::1]", "[::ffff:127.0.0.1]:80"] {
             assert!(is_own(ours), "{ours}");
         }
-        let others = ["evil.test", "evil.test:18080", "localhost.evil.test", "127.0.0.1.evil.test", "10.0.0.1", "", "shunt-api", "a@localhost", "0.0.0.0"];
+        let others = [
+            "evil.test",
+            "evil.test:18080",
+            "localhost.evil.test",
+            "127.0.0.1.evil.test",
+            "10.0.0.1",
+            "",
+            "shunt-api",
+            "a@localhost",
+            "0.0.0.0",
+        ];
         for other in others {
             assert!(!is_own(other), "{other}");
         }

@@ -326,7 +326,8 @@ fn no_number_of_nodes_fills_the_memory() {
 #[test]
 fn made_up_nodes_leave_room_for_real_ones_and_age_out_in_a_minute() {
     let mut reports = Reports::default();
-    let made_up = |node: usize| Report { services: BTreeMap::from([(id(), requests(3, 2, 0))]), ..post(&format!("made-up-{node}"), "w0", 1) };
+    let made_up =
+        |node: usize| Report { services: BTreeMap::from([(id(), requests(3, 2, 0))]), ..post(&format!("made-up-{node}"), "w0", 1) };
     for node in 0..STRANGERS_MAX {
         assert!(reports.take(made_up(node), at(0)));
     }

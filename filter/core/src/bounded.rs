@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn buckets_are_bounded() {
-        let latency = |buckets| json!({"versions": {"v1": {"started": 1, "succeeded": 1, "failed": 0, "cancelled": 0, "latency": vec![1; buckets]}}});
+        let latency =
+            |buckets| json!({"versions": {"v1": {"started": 1, "succeeded": 1, "failed": 0, "cancelled": 0, "latency": vec![1; buckets]}}});
         assert!(report(&latency(super::BUCKETS)).is_ok());
         assert!(report(&latency(super::BUCKETS + 1)).unwrap_err().contains("at most 64 items"));
     }
@@ -168,7 +169,12 @@ mod tests {
     #[test]
     fn what_all_services_take_together_is_bounded() {
         let goals: String = (0..32).map(|n| format!(r#""g{n}":"l1869f","#)).collect();
-        let service = |n: usize| format!(r#""shop/s{n}":{{"epoch":{{"epoch":1,"versions":{{}},"seen":"l","failed":"l","goals":{{{}}}}}}}"#, goals.trim_end_matches(','));
+        let service = |n: usize| {
+            format!(
+                r#""shop/s{n}":{{"epoch":{{"epoch":1,"versions":{{}},"seen":"l","failed":"l","goals":{{{}}}}}}}"#,
+                goals.trim_end_matches(',')
+            )
+        };
         let whole = |services: usize| {
             let services: Vec<String> = (0..services).map(service).collect();
             format!(r#"{{"node":"a","vm":"b","sequence":1,"generation":1,"services":{{{}}}}}"#, services.join(","))

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::bits::{Bits, BitsError};
-pub use crate::exemplar::Exemplars;
 use crate::bounded;
+pub use crate::exemplar::Exemplars;
 use crate::names::{RolloutId, VersionName};
 use crate::outcome::ResponseClass;
 

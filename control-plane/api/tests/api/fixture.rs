@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
-use shunt_api::{Access, Memory, App, Ask, Metrics, Peer, Post, ProxyView, Rejection, RolloutNow, router};
+use shunt_api::{Access, App, Ask, Memory, Metrics, Peer, Post, ProxyView, Rejection, RolloutNow, router};
 use shunt_core::analysis::{Outcome, Verdict};
 use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;

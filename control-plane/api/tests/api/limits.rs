@@ -237,7 +237,9 @@ async fn without_tls_only_names_of_this_machine_are_answered() {
     for host in ["localhost", "localhost:3000", "127.0.0.1", "[::1]:18080"] {
         assert_eq!(named(host, "/v1/rollouts").await.unwrap().status(), 200, "{host}");
     }
-    for (host, path) in [("evil.test", "/v1/rollouts"), ("evil.test", "/healthz"), ("evil.test:18080", "/nothing"), ("shunt-api", "/v1/rollouts")] {
+    for (host, path) in
+        [("evil.test", "/v1/rollouts"), ("evil.test", "/healthz"), ("evil.test:18080", "/nothing"), ("shunt-api", "/v1/rollouts")]
+    {
         let (status, body) = problem(named(host, path).await.unwrap()).await;
         assert_eq!((status, &body["type"]), (421, &json!("urn:shunt:problem:foreign-host")), "{host} {path}");
     }

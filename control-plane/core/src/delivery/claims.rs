@@ -95,9 +95,8 @@ impl Claims {
 
     /// By node, the highest generation that one of its VMs claims.
     pub(super) fn by_node(&self, now: Time) -> BTreeMap<String, u64> {
-        let highest = |vms: &BTreeMap<String, Claim>| {
-            vms.values().filter(|claim| now.since(claim.at) < GONE).map(|claim| claim.generation).max()
-        };
+        let highest =
+            |vms: &BTreeMap<String, Claim>| vms.values().filter(|claim| now.since(claim.at) < GONE).map(|claim| claim.generation).max();
         self.by_node.iter().filter_map(|(node, vms)| Some((node.clone(), highest(vms)?))).collect()
     }
 }

@@ -55,7 +55,9 @@ fn state(proxy: &ProxyView, paint: Paint) -> String {
         parts.push(paint.dim("not expected"));
     }
     parts.extend(proxy.refused.as_deref().map(|why| format!("{}: {}", paint.bad("reports refused"), tame(why))));
-    parts.extend(proxy.claimed.map(|claimed| format!("{}: claims generation {claimed}, which was never published", paint.bad("not believed"))));
+    parts.extend(
+        proxy.claimed.map(|claimed| format!("{}: claims generation {claimed}, which was never published", paint.bad("not believed"))),
+    );
     parts.extend(proxy.rejected.iter().map(|rejection| format!("{} {}: {}", paint.bad("refused"), rejection.kind, tame(&rejection.error))));
     parts.join(", ")
 }
