@@ -72,7 +72,7 @@ impl<T: Footprint> Footprint for Vec<T> {
 
 impl<K: Footprint, V: Footprint> Footprint for BTreeMap<K, V> {
     fn held(&self) -> usize {
-        let node = NODE.saturating_mul(size_of::<(K, V)>()).saturating_add(2 * size_of::<usize>());
+        let node = NODE.saturating_mul(size_of::<(K, V)>()).saturating_add(size_of::<[usize; 2]>());
         let nodes = self.len().div_ceil(NODE_MIN).saturating_mul(node);
         self.iter().fold(nodes, |sum, (key, value)| sum.saturating_add(key.held()).saturating_add(value.held()))
     }
