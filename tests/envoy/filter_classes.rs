@@ -95,7 +95,11 @@ fn hanging(epoch: &EpochReport) -> u64 {
 /// The examples of v2, for people.
 fn told(epoch: &EpochReport) -> Vec<String> {
     let of_v2 = epoch.exemplars.get(&v2());
-    of_v2.into_iter().flat_map(|exemplars| exemplars.iter()).map(|exemplar| format!("{} x {exemplar}", exemplar.count)).collect()
+    of_v2
+        .into_iter()
+        .flat_map(shunt_filter_core::exemplar::Exemplars::iter)
+        .map(|exemplar| format!("{} x {exemplar}", exemplar.count))
+        .collect()
 }
 
 /// Sends these bytes and reads what comes until the connection ends.

@@ -57,9 +57,7 @@ fn a_user_keeps_the_version_whatever_becomes_of_the_signature() {
     for number in 0..200u32 {
         let id = format!("{number:032x}");
         let version = |router: &Router, value: &str| {
-            let decided =
-                router.site("shop.test").unwrap().service().unwrap().decide(&request("cookie", &format!("id={value}"))).version.clone();
-            decided
+            router.site("shop.test").unwrap().service().unwrap().decide(&request("cookie", &format!("id={value}"))).version.clone()
         };
         let expected = version(&plain, &id);
         for value in [id.clone(), signing(2, None).sign("id", &id), signing(1, None).sign("id", &id), signing(3, None).sign("id", &id)] {

@@ -144,7 +144,7 @@ mod tests {
             assert!(fault.to_string().contains("a defect of Shunt: at revision 0 the transition \"step 1 of 2\""), "{fault}");
             recurrence.rest();
         }
-        let abort = Command { id: 1, verb: Verb::Abort, revision: 0, by: "ops".to_owned(), reason: String::new() };
+        let abort = Command { id: 1, verb: Verb::Abort, revision: 0, by: "ops".to_owned(), reason: String::new(), confirm: false };
         let after = at(Stage::Shifting, 4);
         let (next, fault) = recurrence.check(&plan("v2"), &before, made(&before, after, 4, Some(abort)));
         assert!(next.entry.is_some() && fault.is_none());
