@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shunt_core::analysis::{Analyst, Verdict, thresholds};
+use shunt_core::analysis::{Analyst, Evidence, Verdict, thresholds};
 use shunt_core::compared::Compared;
 use shunt_core::contest::{Contest, Told, contest};
 use shunt_core::observation::{Delivery, Freeze, Observation, Typical, VersionSeen};
@@ -27,13 +27,14 @@ impl Analysts {
     }
 
     /// One look at the run, or at the version just promoted while the old one is kept; none when nothing is exposed.
-    fn look(&mut self, plan: &Plan, state: &State, evidence: &EpochReport) -> Vec<Verdict> {
-        let Some(compared) = Compared::of(state) else { return Vec::new() };
+    fn look(&mut self, plan: &Plan, state: &State, evidence: &EpochReport) -> (Vec<Verdict>, Evidence) {
+        let Some(compared) = Compared::of(state) else { return (Vec::new(), Evidence::default()) };
         let (attempt, analyst) = self.by_rollout.entry(plan.id.clone()).or_default();
         if *attempt != state.attempt {
             (*attempt, *analyst) = (state.attempt, Analyst::default());
         }
-        analyst.look(&plan.analysis.metrics, plan.compared_steps(), compared.arms(), evidence)
+        let verdicts = analyst.look(&plan.analysis.metrics, plan.compared_steps(), compared.arms(), evidence);
+        (verdicts, analyst.evidence())
     }
 }
 
@@ -69,16 +70,21 @@ pub(crate) fn observe(
         Some(proofs) => (proxies.policy(proofs.policy, now), proxies.everywhere(proofs.policy, now), proxies.routes(proofs.routes, now)),
         None => (unpublished(), unpublished(), unpublished()),
     };
+    let answers = |version| board.proofs(&plan.id).map(|proofs| proxies.answers(&plan.id, version, proofs.policy, now)).unwrap_or_default();
     let in_epoch = |counters: &Counters| counters.ended().saturating_sub(counters.uncounted);
     let seen = |(name, counters): (&shunt_filter_core::VersionName, &Counters)| {
         let seen = VersionSeen {
             open: counters.started.saturating_sub(counters.ended()),
             in_epoch: epoch.versions.get(name).map_or(0, in_epoch),
+            failed_in_epoch: epoch.versions.get(name).map_or(0, |counters| counters.failed),
             total: in_epoch(counters),
             failed: counters.failed,
+            astray: counters.astray,
+            answers: answers(name),
         };
         (name.clone(), seen)
     };
+    let (verdicts, evidence) = analysts.look(plan, state, &epoch);
     Observation {
         now,
         policy,
@@ -87,7 +93,8 @@ pub(crate) fn observe(
         misrouting: reports.misrouting(&plan.id, now),
         misrouted: service.misrouted.saturating_add(service.unrouted),
         versions: service.versions.iter().map(seen).collect(),
-        verdicts: analysts.look(plan, state, &epoch),
+        verdicts,
+        evidence,
         capacity: BTreeMap::new(),
         calls: BTreeMap::new(),
         contest: standing(plan, state, &epoch, told),

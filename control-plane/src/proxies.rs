@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use shunt_api::{Memory, Post, ProxyView, Rejection, Sender};
 use shunt_core::Time;
 use shunt_core::delivery::{Belief, Reports};
-use shunt_core::observation::Delivery;
+use shunt_core::observation::{Answers, Delivery};
+use shunt_filter_core::{RolloutId, VersionName};
 use shunt_xds::NodeStatus;
 use shunt_xds::resource::Kind;
 
@@ -125,6 +126,11 @@ impl Proxies {
     /// How far a service has come among proxies that reported lately. Whoever refuses it disproves it, whatever others report.
     pub(crate) fn policy(&self, proof: PolicyProof, now: Time) -> Delivery {
         self.rejected(proof.sequence).unwrap_or_else(|| self.reports.delivery(proof.generation, &self.expected, now))
+    }
+
+    /// Who answers what is decided for a version where a service as published has come.
+    pub(crate) fn answers(&self, id: &RolloutId, version: &VersionName, proof: PolicyProof, now: Time) -> Answers {
+        self.reports.answers(id, version, proof.generation, &self.expected, now)
     }
 
     /// How far a service has come among all that are not gone.

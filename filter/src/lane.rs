@@ -166,6 +166,9 @@ impl Lane {
     /// Counts an answer from somewhere else than decided; true when it came from another version.
     fn astray(&self, ended: Ended) -> bool {
         let counted = matches!(ended.class, Class::Succeeded | Class::Failed);
+        if counted && self.answers.is_some() && ended.answered != Answered::Decided {
+            self.total.astray();
+        }
         match (&self.answers, ended.answered) {
             (Some(_), Answered::Other) => {
                 self.service.plain(|plain| add_one(&mut plain.misrouted));

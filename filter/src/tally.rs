@@ -59,6 +59,11 @@ impl VersionTally {
         self.hanging.set(self.hanging.get().saturating_sub(1));
     }
 
+    /// Another version answered one that was decided for it, or none.
+    pub(crate) fn astray(&self) {
+        add_one(&mut self.counters.borrow_mut().astray);
+    }
+
     /// The counters now.
     pub(crate) fn read(&self) -> Counters {
         self.counters.borrow().clone()

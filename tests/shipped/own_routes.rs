@@ -24,12 +24,15 @@ fn manifest(release: &str) -> String {
 }
 
 /// The Envoy as shipped, at ports that are free here.
-async fn envoy(control: &ControlPlane, v1: &LocalShop, v2: &LocalShop) -> Result<Envoy> {
+fn bootstrap(control: &ControlPlane, v1: &LocalShop, v2: &LocalShop) -> String {
     let port = |address: std::net::SocketAddr| format!("port_value: {}", address.port());
-    let bootstrap = filled("envoy/own-routes/envoy.yaml", v1, v2)
+    filled("envoy/own-routes/envoy.yaml", v1, v2)
         .replace("port_value: 18000", &port(control.xds()))
-        .replace("port_value: 18080", &port(control.api()));
-    Envoy::start(&bootstrap, EnvoyOptions::default()).await
+        .replace("port_value: 18080", &port(control.api()))
+}
+
+async fn envoy(control: &ControlPlane, v1: &LocalShop, v2: &LocalShop) -> Result<Envoy> {
+    Envoy::start(&bootstrap(control, v1, v2), EnvoyOptions::default()).await
 }
 
 /// Whether the policy that the proxies have names this service, and what it says everybody gets.
@@ -87,5 +90,42 @@ async fn a_canary_over_routes_of_the_users_own() -> Result<()> {
         let reply = client.request(hyper::Method::GET, "/").header("x-shunt-route", header).send().await?;
         assert_eq!(reply.version().as_deref(), Some("v1"), "{header}");
     }
+    Ok(())
+}
+
+/// Requests come so rarely that pauses between those for v2 are longer than the proof watches.
+#[tokio::test]
+async fn a_value_without_a_route_holds_the_step() -> Result<()> {
+    let story = Scenario::new("own routes with a mistyped value for v2");
+    let (v1, v2) = (LocalShop::start("v1").await?, LocalShop::start("v2").await?);
+    let control = ControlPlane::start(&[(FILE, &manifest("v1"))]).await?;
+    let right = bootstrap(&control, &v1, &v2);
+    let wrong = right.replace("exact: shop/checkout/v2", "exact: shop/checkout/v02");
+    assert_ne!(wrong, right);
+    let mut envoy = Envoy::start(&wrong, EnvoyOptions::default()).await?;
+    let load = Load::new(envoy.listener("edge").await?).users(USERS).rate(8.0).start();
+    control.until_rollout("v1 is in place", ID, SOON, |view| view["phase"] == "Healthy" && view["stable"] == "v1").await?;
+
+    story.when("release names v2");
+    control.write(FILE, &manifest("v2"))?;
+    let missing = "edge-1 has no route for `x-shunt-route: shop/checkout/v2` that leads to cluster checkout-v2";
+    let says_so = |view: &serde_json::Value| view["message"].as_str().is_some_and(|message| message.contains(missing));
+    control.until_rollout("the missing route is named", ID, RUN, says_so).await?;
+    let astray = |view: &serde_json::Value| view["misrouted"].as_u64().is_some_and(|misrouted| misrouted >= 8);
+    let view = control.until_rollout("many more went astray", ID, RUN, astray).await?;
+    story.then("the step is held, however long the pauses between them");
+    assert_eq!((&view["step"]["text"], says_so(&view)), (&"setWeight 5".into(), true), "{view:#}");
+    let history = control.cli_ok(&["history", ID]).await?;
+    assert!(!history.contains("setWeight 5: proved"), "{history}");
+    let all = load.stop().await;
+    assert_eq!((all.of_version("v2"), all.failed()), (0, 0), "the default route answers: {}", all.summary());
+
+    story.when("the Envoy starts anew with the right value");
+    envoy.stop().await?;
+    let envoy = Envoy::start(&right, EnvoyOptions::default()).await?;
+    let load = Load::new(envoy.listener("edge").await?).users(USERS).rate(200.0).start();
+    story.then("the step is proved by v2's own answers");
+    control.until_rollout("v2 is stable", ID, RUN, |view| view["phase"] == "Healthy" && view["stable"] == "v2").await?;
+    assert_eq!(load.stop().await.failed(), 0);
     Ok(())
 }

@@ -12,11 +12,13 @@ mod forward;
 mod idle;
 mod install;
 mod promote;
+mod proof;
 mod recurrence;
 mod restore;
 mod step;
 
 use crate::command::Command;
+use crate::figures::Figures;
 use crate::journal::Entry;
 use crate::observation::{Delivery, MISROUTED_QUIET, Misrouting, Observation};
 use crate::plan::Plan;
@@ -93,6 +95,7 @@ fn next(plan: &Plan, old: &State, seen: &Observation, made: Option<Transition>, 
         return Next { state: old.clone(), entry: None, answered };
     };
     state.revision = old.revision.saturating_add(1);
+    state.figures = Figures::after(plan, old, &state, seen);
     let entry = Entry {
         rollout: plan.id.clone(),
         revision: state.revision,
@@ -138,18 +141,22 @@ fn in_run(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<T
     }
 }
 
-/// Whether what was published last is proved: every proxy runs it, nothing has been misrouted under it for a while.
-/// `Err` says what is missing, for people.
-fn proved(seen: &Observation) -> Result<u32, String> {
+/// Whether what was published last is proved: every proxy runs it, nothing has gone astray under it for a while, and what the run exposes
+/// has answered where anything was decided for it. `Err` says what is missing, for people.
+fn proved(plan: &Plan, run: &Run, seen: &Observation) -> Result<u32, String> {
     let (routes_since, _) = live(&seen.routes, "clusters and routes")?;
     let (policy_since, proxies) = live(&seen.policy, "the policy")?;
     match seen.misrouting {
         Misrouting::Growing { since } => {
+            proof::answered(plan, run, seen)?;
             Err(format!("{} requests were not answered by the version decided for them, for {} now", seen.misrouted, seen.now.since(since)))
         }
         Misrouting::Quiet { since } => {
             let quiet = seen.now.since(since.max(policy_since).max(routes_since));
-            if quiet >= MISROUTED_QUIET { Ok(proxies) } else { Err(format!("watching the answers for {MISROUTED_QUIET}")) }
+            if quiet < MISROUTED_QUIET {
+                return Err(format!("watching the answers for {MISROUTED_QUIET}"));
+            }
+            proof::answered(plan, run, seen).map(|()| proxies)
         }
     }
 }
@@ -164,6 +171,7 @@ pub use recurrence::{Recurrence, Recurs};
 
 /// What keeps a release from going forward: a freeze, or no window of time.
 pub use blocked::blocked;
+pub(crate) use step::needs_pass;
 pub(crate) use blocked::closed;
 pub(crate) use equip::held_until;
 /// What instances of a version are missing, or too many.
@@ -179,8 +187,8 @@ fn live(delivery: &Delivery, what: &str) -> Result<(Time, u32), String> {
 }
 
 /// What the run waits for, or nothing when it does not wait for a proof.
-pub fn missing_proof(seen: &Observation) -> Option<String> {
-    proved(seen).err()
+pub fn missing_proof(plan: &Plan, run: &Run, seen: &Observation) -> Option<String> {
+    proved(plan, run, seen).err()
 }
 
 /// The pass that a held step waits for when its duration is over, or nothing when it needs none.

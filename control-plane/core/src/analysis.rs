@@ -19,6 +19,7 @@ use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{Counters, EpochReport, Slots};
 
 pub use self::arms::{Arms, Exposure};
+pub(crate) use self::look::MIN_ACTIVE_SLOTS;
 pub(crate) use self::race::Race;
 pub use self::tolerance::Tolerance;
 pub use self::typical::thresholds;
@@ -157,6 +158,20 @@ impl Analyst {
         };
         self.trial.insert(trial).judge(metrics, steps)
     }
+
+    /// What a pass could rest on at the last look.
+    pub fn evidence(&self) -> Evidence {
+        self.trial.as_ref().map(Trial::evidence).unwrap_or_default()
+    }
+}
+
+/// What a pass rests on: requests of the candidate in this epoch, and the whole slots of its keys that they came from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Requests that ended well or badly.
+    pub requests: u64,
+    /// Whole slots with at least one ended request.
+    pub slots: u64,
 }
 
 /// One epoch with its arms.
@@ -208,6 +223,12 @@ impl Trial {
         }
         self.latest.clone_from(evidence);
         self
+    }
+
+    fn evidence(&self) -> Evidence {
+        let candidate = self.latest.versions.get(&self.candidate);
+        let requests = candidate.map_or(0, |counters| counters.succeeded.saturating_add(counters.failed));
+        Evidence { requests, slots: common(&self.slots.candidate, &self.latest.seen) }
     }
 
     fn judge(&mut self, metrics: &[Metric], steps: u32) -> Vec<Verdict> {

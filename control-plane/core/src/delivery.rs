@@ -1,5 +1,6 @@
 //! Reports and expected proxies -> how far a generation has come, and what was counted.
 
+mod answers;
 mod claims;
 mod left;
 mod node;
@@ -8,10 +9,10 @@ mod sums;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use shunt_filter_core::RolloutId;
 use shunt_filter_core::report::{EpochReport, LatencySlots, Report, ServiceReport};
+use shunt_filter_core::{RolloutId, VersionName};
 
-use crate::observation::{Delivery, MISROUTED_QUIET, Misrouting};
+use crate::observation::{Answers, Delivery, MISROUTED_QUIET, Misrouting};
 use crate::time::{Span, Time};
 pub use claims::Belief;
 use claims::Claims;
@@ -195,6 +196,19 @@ impl Reports {
             Some(streak) if now.since(streak.last) < MISROUTED_QUIET => Misrouting::Growing { since: streak.since },
             Some(streak) => Misrouting::Quiet { since: streak.last },
             None => Misrouting::Quiet { since: self.began.unwrap_or(now) },
+        }
+    }
+
+    /// Who has answered what was decided for a version at the `expected` proxies, since each of their VMs reported the generation. Each
+    /// proxy counts for itself: its routes are its own.
+    pub fn answers(&self, id: &RolloutId, version: &VersionName, generation: u64, expected: &BTreeSet<String>, now: Time) -> Answers {
+        let of_node = |name: &String| Some((name.clone(), self.nodes.get(name)?.answers(id, version, generation, now)));
+        let (right, others): (Vec<_>, Vec<_>) = expected.iter().filter_map(of_node).partition(|(_, seen)| seen.right);
+        let nodes: Vec<String> = others.into_iter().filter(|(_, seen)| seen.astray).map(|(name, _)| name).collect();
+        match (nodes.is_empty(), right.is_empty()) {
+            (false, _) => Answers::Astray { nodes },
+            (true, false) => Answers::Right,
+            (true, true) => Answers::Nothing,
         }
     }
 

@@ -51,6 +51,8 @@ pub struct Forecast {
     /// How long users get no answer, where requests are held (recreate).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downtime: Option<Downtime>,
+    /// No weight above this comes before the analysis has passed once.
+    pub max_exposed: Weight,
     /// From the changed manifest to the end.
     pub lasts: Span,
     /// How it ends.
@@ -239,7 +241,7 @@ mod tests {
     fn an_analysis_that_cannot_decide_is_said_before_it_holds_the_run() {
         let seen = foresee("{setWeight: 5}, {analysis: {duration: 1m}}", "", Traffic { rate: 0.5, users: 40, ..USUAL });
         let waits: Vec<&str> = seen.legs.iter().filter_map(|leg| leg.waits.as_deref()).collect();
-        assert!(waits.iter().any(|why| why.starts_with("no progress for 10m: errors: ")), "{:?}", seen.legs);
+        assert!(waits.iter().any(|why| why.starts_with("no progress for 10m: no pass of the analysis: ")), "{:?}", seen.legs);
         assert!(seen.warnings[0].contains("cannot decide in time"), "{:?}", seen.warnings);
         assert_eq!(seen.end, End::Promoted, "somebody goes on without it");
     }

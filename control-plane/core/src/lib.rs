@@ -15,6 +15,7 @@ pub mod desired;
 pub mod diff;
 pub mod event;
 pub mod explain;
+pub mod figures;
 #[cfg(test)]
 mod fixture;
 pub mod forecast;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::LatencyThresholds;
 
-use crate::analysis::Verdict;
+use crate::analysis::{Evidence, Verdict};
 use crate::call::CallSeen;
 use crate::capacity::Capacity;
 use crate::contest::Contest;
@@ -32,6 +32,9 @@ pub struct Observation {
     pub versions: BTreeMap<VersionName, VersionSeen>,
     /// One per metric of the plan, in its order; empty while nothing is analysed.
     pub verdicts: Vec<Verdict>,
+    /// What a pass of the analysis can rest on so far.
+    #[serde(default)]
+    pub evidence: Evidence,
     /// Instances by version; a version that is absent is not known yet.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub capacity: BTreeMap<VersionName, Capacity>,
@@ -62,6 +65,7 @@ impl Observation {
             misrouted: 0,
             versions: BTreeMap::new(),
             verdicts: Vec::new(),
+            evidence: Evidence::default(),
             capacity: BTreeMap::new(),
             calls: BTreeMap::new(),
             contest: Contest::default(),
@@ -125,10 +129,45 @@ pub struct VersionSeen {
     pub open: u64,
     /// Ended requests that the split assigned in the current epoch.
     pub in_epoch: u64,
+    /// Failed ones of these.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed_in_epoch: u64,
     /// Ended requests in all.
     pub total: u64,
     /// Failed requests in all.
     pub failed: u64,
+    /// Requests decided for it that another version answered in all, or none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub astray: u64,
+    /// Who answered, since every VM decides with what was published last.
+    #[serde(default, skip_serializing_if = "Answers::is_nothing")]
+    pub answers: Answers,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Who answered what was decided for a version under what was published last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Answers {
+    /// Nothing of it has ended yet.
+    #[default]
+    Nothing,
+    /// The version itself, at every proxy where anything ended.
+    Right,
+    /// At these proxies only other versions, or none.
+    Astray {
+        /// Node ids.
+        nodes: Vec<String>,
+    },
+}
+
+impl Answers {
+    fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
 }
 
 /// How far something published has come.

@@ -129,6 +129,16 @@ impl Plan {
         rules.chain(self.steps.iter().map(of_step)).fold(0, usize::saturating_add)
     }
 
+    /// What lets it show the candidate to more users.
+    pub fn progress(&self) -> Progress {
+        let flag = matches!(self.routing, Routing::Flag { .. });
+        match self.strategy {
+            Strategy::Recreate | Strategy::RollingUpdate | Strategy::BlueGreen if !flag => Progress::Readiness,
+            // A value is always ready, which says nothing about it.
+            _ => Progress::Pass,
+        }
+    }
+
     /// Steps in which both arms have weight, at least 1: the error of a comparison with stable is divided over them.
     pub fn compared_steps(&self) -> u32 {
         let both = |step: &&Step| match step {
@@ -176,6 +186,21 @@ pub enum Strategy {
     AbTest,
     /// Copies, whose answers nobody sees.
     Shadow,
+}
+
+/// What lets a release show the candidate to more users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// A pass of the analysis: above `maxExposed`, and for the promotion.
+    Pass,
+    /// Instances that are ready; a failure of the analysis ends it all the same.
+    Readiness,
+}
+
+/// The first share of keys that steps give to one version: what `maxExposed` is when nobody says it. Everybody where no step gives any:
+/// before the promotion there is nothing to judge.
+pub fn first_weight(steps: &[Step]) -> Weight {
+    steps.iter().filter_map(Step::largest_weight).find(|weight| *weight > Weight::ZERO).unwrap_or(Weight::ALL)
 }
 
 /// A time of the week in which a release may go forward.

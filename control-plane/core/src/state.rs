@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::{LatencyThresholds, Range};
 use shunt_filter_core::{BaselineName, VersionName, Weight};
 
+use crate::figures::Figures;
 use crate::plan::{Backend, Plan, Routing, Step};
 use crate::time::Time;
 
@@ -40,6 +41,9 @@ pub struct State {
     /// What counts as slow in this epoch; none: latency is not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<LatencyThresholds>,
+    /// What the steps of the last release ended with.
+    #[serde(default, skip_serializing_if = "Figures::is_empty")]
+    pub figures: Figures,
     /// Set when the manifest is gone: the Rollout is on its way out.
     pub retiring: Option<Retiring>,
 }
@@ -93,6 +97,7 @@ impl State {
             concluded: None,
             former: Vec::new(),
             thresholds: None,
+            figures: Figures::default(),
             retiring: None,
         }
     }

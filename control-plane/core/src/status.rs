@@ -9,6 +9,7 @@ use crate::call::{Action, CallKind, CallView};
 use crate::contest::Contest;
 use crate::desired::is_held;
 use crate::explain::notes;
+use crate::figures::Figures;
 use crate::instance::InstanceView;
 use crate::observation::{Delivery, Observation};
 use crate::plan::{Plan, Step};
@@ -47,6 +48,9 @@ pub struct RolloutView {
     pub calls: Vec<CallView>,
     /// The analysis at its last look.
     pub verdicts: Vec<Verdict>,
+    /// What the steps of the last release ended with.
+    #[serde(default, skip_serializing_if = "Figures::is_empty")]
+    pub figures: Figures,
     /// How an A/B test stands, while one is on.
     #[serde(default, skip_serializing_if = "Contest::is_none")]
     pub contest: Contest,
@@ -121,6 +125,7 @@ pub fn view(plan: &Plan, state: &State, seen: &Observation) -> RolloutView {
         versions: versions(plan, state, seen),
         calls: Vec::new(),
         verdicts: seen.verdicts.clone(),
+        figures: state.figures.clone(),
         contest: seen.contest.clone(),
         policy: seen.policy.clone(),
         routes: seen.routes.clone(),
@@ -185,8 +190,10 @@ fn at_rest(plan: &Plan, state: &State, seen: &Observation) -> String {
 }
 
 fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> String {
-    let proof = || missing_proof(seen).unwrap_or_else(|| "proved".to_owned());
+    let proof = || missing_proof(plan, run, seen).unwrap_or_else(|| "proved".to_owned());
     let left = |span: Span| run.since.after(span).since(seen.now).rounded();
+    // What is not there yet is said while there is time to see to it.
+    let then = |step| missing_pass(plan, state, run, step, seen).map(|missing| format!("; then a pass is needed: {missing}")).unwrap_or_default();
     let failed = state.refused.as_ref().map(|refused| format!("{}; ", refused.reason)).unwrap_or_default();
     match &run.stage {
         Stage::Preparing => match (missing_instances(plan, state, &run.candidate, seen), blocked(plan, Some(run), seen)) {
@@ -205,10 +212,14 @@ fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Strin
         Stage::Applying { .. } => proof(),
         Stage::Holding { step } => match plan.steps.get(*step) {
             Some(Step::Pause(None)) => "waits for `shunt promote`".to_owned(),
-            Some(Step::Pause(Some(span))) if left(*span) > Span::default() => format!("{} left of the pause", left(*span)),
+            Some(Step::Pause(Some(span))) if left(*span) > Span::default() => {
+                format!("{} left of the pause{}", left(*span), then(*step))
+            }
             Some(Step::AbTest(_)) => seen.contest.message.clone(),
             Some(Step::Hold) => format!("requests are held; those in flight at {} end", state.stable),
-            Some(Step::Analysis(span)) if left(*span) > Span::default() => format!("{} left of the analysis", left(*span)),
+            Some(Step::Analysis(span)) if left(*span) > Span::default() => {
+                format!("{} left of the analysis{}", left(*span), then(*step))
+            }
             _ => match missing_pass(plan, state, run, *step, seen) {
                 Some(missing) => format!("waits for a pass: {missing}"),
                 None => blocked(plan, Some(run), seen).unwrap_or_else(|| "goes on".to_owned()),
@@ -241,13 +252,15 @@ fn versions(plan: &Plan, state: &State, seen: &Observation) -> Vec<VersionView> 
 
 fn version_view(plan: &Plan, state: &State, seen: &Observation, name: &VersionName, requests: u64) -> VersionView {
     let seen = seen.versions.get(name).cloned().unwrap_or_default();
+    // After a release nobody counts any more.
+    let recorded = state.figures.versions.get(name).copied().unwrap_or_default();
     VersionView {
         name: name.clone(),
         role: role(plan, state, name).to_owned(),
         weight: weight(state, name),
         share: (requests > 0).then(|| seen.in_epoch as f64 * 100.0 / requests as f64),
-        requests: seen.total,
-        failed: seen.failed,
+        requests: seen.total.max(recorded.requests),
+        failed: seen.failed.max(recorded.failed),
         open: seen.open,
         instances: Vec::new(),
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+#[path = "delivery/answered.rs"]
+mod answered;
 #[path = "delivery/counted.rs"]
 mod counted;
 

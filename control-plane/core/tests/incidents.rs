@@ -1,7 +1,8 @@
 //! Journals of real rollouts: each file in `tests/incidents/` is run again and must give the same, byte for byte.
 //!
 //! `shunt history NAME -o json > control-plane/core/tests/incidents/what-happened.json` adds a case. A file that differs after a change
-//! of the machine shows what the change means for that rollout; when that is wanted, export it anew or let it go.
+//! of the machine shows what the change means for that rollout; when that is wanted, `UPDATE=1 cargo test -p shunt-core --test incidents`
+//! writes down what the machine makes of the same observations now (read the diff), or let it go.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -13,8 +14,8 @@ mod world;
 use std::path::Path;
 
 use serde_json::json;
-use shunt_core::Step;
-use shunt_core::journal::{Incident, Replayed};
+use shunt_core::journal::{Entry, Incident, Replayed};
+use shunt_core::{State, Step};
 use shunt_core::time::Span;
 use shunt_filter_core::Weight;
 use world::{World, name, plan};
@@ -29,12 +30,32 @@ fn every_incident_runs_again() {
         let text = std::fs::read_to_string(file).expect("a text");
         let incident: Incident = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         assert!(!incident.entries.is_empty(), "{} has no transitions", file.display());
+        if std::env::var_os("UPDATE").is_some() {
+            let text = serde_json::to_string_pretty(&anew(incident)).expect("JSON");
+            std::fs::write(file, format!("{text}\n")).expect("written");
+            continue;
+        }
         for (entry, again) in incident.entries.iter().zip(incident.replay()).filter(|(_, again)| *again != Replayed::Same) {
             wrong.push(format!("{} revision {} ({}): {again:#?}", file.display(), entry.revision, entry.reason));
         }
     }
     assert!(files.len() >= 2, "incidents are missing");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The same observations and commands, and what the machine makes of them now. The plans stay as they were compiled then.
+fn anew(incident: Incident) -> Incident {
+    let plan = |entry: &Entry| incident.plans.get(&entry.plan).expect("a plan by digest");
+    let mut before = incident.first.clone();
+    let mut entries = Vec::new();
+    for entry in &incident.entries {
+        let state = before.unwrap_or_else(|| State::initial(plan(entry)));
+        let next = entry.replay(plan(entry), &state).entry;
+        let made = next.unwrap_or_else(|| panic!("revision {} makes no transition any more: let the file go", entry.revision));
+        before = Some(made.next.clone());
+        entries.push(made);
+    }
+    Incident { entries, ..incident }
 }
 
 /// A release of v2 that is promoted.

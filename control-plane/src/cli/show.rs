@@ -4,6 +4,7 @@ pub(crate) mod all;
 mod calls;
 mod contest;
 pub(crate) mod explanation;
+mod figures;
 pub(crate) mod forecast;
 pub(crate) mod one;
 pub(crate) mod proxies;

@@ -109,6 +109,9 @@ pub struct Counters {
     /// Ended as no version's: replies of ours, internal redirects, CONNECT, requests without a route.
     #[serde(default)]
     pub uncounted: u64,
+    /// Of those that ended well or badly, how many another version answered, or none. Not counted within an epoch, where they belong to no arm.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub astray: u64,
     /// Time to response headers, by [`LATENCY_BOUNDS_MS`]; empty means all zero.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::list::<_, _, { bounded::BUCKETS }>")]
     pub latency: Vec<u64>,
@@ -127,7 +130,7 @@ impl Counters {
 
     /// Adds another VM's, field by field.
     pub fn add(&mut self, other: &Self) {
-        let Self { started, succeeded, failed, cancelled, abandoned, uncounted, latency } = other;
+        let Self { started, succeeded, failed, cancelled, abandoned, uncounted, astray, latency } = other;
         for (mine, theirs) in [
             (&mut self.started, started),
             (&mut self.succeeded, succeeded),
@@ -135,6 +138,7 @@ impl Counters {
             (&mut self.cancelled, cancelled),
             (&mut self.abandoned, abandoned),
             (&mut self.uncounted, uncounted),
+            (&mut self.astray, astray),
         ] {
             *mine = mine.saturating_add(*theirs);
         }

@@ -122,7 +122,7 @@ fn plan(yaml: &str) -> Plan {
 }
 
 pub(crate) fn observation(plan: &Plan) -> Observation {
-    let seen = |total, failed, in_epoch| VersionSeen { open: 1, in_epoch, total, failed };
+    let seen = |total, failed, in_epoch| VersionSeen { open: 1, in_epoch, total, failed, ..VersionSeen::default() };
     let counts = [seen(950, 1, 95), seen(50, 5, 5)];
     Observation {
         now: NOW,

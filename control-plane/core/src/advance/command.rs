@@ -164,7 +164,7 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
         (Stage::Preparing, None) if super::missing_instances(plan, state, &run.candidate, seen).is_some() => {
             Err("its instances are missing, and nobody is sent to what is not there: wait for them, or abort".to_owned())
         }
-        (_, None) => Err(match super::missing_proof(seen) {
+        (_, None) => Err(match super::missing_proof(plan, run, seen) {
             Some(missing) => format!("this step is not proved yet and a proof cannot be skipped: {missing}"),
             None => "nothing waits for a promotion here".to_owned(),
         }),

@@ -1,6 +1,6 @@
 //! Ways out of a run without promotion, and the way out of a Rollout whose manifest is gone.
 
-use super::{Transition, at, equip, live, restore, with_run};
+use super::{Transition, at, equip, live, proof, restore, with_run};
 use crate::analysis::Outcome;
 use crate::call::CallSeen;
 use crate::desired::{rollback_id, withheld};
@@ -47,10 +47,10 @@ fn failure(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<
     failed.map(|verdict| verdict.message.clone()).or_else(asked).or_else(|| match seen.misrouting {
         // A held request is answered by nobody on purpose.
         Misrouting::Growing { since } if run.held.is_none() && seen.now.since(since.max(run.since)) >= plan.fallback_deadline => {
-            Some(format!(
-                "{} did not answer for {}: {} requests were answered by another version or none; are its endpoints up?",
-                run.candidate, plan.fallback_deadline, seen.misrouted
-            ))
+            let why = proof::astray(plan, &run.candidate, seen).unwrap_or_else(|| {
+                format!("{} requests were answered by another version or none; are its endpoints up?", seen.misrouted)
+            });
+            Some(format!("{} did not answer for {}: {why}", run.candidate, plan.fallback_deadline))
         }
         _ => None,
     })

@@ -19,7 +19,7 @@ pub(super) fn shift(state: &State, run: &Run, seen: &Observation) -> Transition 
 /// Proved: the default route follows, where routes are ours.
 pub(super) fn shifted(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Transition> {
     // While requests are held nobody answers, so there is nothing to watch.
-    let proof = if run.held.is_some() { live(&seen.policy, "the policy").map(|(_, proxies)| proxies) } else { proved(seen) };
+    let proof = if run.held.is_some() { live(&seen.policy, "the policy").map(|(_, proxies)| proxies) } else { proved(plan, run, seen) };
     let proxies = match proof {
         Ok(proxies) => proxies_text(proxies),
         Err(missing) => return overdue(plan, state, run, run.since, &missing, seen.now),

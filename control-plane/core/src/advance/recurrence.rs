@@ -7,6 +7,7 @@ use shunt_filter_core::RolloutId;
 use thiserror::Error;
 
 use super::Next;
+use crate::figures::Figures;
 use crate::plan::Plan;
 use crate::state::{Concluded, Former, Installation, Paused, Previous, Refused, Run, State};
 use crate::time::Time;
@@ -99,6 +100,8 @@ fn timeless(state: &State) -> State {
         refused: state.refused.as_ref().map(|refused| Refused { at: Time::default(), ..refused.clone() }),
         concluded: state.concluded.as_ref().map(|concluded| Concluded { at: Time::default(), ..concluded.clone() }),
         former: former.collect(),
+        // They say when steps ended, and what was counted.
+        figures: Figures::default(),
         ..state.clone()
     }
 }

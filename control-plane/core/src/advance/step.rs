@@ -2,12 +2,13 @@
 
 use super::install::proxies_text;
 use super::{Transition, at, contest, equip, live, overdue, promote, proved, with_run};
-use crate::analysis::{Guard, Outcome, Verdict};
+use crate::analysis::{Evidence, Guard, MIN_ACTIVE_SLOTS, Outcome, Verdict};
 use crate::observation::{Observation, Typical};
-use crate::plan::{Backend, CommandBackend, ExperimentStep, Plan, Step};
+use crate::plan::{Backend, CommandBackend, ExperimentStep, Plan, Progress, Step};
 use crate::ranges::reshape;
 use crate::state::{Installation, Installed, Run, Stage, State};
 use crate::time::Time;
+use shunt_filter_core::report::POINTS_PER_SLOT;
 use shunt_filter_core::{BaselineName, VersionName, Weight};
 
 /// The candidate's cluster and route are in place: the first step.
@@ -32,7 +33,7 @@ pub(super) fn applied(plan: &Plan, state: &State, run: &Run, step: usize, seen: 
     let proof = match plan.steps.get(step) {
         // Nobody answers, so there is nothing to watch: every moment counts.
         Some(Step::Hold) => live(&seen.policy, "the policy").and_then(|_| live(&seen.routes, "the held route")).map(|(_, proxies)| proxies),
-        _ => proved(seen),
+        _ => proved(plan, run, seen),
     };
     match proof {
         Ok(proxies) => {
@@ -48,13 +49,17 @@ pub(super) fn applied(plan: &Plan, state: &State, run: &Run, step: usize, seen: 
 fn share(run: &Run, seen: &Observation) -> String {
     let all: u64 = seen.versions.values().map(|version| version.in_epoch).fold(0, u64::saturating_add);
     let own = seen.versions.get(&run.candidate).map_or(0, |version| version.in_epoch);
-    if run.weight == Weight::ZERO {
-        String::new()
-    } else if all == 0 {
-        "; no traffic yet".to_owned()
-    } else {
-        format!("; {} of keys, {:.1} % of {all} requests", run.weight, own as f64 * 100.0 / all as f64)
+    let asked = run.weight;
+    match (own, all) {
+        _ if asked == Weight::ZERO => String::new(),
+        (0, 0) => format!("; {asked} of keys, no traffic yet"),
+        (0, _) => format!("; {asked} of keys, no traffic yet: 0 of {}", requests(all)),
+        _ => format!("; {asked} of keys, {:.1} % of {}", own as f64 * 100.0 / all as f64, requests(all)),
     }
+}
+
+fn requests(n: u64) -> String {
+    if n == 1 { "1 request".to_owned() } else { format!("{n} requests") }
 }
 
 /// The wait of a proved step: its duration, then a pass where one is needed.
@@ -72,12 +77,12 @@ pub(super) fn held(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Ob
         _ => {}
     }
     if let Some(missing) = missing_pass(plan, state, run, step, seen) {
-        return overdue(plan, state, run, until, &missing, seen.now);
+        return overdue(plan, state, run, until, &format!("no pass of the analysis: {missing}"), seen.now);
     }
     if waits(plan, state, run, step, seen).is_some() {
         return None;
     }
-    let now_passed = matches!(passed(state, run, seen), Pass::Now);
+    let now_passed = matches!(passed(plan, state, run, seen), Pass::Now);
     let noted = if now_passed { waive(state, run) } else { state.clone() };
     Some(go_on(plan, &noted, step, seen))
 }
@@ -140,7 +145,7 @@ fn is_analysis(plan: &Plan, step: usize) -> bool {
 }
 
 /// Whether this step ends only with a pass of the analysis.
-pub(super) fn needs_pass(plan: &Plan, run: &Run, step: usize) -> bool {
+pub(crate) fn needs_pass(plan: &Plan, run: &Run, step: usize) -> bool {
     is_analysis(plan, step) || gated(plan, run, step.saturating_add(1))
 }
 
@@ -159,7 +164,7 @@ pub(super) fn missing_pass(plan: &Plan, state: &State, run: &Run, step: usize, s
     if let Some(verdict) = unclear.filter(|_| run.passed != Some(state.epoch)) {
         return Some(verdict.message.clone());
     }
-    match passed(state, run, seen) {
+    match passed(plan, state, run, seen) {
         Pass::Now => None,
         _ if !needs_pass(plan, run, step) => None,
         Pass::Before(_) if !is_analysis(plan, step) => None,
@@ -178,7 +183,7 @@ enum Pass {
     Missing(String),
 }
 
-fn passed(state: &State, run: &Run, seen: &Observation) -> Pass {
+fn passed(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Pass {
     let judging = || seen.verdicts.iter().filter(|verdict| verdict.outcome != Outcome::NotApplicable);
     let short: Vec<&Verdict> = judging().filter(|verdict| verdict.outcome != Outcome::Pass).collect();
     if judging().next().is_none() {
@@ -188,13 +193,33 @@ fn passed(state: &State, run: &Run, seen: &Observation) -> Pass {
     if short.is_empty() {
         return Pass::Now;
     }
-    let missing = short.iter().map(|verdict| verdict.message.as_str()).collect::<Vec<_>>().join("; ");
+    let missing = shortfall(plan, run, &short, seen);
     if run.passed == Some(state.epoch) { Pass::Before(missing) } else { Pass::Missing(missing) }
+}
+
+/// What verdicts that are no pass wait for: how much there is of the least that a pass needs, where that is all, else their own words.
+fn shortfall(plan: &Plan, run: &Run, short: &[&Verdict], seen: &Observation) -> String {
+    let Evidence { requests, slots } = seen.evidence;
+    // With fewer keys than the slots that are needed no request helps: the verdict says so.
+    let enough_keys = u64::from(run.weight.points()) >= MIN_ACTIVE_SLOTS.saturating_mul(u64::from(POINTS_PER_SLOT));
+    let least = |verdict: &Verdict| {
+        let metric = plan.analysis.metrics.iter().find(|metric| metric.name == verdict.metric);
+        let few = |min: &u64| verdict.outcome == Outcome::NeedMoreData && (requests < *min || slots < MIN_ACTIVE_SLOTS);
+        metric.map(|metric| metric.min_samples).filter(|min| enough_keys && few(min))
+    };
+    let needed = short.iter().filter_map(|verdict| least(verdict)).max();
+    let counted = needed.map(|needed| {
+        let slots = slots.min(MIN_ACTIVE_SLOTS);
+        format!("{} of {needed} requests and {slots} of {MIN_ACTIVE_SLOTS} active slots of {}", requests.min(needed), run.candidate)
+    });
+    let others = short.iter().filter(|verdict| least(verdict).is_none()).map(|verdict| verdict.message.clone());
+    counted.into_iter().chain(others).collect::<Vec<_>>().join("; ")
 }
 
 /// Whether what comes next needs a pass: promotion (a weight of 100 % is one), or a weight above what may be exposed before.
 fn gated(plan: &Plan, run: &Run, next: usize) -> bool {
-    let both_arms = run.weight > Weight::ZERO && run.weight < Weight::ALL;
+    let split = run.weight > Weight::ZERO && run.weight < Weight::ALL;
+    let both_arms = split && plan.progress() == Progress::Pass;
     let too_many = |weight: Weight| weight > plan.max_exposed && run.passed.is_none();
     match plan.steps.get(next) {
         None => both_arms || (run.weight < Weight::ALL && too_many(Weight::ALL)),

@@ -5,7 +5,7 @@ use shunt_filter_core::report::Counters;
 use super::{Arms, Metric, Outcome, Verdict};
 
 /// Candidate slots with at least one request below which nothing passes: fewer users say little about a release.
-pub(super) const MIN_ACTIVE_SLOTS: u64 = 10;
+pub(crate) const MIN_ACTIVE_SLOTS: u64 = 10;
 
 /// One metric, and what is known of both arms.
 #[derive(Debug, Clone, Copy)]

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use shunt_filter_core::RolloutId;
 use shunt_filter_core::footprint::Footprint;
 use shunt_filter_core::report::{EpochReport, Report, ServiceReport};
+use shunt_filter_core::{RolloutId, VersionName};
 
+use super::answers::{Growths, Seen, grown};
 use super::left::Left;
 use super::sums::{add_epoch, add_service, close, misrouted};
 use super::{GONE, ProxySeen, SILENT};
@@ -63,6 +64,7 @@ struct Vm {
     last: Time,
     /// Generations, ascending, each with the time of the first report of it.
     reached: VecDeque<(u64, Time)>,
+    growths: Growths,
 }
 
 impl Vm {
@@ -113,11 +115,12 @@ impl Node {
         if !taken.misrouted.is_empty() {
             self.astray = Some(now);
         }
+        let growths = grown(old.map(|vm| vm.growths.clone()).unwrap_or_default(), old.map(|vm| &vm.report), &report, now);
         let first = old.map_or(now, |vm| vm.first);
         let reached = climb(old.map(|vm| vm.reached.clone()).unwrap_or_default(), report.generation, now);
         let counted = old.is_some_and(|vm| vm.first >= self.era);
         let (vm, last) = (report.vm.clone(), report.last);
-        self.vms.insert(vm.clone(), Vm { footprint: report.footprint(), report, first, last: now, reached });
+        self.vms.insert(vm.clone(), Vm { footprint: report.footprint(), report, first, last: now, reached, growths });
         if last {
             self.end(&vm);
             // It is not missing from now on.
@@ -215,6 +218,12 @@ impl Node {
             living = living.saturating_add(1);
         }
         since.filter(|_| living >= self.peak)
+    }
+
+    /// What its living VMs saw of a version's answers since each of them reported the generation.
+    pub(super) fn answers(&self, id: &RolloutId, version: &VersionName, generation: u64, now: Time) -> Seen {
+        let of_vm = |vm: &Vm| Some(vm.growths.get(id)?.get(version)?.since(vm.reached(generation)?));
+        self.living(now).filter_map(of_vm).fold(Seen::default(), Seen::or)
     }
 
     /// Fewer VMs post than there were.

@@ -10,7 +10,7 @@ use super::measuring::{Measuring, StepMeasurements};
 use super::power::Releases;
 use super::world::World;
 use super::{Downtime, End, Forecast, Leg, Look, PATIENCE, Sight, TestLook, Traffic};
-use crate::advance::{Next, advance, closed};
+use crate::advance::{Next, advance, closed, needs_pass};
 use crate::call::Action;
 use crate::command::{Command, Verb};
 use crate::contest::tells;
@@ -71,6 +71,7 @@ pub(super) fn travel(plan: &Plan, from: &VersionName, to: &VersionName, traffic:
         measured: journey.measured,
         tolerance,
         downtime,
+        max_exposed: plan.max_exposed,
         lasts,
         end,
         warnings,
@@ -286,7 +287,7 @@ impl Journey {
         let gate = step.and_then(|step| self.plan.steps.get(step.saturating_sub(1)));
         let waits = match gate {
             Some(Step::Call(call)) if call.action == Action::Manual => Some("until somebody approves".to_owned()),
-            _ => self.waits.take().or_else(|| self.opened()),
+            _ => self.waits.take().or_else(|| self.opened()).or_else(|| self.passed(run, was)),
         };
         let promoting = was == Place::Promotion;
         let weight = if promoting { Weight::ALL } else { run.weight };
@@ -310,6 +311,13 @@ impl Journey {
         let before = Time(self.now.0.saturating_sub(1_000));
         (self.entered < self.now && closed(&self.plan, before).is_some() && closed(&self.plan, self.now).is_none())
             .then(|| "until a window opens".to_owned())
+    }
+
+    /// What a step waited for beyond its time.
+    fn passed(&self, run: &Run, was: Place) -> Option<String> {
+        let Place::Step(step) = was else { return None };
+        let due = self.entered.after(self.proof).after(self.plan.steps.get(step)?.lasts().unwrap_or_default());
+        (self.now > due && needs_pass(&self.plan, run, step)).then(|| "until the analysis passes".to_owned())
     }
 
     /// What was measured in a leg; legs that are over at once, or are not the metric's, are left out.

@@ -123,6 +123,7 @@ impl World {
 
     pub(super) fn observe(&mut self, plan: &Plan, state: &State, now: Time) -> Observation {
         let live = |since: Time| Delivery::Live { since, proxies: PROXIES };
+        let verdicts = self.all_verdicts(plan, state, now);
         Observation {
             now,
             policy: live(self.service.1),
@@ -131,7 +132,8 @@ impl World {
             misrouting: Misrouting::Quiet { since: Time(0) },
             misrouted: 0,
             versions: self.versions(state, now),
-            verdicts: self.all_verdicts(plan, state, now),
+            verdicts,
+            evidence: Compared::of(state).map(|_| self.analyst.evidence()).unwrap_or_default(),
             capacity: self.capacity(state, now),
             calls: self.calls.values().map(|(call, since)| (call.id.clone(), answer(call, *since, now))).collect(),
             contest: self.contest(plan, state, now),
@@ -170,7 +172,7 @@ impl World {
         let seen = |name: &VersionName| {
             let requests = self.requests(share(state, name), now);
             let failed = (requests as f64 * self.traffic.errors) as u64;
-            (name.clone(), VersionSeen { open: 0, in_epoch: requests, total: requests, failed })
+            (name.clone(), VersionSeen { in_epoch: requests, failed_in_epoch: failed, total: requests, failed, ..VersionSeen::default() })
         };
         state.installed.keys().map(seen).collect()
     }

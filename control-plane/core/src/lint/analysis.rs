@@ -4,7 +4,7 @@ use shunt_filter_core::Weight;
 
 use super::Lint;
 use crate::analysis::Guard;
-use crate::plan::{Step, Strategy};
+use crate::plan::{Progress, Step, Strategy};
 use crate::time::Span;
 
 /// Points of the hash space in a slot.
@@ -54,7 +54,9 @@ impl Lint<'_> {
                 _ => {}
             }
         }
-        self.passable(weighed, weight, lasts);
+        if plan.progress() == Progress::Pass {
+            self.passable(weighed, weight, lasts);
+        }
     }
 
     fn analysis_step(&mut self, index: usize, weight: Weight, fixed: bool) {

@@ -5,13 +5,15 @@ mod key;
 mod routing;
 mod ways_back;
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use super::error::ManifestError;
 use super::problems::Problems;
 use super::{Document, trial, underscores};
 use crate::mesh_policy::{Bound, Defaults, Limits, MeshPolicy, Prohibition, Settle};
-use crate::plan::{AnalysisPlan, Backend, Plan, PlannedRule, Version};
+use crate::plan::{AnalysisPlan, Backend, Plan, PlannedRule, Progress, Version, first_weight};
 use crate::rollout::analysis::{AnalysisSpec, Around, OfStep, Samples, Templates, default_metrics};
 use crate::rollout::calls::{Whose, weave};
 use crate::rollout::hooks::around;
@@ -78,8 +80,7 @@ impl Compiler<'_> {
         let routing = self.routing(&versions);
         let release = self.release(&versions);
         let rules = self.rules(&versions);
-        let max_exposed = self.max_exposed();
-        let terms = self.terms(&versions, release.as_ref(), max_exposed);
+        let terms = self.terms(&versions, release.as_ref(), self.most_exposed());
         let placed = self.steps(&terms);
         let around = around(self.spec.gates.as_ref(), self.spec.hooks.as_ref(), &mut self.names, &mut self.problems);
         let notifications = notifications(self.spec.notifications.as_deref(), &mut self.names, &mut self.problems);
@@ -114,7 +115,7 @@ impl Compiler<'_> {
             hooks: around.hooks,
             notifications,
             analysis: self.analysis(owner, &along),
-            max_exposed,
+            max_exposed: Weight::ALL,
             keep_old,
             progress_deadline: deadlines.progress,
             held_deadline: deadlines.held,
@@ -122,8 +123,10 @@ impl Compiler<'_> {
             fallback_deadline: deadlines.fallback,
             gone: false,
             protocol,
-            sources: std::mem::take(&mut self.settle.sources),
+            sources: BTreeMap::new(),
         };
+        plan.max_exposed = self.max_exposed(&plan);
+        plan.sources = std::mem::take(&mut self.settle.sources);
         if self.problems.is_empty() {
             strategy::copies_judged(&plan, &paths, &mut self.problems);
         }
@@ -254,13 +257,24 @@ impl Compiler<'_> {
         plan
     }
 
-    fn max_exposed(&mut self) -> Weight {
+    /// The most that the first weight may be: what is said, or what the mesh policy allows.
+    fn most_exposed(&self) -> Weight {
+        let allowed = self.limits.max_exposed.unwrap_or(Weight::ALL);
+        self.spec.max_exposed.unwrap_or_else(|| self.defaults.max_exposed.unwrap_or(Weight::ALL).min(allowed))
+    }
+
+    /// Where nobody says it, a release that needs a pass keeps to its first weight.
+    fn max_exposed(&mut self, plan: &Plan) -> Weight {
         if self.spec.max_exposed == Some(Weight::ZERO) {
             self.problems.add("spec.maxExposed", "0 lets nobody see the candidate, so no analysis could pass: write more than 0");
         }
+        let built_in = match plan.progress() {
+            Progress::Pass => first_weight(&plan.steps),
+            Progress::Readiness => Weight::ALL,
+        };
         let bounds = [Bound::AtMost(self.limits.max_exposed, "spec.limits.maxExposed")];
         let values = [self.spec.max_exposed, self.defaults.max_exposed];
-        self.settle.bounded("maxExposed", values, Weight::ALL, &bounds, &mut self.problems)
+        self.settle.bounded("maxExposed", values, built_in, &bounds, &mut self.problems)
     }
 }
 

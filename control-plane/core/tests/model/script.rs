@@ -7,7 +7,8 @@ use shunt_core::contest::{Contest, ContestOutcome};
 use shunt_core::journal::Entry;
 use shunt_core::observation::Freeze;
 use shunt_core::plan::{
-    AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Role, Routing, Scale, Step, Strategy, TestGoal, Window,
+    AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Progress, Role, Routing, Scale, Step, Strategy, TestGoal, Window,
+    first_weight,
 };
 use shunt_core::time::Span;
 use shunt_filter_core::Weight;
@@ -94,11 +95,23 @@ fn contest(words: &[&str]) -> Contest {
     Contest { outcome, message: message.to_owned(), effects: Vec::new() }
 }
 
+/// As the manifest is compiled where it does not say it.
+fn most_exposed(world: &World) -> Weight {
+    let default = match world.plan.progress() {
+        Progress::Pass => first_weight(&world.plan.steps),
+        Progress::Readiness => Weight::ALL,
+    };
+    world.max_exposed.unwrap_or(default)
+}
+
 /// Does what a line says; what the machine made of it.
 pub(crate) fn act(world: &mut World, line: &str) -> Vec<Entry> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
-        ["steps", ..] => world.plan.steps = line.trim_start_matches("steps").split(';').map(|text| step(text.trim())).collect(),
+        ["steps", ..] => {
+            world.plan.steps = line.trim_start_matches("steps").split(';').map(|text| step(text.trim())).collect();
+            world.plan.max_exposed = most_exposed(world);
+        }
         ["release", version] => world.plan.release = name(version),
         ["versions", rest @ ..] => world.plan.versions = rest.iter().map(|text| version(text)).collect(),
         ["move", moved] => {
@@ -142,10 +155,18 @@ pub(crate) fn act(world: &mut World, line: &str) -> Vec<Entry> {
             let count = count.parse().expect("a number");
             world.plan.versions = world.plan.versions.iter().map(|v| command(v.name.as_str(), count)).collect();
         }
-        ["strategy", "recreate"] => {
-            (world.plan.strategy, world.plan.held_deadline) = (Strategy::Recreate, Some(Span::seconds(30)));
-        }
         ["crashing", version] => drop(world.crashing.insert(name(version))),
+        ["strategy", strategy] => {
+            world.plan.strategy = match *strategy {
+                "recreate" => Strategy::Recreate,
+                "rollingUpdate" => Strategy::RollingUpdate,
+                "blueGreen" => Strategy::BlueGreen,
+                _ => panic!("not a strategy: {strategy}"),
+            };
+            world.plan.held_deadline = (world.plan.strategy == Strategy::Recreate).then_some(Span::seconds(30));
+            world.plan.max_exposed = most_exposed(world);
+        }
+        ["requests", count] => world.requests = count.parse().expect("a number"),
         ["abortOver", span] => world.plan.abort_over = span.parse().expect("a span"),
         ["rollbackWindow", span] => world.plan.rollback_window = span.parse().expect("a span"),
         ["rollbackCall", call_name] => {
@@ -171,11 +192,16 @@ pub(crate) fn act(world: &mut World, line: &str) -> Vec<Entry> {
         ["promote", "to", step] => world.command(Verb::PromoteTo { step: step.parse().expect("a step") }, world.state.revision),
         ["restart", "from", step] => world.command(Verb::RestartFrom { step: step.parse().expect("a step") }, world.state.revision),
         ["misrouted"] => world.misrouting_since = Some(world.now),
+        ["never", "answers", requests] => world.astray = Some(requests.parse().expect("a number")),
+        ["answers"] => world.astray = None,
         ["routed"] => world.misrouting_since = None,
         ["open", requests] => world.open = requests.parse().expect("a number"),
         ["flying", requests] => world.stable_open = requests.parse().expect("a number"),
         ["keepOld", span] => world.plan.keep_old = span.parse().expect("a span"),
-        ["maxExposed", percent] => world.plan.max_exposed = weight(percent),
+        ["maxExposed", percent] => {
+            world.max_exposed = Some(weight(percent));
+            world.plan.max_exposed = most_exposed(world);
+        }
         ["manifest", "gone"] => world.plan.gone = true,
         ["manifest", "back"] => world.plan.gone = false,
         ["promote", "confirmed"] => world.confirmed(Verb::Promote),

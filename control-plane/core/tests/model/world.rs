@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_core::advance;
-use shunt_core::analysis::{Guard, Metric, Outcome, Verdict};
+use shunt_core::analysis::{Evidence, Guard, Metric, Outcome, Verdict};
 use shunt_core::call::{Call, CallSeen};
 use shunt_core::capacity::{Capacity, CrashLoop, Exit};
 use shunt_core::command::{Command, Verb};
@@ -11,7 +11,7 @@ use shunt_core::contest::Contest;
 use shunt_core::desired::{Desired, Routes, desired};
 use shunt_core::instance::CRASH_LOOP;
 use shunt_core::journal::Entry;
-use shunt_core::observation::{Delivery, Freeze, Misrouting, Observation, VersionSeen};
+use shunt_core::observation::{Answers, Delivery, Freeze, Misrouting, Observation, VersionSeen};
 use shunt_core::plan::{AnalysisPlan, Backend, CommandBackend, Plan, Routing, Step, Version};
 use shunt_core::state::{Stage, State};
 use shunt_core::time::{Span, Time};
@@ -101,12 +101,18 @@ pub(crate) struct World {
     pub(crate) judge: Judge,
     pub(crate) edges: Vec<Edge>,
     pub(crate) misrouting_since: Option<Time>,
+    /// Requests decided for the candidate that others answered, while it never did; none: it answers.
+    pub(crate) astray: Option<u64>,
     /// Requests in flight at versions that are not stable, and at stable.
     pub(crate) open: u64,
     pub(crate) stable_open: u64,
     pub(crate) pending: Vec<Command>,
     pub(crate) journal: Vec<Entry>,
     pub(crate) answers: Vec<Result<String, String>>,
+    /// What the manifest says itself.
+    pub(crate) max_exposed: Option<Weight>,
+    /// Requests of the candidate in each epoch, each by a user of its own.
+    pub(crate) requests: u64,
     commands: u64,
     /// As recorded before the first entry.
     pub(crate) first: State,
@@ -195,11 +201,14 @@ impl World {
             judge: Judge::Pass,
             edges: vec![Edge::new("edge-1".to_owned())],
             misrouting_since: None,
+            astray: None,
             open: 0,
             stable_open: 0,
             pending: Vec::new(),
             journal: Vec::new(),
             answers: Vec::new(),
+            max_exposed: None,
+            requests: 200,
             commands: 0,
             plans: BTreeMap::new(),
         }
@@ -230,7 +239,15 @@ impl World {
         let policy = self.delivery(|edge| !edge.silent, |edge| edge.has_service(wanted));
         let seen = |name: &VersionName| {
             let open = if *name == self.state.stable { self.stable_open } else { self.open };
-            (name.clone(), VersionSeen { open, in_epoch: 200, total: 200, failed: 0 })
+            let astray = self.astray.filter(|_| self.state.run.as_ref().is_some_and(|run| run.candidate == *name));
+            let requests = if *name == self.state.stable { 200 } else { self.requests };
+            let answers = match (astray, requests) {
+                (Some(_), _) => Answers::Astray { nodes: vec!["edge-1".to_owned()] },
+                (None, 0) => Answers::Nothing,
+                (None, _) => Answers::Right,
+            };
+            let astray = astray.unwrap_or_default();
+            (name.clone(), VersionSeen { open, in_epoch: requests, failed_in_epoch: 0, total: requests, failed: 0, astray, answers })
         };
         Observation {
             now: self.now,
@@ -247,6 +264,7 @@ impl World {
             misrouted: 0,
             versions: self.state.installed.keys().map(seen).collect(),
             verdicts: self.verdicts(),
+            evidence: self.evidence(),
             capacity: self.capacity(wanted),
             calls: self.seen_calls(wanted),
             contest: self.contest(),
@@ -309,6 +327,11 @@ impl World {
         if on { self.contest.clone() } else { Contest::default() }
     }
 
+    fn evidence(&self) -> Evidence {
+        let requests = if self.judge == Judge::More { 48 } else { self.requests };
+        Evidence { requests, slots: requests.min(40) }
+    }
+
     /// As the platform does it: while the candidate is exposed, and while the old version is kept.
     fn verdicts(&self) -> Vec<Verdict> {
         let (candidate, both) = match (&self.state.run, &self.state.previous) {
@@ -320,6 +343,7 @@ impl World {
         let (outcome, message) = match self.judge {
             Judge::Limit => (Outcome::Fail, format!("{candidate} failed 30/100 (30 %): below 99 % success")),
             _ if !both => (Outcome::NotApplicable, "one arm has no weight".to_owned()),
+            Judge::Pass if self.requests < 100 => (Outcome::NeedMoreData, format!("errors: needs {} more requests", 100 - self.requests)),
             Judge::Pass => (Outcome::Pass, "no worse than stable".to_owned()),
             Judge::Fail => (Outcome::Fail, format!("{candidate} failed 5/48 (10.4 %), {} 0/912", self.state.stable)),
             Judge::More => (Outcome::NeedMoreData, "errors: needs 52 more requests".to_owned()),

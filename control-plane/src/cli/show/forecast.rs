@@ -2,6 +2,7 @@
 
 use shunt_core::Span;
 use shunt_core::forecast::{Downtime, End, Forecast, Leg, Measuring, Sight, Tells};
+use shunt_filter_core::Weight;
 
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::Table;
@@ -26,6 +27,9 @@ pub(crate) fn lines(forecast: &Forecast, paint: Paint) -> Vec<String> {
     lines.extend(steps(&forecast.legs, paint));
     lines.push(ending(forecast, paint));
     lines.extend(forecast.downtime.as_ref().map(|down| downtime(down, paint)));
+    if forecast.max_exposed < Weight::ALL {
+        lines.push(paint.dim(&format!("  no weight above {} (maxExposed) before the analysis has passed once; no traffic is no pass", forecast.max_exposed)));
+    }
     if !forecast.looks.is_empty() {
         lines.push(String::new());
         lines.extend(looks(forecast, paint));

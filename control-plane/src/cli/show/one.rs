@@ -9,7 +9,7 @@ use shunt_core::status::{RolloutView, VersionView};
 use shunt_core::{Span, Time};
 
 use super::all::share;
-use super::{calls, contest, proxies};
+use super::{calls, contest, figures, proxies};
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::{Table, branches};
 use crate::cli::text::{count, share_of, span, weight};
@@ -26,6 +26,8 @@ pub(crate) fn tree(view: &RolloutView, all: &ProxyList, paint: Paint, now: Time)
     if !view.verdicts.is_empty() {
         section(&mut lines, paint.bold("Analysis"), &verdicts(&view.verdicts, paint));
     }
+    let heading = if view.candidate.is_some() { "Steps so far" } else { "Last release, step by step" };
+    section(&mut lines, paint.bold(heading), &figures::rows(&view.figures, paint));
     section(&mut lines, paint.bold("Delivery"), &delivery(view, paint, now));
     let concerned: Vec<&ProxyView> = all.proxies.iter().filter(|proxy| proxy.expected || proxy.connected).collect();
     let heading = format!("{} {}", paint.bold("Proxies"), paint.dim(&format!("policy generation {}", all.generation)));

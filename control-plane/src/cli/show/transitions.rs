@@ -3,20 +3,26 @@
 use jiff::tz::TimeZone;
 use shunt_api::rollouts::History;
 
-use super::calls;
+use super::{calls, figures};
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::Table;
 use crate::cli::text::time;
 
-/// Oldest first: time, revision, reason. A gate or hook stands at its last try, or where it was answered, without a revision.
+/// Oldest first: time, revision, reason; below it what the step that it ended had counted. A gate or hook stands at its last try, or where it was answered, without a revision.
 pub(crate) fn lines(history: &History, paint: Paint, zone: &TimeZone) -> Vec<String> {
-    let entries = history.entries.iter().map(|entry| (entry.at, entry.revision.to_string(), tame(&entry.reason)));
-    let calls = history.calls.iter().map(|call| (call.at, String::new(), calls::sentence(call, paint)));
+    let entries = history.entries.iter().map(|entry| {
+        let ended = entry.next.figures.ended_by(entry.revision).and_then(|step| figures::line(step, paint));
+        (entry.at, entry.revision.to_string(), tame(&entry.reason), ended)
+    });
+    let calls = history.calls.iter().map(|call| (call.at, String::new(), calls::sentence(call, paint), None));
     let mut all: Vec<_> = entries.chain(calls).collect();
     all.sort_by_key(|(at, ..)| *at);
     let mut table = Table::bare(&[1]);
-    for (at, revision, text) in all {
+    for (at, revision, text, ended) in all {
         table.row([paint.dim(&time(at, zone)), revision, text]);
+        if let Some(ended) = ended {
+            table.row([String::new(), String::new(), ended]);
+        }
     }
     table.lines()
 }
