@@ -7,8 +7,8 @@ use shunt_core::compared::Compared;
 use shunt_core::contest::{Contest, Told, contest};
 use shunt_core::observation::{Delivery, Freeze, Observation, Typical, VersionSeen};
 use shunt_core::{Plan, State, Time};
-use shunt_filter_core::RolloutId;
 use shunt_filter_core::report::{Counters, EpochReport};
+use shunt_filter_core::{RolloutId, VersionName};
 
 use crate::board::Board;
 use crate::proxies::Proxies;
@@ -70,9 +70,9 @@ pub(crate) fn observe(
         Some(proofs) => (proxies.policy(proofs.policy, now), proxies.everywhere(proofs.policy, now), proxies.routes(proofs.routes, now)),
         None => (unpublished(), unpublished(), unpublished()),
     };
-    let answers = |version| board.proofs(&plan.id).map(|proofs| proxies.answers(&plan.id, version, proofs.policy, now)).unwrap_or_default();
+    let answers = |version: &VersionName| board.proofs(&plan.id).map(|proofs| proxies.answers(&plan.id, version, proofs.policy, now)).unwrap_or_default();
     let in_epoch = |counters: &Counters| counters.ended().saturating_sub(counters.uncounted);
-    let seen = |(name, counters): (&shunt_filter_core::VersionName, &Counters)| {
+    let seen = |(name, counters): (&VersionName, &Counters)| {
         let seen = VersionSeen {
             open: counters.started.saturating_sub(counters.ended()),
             in_epoch: epoch.versions.get(name).map_or(0, in_epoch),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use shunt_api::Ask;
+use shunt_core::analysis::Evidence;
 use shunt_core::journal::{Entry, Incident};
 use shunt_core::manifest::{compile, parse};
 use shunt_core::observation::{Delivery, Misrouting, Observation};
@@ -40,6 +41,7 @@ fn seen(now: Time) -> Observation {
         misrouted: 0,
         versions: BTreeMap::new(),
         verdicts: Vec::new(),
+        evidence: Evidence::default(),
         capacity: BTreeMap::new(),
         calls: BTreeMap::new(),
         contest: shunt_core::contest::Contest::default(),
