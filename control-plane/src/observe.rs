@@ -80,6 +80,8 @@ pub(crate) fn observe(
             total: in_epoch(counters),
             failed: counters.failed,
             astray: counters.astray,
+            abandoned: counters.abandoned,
+            exemplars: epoch.exemplars.get(name).cloned().unwrap_or_default(),
             answers: answers(name),
         };
         (name.clone(), seen)

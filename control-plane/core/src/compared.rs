@@ -41,6 +41,16 @@ impl<'s> Compared<'s> {
         }
     }
 
+    /// The one that is judged.
+    pub fn candidate(&self) -> &VersionName {
+        self.candidate
+    }
+
+    /// The one that it is compared with.
+    pub fn stable(&self) -> &VersionName {
+        self.stable
+    }
+
     /// For the analyst.
     pub fn arms(&self) -> Arms<'_> {
         Arms { candidate: self.candidate, stable: self.stable, ranges: &self.ranges }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use shunt_filter_core::exemplar::Exemplars;
 use shunt_filter_core::{VersionName, Weight};
 
 use crate::analysis::{Outcome, Verdict};
@@ -53,6 +54,9 @@ pub struct StepFigures {
     /// The analysis at its last look.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub verdicts: Vec<Judged>,
+    /// By version, examples of what failed with these weights; in the state only of the newest step, in the history of each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub exemplars: BTreeMap<VersionName, Exemplars>,
 }
 
 /// Requests of one version.
@@ -108,6 +112,7 @@ impl Figures {
         let mut figures = if again { old.figures.clone() } else { Self::default() };
         let (was, is) = (place(old.run.as_ref()), place(new.run.as_ref()));
         if let Some(run) = old.run.as_ref().filter(|_| was != is || !again) {
+            figures.steps.iter_mut().for_each(|step| step.exemplars.clear());
             figures.steps.extend(step(plan, run, was, old.figures.since, new.revision, seen));
         }
         let over = figures.steps.len().saturating_sub(STEPS_MAX);
@@ -151,6 +156,9 @@ fn step(plan: &Plan, run: &Run, place: Place, began: Time, revision: u64, seen: 
     let counted = |(version, seen): (&VersionName, &VersionSeen)| {
         (seen.in_epoch > 0).then(|| (version.clone(), Counted { requests: seen.in_epoch, failed: seen.failed_in_epoch }))
     };
+    let examples = |(version, seen): (&VersionName, &VersionSeen)| {
+        (!seen.exemplars.is_empty()).then(|| (version.clone(), seen.exemplars.clone()))
+    };
     Some(StepFigures {
         revision,
         number,
@@ -160,6 +168,7 @@ fn step(plan: &Plan, run: &Run, place: Place, began: Time, revision: u64, seen: 
         weight: run.weight,
         versions: seen.versions.iter().filter_map(counted).collect(),
         verdicts: seen.verdicts.iter().take(VERDICTS_MAX).map(judged).collect(),
+        exemplars: seen.versions.iter().filter_map(examples).collect(),
     })
 }
 

@@ -7,6 +7,7 @@ pub mod advance;
 pub mod analysis;
 pub mod call;
 pub mod capacity;
+pub mod cause;
 pub mod command;
 pub mod compared;
 pub mod contest;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
+use shunt_filter_core::exemplar::Exemplars;
 use shunt_filter_core::policy::LatencyThresholds;
 
 use crate::analysis::{Evidence, Verdict};
@@ -139,6 +140,12 @@ pub struct VersionSeen {
     /// Requests decided for it that another version answered in all, or none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub astray: u64,
+    /// Requests decided for it whose clients left before any answer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub abandoned: u64,
+    /// Examples of what failed, or was no usual answer, in the current epoch.
+    #[serde(default, skip_serializing_if = "Exemplars::is_empty")]
+    pub exemplars: Exemplars,
     /// Who answered, since every VM decides with what was published last.
     #[serde(default, skip_serializing_if = "Answers::is_nothing")]
     pub answers: Answers,
@@ -157,7 +164,7 @@ pub enum Answers {
     Nothing,
     /// The version itself, at every proxy where anything ended.
     Right,
-    /// At these proxies only other versions, or none.
+    /// At these proxies only other versions, or none at all.
     Astray {
         /// Node ids.
         nodes: Vec<String>,

@@ -1,6 +1,7 @@
 //! What people and pipelines see of a Rollout.
 
 use serde::{Deserialize, Serialize};
+use shunt_filter_core::exemplar::Exemplars;
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::advance::{blocked, held_until, missing_equipment, missing_instances, missing_pass, missing_proof};
@@ -100,6 +101,9 @@ pub struct VersionView {
     pub failed: u64,
     /// In flight.
     pub open: u64,
+    /// Examples of what failed, or was no usual answer: in this epoch, or, after a release, in the step that it ended with.
+    #[serde(default, skip_serializing_if = "Exemplars::is_empty")]
+    pub exemplars: Exemplars,
     /// Its instances, where they are ours to know; filled in by the platform.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instances: Vec<InstanceView>,
@@ -254,6 +258,7 @@ fn version_view(plan: &Plan, state: &State, seen: &Observation, name: &VersionNa
     let seen = seen.versions.get(name).cloned().unwrap_or_default();
     // After a release nobody counts any more.
     let recorded = state.figures.versions.get(name).copied().unwrap_or_default();
+    let examples = || state.run.is_none().then(|| state.figures.steps.last()?.exemplars.get(name).cloned()).flatten().unwrap_or_default();
     VersionView {
         name: name.clone(),
         role: role(plan, state, name).to_owned(),
@@ -262,6 +267,7 @@ fn version_view(plan: &Plan, state: &State, seen: &Observation, name: &VersionNa
         requests: seen.total.max(recorded.requests),
         failed: seen.failed.max(recorded.failed),
         open: seen.open,
+        exemplars: if seen.exemplars.is_empty() { examples() } else { seen.exemplars },
         instances: Vec::new(),
     }
 }

@@ -12,6 +12,7 @@ mod world;
 
 use shunt_core::State;
 use shunt_core::analysis::Outcome;
+use shunt_core::cause::example;
 use shunt_core::figures::{Counted, STEPS_MAX};
 use shunt_core::observation::Observation;
 use shunt_core::status::view;
@@ -80,4 +81,19 @@ fn long_lists_are_cut_and_counted() {
     let world = played(&format!("steps {many}\nrelease v2\nwait 10m"));
     assert_eq!(world.state.stable, name("v2"));
     assert_eq!((world.state.figures.steps.len(), world.state.figures.earlier), (STEPS_MAX, 41 - STEPS_MAX as u64));
+}
+
+#[test]
+fn examples_of_what_failed_stay_with_the_step_that_ended() {
+    let mut world = played("steps setWeight 5; pause 1m\nrelease v2\nwait 10s\nfailed v2 500 GET /cart 7\nanalysis fails\nwait 1m");
+    let last = world.state.figures.steps.last().unwrap();
+    let told: Vec<String> = last.exemplars[&name("v2")].iter().map(example).collect();
+    assert_eq!(told, ["500 on GET /cart (7)"]);
+    let after = view(&world.plan, &world.state, &Observation::unknown(world.now));
+    let v2 = after.versions.iter().find(|version| version.name == name("v2")).unwrap();
+    assert_eq!(v2.exemplars, last.exemplars[&name("v2")], "no proxy tells them any more");
+    for line in ["analysis passes", "release v3", "wait 10s"] {
+        script::act(&mut world, line);
+    }
+    assert!(world.state.figures.steps.iter().rev().skip(1).all(|step| step.exemplars.is_empty()), "the journal has those of older steps");
 }

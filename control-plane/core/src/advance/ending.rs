@@ -3,6 +3,7 @@
 use super::{Transition, at, equip, live, proof, restore, with_run};
 use crate::analysis::Outcome;
 use crate::call::CallSeen;
+use crate::cause;
 use crate::desired::{rollback_id, withheld};
 use crate::observation::{Delivery, Misrouting, Observation};
 use crate::plan::{Backend, Plan, Routing, Step};
@@ -44,7 +45,7 @@ fn failure(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<
     }
     let failed = seen.verdicts.iter().find(|verdict| verdict.outcome == Outcome::Fail);
     let asked = || outside(plan, state, seen);
-    failed.map(|verdict| verdict.message.clone()).or_else(asked).or_else(|| match seen.misrouting {
+    failed.map(|verdict| cause::sentence(plan, state, verdict, seen)).or_else(asked).or_else(|| match seen.misrouting {
         // A held request is answered by nobody on purpose.
         Misrouting::Growing { since } if run.held.is_none() && seen.now.since(since.max(run.since)) >= plan.fallback_deadline => {
             let why = proof::astray(plan, &run.candidate, seen).unwrap_or_else(|| {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Transition, ending, live};
 use crate::analysis::Outcome;
+use crate::cause;
 use crate::observation::Observation;
 use crate::plan::{Plan, Role, Routing, Scale, Step, Strategy};
 use crate::ranges::reshape;
@@ -114,8 +115,9 @@ fn guard_old(plan: &Plan, state: &State, seen: &Observation) -> Option<Transitio
     let Previous { version, .. } = state.previous.as_ref().filter(kept)?;
     let failed = seen.verdicts.iter().find(|verdict| verdict.outcome == Outcome::Fail)?;
     let mut made = start(plan, state, version, 0, seen);
-    made.state.refused = Some(Refused { version: state.stable.clone(), reason: failed.message.clone(), at: seen.now });
-    made.reason = format!("{}; {}", failed.message, made.reason);
+    let reason = cause::sentence(plan, state, failed, seen);
+    made.reason = format!("{reason}; {}", made.reason);
+    made.state.refused = Some(Refused { version: state.stable.clone(), reason, at: seen.now });
     Some(made)
 }
 

@@ -24,6 +24,9 @@ pub(super) fn answered(plan: &Plan, run: &Run, seen: &Observation) -> Result<(),
 pub(super) fn astray(plan: &Plan, version: &VersionName, seen: &Observation) -> Option<String> {
     let own = seen.versions.get(version)?;
     let Answers::Astray { nodes } = &own.answers else { return None };
+    if own.astray == 0 {
+        return Some(unanswered(version, own.abandoned, &named(nodes)));
+    }
     let requests = match own.astray {
         1 => format!("1 request decided for {version} was"),
         many => format!("{many} requests decided for {version} were"),
@@ -39,6 +42,11 @@ pub(super) fn astray(plan: &Plan, version: &VersionName, seen: &Observation) -> 
         }
         _ => format!("{requests} answered by another version or by none, and none by {version}, at {nodes}: are its endpoints up?"),
     })
+}
+
+fn unanswered(version: &VersionName, abandoned: u64, nodes: &str) -> String {
+    let clients = if abandoned == 1 { "1 client".to_owned() } else { format!("{abandoned} clients") };
+    format!("{version} has answered nothing at {nodes}: {clients} left before any answer")
 }
 
 fn named(nodes: &[String]) -> String {

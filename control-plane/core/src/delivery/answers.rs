@@ -12,7 +12,7 @@ use crate::time::Time;
 pub(super) struct Growth {
     /// It answered.
     right: Option<Time>,
-    /// Another version answered, or none.
+    /// Another version answered, or none, or the client left before any did.
     astray: Option<Time>,
 }
 
@@ -30,7 +30,7 @@ pub(super) fn grown(mut before: Growths, old: Option<&Report>, new: &Report, now
             let last = known.remove(version).unwrap_or_default();
             let then = old.and_then(|old| old.versions.get(version)).unwrap_or(&nothing);
             let right = if answered(counters) > answered(then) { Some(now) } else { last.right };
-            let astray = if counters.astray > then.astray { Some(now) } else { last.astray };
+            let astray = if unanswered(counters) > unanswered(then) { Some(now) } else { last.astray };
             (version.clone(), Growth { right, astray })
         };
         after.insert(id.clone(), service.versions.iter().map(growth).collect());
@@ -41,6 +41,11 @@ pub(super) fn grown(mut before: Growths, old: Option<&Report>, new: &Report, now
 /// Requests that the version itself answered.
 fn answered(counters: &Counters) -> u64 {
     counters.succeeded.saturating_add(counters.failed).saturating_sub(counters.astray)
+}
+
+/// Requests that it did not answer.
+fn unanswered(counters: &Counters) -> u64 {
+    counters.astray.saturating_add(counters.abandoned)
 }
 
 /// What one VM, or all of a proxy, saw of one version under a generation.

@@ -95,3 +95,17 @@ fn an_envoy_that_starts_anew_starts_anew() {
     post(&mut edge, "w1", 2, 3, ended(0, 0));
     assert_eq!(answers(&edge, 2, 3), Answers::Nothing, "it may have other routes");
 }
+
+#[test]
+fn a_version_whose_clients_all_leave_has_not_answered() {
+    let mut edge = Edge::default();
+    let left = |abandoned, succeeded| {
+        let counters = Counters { started: abandoned + succeeded, abandoned, succeeded, ..Counters::default() };
+        ServiceReport { versions: BTreeMap::from([(v2(), counters)]), ..ServiceReport::default() }
+    };
+    post(&mut edge, "w0", 2, 0, left(0, 0));
+    post(&mut edge, "w0", 2, 1, left(3, 0));
+    assert_eq!(answers(&edge, 2, 20), astray());
+    post(&mut edge, "w0", 2, 21, left(9, 1));
+    assert_eq!(answers(&edge, 2, 21), Answers::Right);
+}

@@ -12,6 +12,8 @@ use shunt_core::plan::{
 };
 use shunt_core::time::Span;
 use shunt_filter_core::Weight;
+use shunt_filter_core::exemplar::{Answer, Exemplar, ExemplarKind};
+use shunt_filter_core::method::Method;
 use shunt_filter_core::policy::Goal;
 
 use crate::world::{Edge, Judge, World, command, name, version};
@@ -192,6 +194,12 @@ pub(crate) fn act(world: &mut World, line: &str) -> Vec<Entry> {
         ["promote", "to", step] => world.command(Verb::PromoteTo { step: step.parse().expect("a step") }, world.state.revision),
         ["restart", "from", step] => world.command(Verb::RestartFrom { step: step.parse().expect("a step") }, world.state.revision),
         ["misrouted"] => world.misrouting_since = Some(world.now),
+        ["failed", version, status, method, path, count] => {
+            let answer = Some(Answer::Status(status.parse().expect("a status")));
+            let new = Exemplar::new(ExemplarKind::Failed, answer, Method::parse(method.as_bytes()), (*path).to_owned());
+            let exemplars = world.exemplars.entry(name(version)).or_default();
+            (0..count.parse().expect("a number")).for_each(|_| exemplars.note(new.clone()));
+        }
         ["never", "answers", requests] => world.astray = Some(requests.parse().expect("a number")),
         ["answers"] => world.astray = None,
         ["routed"] => world.misrouting_since = None,

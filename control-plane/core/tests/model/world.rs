@@ -15,6 +15,7 @@ use shunt_core::observation::{Answers, Delivery, Freeze, Misrouting, Observation
 use shunt_core::plan::{AnalysisPlan, Backend, CommandBackend, Plan, Routing, Step, Version};
 use shunt_core::state::{Stage, State};
 use shunt_core::time::{Span, Time};
+use shunt_filter_core::exemplar::Exemplars;
 use shunt_filter_core::policy::{Flag, Keyless};
 use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
 
@@ -109,6 +110,8 @@ pub(crate) struct World {
     pub(crate) pending: Vec<Command>,
     pub(crate) journal: Vec<Entry>,
     pub(crate) answers: Vec<Result<String, String>>,
+    /// Examples of what failed, by version.
+    pub(crate) exemplars: BTreeMap<VersionName, Exemplars>,
     /// What the manifest says itself.
     pub(crate) max_exposed: Option<Weight>,
     /// Requests of the candidate in each epoch, each by a user of its own.
@@ -207,6 +210,7 @@ impl World {
             pending: Vec::new(),
             journal: Vec::new(),
             answers: Vec::new(),
+            exemplars: BTreeMap::new(),
             max_exposed: None,
             requests: 200,
             commands: 0,
@@ -247,7 +251,8 @@ impl World {
                 (None, _) => Answers::Right,
             };
             let astray = astray.unwrap_or_default();
-            (name.clone(), VersionSeen { open, in_epoch: requests, failed_in_epoch: 0, total: requests, failed: 0, astray, answers })
+            let exemplars = self.exemplars.get(name).cloned().unwrap_or_default();
+            (name.clone(), VersionSeen { open, in_epoch: requests, total: requests, astray, exemplars, answers, ..VersionSeen::default() })
         };
         Observation {
             now: self.now,

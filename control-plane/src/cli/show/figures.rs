@@ -1,12 +1,17 @@
 //! What the steps of a release ended with: a row per step in `get`, a line below the transition in `history`.
 
 use shunt_core::analysis::Outcome;
-use shunt_core::figures::{Counted, Figures, StepFigures};
+use shunt_core::cause::example;
+use shunt_core::figures::{Counted, Figures, Judged, StepFigures};
 use shunt_filter_core::VersionName;
+use shunt_filter_core::exemplar::Exemplars;
 
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::Table;
 use crate::cli::text::{count, share_of, span};
+
+/// Examples of one version in a line.
+const EXAMPLES: usize = 3;
 
 /// A row per step, oldest first.
 pub(super) fn rows(figures: &Figures, paint: Paint) -> Vec<String> {
@@ -26,7 +31,7 @@ pub(super) fn rows(figures: &Figures, paint: Paint) -> Vec<String> {
 
 /// One line; none: nothing was counted, and nothing judged.
 pub(super) fn line(step: &StepFigures, paint: Paint) -> Option<String> {
-    let parts = [versions(step, paint), verdicts(step, paint)];
+    let parts = [versions(step, paint), verdicts(step, paint), examples(step)];
     let said: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     (!said.is_empty()).then(|| format!("{}: {}", paint.dim(&format!("{} ended with", step.text)), said.join("; ")))
 }
@@ -40,10 +45,19 @@ fn versions(step: &StepFigures, paint: Paint) -> String {
     step.versions.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
+/// The most frequent of each version.
+fn examples(step: &StepFigures) -> String {
+    let of = |(version, exemplars): (&VersionName, &Exemplars)| {
+        let shown: Vec<String> = exemplars.iter().take(EXAMPLES).map(|exemplar| tame(&example(exemplar))).collect();
+        format!("{version}: {}", shown.join(", "))
+    };
+    step.exemplars.iter().map(of).collect::<Vec<_>>().join("; ")
+}
+
 /// With its value where it says something.
 fn verdicts(step: &StepFigures, paint: Paint) -> String {
     let judged = step.verdicts.iter().filter(|judged| judged.outcome != Outcome::NotApplicable);
-    let one = |judged: &shunt_core::figures::Judged| {
+    let one = |judged: &Judged| {
         let against = if judged.baseline.is_empty() { String::new() } else { format!(" against {}", tame(&judged.baseline)) };
         let value = if judged.value.is_empty() { String::new() } else { paint.dim(&format!(" {}{against}", tame(&judged.value))) };
         format!("{} {}{value}", judged.metric, paint.outcome(judged.outcome))

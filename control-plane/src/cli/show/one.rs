@@ -4,6 +4,7 @@ use shunt_api::ProxyView;
 use shunt_api::proxies::ProxyList;
 
 use shunt_core::analysis::Verdict;
+use shunt_core::cause::example;
 use shunt_core::observation::Delivery;
 use shunt_core::status::{RolloutView, VersionView};
 use shunt_core::{Span, Time};
@@ -41,8 +42,19 @@ pub(crate) fn tree(view: &RolloutView, all: &ProxyList, paint: Paint, now: Time)
 /// What explains its decisions beyond the policy, for `--why`.
 pub(crate) fn notes(view: &RolloutView, paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
+    section(&mut lines, paint.bold("What failed, or was no usual answer"), &failures(view));
     section(&mut lines, paint.bold("Notes"), &view.notes.iter().map(|note| tame(note)).collect::<Vec<_>>());
     lines
+}
+
+/// A line per version with examples, the most frequent first.
+fn failures(view: &RolloutView) -> Vec<String> {
+    let told = view.versions.iter().filter(|version| !version.exemplars.is_empty());
+    told.map(|version| {
+        let examples: Vec<String> = version.exemplars.iter().map(|exemplar| tame(&example(exemplar))).collect();
+        format!("{}: {}", version.name, examples.join(", "))
+    })
+    .collect()
 }
 
 fn section(lines: &mut Vec<String>, heading: String, leaves: &[String]) {
