@@ -70,7 +70,9 @@ pub(crate) fn observe(
         Some(proofs) => (proxies.policy(proofs.policy, now), proxies.everywhere(proofs.policy, now), proxies.routes(proofs.routes, now)),
         None => (unpublished(), unpublished(), unpublished()),
     };
-    let answers = |version: &VersionName| board.proofs(&plan.id).map(|proofs| proxies.answers(&plan.id, version, proofs.policy, now)).unwrap_or_default();
+    let answers = |version: &VersionName| {
+        board.proofs(&plan.id).map(|proofs| proxies.answers(&plan.id, version, proofs.policy, now)).unwrap_or_default()
+    };
     let in_epoch = |counters: &Counters| counters.ended().saturating_sub(counters.uncounted);
     let seen = |(name, counters): (&VersionName, &Counters)| {
         let seen = VersionSeen {

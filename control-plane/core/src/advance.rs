@@ -171,11 +171,11 @@ pub use recurrence::{Recurrence, Recurs};
 
 /// What keeps a release from going forward: a freeze, or no window of time.
 pub use blocked::blocked;
-pub(crate) use step::needs_pass;
 pub(crate) use blocked::closed;
 pub(crate) use equip::held_until;
 /// What instances of a version are missing, or too many.
 pub use equip::missing_instances;
+pub(crate) use step::needs_pass;
 
 fn live(delivery: &Delivery, what: &str) -> Result<(Time, u32), String> {
     match delivery {

@@ -156,9 +156,8 @@ fn step(plan: &Plan, run: &Run, place: Place, began: Time, revision: u64, seen: 
     let counted = |(version, seen): (&VersionName, &VersionSeen)| {
         (seen.in_epoch > 0).then(|| (version.clone(), Counted { requests: seen.in_epoch, failed: seen.failed_in_epoch }))
     };
-    let examples = |(version, seen): (&VersionName, &VersionSeen)| {
-        (!seen.exemplars.is_empty()).then(|| (version.clone(), seen.exemplars.clone()))
-    };
+    let examples =
+        |(version, seen): (&VersionName, &VersionSeen)| (!seen.exemplars.is_empty()).then(|| (version.clone(), seen.exemplars.clone()));
     Some(StepFigures {
         revision,
         number,

@@ -197,7 +197,8 @@ fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Strin
     let proof = || missing_proof(plan, run, seen).unwrap_or_else(|| "proved".to_owned());
     let left = |span: Span| run.since.after(span).since(seen.now).rounded();
     // What is not there yet is said while there is time to see to it.
-    let then = |step| missing_pass(plan, state, run, step, seen).map(|missing| format!("; then a pass is needed: {missing}")).unwrap_or_default();
+    let then =
+        |step| missing_pass(plan, state, run, step, seen).map(|missing| format!("; then a pass is needed: {missing}")).unwrap_or_default();
     let failed = state.refused.as_ref().map(|refused| format!("{}; ", refused.reason)).unwrap_or_default();
     match &run.stage {
         Stage::Preparing => match (missing_instances(plan, state, &run.candidate, seen), blocked(plan, Some(run), seen)) {

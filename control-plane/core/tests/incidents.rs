@@ -15,8 +15,8 @@ use std::path::Path;
 
 use serde_json::json;
 use shunt_core::journal::{Entry, Incident, Replayed};
-use shunt_core::{State, Step};
 use shunt_core::time::Span;
+use shunt_core::{State, Step};
 use shunt_filter_core::Weight;
 use world::{World, name, plan};
 

@@ -48,9 +48,8 @@ fn failure(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<
     failed.map(|verdict| cause::sentence(plan, state, verdict, seen)).or_else(asked).or_else(|| match seen.misrouting {
         // A held request is answered by nobody on purpose.
         Misrouting::Growing { since } if run.held.is_none() && seen.now.since(since.max(run.since)) >= plan.fallback_deadline => {
-            let why = proof::astray(plan, &run.candidate, seen).unwrap_or_else(|| {
-                format!("{} requests were answered by another version or none; are its endpoints up?", seen.misrouted)
-            });
+            let why = proof::astray(plan, &run.candidate, seen)
+                .unwrap_or_else(|| format!("{} requests were answered by another version or none; are its endpoints up?", seen.misrouted));
             Some(format!("{} did not answer for {}: {why}", run.candidate, plan.fallback_deadline))
         }
         _ => None,

@@ -127,7 +127,7 @@ pub(super) fn held_too_long(plan: &Plan, state: &State, run: &Run, seen: &Observ
     let missing = match run.stage {
         Stage::Equipping { step } => missing(plan, state, run, step, seen),
         Stage::Holding { .. } => Some(format!("requests to {} have not ended", state.stable)),
-        _ => super::missing_proof(seen),
+        _ => super::missing_proof(plan, run, seen),
     };
     let missing = run.paused.as_ref().map(|paused| paused.reason.clone()).or(missing).unwrap_or_else(|| "it was not promoted".to_owned());
     Some(format!("requests were held for {deadline}: {missing}"))

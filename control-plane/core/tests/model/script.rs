@@ -7,8 +7,8 @@ use shunt_core::contest::{Contest, ContestOutcome};
 use shunt_core::journal::Entry;
 use shunt_core::observation::Freeze;
 use shunt_core::plan::{
-    AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Progress, Role, Routing, Scale, Step, Strategy, TestGoal, Window,
-    first_weight,
+    AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Progress, Role, Routing, Scale, Step, Strategy, TestGoal,
+    Window, first_weight,
 };
 use shunt_core::time::Span;
 use shunt_filter_core::Weight;

@@ -28,7 +28,10 @@ pub(crate) fn lines(forecast: &Forecast, paint: Paint) -> Vec<String> {
     lines.push(ending(forecast, paint));
     lines.extend(forecast.downtime.as_ref().map(|down| downtime(down, paint)));
     if forecast.max_exposed < Weight::ALL {
-        lines.push(paint.dim(&format!("  no weight above {} (maxExposed) before the analysis has passed once; no traffic is no pass", forecast.max_exposed)));
+        lines.push(paint.dim(&format!(
+            "  no weight above {} (maxExposed) before the analysis has passed once; no traffic is no pass",
+            forecast.max_exposed
+        )));
     }
     if !forecast.looks.is_empty() {
         lines.push(String::new());
