@@ -13,7 +13,7 @@ use shunt_core::delivery::{Belief, NODES_MAX, Reports, STRANGERS_MAX};
 use shunt_core::observation::{Delivery, Misrouting};
 use shunt_core::time::Time;
 use shunt_filter_core::RolloutId;
-use shunt_filter_core::report::{Counters, EpochReport, Report, ServiceReport};
+use shunt_filter_core::report::{Counters, EpochReport, Hanging, Report, ServiceReport};
 
 fn id() -> RolloutId {
     "shop/checkout".parse().unwrap()

@@ -53,6 +53,28 @@ fn epochs_are_united() {
 }
 
 #[test]
+fn what_hung_in_a_vm_that_has_ended_does_not_hang_now() {
+    let mut edge = Edge::default();
+    let hangs = |count: u64, slot: u16| {
+        let mut service = in_epoch(3, slot, 1);
+        let hanging = Hanging { versions: BTreeMap::from([("v2".parse().unwrap(), count)]), slots: [slot].into_iter().collect() };
+        service.epoch.as_mut().unwrap().hanging = Some(hanging);
+        service
+    };
+    let hanging = |edge: &Edge| {
+        let hanging = edge.reports.epoch(&id(), 3).hanging.unwrap();
+        (hanging.versions.values().sum::<u64>(), hanging.slots.iter().collect::<Vec<_>>())
+    };
+    edge.counted("w0", 0, hangs(2, 7), false);
+    edge.counted("w1", 0, hangs(3, 9), false);
+    assert_eq!(hanging(&edge), (5, vec![7, 9]));
+    edge.counted("w0", 1, hangs(2, 7), true);
+    assert_eq!(hanging(&edge), (3, vec![7, 9]), "after its last word");
+    edge.run(&["w2"], 1, 1, 40);
+    assert_eq!(hanging(&edge), (0, vec![7, 9]), "silent: nothing of it hangs");
+}
+
+#[test]
 fn misrouting_comes_in_streaks() {
     let mut edge = Edge::default();
     let grow = |edge: &mut Edge, total: u64, seconds: u64| {
