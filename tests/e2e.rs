@@ -14,6 +14,8 @@ mod control_calls;
 mod control_canary;
 #[path = "envoy/control_commands.rs"]
 mod control_commands;
+#[path = "envoy/control_disk.rs"]
+mod control_disk;
 #[path = "envoy/control_edge.rs"]
 mod control_edge;
 #[path = "envoy/control_endings.rs"]
@@ -28,6 +30,8 @@ mod control_hooks;
 mod control_instances;
 #[path = "envoy/control_instances_rig.rs"]
 mod control_instances_rig;
+#[path = "envoy/control_lost.rs"]
+mod control_lost;
 #[path = "envoy/control_manifests.rs"]
 mod control_manifests;
 #[path = "envoy/control_metrics.rs"]

@@ -31,6 +31,8 @@ pub(crate) struct Waiting {
 struct Release {
     rollout: RolloutId,
     version: VersionName,
+    /// What the manifest named before; none: the same.
+    before: Option<VersionName>,
     message: String,
     until: Time,
     reply: Reply<Accepted>,
@@ -43,6 +45,26 @@ impl Waiting {
             let Some(reply) = self.commands.remove(&answer.command) else { continue };
             let result = answer.result.clone().map(|message| Accepted { revision: next.state.revision, message });
             drop(reply.send(result.map_err(Refusal::NotNow)));
+        }
+    }
+
+    /// A release that is answered with an error has not happened: what the manifest named before is written back when the store cannot
+    /// record what it names now.
+    pub(crate) fn undo(&mut self, on: &Standalone) {
+        let Some(error) = on.database().trouble() else { return };
+        for release in std::mem::take(&mut self.releases) {
+            let in_force = on.read(&release.rollout).is_some_and(|stored| stored.plan.release == release.version);
+            match &release.before {
+                Some(before) if !in_force => {
+                    let undone = match on.release(&release.rollout, before) {
+                        Ok(_) => format!("release: {before} is written back"),
+                        Err(undo) => format!("{}, and that could not be undone ({undo})", release.message),
+                    };
+                    let refusal = format!("the store cannot be written ({error}): nothing is released, {undone}");
+                    drop(release.reply.send(Err(Refusal::Unavailable(refusal))));
+                }
+                _ => self.releases.push(release),
+            }
         }
     }
 
@@ -109,6 +131,7 @@ impl Reconciler {
                 drop(reply.send(Ok(self.instances.registration(&(rollout, version), address))));
             }
             Ask::Logs { rollout, wanted, reply } => self.logs(&rollout, wanted, reply),
+            Ask::Recover { body, by, reply } => self.recover(body, &by, reply).await,
             Ask::Freeze { freeze, reply } => drop(reply.send(self.frozen(freeze).await)),
             Ask::Forget { node, reply } => {
                 let forgotten = self.proxies.forget(&node, self.on.database()).await.map_err(|error| unavailable(&error));
@@ -196,8 +219,16 @@ impl Reconciler {
         let Some(plan) = known else {
             return drop(reply.send(Err(Refusal::UnknownRollout(rollout))));
         };
+        if let Some(error) = self.on.database().trouble() {
+            let refusal = format!("the store cannot be written ({error}): nothing is released, and the manifest is as it was");
+            return drop(reply.send(Err(Refusal::Unavailable(refusal))));
+        }
+        let mut before = None;
         let message = match self.on.release(&rollout, &version) {
-            Ok(Written::Changed { file, line }) => format!("release: {version} written to {file}, line {line}"),
+            Ok(Written::Changed { file, line }) => {
+                before = Some(plan.release.clone());
+                format!("release: {version} written to {file}, line {line}")
+            }
             Ok(Written::Already) => format!("release is {version} already"),
             Err(ReleaseError::Edit { error: EditError::UnknownVersion { .. }, .. }) => {
                 let known = plan.versions.iter().map(|version| version.name.clone()).collect();
@@ -208,7 +239,7 @@ impl Reconciler {
         };
         tracing::info!(%rollout, by, "{message}");
         let until = (self.clock)().after(PATIENCE);
-        self.waiting.releases.push(Release { rollout, version, message, until, reply });
+        self.waiting.releases.push(Release { rollout, version, before, message, until, reply });
     }
 }
 

@@ -11,6 +11,7 @@ mod contribution;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use shunt_core::Desired;
 use shunt_core::desired::Routes;
@@ -20,8 +21,8 @@ use shunt_filter_core::signing::Signing;
 use shunt_filter_core::{PolicyError, RolloutId, RoutingPolicy};
 use thiserror::Error;
 
-use crate::standalone::{ContributionRecord, PolicyRecord};
-use contribution::{Contribution, hash};
+use crate::standalone::{ContributionRecord, PolicyRecord, UNRECORDED_MAX};
+use contribution::Contribution;
 pub(crate) use contribution::{PolicyProof, Proofs, RoutesProof};
 
 /// Number of a publication, as the proxies' server counts them; anew in each process.
@@ -45,8 +46,12 @@ pub(crate) struct Circumstances<'a> {
 pub(crate) struct Publication {
     /// The merged policy.
     pub(crate) policy: RoutingPolicy,
+    /// The same as JSON: what proxies get.
+    pub(crate) text: String,
     /// Routes of all Rollouts that have any, in order of id.
     pub(crate) routes: Vec<Routes>,
+    /// Their hash.
+    routes_hash: String,
     /// Why, for the log.
     pub(crate) why: String,
     /// What to record of the policy.
@@ -55,10 +60,21 @@ pub(crate) struct Publication {
     pub(crate) changed: Vec<(RolloutId, ContributionRecord)>,
 }
 
-/// The merged policy is one that filters would refuse. Nothing is published until contributions change.
+/// Why nothing is published until contributions change.
 #[derive(Debug, Clone, PartialEq, Error)]
-#[error("the merged policy would be refused by every proxy, so it is not published: {0}")]
-pub(crate) struct BoardError(#[from] PolicyError);
+pub(crate) enum BoardError {
+    /// Filters would refuse the merged policy.
+    #[error("the merged policy would be refused by every proxy, so it is not published: {0}")]
+    Refused(#[from] PolicyError),
+    /// It cannot be written down. An empty text in its place would end every rule and weight.
+    #[error("{what} cannot be written as JSON, so nothing is published: {error}")]
+    Unwritable {
+        /// What cannot.
+        what: &'static str,
+        /// Why.
+        error: String,
+    },
+}
 
 /// All contributions, and what of them was published.
 #[derive(Debug)]
@@ -67,6 +83,8 @@ pub(crate) struct Board {
     contributions: BTreeMap<RolloutId, Contribution>,
     recorded: BTreeMap<RolloutId, ContributionRecord>,
     published: PolicyRecord,
+    /// Generations up to this one may have been published by a process that could not record them.
+    floor: u64,
     /// Hash of the routes that this process published; none: nothing yet.
     routes: Option<String>,
     /// What the contributions come to, until one of them changes.
@@ -85,7 +103,8 @@ struct Sum {
 impl Board {
     /// With what was recorded; `stored` are the Rollouts that must contribute before anything is published.
     pub(crate) fn new(published: PolicyRecord, recorded: BTreeMap<RolloutId, ContributionRecord>, stored: BTreeSet<RolloutId>) -> Self {
-        Self { missing: stored, contributions: BTreeMap::new(), recorded, published, routes: None, sum: None }
+        let floor = published.ceiling;
+        Self { missing: stored, contributions: BTreeMap::new(), recorded, published, floor, routes: None, sum: None }
     }
 
     /// What this Rollout wants now.
@@ -109,14 +128,23 @@ impl Board {
         self.sum = None;
     }
 
-    /// Whether every stored Rollout has contributed and what they want was published.
-    pub(crate) fn is_live(&self) -> bool {
-        self.routes.is_some()
-    }
-
     /// The newest generation that was ever published, as recorded; 0: none.
     pub(crate) fn generation(&self) -> u64 {
         self.published.generation
+    }
+
+    /// The state was made anew from what proxies run, of which this is the highest generation: the next one is above it, and nothing
+    /// that was proved before counts.
+    pub(crate) fn rebase(&mut self, generation: u64) {
+        self.published = PolicyRecord { generation, ..PolicyRecord::default() };
+        self.recorded.clear();
+        self.routes = None;
+        self.contributions.values_mut().for_each(|contribution| contribution.recorded = None);
+    }
+
+    /// Whether every stored Rollout has contributed and what they want was published.
+    pub(crate) fn is_live(&self) -> bool {
+        self.routes.is_some()
     }
 
     /// What proves this Rollout's contribution as published; none before it was.
@@ -129,28 +157,30 @@ impl Board {
         if !self.missing.is_empty() {
             return Ok(None);
         }
-        let sum = self.sum(&around.report, around.signing);
+        let sum = self.sum(&around.report, around.signing)?;
         let Some(why) = self.reason(&sum, around) else {
             self.sum = Some(sum);
             return Ok(None);
         };
-        let pushed = why.pushes().then(|| self.published.generation.saturating_add(1));
+        let pushed = why.pushes().then(|| self.published.generation.max(self.floor).saturating_add(1));
         let generation = pushed.unwrap_or(self.published.generation);
         let policy = RoutingPolicy { generation, ..sum.policy.clone() };
         let records = self.contributions.iter().map(|(id, own)| (id, own, own.record(generation, pushed.is_some(), around.acknowledged)));
         let changed =
             records.filter(|(_, own, record)| own.recorded.as_ref() != Some(record)).map(|(id, _, record)| (id.clone(), record)).collect();
-        let record = PolicyRecord { generation, hash: sum.content.clone() };
-        let routes = sum.routes.clone();
+        let ceiling = generation.saturating_add(UNRECORDED_MAX);
+        let record = PolicyRecord { generation, hash: sum.content.clone(), ceiling };
+        let (routes, routes_hash) = (sum.routes.clone(), sum.routes_content.clone());
         self.sum = Some(sum);
         shunt_filter_core::compile(policy.clone(), None)?;
-        Ok(Some(Publication { policy, routes, why: why.to_string(), record, changed }))
+        let text = written("the merged policy", &policy)?;
+        Ok(Some(Publication { policy, text, routes, routes_hash, why: why.to_string(), record, changed }))
     }
 
     /// It was recorded and handed to the proxies' server, which gave it this sequence.
     pub(crate) fn published(&mut self, publication: &Publication, sequence: Sequence) {
         self.published = publication.record.clone();
-        self.routes = Some(hash(&publication.routes));
+        self.routes = Some(publication.routes_hash.clone());
         for (id, record) in &publication.changed {
             if let Some(contribution) = self.contributions.get_mut(id) {
                 contribution.recorded = Some(record.clone());
@@ -161,16 +191,18 @@ impl Board {
         }
     }
 
-    fn sum(&mut self, report: &ReportPolicy, signing: &Signing) -> Sum {
+    fn sum(&mut self, report: &ReportPolicy, signing: &Signing) -> Result<Sum, BoardError> {
         let same = |sum: &Sum| sum.policy.report.as_ref() == Some(report) && sum.policy.signing.as_ref().is_none_or(|old| old == signing);
         if let Some(sum) = self.sum.take().filter(same) {
-            return sum;
+            return Ok(sum);
         }
         let mut policy = merge(0, Some(report.clone()), self.contributions.values().map(|contribution| &contribution.desired));
         // Added here and not by a Rollout: that a key is a new one proves and disproves nothing of a Rollout's.
         policy.signing = policy.has_signed_keys().then(|| signing.clone());
         let routes: Vec<Routes> = self.contributions.values().filter_map(|contribution| contribution.desired.routes.clone()).collect();
-        Sum { content: hash(&policy), routes_content: hash(&routes), policy, routes }
+        let content = digest(written("the merged policy", &policy)?.as_bytes());
+        let routes_content = digest(written("the routes of all Rollouts", &routes)?.as_bytes());
+        Ok(Sum { content, routes_content, policy, routes })
     }
 
     fn reason(&self, sum: &Sum, around: &Circumstances<'_>) -> Option<Why> {
@@ -226,6 +258,11 @@ impl std::fmt::Display for Why {
             Why::Heal(reason) => f.write_str(reason),
         }
     }
+}
+
+/// The JSON of something: our own types with string keys, in a fixed order, so equal values give equal bytes in every process.
+fn written<T: Serialize>(what: &'static str, value: &T) -> Result<String, BoardError> {
+    serde_json::to_string(value).map_err(|error| BoardError::Unwritable { what, error: error.to_string() })
 }
 
 fn digest(bytes: &[u8]) -> String {

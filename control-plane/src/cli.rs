@@ -5,6 +5,7 @@ mod certs;
 mod client;
 mod completion;
 mod console;
+mod delete;
 mod diff;
 mod doctor;
 mod envoy_bootstrap;
@@ -21,6 +22,7 @@ mod manifests;
 mod paint;
 mod plan;
 mod proxies;
+mod recover;
 #[cfg(test)]
 mod reference;
 mod release;
@@ -110,6 +112,8 @@ enum Command {
     Approve(verbs::VerbArgs),
     /// Go back to the version that was stable: edits `release:` in the manifest
     Rollback(rollback::RollbackArgs),
+    /// End a Rollout: takes its manifest out of the config folder
+    Delete(delete::DeleteArgs),
     /// Hold all releases, everywhere, with a reason; or show whether they are
     Freeze(freeze::FreezeArgs),
     /// End a freeze
@@ -136,6 +140,8 @@ enum Command {
     Proxies(proxies::ProxiesArgs),
     /// What is wrong with a proxy, and what helps
     Doctor(doctor::DoctorArgs),
+    /// Make the control plane's state anew from what Envoys run, after its store was lost
+    Recover(recover::RecoverArgs),
     /// Stop waiting for a proxy that will never come back
     Forget(forget::ForgetArgs),
     /// Print a bootstrap for an Envoy that gets everything from the control plane
@@ -210,6 +216,7 @@ async fn execute(command: Command, reach: &Reach, console: &mut Console<'_>) -> 
         Command::Retry(args) => verbs::retry(args, &client()?, console).await,
         Command::Approve(args) => verbs::approve(args, &client()?, console).await,
         Command::Rollback(args) => rollback::run(args, &client()?, console).await,
+        Command::Delete(args) => delete::run(args, &client()?, console).await,
         Command::Freeze(args) => freeze::freeze(args, &client()?, console).await,
         Command::Unfreeze(args) => freeze::unfreeze(args, &client()?, console).await,
         Command::History(args) => history::run(args, &client()?, console).await,
@@ -223,6 +230,7 @@ async fn execute(command: Command, reach: &Reach, console: &mut Console<'_>) -> 
         Command::Proxies(_) => proxies::run(&client()?, console).await,
         Command::Render(args) => render::run(args, || Ok(client()?), console).await,
         Command::Doctor(args) => doctor::run(args, &client()?, console).await,
+        Command::Recover(args) => recover::run(args, &client()?, console).await,
         Command::Forget(args) => forget::run(args, &client()?, console).await,
         Command::EnvoyBootstrap(args) => envoy_bootstrap::run(args, console),
         Command::Certs(args) => certs::run(args, console),

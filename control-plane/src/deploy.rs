@@ -61,6 +61,9 @@ impl Deployment {
 impl Reconciler {
     /// Writes a manifest.
     pub(crate) fn put(&mut self, rollout: RolloutId, text: &str, by: &str, reply: Reply<Accepted>) {
+        if let Some(error) = self.on.database().trouble() {
+            return drop(reply.send(Err(unwritable(&error))));
+        }
         match self.on.put(&rollout, text) {
             Ok(put) => {
                 let message = if put.new { format!("{} made", put.file) } else { format!("{} changed", put.file) };
@@ -73,10 +76,17 @@ impl Reconciler {
 
     /// Takes a manifest out.
     pub(crate) fn remove(&mut self, rollout: RolloutId, by: &str, reply: Reply<Accepted>) {
-        match self.on.remove(&rollout) {
+        if let Some(error) = self.on.database().trouble() {
+            return drop(reply.send(Err(unwritable(&error))));
+        }
+        match self.on.remove(&rollout, (self.clock)()) {
             Ok(file) => {
-                let message = format!("{rollout} taken out of {file}");
+                let message = match file {
+                    Some(file) => format!("{rollout} taken out of {file}"),
+                    None => format!("{rollout} ends; its manifest was missing already"),
+                };
                 tracing::info!(%rollout, by, "{message}");
+                self.manifests_changed();
                 self.await_manifest(rollout, None, message, reply);
             }
             Err(error) => drop(reply.send(Err(refusal(error)))),
@@ -89,11 +99,15 @@ impl Reconciler {
     }
 }
 
+fn unwritable(error: &str) -> Refusal {
+    Refusal::Unavailable(format!("the store cannot be written ({error}): the manifest is as it was"))
+}
+
 fn refusal(error: PutError) -> Refusal {
     match error {
         PutError::Unknown(id) => Refusal::UnknownRollout(id),
         PutError::Invalid(errors) => Refusal::Invalid(errors),
         PutError::ReadOnly { .. } => Refusal::ReadOnly(error.to_string()),
-        PutError::Conflicted(_) => Refusal::NotNow(error.to_string()),
+        PutError::Conflicted(_) | PutError::Folder(_) => Refusal::NotNow(error.to_string()),
     }
 }

@@ -8,6 +8,7 @@ mod cli;
 mod crash;
 mod deploy;
 mod desk;
+mod hold;
 mod http;
 mod keyring;
 mod metrics;
@@ -18,6 +19,7 @@ mod outside;
 mod press;
 mod proxies;
 mod reconcile;
+mod recover;
 #[cfg(test)]
 mod sample;
 mod serve;

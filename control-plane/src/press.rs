@@ -6,13 +6,13 @@ use std::sync::Arc;
 use shunt_api::Metrics;
 use shunt_core::{Time, desired};
 use shunt_filter_core::{RolloutId, RoutingPolicy};
-use shunt_xds::{Publisher, World};
+use shunt_xds::{Gate, Publisher, World};
 
-use crate::board::{Board, Circumstances};
+use crate::board::{Board, Circumstances, Publication};
 use crate::cadence::{Cadence, is_busy};
 use crate::keyring::Keyring;
 use crate::proxies::Proxies;
-use crate::standalone::{Instances, Standalone, StoreError};
+use crate::standalone::{ContributionRecord, Instances, PolicyRecord, Standalone, StoreError};
 
 /// The board and the way from it to the proxies.
 #[derive(Debug)]
@@ -26,12 +26,27 @@ pub(crate) struct Press {
     contributed: BTreeMap<RolloutId, (String, bool, u64, u64)>,
     refused: Option<String>,
     keyring: Keyring,
+    /// What was published and could not be recorded, because the disk was full.
+    unrecorded: Option<(PolicyRecord, BTreeMap<RolloutId, ContributionRecord>)>,
+    /// Up to which generation that is safe: a process that dies goes on above it.
+    ceiling: u64,
 }
 
 impl Press {
     /// Nothing is published yet. `module` is the filter.
     pub(crate) fn new(board: Board, publisher: Publisher, module: Arc<[u8]>, metrics: Metrics, keyring: Keyring) -> Self {
-        Self { board, publisher, module, cadence: Cadence::default(), metrics, contributed: BTreeMap::new(), refused: None, keyring }
+        Self {
+            board,
+            publisher,
+            module,
+            cadence: Cadence::default(),
+            metrics,
+            contributed: BTreeMap::new(),
+            refused: None,
+            keyring,
+            unrecorded: None,
+            ceiling: 0,
+        }
     }
 
     /// What was put on the board, and what proves it.
@@ -42,6 +57,17 @@ impl Press {
     /// Why nothing is published although something changed.
     pub(crate) fn refused(&self) -> Option<&str> {
         self.refused.as_deref()
+    }
+
+    /// Who may be answered.
+    pub(crate) fn gate(&self, gate: Gate) {
+        self.publisher.gate(gate);
+    }
+
+    /// The states were made anew; see [`Board::rebase`].
+    pub(crate) fn rebase(&mut self, generation: u64) {
+        self.board.rebase(generation);
+        self.contributed.clear();
     }
 
     /// A Rollout is forgotten.
@@ -75,14 +101,39 @@ impl Press {
             }
         };
         self.refused = None;
-        on.database().publishing(publication.record.clone(), publication.changed.clone()).await?;
-        let policy = serde_json::to_string(&publication.policy).unwrap_or_default();
-        let world = World { routes: publication.routes.clone(), policy, module: self.module.clone() };
+        self.record(on, &publication).await?;
+        let world = World { routes: publication.routes.clone(), policy: publication.text.clone(), module: self.module.clone() };
         let sequence = self.publisher.publish(world);
         self.board.published(&publication, sequence);
         self.metrics.policies_published.inc();
         tracing::info!(generation = publication.record.generation, world = sequence, "published: {}", publication.why);
         Ok(Some(publication.policy))
+    }
+
+    /// Records what is about to be published. On a full disk it is published all the same, because it leads back to stable: nothing
+    /// that goes forward is recorded then. It is recorded as soon as there is room.
+    async fn record(&mut self, on: &Standalone, publication: &Publication) -> Result<(), StoreError> {
+        let Publication { record, changed, .. } = publication;
+        let mut all = self.unrecorded.take().map(|(_, changed)| changed).unwrap_or_default();
+        all.extend(changed.iter().cloned());
+        match on.database().publishing(record.clone(), all.clone().into_iter().collect()).await {
+            Ok(()) => self.ceiling = record.ceiling,
+            Err(StoreError::Full(_)) if record.generation <= self.ceiling.max(self.board.generation()) => {
+                tracing::warn!(generation = record.generation, "published without a record");
+                self.unrecorded = Some((PolicyRecord { ceiling: self.ceiling, ..record.clone() }, all));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Records what could not be recorded when it was published.
+    pub(crate) async fn catch_up(&mut self, on: &Standalone) -> Result<(), StoreError> {
+        if let Some((record, changed)) = &self.unrecorded {
+            on.database().publishing(record.clone(), changed.clone().into_iter().collect()).await?;
+            self.unrecorded = None;
+        }
+        Ok(())
     }
 
     fn contribute(&mut self, on: &Standalone, instances: &Instances) {

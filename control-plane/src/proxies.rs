@@ -29,6 +29,8 @@ pub(crate) struct Proxies {
     reports: Reports,
     nodes: BTreeMap<String, NodeStatus>,
     expected: BTreeSet<String>,
+    /// Those of them that are not recorded yet.
+    unrecorded: BTreeSet<String>,
     healer: Healer,
     memory: Memory,
 }
@@ -40,7 +42,8 @@ impl Proxies {
         for node in &expected {
             reports.remember(node, now);
         }
-        Self { reports, nodes: BTreeMap::new(), expected, healer: Healer::default(), memory }
+        let unrecorded = BTreeSet::new();
+        Self { reports, nodes: BTreeMap::new(), expected, unrecorded, healer: Healer::default(), memory }
     }
 
     /// What was counted.
@@ -84,6 +87,16 @@ impl Proxies {
         self.nodes = nodes;
     }
 
+    /// The connections as they were taken over last.
+    pub(crate) fn statuses(&self) -> Vec<NodeStatus> {
+        self.nodes.values().cloned().collect()
+    }
+
+    /// By node, the highest generation that it reports and that was never published.
+    pub(crate) fn ahead(&self, now: Time) -> BTreeMap<String, u64> {
+        self.reports.claims(now)
+    }
+
     /// Records who is expected from now on, and who no longer is.
     pub(crate) async fn keep(&mut self, database: &Database, now: Time) -> Result<(), StoreError> {
         self.reports.sweep(now);
@@ -93,9 +106,12 @@ impl Proxies {
         let there = seen.chain(self.connected().map(|status| status.node.clone()));
         let new: BTreeSet<String> = there.filter(|node| !self.expected.contains(node)).collect();
         let gone: Vec<String> = self.reports.gone(&self.expected, now).into_iter().filter(|node| !self.is_connected(node)).collect();
-        if !new.is_empty() {
-            database.expect(new.iter().cloned().collect(), now).await?;
-            self.expected.extend(new);
+        // They count from now on, also while they cannot be recorded.
+        self.expected.extend(new.iter().cloned());
+        self.unrecorded.extend(new);
+        if !self.unrecorded.is_empty() {
+            database.expect(self.unrecorded.iter().cloned().collect(), now).await?;
+            self.unrecorded.clear();
         }
         if !gone.is_empty() {
             database.dismiss(gone.clone()).await?;

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use shunt_api::{Metrics, Post, RolloutNow};
+use shunt_api::{Metrics, Notice, Post, RolloutNow, Severity};
 use shunt_core::advance::{Next, Recurrence, Recurs};
 use shunt_core::delivery::Belief;
 use shunt_core::observation::{Freeze, Observation};
@@ -20,6 +20,7 @@ use crate::asks::Waiting;
 use crate::cadence::is_busy;
 use crate::crash;
 use crate::deploy::Deployments;
+use crate::hold::{Decision, Hold};
 use crate::observe::{Analysts, observe};
 use crate::outside::{Back, Outside};
 use crate::press::Press;
@@ -48,7 +49,7 @@ pub(crate) struct Reconciler {
     pub(crate) instances: Instances,
     pub(crate) deployments: Deployments,
     fleet: Fleet,
-    press: Press,
+    pub(crate) press: Press,
     analysts: Analysts,
     recurrence: Recurrence,
     show: Show,
@@ -57,6 +58,8 @@ pub(crate) struct Reconciler {
     unread: bool,
     /// Whether somebody has frozen all releases, as recorded.
     pub(crate) freeze: Freeze,
+    /// Whether anything may be published.
+    pub(crate) hold: Hold,
     /// When all Rollouts were looked at last.
     looked: Time,
     /// Warnings about silent proxies and those that are not believed, for every Rollout.
@@ -77,6 +80,7 @@ impl Reconciler {
         press: Press,
         show: Show,
         metrics: Metrics,
+        hold: Hold,
     ) -> Self {
         let (waiting, deployments, analysts) = (Waiting::default(), Deployments::default(), Analysts::default());
         let recurrence = Recurrence::default();
@@ -96,6 +100,7 @@ impl Reconciler {
             metrics,
             unread: true,
             freeze: Freeze::Off,
+            hold,
             looked: Time::default(),
             silence: None,
             disbelieved: None,
@@ -141,6 +146,7 @@ impl Reconciler {
                 Err(error) => {
                     self.metrics.reconcile_failures.inc();
                     tracing::error!("nothing changes until this works again: {error}");
+                    self.present((self.clock)());
                     break;
                 }
             }
@@ -152,28 +158,66 @@ impl Reconciler {
     /// One pass over all Rollouts. True when a transition was recorded.
     async fn pass(&mut self) -> Result<bool, StoreError> {
         let now = (self.clock)();
-        if self.unread {
-            self.on.refresh(now).await?;
+        self.catch_up().await?;
+        if (self.unread || self.on.is_due(now)) && unless_full(self.on.refresh(now).await)?.is_some() {
             self.unread = false;
             self.looked = Time::default();
         }
         self.proxies.sync(self.fleet.nodes(), now);
-        self.proxies.keep(self.on.database(), now).await?;
-        // Before publishing: what counts as ready is in discovery from this pass on.
-        self.instances.pass(&self.on, self.press.board(), &self.proxies, now).await?;
-        if let Some(policy) = self.press.publish(&self.on, &self.instances, &mut self.proxies, now).await? {
-            self.show.policy(policy);
+        unless_full(self.proxies.keep(self.on.database(), now).await)?;
+        if self.decide(now).await? == Decision::Prepare {
+            unless_full(self.instances.pass(&self.on, self.press.board(), &self.proxies, now).await)?;
+            self.hold.prepare(self.instances.lacking(&self.on));
         }
-        self.outside.pump(&self.on, now).await?;
+        if self.hold.decision() == Decision::Publish {
+            self.press.gate(self.hold.gate());
+            // Before publishing: what counts as ready is in discovery from this pass on.
+            unless_full(self.instances.pass(&self.on, self.press.board(), &self.proxies, now).await)?;
+            let published = self.press.publish(&self.on, &self.instances, &mut self.proxies, now).await;
+            if let Some(policy) = unless_full(published)?.flatten() {
+                self.show.policy(policy);
+            }
+        }
+        unless_full(self.outside.pump(&self.on, now).await)?;
         let mut moved = false;
         (self.silence, self.disbelieved) = (self.proxies.silence(now), self.proxies.disbelieved(now));
         for id in self.due(now) {
             let start = Instant::now();
-            moved |= self.reconcile(&id, now).await?;
+            moved |= unless_full(self.reconcile(&id, now).await)?.unwrap_or(false);
             self.metrics.reconcile_seconds.observe(start.elapsed().as_secs_f64());
         }
         self.present(now);
         Ok(moved)
+    }
+
+    /// What could not be recorded on a full disk is recorded as soon as there is room.
+    async fn catch_up(&mut self) -> Result<(), StoreError> {
+        if self.on.database().trouble().is_some() {
+            unless_full(self.on.database().probe().await)?;
+        }
+        let posted = unless_full(self.on.catch_up().await)?.unwrap_or_default();
+        self.outside.outbox.add(posted);
+        unless_full(self.press.catch_up(&self.on).await)?;
+        Ok(())
+    }
+
+    /// Whether anything may be published, and to whom. The gate is shut before anything else happens, and opened only when that is
+    /// recorded.
+    async fn decide(&mut self, now: Time) -> Result<Decision, StoreError> {
+        let (before, ahead) = (self.hold.decision(), self.proxies.ahead(now));
+        let changed = self.hold.look(&self.proxies.statuses(), &ahead);
+        let decision = self.hold.decision();
+        if decision == Decision::Hold {
+            self.press.gate(self.hold.gate());
+            if let Some(notice) = self.hold.notice().filter(|_| before != decision) {
+                tracing::error!("{}", notice.message);
+            }
+        }
+        if changed {
+            unless_full(self.on.database().set_identity(self.hold.identity()).await)?;
+        }
+        self.press.gate(self.hold.gate());
+        Ok(decision)
     }
 
     /// Those with something under way; now and then all of them.
@@ -191,13 +235,21 @@ impl Reconciler {
         let told = self.outside.sources.told(id);
         let mut seen = observe(self.press.board(), &self.proxies, &mut self.analysts, &stored, &self.freeze, &told, now);
         seen.capacity = self.instances.capacity(&stored, now);
-        seen.calls = self.outside.calls.look(self.on.database(), &stored, now).await?;
-        self.outside.sources.attend(self.on.database(), &stored, now).await?;
+        // Whoever is asked outside is asked when that can be recorded; until then nothing that waits for it goes on.
+        seen.calls = unless_full(self.outside.calls.look(self.on.database(), &stored, now).await)?.unwrap_or_default();
+        unless_full(self.outside.sources.attend(self.on.database(), &stored, now).await)?;
         seen.verdicts.extend(self.outside.sources.verdicts(&stored, now));
         let next = advance(&stored.plan, &stored.state, &seen, &stored.commands);
-        let (next, recurs) = self.recurrence.check(&stored.plan, &stored.state, next);
+        let (mut next, recurs) = self.recurrence.check(&stored.plan, &stored.state, next);
         self.count(id, recurs.as_ref());
-        let letters = self.on.record(id, stored.state.revision, &next).await?;
+        let letters = match unless_full(self.on.record(id, stored.state.revision, &next).await)? {
+            Some(letters) => letters,
+            None => {
+                // It goes forward when that can be recorded.
+                next = Next { state: stored.state.clone(), entry: None, answered: Vec::new() };
+                Vec::new()
+            }
+        };
         // A command is answered after its record; whoever gave it must hear of it.
         if next.entry.as_ref().is_some_and(|entry| entry.command.is_none()) {
             crash::after_record(id);
@@ -205,7 +257,7 @@ impl Reconciler {
         self.outside.outbox.add(letters);
         self.waiting.answer(&next);
         if let Some(entry) = &next.entry {
-            self.outside.log.transition(self.on.database(), &stored.plan, entry).await?;
+            unless_full(self.outside.log.transition(self.on.database(), &stored.plan, entry).await)?;
             tracing::info!(rollout = %id, revision = entry.revision, "{}", entry.reason);
         }
         if next.state.retiring == Some(Retiring::Gone) {
@@ -251,6 +303,8 @@ impl Reconciler {
         view.warnings.extend(self.recurrence.fault(id).map(ToString::to_string));
         view.warnings.extend(warnings(id, self.on.problems()));
         view.warnings.extend(self.on.conflicted().get(id).map(|conflicted| format!("manifest refused: {}", conflicted.reason)));
+        view.warnings.extend(self.on.missing(id));
+        view.warnings.extend(self.notices().into_iter().map(|notice| notice.message));
         view.warnings.extend(self.press.refused().map(str::to_owned));
         view.warnings.extend(self.outside.outbox.warnings(id));
         // At rest nothing waits for them; `shunt proxies` shows them.
@@ -259,14 +313,43 @@ impl Reconciler {
         self.show.rollout(RolloutNow { view, plan: (*stored.plan).clone(), state: next.state });
     }
 
+    /// What an operator should know about the control plane as a whole.
+    fn notices(&self) -> Vec<Notice> {
+        let folder = self.on.notice().map(|message| Notice { severity: Severity::Warning, message: message.to_owned() });
+        let disk = self.on.database().trouble().map(|error| {
+            let behind = match self.on.unrecorded() {
+                0 => String::new(),
+                1 => "; 1 transition is not recorded yet".to_owned(),
+                number => format!("; {number} transitions are not recorded yet"),
+            };
+            let message = format!(
+                "the store cannot be written ({error}): no release goes forward or begins, an abort still works{behind}; free space on the disk \
+                 of --data"
+            );
+            Notice { severity: Severity::NotReady, message }
+        });
+        disk.into_iter().chain(self.hold.notice()).chain(folder).collect()
+    }
+
     /// Hands on to the API, and to those who wait, what there is now.
     fn present(&mut self, now: Time) {
         self.show.rollouts(self.on.conflicted(), self.on.problems(), now);
         self.show.proxies(self.proxies.views(now));
         self.show.problems(self.on.problems());
         self.show.freeze(&self.freeze);
+        self.show.notices(self.notices());
         self.show.ready(self.press.board().is_live());
+        self.waiting.undo(&self.on);
         self.waiting.look(&self.on, now);
         self.deployments.look(&self.on, now);
+    }
+}
+
+/// What waits until the store can be written again: none. Nothing else is held up by it.
+fn unless_full<T>(result: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match result {
+        Ok(done) => Ok(Some(done)),
+        Err(StoreError::Full(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }

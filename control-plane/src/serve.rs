@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use crate::board::Board;
 use crate::cli::ServeArgs;
 use crate::desk::Desk;
+use crate::hold::{EmptyState, Hold};
 use crate::http::Times;
 use crate::keyring::Keyring;
 use crate::module;
@@ -47,12 +48,16 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     args.check_authority()?;
     let filter = module::load(args.filter.as_deref())?;
     let clock: Clock = system_time;
-    let on = Standalone::open(&args.config, &args.data()).await?;
+    let on = Standalone::open(&args.config, &args.data(), args.removal_delay).await?;
     let doors = Doors::new(args.xds_listen, args.api_listen, args.tls())?;
     let (xds, api) = (listen(args.xds_listen, "xDS").await?, listen(args.api_listen, "API").await?);
     announce(xds.local_addr()?, api.local_addr()?, &doors)?;
 
-    let (publisher, fleet) = (Publisher::default(), Fleet::default());
+    let identity = on.database().identity(new_name()?).await?;
+    let (publisher, fleet) = (Publisher::of_store(&identity.name), Fleet::default());
+    let empty = if args.accept_empty_state { EmptyState::Accepted } else { EmptyState::Doubted };
+    let hold = Hold::new(identity, empty);
+    publisher.gate(hold.gate());
     let (stopping, stopped) = watch::channel(false);
     let (desk, access) = Desk::open(on.database().share(), clock).await?;
     let (app, inbox, show) = wire(&on, &fleet, access, stopped.clone());
@@ -71,13 +76,16 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let desk = tokio::spawn(desk.run());
     let instances = Instances::open(on.database(), &args.data(), Launcher::default(), clock()).await?;
     let freeze = on.database().freeze().await?;
-    let mut reconciler = Reconciler::new(clock, on, instances, outside, proxies, fleet, press, show, metrics);
+    let mut reconciler = Reconciler::new(clock, on, instances, outside, proxies, fleet, press, show, metrics, hold);
     reconciler.freeze = freeze;
     let ended = work(&mut reconciler, inbox, answers, stopping).await;
     // The desk ends when nobody can ask it any more, after all that was done is recorded.
     let servers = async { (xds.await, api.await, desk.await) };
     if tokio::time::timeout(GRACE, servers).await.is_err() {
         tracing::warn!("connections were cut after {GRACE:?}");
+    }
+    if let Err(error) = reconciler.on.rest().await {
+        tracing::warn!("what was published last is not recorded as the last: {error}");
     }
     reconciler.on.close();
     tracing::info!("stopped; proxies keep what they have");
@@ -96,9 +104,9 @@ struct Inbox {
 fn wire(on: &Standalone, fleet: &Fleet, access: Access, stopping: watch::Receiver<bool>) -> (App, Inbox, Show) {
     let ((asks, asked), (looks, looked)) = (mpsc::channel(ASKS), mpsc::channel(ASKS));
     let (reports, reported) = mpsc::channel(REPORTS);
-    let (show, Shown { rollouts, policy, proxies, problems, freeze, ready }) = Show::new();
+    let (show, Shown { rollouts, policy, proxies, problems, freeze, ready, notices }) = Show::new();
     let (metrics, memory) = (Metrics::default(), Memory::default());
-    let app = App { rollouts, policy, proxies, problems, asks, looks, reports, memory, freeze, ready, stopping, access, metrics };
+    let app = App { rollouts, policy, proxies, problems, asks, looks, reports, memory, freeze, ready, notices, stopping, access, metrics };
     (app, Inbox { asks: asked, looks: looked, reports: reported, files: on.files(), fleet: fleet.changed() }, show)
 }
 
@@ -157,6 +165,13 @@ fn announce(xds: SocketAddr, api: SocketAddr, doors: &Doors) -> Result<()> {
 
 async fn until(mut stopped: watch::Receiver<bool>) {
     drop(stopped.wait_for(|stopped| *stopped).await);
+}
+
+/// A name for a new store that no other has.
+fn new_name() -> Result<String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The wall clock, so that a restart knows how long something has lasted. A clock before 1970 reads as 1970.

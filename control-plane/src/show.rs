@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shunt_api::{ProxyView, RolloutNow};
+use shunt_api::{Notice, ProxyView, RolloutNow};
 use shunt_core::manifest::ManifestError;
 use shunt_core::observation::{Freeze, Observation};
 use shunt_core::status::{RolloutView, view};
@@ -24,6 +24,7 @@ pub(crate) struct Show {
     problems: watch::Sender<Arc<Vec<ManifestError>>>,
     freeze: watch::Sender<Freeze>,
     ready: watch::Sender<bool>,
+    notices: watch::Sender<Arc<Vec<Notice>>>,
 }
 
 /// The receiving ends.
@@ -41,6 +42,8 @@ pub(crate) struct Shown {
     pub(crate) freeze: watch::Receiver<Freeze>,
     /// Whether everything has contributed and is served.
     pub(crate) ready: watch::Receiver<bool>,
+    /// What an operator should know about the control plane as a whole.
+    pub(crate) notices: watch::Receiver<Arc<Vec<Notice>>>,
 }
 
 impl Show {
@@ -53,7 +56,8 @@ impl Show {
         let (problems, problems_seen) = watch::channel(Arc::default());
         let (freeze, freeze_seen) = watch::channel(Freeze::Off);
         let (ready, ready_seen) = watch::channel(false);
-        let show = Self { views: BTreeMap::new(), rollouts, policy, proxies, problems, freeze, ready };
+        let (notices, notices_seen) = watch::channel(Arc::default());
+        let show = Self { views: BTreeMap::new(), rollouts, policy, proxies, problems, freeze, ready, notices };
         let shown = Shown {
             rollouts: rollouts_seen,
             policy: policy_seen,
@@ -61,6 +65,7 @@ impl Show {
             problems: problems_seen,
             freeze: freeze_seen,
             ready: ready_seen,
+            notices: notices_seen,
         };
         (show, shown)
     }
@@ -113,6 +118,11 @@ impl Show {
     /// All proxies.
     pub(crate) fn proxies(&self, views: Vec<ProxyView>) {
         replace(&self.proxies, views);
+    }
+
+    /// What an operator should know about the control plane as a whole.
+    pub(crate) fn notices(&self, notices: Vec<Notice>) {
+        replace(&self.notices, notices);
     }
 
     /// What is wrong with the manifests.

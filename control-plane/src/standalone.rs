@@ -3,36 +3,40 @@
 //! What is recorded is also kept in memory, because only this process writes it (the store is locked while it runs).
 
 mod database;
+mod edit;
 mod files;
 mod instances;
 mod manifests;
 mod private;
 mod put;
+mod refresh;
 mod release;
+mod removal;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use shunt_core::advance::Next;
-use shunt_core::event::letters;
+use shunt_core::event::{Letter, letters};
 use shunt_core::journal::Entry;
-use shunt_core::manifest::{ManifestError, conflicts, parse};
-use shunt_core::{Command, Plan, State, Time};
+use shunt_core::manifest::ManifestError;
+use shunt_core::{Command, Plan, Span, Time, Verb};
 use shunt_filter_core::RolloutId;
 use tokio::sync::watch;
 
 pub(crate) use database::MeasuredKey;
 pub(crate) use database::{CALLS_KEPT, CallRecord, Posted};
 pub(crate) use database::{
-    ContributionRecord, Database, InstanceRecord, NewCommand, PolicyRecord, Shared, SigningRecord, StoreError, Stored,
+    ContributionRecord, Database, Identity, InstanceRecord, NewCommand, PolicyRecord, Shared, SigningRecord, StoreError, Stored,
 };
+pub(crate) use database::{UNRECORDED_MAX, Urgency};
 pub(crate) use files::Files;
 pub(crate) use instances::{Instances, Launcher, shim};
-use manifests::Manifests;
 pub(crate) use put::{Put, PutError};
 pub(crate) use release::{ReleaseError, Written};
+use removal::Removals;
 
 /// Manifests and store.
 #[derive(Debug)]
@@ -45,6 +49,19 @@ pub(crate) struct Standalone {
     sources: BTreeMap<RolloutId, String>,
     problems: Vec<ManifestError>,
     conflicted: BTreeMap<RolloutId, Conflicted>,
+    removals: Removals,
+    /// Why the folder deletes nothing now, whatever it lacks.
+    notice: Option<String>,
+    unrecorded: VecDeque<Unrecorded>,
+}
+
+/// A transition back to stable that could not be recorded, because the disk was full.
+#[derive(Debug)]
+struct Unrecorded {
+    id: RolloutId,
+    revision: u64,
+    next: Next,
+    letters: Vec<Letter>,
 }
 
 /// A Rollout that changes nothing, because an older one owns a host of it.
@@ -57,25 +74,18 @@ pub(crate) struct Conflicted {
 }
 
 impl Standalone {
-    /// Opens the store and reads the manifests once. Errors when one of the folders cannot be used, or what is recorded cannot
-    /// be read.
-    pub(crate) async fn open(config: &Path, data: &Path) -> anyhow::Result<Self> {
-        let files = files::watch(config.to_owned())
-            .with_context(|| format!("config folder {} (make it, or name another one with --config)", config.display()))?;
+    /// Opens the store and reads the manifests once. `removal_delay`: how long a manifest must be missing before its Rollout ends.
+    /// Errors when one of the folders cannot be used, or what is recorded cannot be read.
+    pub(crate) async fn open(config: &Path, data: &Path, removal_delay: Span) -> anyhow::Result<Self> {
+        let unusable = || format!("config folder {} (make it, or name another one with --config)", config.display());
+        if !Database::exists(data) {
+            // Where nothing is recorded, a folder that is not there is a typing error.
+            std::fs::read_dir(config).with_context(unusable)?;
+        }
+        let files = files::watch(config.to_owned()).with_context(unusable)?;
         let database = Database::open(data)?;
         let texts = database.files().await?;
-        let rollouts: BTreeMap<_, _> = database.rollouts().await?.into_iter().map(|stored| (stored.plan.id.clone(), stored)).collect();
-        let running: Vec<String> = rollouts.values().filter(|stored| !stored.plan.gone).map(|stored| stored.plan.id.to_string()).collect();
-        if files.borrow().texts.is_empty() && !running.is_empty() {
-            // Taken for deleted manifests, a folder that is not mounted would take all routes away.
-            anyhow::bail!(
-                "config folder {} has no manifest, but these Rollouts are recorded in {}: {}. Is it the right folder? To end them, \
-                 start with their manifests and delete those while it serves",
-                config.display(),
-                data.display(),
-                running.join(", ")
-            );
-        }
+        let rollouts = database.rollouts().await?.into_iter().map(|stored| (stored.plan.id.clone(), stored)).collect();
         Ok(Self {
             database,
             folder: config.to_owned(),
@@ -85,12 +95,20 @@ impl Standalone {
             sources: BTreeMap::new(),
             problems: Vec::new(),
             conflicted: BTreeMap::new(),
+            removals: Removals::new(removal_delay),
+            notice: None,
+            unrecorded: VecDeque::new(),
         })
     }
 
     /// The store.
     pub(crate) fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// The process ends in order: all that was published is recorded, and the next one goes on from there.
+    pub(crate) async fn rest(&self) -> Result<(), StoreError> {
+        if self.unrecorded.is_empty() { self.database.settle_generation().await } else { Ok(()) }
     }
 
     /// Ends the store after all that was asked of it.
@@ -128,93 +146,20 @@ impl Standalone {
         &self.problems
     }
 
-    /// Brings what is recorded in step with the manifests: new Rollouts, changed ones, deleted ones. Says each change in the log.
-    pub(crate) async fn refresh(&mut self, now: Time) -> Result<(), StoreError> {
-        let files = self.files.borrow_and_update().clone();
-        let mut manifests = manifests::read(&files, &self.texts);
-        if manifests.texts != self.texts {
-            self.database.keep_files(manifests.texts.clone()).await?;
-            self.texts = std::mem::take(&mut manifests.texts);
-        }
-        self.report(&manifests.problems);
-        self.retire(&manifests).await?;
-        self.accept(manifests, now).await
+    /// Why the config folder deletes nothing now: it is empty, or cannot be listed.
+    pub(crate) fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
     }
 
-    /// Each problem once, when it appears.
-    fn report(&mut self, problems: &[ManifestError]) {
-        for problem in problems.iter().filter(|problem| !self.problems.contains(problem)) {
-            tracing::warn!("{problem}");
-        }
-        if problems.is_empty() && !self.problems.is_empty() {
-            tracing::info!("all manifests are right again");
-        }
-        self.problems = problems.to_vec();
+    /// A warning while a Rollout's manifest is missing and may come back.
+    pub(crate) fn missing(&self, id: &RolloutId) -> Option<String> {
+        let pending = self.removals.pending().any(|pending| pending == id);
+        pending.then(|| format!("its manifest is missing: the Rollout ends when that has lasted {}", self.removals.delay()))
     }
 
-    async fn retire(&mut self, manifests: &Manifests) -> Result<(), StoreError> {
-        for (id, stored) in &mut self.rollouts {
-            if !stored.plan.gone && !manifests.named.contains_key(id) {
-                tracing::info!(rollout = %id, "its manifest is gone");
-                let plan = Arc::new(Plan { gone: true, ..Plan::clone(&stored.plan) });
-                self.database.replan(plan.clone()).await?;
-                stored.plan = plan;
-            }
-        }
-        Ok(())
-    }
-
-    async fn accept(&mut self, manifests: Manifests, now: Time) -> Result<(), StoreError> {
-        self.conflicted.clear();
-        self.sources = manifests.named;
-        let (known, new): (Vec<Plan>, Vec<Plan>) = manifests.plans.into_values().partition(|plan| self.rollouts.contains_key(&plan.id));
-        for plan in known {
-            self.update(Arc::new(plan)).await?;
-        }
-        let held = self.rollouts.values().map(|stored| (&*stored.plan, Time(0)));
-        let refused = conflicts(&held.chain(new.iter().map(|plan| (plan, Time(1)))).collect::<Vec<_>>());
-        for plan in new {
-            let plan = Arc::new(plan);
-            match refused.get(&plan.id) {
-                Some(reason) => self.refuse(plan, reason.clone()),
-                None => self.admit(plan, now).await?,
-            }
-        }
-        Ok(())
-    }
-
-    /// A known Rollout's manifest as it is now: in force, unless it claims a host that another one has.
-    async fn update(&mut self, plan: Arc<Plan>) -> Result<(), StoreError> {
-        let Some(stored) = self.rollouts.get(&plan.id).filter(|stored| stored.plan != plan) else {
-            return Ok(());
-        };
-        if (&stored.plan.hosts, stored.plan.port) != (&plan.hosts, plan.port) {
-            let others = self.rollouts.values().filter(|other| other.plan.id != plan.id).map(|other| (&*other.plan, Time(0)));
-            if let Some(reason) = conflicts(&others.chain([(&*plan, Time(1))]).collect::<Vec<_>>()).remove(&plan.id) {
-                self.refuse(plan, reason);
-                return Ok(());
-            }
-        }
-        self.database.replan(plan.clone()).await?;
-        if let Some(stored) = self.rollouts.get_mut(&plan.id) {
-            tracing::info!(rollout = %plan.id, release = %plan.release, plan = plan.digest, "manifest accepted");
-            stored.plan = plan;
-        }
-        Ok(())
-    }
-
-    async fn admit(&mut self, plan: Arc<Plan>, now: Time) -> Result<(), StoreError> {
-        let state = State::initial(&plan);
-        let stored = Stored { plan: plan.clone(), first_seen: now, state, commands: Vec::new() };
-        self.database.admit(stored.clone()).await?;
-        tracing::info!(rollout = %plan.id, release = %plan.release, plan = plan.digest, "new; the version in release is stable at once");
-        self.rollouts.insert(plan.id.clone(), stored);
-        Ok(())
-    }
-
-    fn refuse(&mut self, plan: Arc<Plan>, reason: String) {
-        tracing::warn!(rollout = %plan.id, "conflicted: {reason}");
-        self.conflicted.insert(plan.id.clone(), Conflicted { plan, reason });
+    /// Whether the manifests are to be read again although none changed: something has been missing for long enough.
+    pub(crate) fn is_due(&self, now: Time) -> bool {
+        self.removals.is_due(now)
     }
 
     /// Records a transition and what is told of it; see [`Database::record`]. Gives the letters that are on their way now.
@@ -224,7 +169,8 @@ impl Standalone {
         }
         let told = self.rollouts.get(id).zip(next.entry.as_ref());
         let letters = told.map(|(stored, entry)| letters(&stored.plan, &stored.state, entry)).unwrap_or_default();
-        let posted = self.database.record(id, revision, next.clone(), letters).await?;
+        let urgency = self.rollouts.get(id).map_or(Urgency::CanWait, |stored| Urgency::of_transition(&stored.state, &next.state));
+        let posted = self.keep(Unrecorded { id: id.clone(), revision, next: next.clone(), letters }, urgency).await?;
         if let Some(stored) = self.rollouts.get_mut(id) {
             stored.state = next.state.clone();
             stored.commands.retain(|command| next.answered.iter().all(|answer| answer.command != command.id));
@@ -232,13 +178,69 @@ impl Standalone {
         Ok(posted)
     }
 
+    /// Records a transition. One that leads back to stable counts also when there is no room for it: it is recorded later.
+    async fn keep(&mut self, one: Unrecorded, urgency: Urgency) -> Result<Vec<Posted>, StoreError> {
+        // One after the other: each starts from what the one before it left.
+        let waits = self.unrecorded.iter().any(|other| other.id == one.id);
+        let recorded = match waits {
+            true => Err(StoreError::Full("an earlier transition is not recorded yet".to_owned())),
+            false => self.database.record(&one.id, one.revision, one.next.clone(), one.letters.clone(), urgency).await,
+        };
+        match recorded {
+            Err(StoreError::Full(error)) if urgency == Urgency::MustBeKept => {
+                tracing::error!(rollout = %one.id, "done without a record, which follows when there is room: {error}");
+                self.unrecorded.push_back(one);
+                Ok(Vec::new())
+            }
+            recorded => recorded,
+        }
+    }
+
+    /// Records what could not be recorded when it happened. Gives the letters that are on their way now.
+    pub(crate) async fn catch_up(&mut self) -> Result<Vec<Posted>, StoreError> {
+        let mut posted = Vec::new();
+        while let Some(Unrecorded { id, revision, next, letters }) = self.unrecorded.front() {
+            posted.extend(self.database.record(id, *revision, next.clone(), letters.clone(), Urgency::MustBeKept).await?);
+            self.unrecorded.pop_front();
+        }
+        Ok(posted)
+    }
+
+    /// How many transitions are not recorded yet.
+    pub(crate) fn unrecorded(&self) -> usize {
+        self.unrecorded.len()
+    }
+
+    /// Records states that were made anew from what proxies run, and the highest generation among them.
+    pub(crate) async fn recovered(&mut self, entries: Vec<Entry>, generation: u64, identity: &Identity) -> Result<(), StoreError> {
+        self.database.recovered(entries.clone(), generation, identity.clone()).await?;
+        for entry in entries {
+            if let Some(stored) = self.rollouts.get_mut(&entry.rollout) {
+                stored.state = entry.next;
+            }
+        }
+        Ok(())
+    }
+
     /// Leaves a command for a Rollout that is recorded.
     pub(crate) async fn command(&mut self, id: &RolloutId, new: NewCommand) -> Result<Command, StoreError> {
-        let command = self.database.command(id, new).await?;
+        let command = match self.database.command(id, new.clone()).await {
+            // An abort is done without a record rather than not at all.
+            Err(StoreError::Full(_)) if new.verb == Verb::Abort => self.unrecorded_command(new),
+            command => command?,
+        };
         if let Some(stored) = self.rollouts.get_mut(id) {
             stored.commands.push(command.clone());
         }
         Ok(command)
+    }
+
+    /// Its number is one that the store never gives.
+    fn unrecorded_command(&self, new: NewCommand) -> Command {
+        let pending = self.rollouts.values().map(|stored| stored.commands.len()).sum::<usize>();
+        let NewCommand { verb, revision, by, reason, confirm } = new;
+        let id = i64::MAX.unsigned_abs().saturating_sub(u64::try_from(pending).unwrap_or_default());
+        Command { id, verb, revision, by, reason, confirm }
     }
 
     /// Forgets a Rollout of which nothing is left. Whoever waited for its hosts is looked at with the next [`Standalone::refresh`].
@@ -251,77 +253,6 @@ impl Standalone {
     /// The newest entries of a journal, oldest first.
     pub(crate) async fn history(&self, id: &RolloutId, limit: usize) -> Result<Vec<Entry>, StoreError> {
         self.database.history(id, limit).await
-    }
-
-    /// Writes a Rollout's manifest into its file, or into a new one. Refused when it is wrong, alone or together with the others.
-    pub(crate) fn put(&self, id: &RolloutId, text: &str) -> Result<Put, PutError> {
-        let known = self.sources.get(id);
-        let file = known.cloned().unwrap_or_else(|| self.free_name(id));
-        one_document(&file, text, id)?;
-        let now = std::fs::read_to_string(self.folder.join(&file)).unwrap_or_default();
-        let edited = put::edited(&now, id, Some(text)).unwrap_or_default();
-        let digest = self.check(id, &file, &edited)?;
-        put::write(&self.folder, &file, Some(&edited))?;
-        Ok(Put { new: known.is_none(), file, digest })
-    }
-
-    /// Takes a Rollout's manifest out of its file; the file's name.
-    pub(crate) fn remove(&self, id: &RolloutId) -> Result<String, PutError> {
-        let file = self.sources.get(id).ok_or_else(|| PutError::Unknown(id.clone()))?;
-        let now = std::fs::read_to_string(self.folder.join(file))
-            .map_err(|error| PutError::ReadOnly { file: file.clone(), why: error.to_string() })?;
-        put::write(&self.folder, file, put::edited(&now, id, None).as_deref())?;
-        Ok(file.clone())
-    }
-
-    /// What all manifests would say; the digest of this one's plan.
-    fn check(&self, id: &RolloutId, file: &str, text: &str) -> Result<String, PutError> {
-        let mut files = self.files.borrow().clone();
-        files.texts.insert(file.to_owned(), Ok(text.to_owned()));
-        let mut would = manifests::read(&files, &self.texts);
-        would.problems.retain(|problem| problem.rollout.as_ref() == Some(id) || !self.problems.contains(problem));
-        let plan = match would.plans.remove(id) {
-            Some(plan) if would.problems.is_empty() => plan,
-            _ => return Err(PutError::Invalid(would.problems)),
-        };
-        let same = |stored: &Stored| (&stored.plan.hosts, stored.plan.port) == (&plan.hosts, plan.port);
-        if !self.rollouts.get(id).is_some_and(same) {
-            let others = self.rollouts.values().filter(|other| other.plan.id != *id).map(|other| (&*other.plan, Time(0)));
-            if let Some(reason) = conflicts(&others.chain([(&plan, Time(1))]).collect::<Vec<_>>()).remove(id) {
-                return Err(PutError::Conflicted(reason));
-            }
-        }
-        Ok(plan.digest)
-    }
-
-    fn free_name(&self, id: &RolloutId) -> String {
-        let name = format!("{}.{}", id.namespace(), id.name());
-        let numbered = (2_u32..).map(|number| format!("{name}.{number}.yaml"));
-        let free = |file: &String| !self.folder.join(file).exists() && !self.folder.join(file).is_symlink();
-        std::iter::once(format!("{name}.yaml")).chain(numbered).find(free).unwrap_or_default()
-    }
-
-    /// Edits `spec.release` in the manifest's file; see [`release::write`].
-    pub(crate) fn release(&self, id: &RolloutId, version: &shunt_filter_core::VersionName) -> Result<Written, ReleaseError> {
-        let file = self.sources.get(id).ok_or_else(|| ReleaseError::NoManifest(id.clone()))?;
-        release::write(&self.folder, file, id, version)
-    }
-}
-
-/// A manifest that comes alone names the Rollout that it is sent for, and nothing else.
-fn one_document(file: &str, text: &str, id: &RolloutId) -> Result<(), PutError> {
-    let documents = parse(file, text).map_err(PutError::Invalid)?;
-    match documents.as_slice() {
-        [one] if one.id() == Some(id) => Ok(()),
-        [one] => {
-            let message = format!("must be {} in namespace {}, as the path says", id.name(), id.namespace());
-            Err(PutError::Invalid(vec![one.origin.error("metadata.name", message)]))
-        }
-        all => {
-            let message = format!("must hold one document, the Rollout {id}; it holds {}", all.len());
-            let at = ManifestError { file: file.to_owned(), line: 1, column: 1, path: String::new(), message, rollout: None };
-            Err(PutError::Invalid(vec![at]))
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use shunt_testbed::{Fault, Scenario, until};
 
-use crate::control_rig::{CANARY, FILE, RUN, Rig, STEP, stable, weight};
+use crate::control_rig::{CANARY, ROLLOUT, RUN, Rig, STEP, stable, weight};
 
 #[tokio::test]
 async fn a_bad_release_is_taken_back_by_itself() -> Result<()> {
@@ -87,7 +87,7 @@ async fn a_manifest_deleted_in_the_middle_gives_all_keys_back_first() -> Result<
     let load = rig.load();
     rig.release("v2")?;
     rig.until("v2 has its first users", STEP, |view| weight(view, "v2") == 20.0 && view["step"]["number"] == 2).await?;
-    rig.control.remove(FILE)?;
+    rig.control.cli_ok(&["delete", ROLLOUT]).await?;
     story.when("the manifest is deleted");
     until("the Rollout is forgotten", RUN, || async { rig.control.rollout("shop/checkout").await.is_err() }).await?;
     let told = rig.story().await?;

@@ -44,12 +44,25 @@ pub(crate) struct Rig {
 impl Rig {
     /// `versions` shops, a Rollout that releases v1 with this tail of its spec, and an Envoy; returns when v1 answers and all is proved.
     pub(crate) async fn start(versions: usize, spec: &str) -> Result<Self> {
+        Self::start_with(versions, spec, None).await
+    }
+
+    /// The same with a data folder of this size, bytes.
+    pub(crate) async fn start_on_disk(versions: usize, spec: &str, size: u64) -> Result<Self> {
+        Self::start_with(versions, spec, Some(size)).await
+    }
+
+    async fn start_with(versions: usize, spec: &str, disk: Option<u64>) -> Result<Self> {
         let mut shops = Vec::new();
         for number in 1..=versions {
             shops.push(LocalShop::start(&format!("v{number}")).await?);
         }
         let manifest = manifest("checkout", "shop.test", &shops, "v1", spec);
-        let control = ControlPlane::start(&[(FILE, &manifest)]).await?;
+        let manifests: [(&str, &str); 1] = [(FILE, &manifest)];
+        let control = match disk {
+            Some(size) => ControlPlane::start_on_disk(&manifests, size).await?,
+            None => ControlPlane::start(&manifests).await?,
+        };
         let (envoy, address) = proxy(&control, "edge-1").await?;
         let rig = Self { control, envoy, address, shops, spec: spec.to_owned() };
         rig.until("v1 is in place", STEP, |view| view["phase"] == "Healthy" && live(view)).await?;

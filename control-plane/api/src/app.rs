@@ -16,9 +16,11 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::access::Access;
+use crate::health::Notice;
 use crate::logs::{Logs, LogsWanted};
 use crate::memory::{Memory, Room};
 use crate::metrics::Metrics;
+use crate::recovery::{Recovery, RecoveryBody};
 use crate::rollouts::History;
 
 /// Everything the API reads and whom it asks. Cheap to clone.
@@ -44,6 +46,8 @@ pub struct App {
     pub freeze: watch::Receiver<Freeze>,
     /// True once the state is read, all Rollouts have contributed and xDS is served: `/readyz`.
     pub ready: watch::Receiver<bool>,
+    /// What an operator should know about the control plane as a whole.
+    pub notices: watch::Receiver<Arc<Vec<Notice>>>,
     /// True once the process wants to end: open event streams end.
     pub stopping: watch::Receiver<bool>,
     /// Whom to let in, and where to record what they did.
@@ -256,6 +260,15 @@ pub enum Ask {
         freeze: Freeze,
         /// Answered once that is recorded, with what it is.
         reply: Reply<Freeze>,
+    },
+    /// Make the states anew from what proxies run, after the store was lost.
+    Recover {
+        /// What was seen at proxies, and for which Rollouts an operator confirmed what follows from it.
+        body: RecoveryBody,
+        /// Who asks.
+        by: String,
+        /// Answered with what follows from it, and whether it was done.
+        reply: Reply<Recovery>,
     },
     /// A proxy is gone for good: it is expected no longer.
     Forget {

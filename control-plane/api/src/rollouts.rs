@@ -14,6 +14,7 @@ use shunt_filter_core::{RolloutId, RoutingPolicy};
 use crate::app::{App, Ask, RolloutNow};
 use crate::ask::look;
 use crate::body::Asked;
+use crate::health::Notice;
 use crate::problem::Problem;
 
 /// Entries of a history when nothing is said.
@@ -28,6 +29,9 @@ pub struct RolloutList {
     pub rollouts: Vec<RolloutView>,
     /// What is wrong with the manifests as they are now; their last good versions keep running.
     pub problems: Vec<ManifestError>,
+    /// What an operator should know about the control plane as a whole.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
 }
 
 /// `GET /v1/rollouts/{namespace}/{name}/history`.
@@ -51,7 +55,8 @@ pub(crate) fn list_now(app: &App, only: Option<&RolloutId>) -> RolloutList {
     let wanted = |id: &RolloutId| only.is_none_or(|only| only == id);
     let rollouts = app.rollouts.borrow().iter().filter(|now| wanted(&now.view.id)).map(|now| now.view.clone()).collect();
     let about = |problem: &&ManifestError| only.is_none() || problem.rollout.as_ref() == only;
-    RolloutList { rollouts, problems: app.problems.borrow().iter().filter(about).cloned().collect() }
+    let problems = app.problems.borrow().iter().filter(about).cloned().collect();
+    RolloutList { rollouts, problems, notices: app.notices.borrow().to_vec() }
 }
 
 /// The Rollout of these path parameters.

@@ -15,7 +15,7 @@ use crate::body::{BODY_MAX, MANIFEST_MAX};
 use crate::gate::{Gate, Needs, Pace, Record, changes, gate, repeat};
 use crate::reports::REPORT_MAX;
 use crate::{
-    commands, explain, freeze, guard, health, logs, manifests, openapi, proxies, registrations, reports, rollouts, scrape, stream, tokens,
+    commands, explain, freeze, guard, health, logs, manifests, openapi, proxies, recovery, registrations, reports, rollouts, scrape, stream, tokens,
     wait,
 };
 
@@ -178,6 +178,9 @@ const ROLLOUT: &str = "/v1/rollouts/{namespace}/{name}";
 const ENDPOINT: &str = "/v1/rollouts/{namespace}/{name}/versions/{version}/endpoints/{address}";
 const LIMIT: Parameter = ("limit", "integer", "At most so many of the newest entries");
 
+/// Longest body of a recovery, bytes: a policy of some thousand services from each of a few proxies.
+const RECOVERY_MAX: usize = 32 * 1024 * 1024;
+
 /// The table.
 pub(crate) fn all() -> Vec<Route> {
     [looks(), changes_of_rollouts(), instances(), about_proxies(), administration(), about_itself()].into_iter().flatten().collect()
@@ -310,6 +313,12 @@ fn administration() -> Vec<Route> {
         Route::delete("/v1/tokens/{name}", "revokeToken", tokens::revoke)
             .says("End a token; the last one only with the server stopped")
             .needs(Needs::Role(Role::Admin)),
+        Route::post("/v1/recovery", "recover", recovery::recover)
+            .says("After the store was lost: what follows for each Rollout from what proxies run; done when all are confirmed")
+            .needs(Needs::Role(Role::Admin))
+            .takes(Takes::Json("NewRecovery"))
+            .gives(Gives::Json("Recovery"))
+            .longest(RECOVERY_MAX),
         Route::get("/v1/audit", "getAudit", tokens::audit)
             .says("Who did what, newest first")
             .needs(Needs::Role(Role::Admin))

@@ -19,7 +19,7 @@ mod step;
 
 use crate::command::Command;
 use crate::figures::Figures;
-use crate::journal::Entry;
+use crate::journal::{Entry, Origin};
 use crate::observation::{Delivery, MISROUTED_QUIET, Misrouting, Observation};
 use crate::plan::Plan;
 use crate::state::{Paused, Run, Stage, State};
@@ -105,6 +105,7 @@ fn next(plan: &Plan, old: &State, seen: &Observation, made: Option<Transition>, 
         command,
         observation: seen.clone(),
         next: state.clone(),
+        origin: Origin::Advance,
     };
     Next { state, entry: Some(entry), answered }
 }

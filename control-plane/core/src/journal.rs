@@ -35,6 +35,25 @@ pub struct Entry {
     pub observation: Observation,
     /// The state after it.
     pub next: State,
+    /// Where that state came from.
+    #[serde(default, skip_serializing_if = "Origin::is_advance")]
+    pub origin: Origin,
+}
+
+/// Where a state came from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// [`advance`] made it from the one before.
+    #[default]
+    Advance,
+    /// It was made from what proxies ran, after the store was lost.
+    Recovery,
+}
+
+impl Origin {
+    fn is_advance(&self) -> bool {
+        *self == Origin::Advance
+    }
 }
 
 impl Entry {

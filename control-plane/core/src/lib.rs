@@ -30,6 +30,7 @@ pub mod mesh_policy;
 pub mod observation;
 pub mod plan;
 pub mod ranges;
+pub mod recovery;
 pub mod rollout;
 pub mod state;
 pub mod status;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use shunt_core::Desired;
 
-use super::{Sequence, digest};
+use super::{Sequence, digest, written};
 use crate::standalone::ContributionRecord;
 
 /// The hash of something that is not there.
@@ -124,7 +124,10 @@ fn hashes(desired: &Desired) -> (String, String) {
     (decided.unwrap_or_default(), desired.routes.as_ref().map_or_else(String::new, hash))
 }
 
-/// Of its JSON: our own types with string keys, in a fixed order, so equal values give equal bytes in every process.
-pub(super) fn hash<T: Serialize>(value: &T) -> String {
-    digest(&serde_json::to_vec(value).unwrap_or_default())
+/// Of its JSON. What has none is never published, because the board writes down the whole before it publishes anything.
+fn hash<T: Serialize>(value: &T) -> String {
+    match written("a contribution", value) {
+        Ok(text) => digest(text.as_bytes()),
+        Err(error) => error.to_string(),
+    }
 }

@@ -310,3 +310,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_cannot_be_written_is_an_error_and_never_an_empty_text() {
+    let unwritable = BTreeMap::from([((1, 2), "a key that is no string")]);
+    let error = written("the merged policy", &unwritable).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the merged policy cannot be written as JSON, so nothing is published: key must be a string"
+    );
+}
+
+#[test]
+fn what_is_published_is_the_text_of_the_policy() {
+    let mut board = empty();
+    board.contribute(&id(1), desired(1, Some(1), Some(1)));
+    let publication = board.next(&around(None)).unwrap().unwrap();
+    assert_eq!(serde_json::from_str::<RoutingPolicy>(&publication.text).unwrap(), publication.policy);
+    assert_eq!(publication.policy.generation, 1);
+}

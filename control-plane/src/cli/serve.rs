@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use shunt_core::Span;
 
 use crate::tls::{Folder, TlsFiles, ca_key};
 
@@ -26,6 +27,16 @@ pub(crate) struct ServeArgs {
     /// Folder for state and journal; made when missing [default: the config folder's name with `.state` after it, beside it]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+
+    /// How long a manifest must be missing, while the folder holds others, before its Rollout ends. An empty folder ends none: see
+    /// `shunt delete`.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub(crate) removal_delay: Span,
+
+    /// The store is empty and should be, although proxies run what another one published: the versions that manifests name are
+    /// stable at once, whatever users have now. For one start; `shunt recover` keeps users where they are.
+    #[arg(long)]
+    pub(crate) accept_empty_state: bool,
 
     /// Where Envoys connect (xDS over gRPC). Other than loopback only with TLS.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:18000", value_parser = address)]

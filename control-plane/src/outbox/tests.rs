@@ -8,7 +8,7 @@ use shunt_core::{State, advance, event::letters};
 
 use super::*;
 use crate::sample::{self, Answer, Server, Store, plan};
-use crate::standalone::Stored;
+use crate::standalone::{Stored, Urgency};
 
 struct Rig {
     store: Store,
@@ -43,7 +43,7 @@ impl Rig {
             let next = advance(&released, &before, &Observation::unknown(Time(at)), &[]);
             assert!(next.state.run.is_some(), "{next:?}");
             let letters = letters(&released, &before, next.entry.as_ref().unwrap());
-            let posted = self.store.database.record(&released.id, before.revision, next.clone(), letters).await.unwrap();
+            let posted = self.store.database.record(&released.id, before.revision, next.clone(), letters, Urgency::CanWait).await.unwrap();
             self.stored.state = next.state;
             self.outbox.add(posted);
         }
@@ -192,7 +192,7 @@ async fn a_hook_has_its_own_retries() {
     let event = Some("stepped".to_owned());
     let body = Box::new(shunt_core::call::Body { event, ..shunt_core::call::Body::new(&rig.stored.plan, &state, None, &call) });
     let next = advance(&Plan { release: "v2".parse().unwrap(), ..plan("") }, &state, &Observation::unknown(Time(5_000)), &[]);
-    let posted = rig.store.database.record(&rig.stored.plan.id, 0, next, vec![Letter::Errand { hook, body }]).await.unwrap();
+    let posted = rig.store.database.record(&rig.stored.plan.id, 0, next, vec![Letter::Errand { hook, body }], Urgency::CanWait).await.unwrap();
     rig.outbox.add(posted);
     let mut shown = Vec::new();
     for now in [5_000, 6_000] {

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 
 fn connected(node: &str, acked_world: Sequence) -> NodeStatus {
-    NodeStatus { node: node.to_owned(), connected: true, since: Time(1_000), acked_world, nack: None }
+    NodeStatus { node: node.to_owned(), connected: true, since: Time(1_000), acked_world, nack: None, foreign: None }
 }
 
 fn closed(node: &str, since: u64) -> NodeStatus {

@@ -9,8 +9,10 @@ mod calls;
 mod files;
 mod freeze;
 mod idempotency;
+mod identity;
 mod instances;
 mod journal;
+mod keeper;
 mod measurements;
 mod outbox;
 mod policy;
@@ -25,20 +27,23 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use shunt_filter_core::RolloutId;
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::private;
 
 pub(crate) use call_log::KEPT as CALLS_KEPT;
 pub(crate) use calls::CallRecord;
+pub(crate) use identity::Identity;
 pub(crate) use instances::InstanceRecord;
+use keeper::Keeper;
 pub(crate) use measurements::MeasuredKey;
 pub(crate) use outbox::Posted;
 pub(crate) use policy::{ContributionRecord, PolicyRecord};
-pub(crate) use rollouts::{NewCommand, Stored};
+pub(crate) use policy::UNRECORDED_MAX;
+pub(crate) use rollouts::{NewCommand, Stored, Urgency};
 pub(crate) use signing::SigningRecord;
 
 /// The file's name in the data folder.
@@ -61,6 +66,13 @@ pub(crate) enum StoreError {
         /// Why.
         error: std::io::Error,
     },
+    /// It has no content: it is not a new one.
+    #[error(
+        "{} has 0 bytes: the store was cut off, and a control plane that took it for a new one would move every user. Put a copy of it \
+         back; without one, move the file and those beside it whose names begin with it away, start again and run `shunt recover`",
+        .0.display()
+    )]
+    CutOff(PathBuf),
     /// Made by a newer program.
     #[error("the store has schema {found}, this program knows {known}: it was made by a newer shunt, use that one")]
     Newer {
@@ -80,9 +92,12 @@ pub(crate) enum StoreError {
         /// Why.
         error: String,
     },
+    /// It cannot be written now: the disk is full, or fails.
+    #[error("the store cannot be written ({0}): free space on the disk of --data")]
+    Full(String),
     /// SQLite's own words.
     #[error("store: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
     /// A key cannot be made.
     #[error("no random numbers for a signing key: {0}")]
     Random(String),
@@ -91,7 +106,46 @@ pub(crate) enum StoreError {
     Closed,
 }
 
-type Work = Box<dyn FnOnce(&mut Connection) + Send>;
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            // Read-only is what a full store is made until there is room again.
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => Self::Full(error.to_string()),
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+type Work = Box<dyn FnOnce(&mut Keeper) + Send>;
+
+/// Opens the file, or makes it. A new one is made aside and renamed when it is whole, so that one without content is never new: it
+/// was cut off, and whoever takes it for a new one loses what every user was sent to.
+fn connect(folder: &Path) -> Result<Connection, StoreError> {
+    let failed = |error| StoreError::Folder { path: folder.to_owned(), error };
+    let path = folder.join(FILE);
+    match std::fs::metadata(&path) {
+        Ok(meta) if meta.len() == 0 => return Err(StoreError::CutOff(path)),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let new = folder.join(format!("{FILE}.new"));
+            for leftover in [new.clone(), folder.join(format!("{FILE}.new-wal")), folder.join(format!("{FILE}.new-shm"))] {
+                if leftover.exists() {
+                    std::fs::remove_file(leftover).map_err(failed)?;
+                }
+            }
+            let mut connection = Connection::open(&new)?;
+            schema::prepare(&mut connection)?;
+            // The last connection to go moves what is in the log into the file.
+            connection.close().map_err(|(_, error)| error)?;
+            std::fs::rename(&new, &path).map_err(failed)?;
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    let mut connection = Connection::open(path)?;
+    schema::prepare(&mut connection)?;
+    Ok(connection)
+}
 
 /// What the store's thread is told.
 enum Job {
@@ -104,10 +158,16 @@ enum Job {
 pub(crate) struct Database {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
+    trouble: watch::Receiver<Option<String>>,
     _lock: File,
 }
 
 impl Database {
+    /// Whether this folder has a store.
+    pub(crate) fn exists(folder: &Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
     /// Opens or makes the store in this folder. Errors: see [`StoreError`]; blocks while it brings the schema up to date.
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
         let failed = |error| StoreError::Folder { path: folder.to_owned(), error };
@@ -118,18 +178,17 @@ impl Database {
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(folder.to_owned())),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        let mut connection = Connection::open(folder.join(FILE))?;
-        schema::prepare(&mut connection)?;
+        let (mut keeper, trouble) = Keeper::open(folder, connect)?;
         // SQLite gives the files that it makes later the mode of this one.
         private::close_new(folder).map_err(failed)?;
         let (jobs, todo) = mpsc::channel::<Job>();
         let work = move || {
             while let Ok(Job::Do(work)) = todo.recv() {
-                work(&mut connection);
+                work(&mut keeper);
             }
         };
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(work).map_err(failed)?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), _lock: lock })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), trouble, _lock: lock })
     }
 
     /// Does one thing on the store's thread, whole or not at all.
@@ -140,6 +199,39 @@ impl Database {
     {
         let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
         with(jobs, job).await
+    }
+
+    /// As [`Database::with`], for what must be recorded also on a full disk: it may use the space that is kept free for it.
+    async fn with_urgent<T, F>(&self, mut job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
+        ask(jobs, move |keeper| keeper.urgent(&mut job)).await
+    }
+
+    /// Why nothing can be written now; none: it can.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble.borrow().clone()
+    }
+
+    /// Looks whether it can be written again, after it could not.
+    pub(crate) async fn probe(&self) -> Result<(), StoreError> {
+        let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
+        ask(jobs, Keeper::probe).await
+    }
+
+    /// Lets the file grow by no page, or without limit: what a full disk does.
+    #[cfg(test)]
+    pub(crate) async fn room(&self, room: bool) {
+        let jobs = self.jobs.as_ref().unwrap();
+        let limit = move |connection: &mut Connection| {
+            let pages: u32 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+            let most = if room { 1_000_000 } else { pages };
+            Ok(connection.query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()))?)
+        };
+        ask(jobs, move |keeper| keeper.bare(limit)).await.unwrap();
     }
 
     /// For others who use the store beside its owner. It ends with the owner: then nothing is done any more.
@@ -190,8 +282,16 @@ where
     T: Send + 'static,
     F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
 {
+    ask(jobs, move |keeper| keeper.ordinary(job)).await
+}
+
+async fn ask<T, F>(jobs: &mpsc::Sender<Job>, job: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Keeper) -> Result<T, StoreError> + Send + 'static,
+{
     let (reply, answer) = oneshot::channel();
-    let work: Work = Box::new(move |connection| drop(reply.send(job(connection))));
+    let work: Work = Box::new(move |keeper| drop(reply.send(job(keeper))));
     jobs.send(Job::Do(work)).map_err(|_| StoreError::Closed)?;
     answer.await.map_err(|_| StoreError::Closed)?
 }

@@ -22,6 +22,8 @@ const RECENT: Duration = Duration::from_secs(2);
 pub(crate) struct Files {
     /// Text by file name, or why it could not be read.
     pub(crate) texts: BTreeMap<String, Result<String, String>>,
+    /// Why the folder itself cannot be listed now; `texts` are those that were read last.
+    pub(crate) fault: Option<String>,
 }
 
 /// Reads the folder; files that did not change since are not read again.
@@ -56,7 +58,12 @@ impl Folder {
             }
         }
         self.known = known;
-        Ok(Files { texts: self.known.iter().map(|(name, file)| (name.clone(), file.text.clone())).collect() })
+        Ok(Files { texts: self.known.iter().map(|(name, file)| (name.clone(), file.text.clone())).collect(), fault: None })
+    }
+
+    /// The same; when the folder cannot be listed, what was read last, and why.
+    pub(crate) fn look(&mut self, last: &Files) -> Files {
+        self.read().unwrap_or_else(|error| Files { fault: Some(error.to_string()), ..last.clone() })
     }
 
     /// None: it is no file, or was deleted since it was listed.
@@ -82,46 +89,38 @@ fn is_manifest(name: &str) -> bool {
     !name.starts_with('.') && Path::new(name).extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
+/// An empty file says nothing, least of all that what stood in it was deleted: redirections and full disks leave such files.
 fn read_text(path: &Path) -> Result<String, String> {
     let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
+    let text = String::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()))?;
+    if text.trim().is_empty() { Err("it is empty".to_owned()) } else { Ok(text) }
 }
 
-/// Watches the folder until nobody listens any more. The first snapshot is taken before this returns; errors when it cannot be.
+/// Watches the folder until nothing listens any more. The first snapshot is taken before this returns; one of a folder that cannot
+/// be listed says why. Errors when no thread can be started.
 pub(crate) fn watch(path: PathBuf) -> io::Result<watch::Receiver<Files>> {
     let mut folder = Folder::new(path);
-    let (sender, receiver) = watch::channel(folder.read()?);
+    let first = folder.look(&Files::default());
+    let (sender, receiver) = watch::channel(first);
     std::thread::Builder::new().name("manifests".to_owned()).spawn(move || poll(folder, &sender))?;
     Ok(receiver)
 }
 
 fn poll(mut folder: Folder, sender: &watch::Sender<Files>) {
     let mut before: Option<Files> = None;
-    let mut failing = false;
     while !sender.is_closed() {
         std::thread::sleep(POLL);
-        match folder.read() {
-            Ok(files) => {
-                failing = false;
-                if before.as_ref() == Some(&files) {
-                    sender.send_if_modified(|shown| {
-                        let changed = *shown != files;
-                        if changed {
-                            shown.clone_from(&files);
-                        }
-                        changed
-                    });
+        let now = folder.look(&sender.borrow());
+        if before.as_ref() == Some(&now) {
+            sender.send_if_modified(|shown| {
+                let changed = *shown != now;
+                if changed {
+                    shown.clone_from(&now);
                 }
-                before = Some(files);
-            }
-            Err(error) => {
-                if !failing {
-                    tracing::warn!(folder = %folder.path.display(), %error, "the config folder cannot be read; what was read last stays in force");
-                }
-                failing = true;
-                before = None;
-            }
+                changed
+            });
         }
+        before = Some(now);
     }
 }
 
@@ -182,9 +181,13 @@ mod tests {
         let (dir, mut folder) = folder();
         std::fs::write(dir.path().join("a.yaml"), [0x61, 0xff]).unwrap();
         std::os::unix::fs::symlink("nowhere", dir.path().join("b.yaml")).unwrap();
+        std::fs::write(dir.path().join("c.yaml"), "").unwrap();
+        std::fs::write(dir.path().join("d.yaml"), "\n \n").unwrap();
         let files = folder.read().unwrap();
         assert_eq!(files.texts["a.yaml"], Err("not UTF-8 at byte 1".to_owned()));
         assert!(files.texts["b.yaml"].is_err());
+        assert_eq!(files.texts["c.yaml"], Err("it is empty".to_owned()));
+        assert_eq!(files.texts["d.yaml"], Err("it is empty".to_owned()));
         assert!(Folder::new(dir.path().join("missing")).read().is_err());
     }
 
@@ -198,6 +201,14 @@ mod tests {
         std::fs::write(&path, "two").unwrap();
         files.changed().await.unwrap();
         assert_eq!(files.borrow().texts["a.yaml"], Ok("two".to_owned()));
+        let aside = dir.path().with_extension("aside");
+        std::fs::rename(dir.path(), &aside).unwrap();
+        files.changed().await.unwrap();
+        assert_eq!(files.borrow().texts["a.yaml"], Ok("two".to_owned()), "what was read last");
+        assert!(files.borrow().fault.is_some());
+        std::fs::rename(&aside, dir.path()).unwrap();
+        files.changed().await.unwrap();
+        assert_eq!(files.borrow().fault, None);
         std::fs::remove_file(&path).unwrap();
         files.changed().await.unwrap();
         assert!(files.borrow().texts.is_empty());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_core::Plan;
-use shunt_core::manifest::{Document, ManifestError, compile_with, duplicates, parse};
+use shunt_core::manifest::{Document, Manifest, ManifestError, compile_with, duplicates, parse};
 use shunt_core::mesh_policy::MeshPolicy;
 use shunt_core::rollout::analysis::Templates;
 use shunt_filter_core::RolloutId;
@@ -19,11 +19,16 @@ pub(crate) struct Manifests {
     pub(crate) named: BTreeMap<RolloutId, String>,
     /// What is wrong.
     pub(crate) problems: Vec<ManifestError>,
-    /// The texts in force by file name: as they are, or, where that cannot be read, as they were.
+    /// The texts in force by file name: as they are, or, where that cannot be read or the file is missing, as they were.
     pub(crate) texts: BTreeMap<String, String>,
+    /// Files in force that are not in the folder any more.
+    pub(crate) missing: BTreeSet<String>,
+    /// How many documents the files say that are there and can be read.
+    pub(crate) present: usize,
 }
 
-/// Reads all files. Of one that cannot be read, the text in `before` stays in force; without one there, it says nothing.
+/// Reads all files. Of one that cannot be read or is missing, the text in `before` stays in force; without one there, it says
+/// nothing. How long a missing one stays in force, the caller decides by what it passes as `before`.
 pub(crate) fn read(files: &Files, before: &BTreeMap<String, String>) -> Manifests {
     let mut manifests = Manifests::default();
     let mut documents = Vec::new();
@@ -33,7 +38,10 @@ pub(crate) fn read(files: &Files, before: &BTreeMap<String, String>) -> Manifest
             Err(error) => Err(vec![unreadable(name, error)]),
         };
         let in_force = match parsed {
-            Ok((text, found)) => Some((text.clone(), found)),
+            Ok((text, found)) => {
+                manifests.present += found.len();
+                Some((text.clone(), found))
+            }
             Err(errors) => {
                 manifests.blame(errors);
                 before.get(name).and_then(|text| Some((text.clone(), parse(name, text).ok()?)))
@@ -45,6 +53,15 @@ pub(crate) fn read(files: &Files, before: &BTreeMap<String, String>) -> Manifest
         }
     }
     manifests.blame(duplicates(&documents));
+    for (name, text) in before.iter().filter(|(name, _)| !files.texts.contains_key(*name)) {
+        manifests.missing.insert(name.clone());
+        manifests.texts.insert(name.clone(), text.clone());
+        // What another file says by now (a renamed one) is no longer missing.
+        let found: Vec<Document> = parse(name, text).unwrap_or_default();
+        let unsaid = |one: &Document| !documents.iter().any(|other| same_object(one, other));
+        let found: Vec<Document> = found.into_iter().filter(unsaid).collect();
+        documents.extend(found);
+    }
     let mesh = documents.iter().find_map(Document::mesh_policy);
     let templates = Templates::of(&documents);
     let mut seen = BTreeSet::new();
@@ -75,6 +92,18 @@ impl Manifests {
     }
 }
 
+/// Whether two documents are about one thing. Of MeshPolicies there is one at most, whatever its name.
+fn same_object(one: &Document, other: &Document) -> bool {
+    match (&one.manifest, &other.manifest) {
+        (Manifest::Rollout(one), Manifest::Rollout(other)) => one.id == other.id,
+        (Manifest::MeshPolicy(_), Manifest::MeshPolicy(_)) => true,
+        (Manifest::AnalysisTemplate(one), Manifest::AnalysisTemplate(other)) => {
+            (&one.namespace, &one.name) == (&other.namespace, &other.name)
+        }
+        (Manifest::Rollout(_) | Manifest::MeshPolicy(_) | Manifest::AnalysisTemplate(_), _) => false,
+    }
+}
+
 fn unreadable(name: &str, error: &str) -> ManifestError {
     let message = format!("cannot be read: {error}; what it said before stays in force");
     ManifestError { file: name.to_owned(), line: 1, column: 1, path: String::new(), message, rollout: None }
@@ -98,7 +127,7 @@ spec:
 
     fn files(texts: &[(&str, Result<&str, &str>)]) -> Files {
         let own = |text: &Result<&str, &str>| text.map(str::to_owned).map_err(str::to_owned);
-        Files { texts: texts.iter().map(|(name, text)| ((*name).to_owned(), own(text))).collect() }
+        Files { texts: texts.iter().map(|(name, text)| ((*name).to_owned(), own(text))).collect(), fault: None }
     }
 
     fn id() -> RolloutId {
@@ -133,10 +162,21 @@ spec:
     }
 
     #[test]
-    fn a_file_that_is_gone_names_nobody() {
+    fn a_missing_file_stays_in_force_while_it_is_among_those_before() {
         let before = BTreeMap::from([("a.yaml".to_owned(), ONE.to_owned())]);
-        let read = read(&files(&[]), &before);
-        assert!(read.named.is_empty() && read.texts.is_empty() && read.problems.is_empty());
+        let held = read(&files(&[]), &before);
+        assert_eq!((held.named[&id()].as_str(), held.present, held.problems.len()), ("a.yaml", 0, 0));
+        assert_eq!((held.missing.first().map(String::as_str), &held.texts), (Some("a.yaml"), &before));
+        let gone = read(&files(&[]), &BTreeMap::new());
+        assert!(gone.named.is_empty() && gone.texts.is_empty() && gone.problems.is_empty());
+    }
+
+    #[test]
+    fn a_renamed_file_is_not_its_own_rival() {
+        let before = BTreeMap::from([("a.yaml".to_owned(), ONE.to_owned())]);
+        let renamed = read(&files(&[("z.yaml", Ok(&ONE.replace("release: v1", "release: v2")))]), &before);
+        assert_eq!((renamed.problems.len(), renamed.named[&id()].as_str()), (0, "z.yaml"));
+        assert_eq!(renamed.plans[&id()].release.as_str(), "v2");
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub(crate) enum PutError {
     /// Another Rollout has its host.
     #[error("it would be conflicted: {0}")]
     Conflicted(String),
+    /// The folder is not as it should be.
+    #[error("{0}; a manifest written there now would make all others count as deleted")]
+    Folder(String),
     /// The file cannot be written.
     #[error("{file} cannot be changed here ({why}): change it where it comes from")]
     ReadOnly {

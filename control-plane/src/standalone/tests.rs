@@ -1,5 +1,8 @@
 //! Manifests that come, change, conflict, break and go, as the folder shows them.
 
+mod full;
+mod removal;
+
 use shunt_filter_core::VersionName;
 use tempfile::TempDir;
 
@@ -26,7 +29,7 @@ impl Bed {
 
     /// A process that starts, with the manifests as they are now.
     async fn open(&self) -> anyhow::Result<Standalone> {
-        let mut on = Standalone::open(&self.config(), &self.dir.path().join("data")).await?;
+        let mut on = Standalone::open(&self.config(), &self.dir.path().join("data"), Span::seconds(10)).await?;
         on.refresh(Time(1)).await?;
         Ok(on)
     }
@@ -72,7 +75,9 @@ async fn a_deleted_manifest_is_gone_and_may_come_back() {
     bed.write("b.yaml", &manifest("b", "b.test", "v1"));
     bed.open().await.unwrap().close();
     std::fs::remove_file(bed.config().join("a.yaml")).unwrap();
-    bed.open().await.unwrap().close();
+    let mut on = bed.open().await.unwrap();
+    on.refresh(Time(10_001)).await.unwrap();
+    on.close();
     let on = bed.open().await.unwrap();
     assert!(on.read(&id("a")).unwrap().plan.gone, "also after another restart");
     assert!(!on.read(&id("b")).unwrap().plan.gone);
@@ -96,13 +101,12 @@ async fn a_broken_manifest_is_no_deleted_one() {
 }
 
 #[tokio::test]
-async fn a_folder_without_manifests_is_taken_for_the_wrong_folder() {
+async fn a_folder_that_is_not_there_is_an_error_where_nothing_is_recorded() {
     let bed = Bed::new();
-    bed.write("a.yaml", &manifest("a", "a.test", "v1"));
-    bed.open().await.unwrap().close();
-    std::fs::remove_file(bed.config().join("a.yaml")).unwrap();
+    std::fs::remove_dir(bed.config()).unwrap();
     let error = bed.open().await.unwrap_err().to_string();
-    assert!(error.contains("has no manifest") && error.contains("shop/a"), "{error}");
+    assert!(error.contains("config folder") && error.contains("--config"), "{error}");
+    assert!(!bed.dir.path().join("data").exists(), "nothing is made for it");
 }
 
 #[tokio::test]
@@ -161,10 +165,10 @@ async fn manifests_come_through_the_api() {
         seen(&mut on).await;
         assert_eq!(on.read(&id("two")).unwrap().plan.digest, put.digest);
     }
-    assert_eq!(on.remove(&id("two")).unwrap(), "shop.two.yaml");
+    assert_eq!(on.remove(&id("two"), Time(2)).unwrap().as_deref(), Some("shop.two.yaml"));
     seen(&mut on).await;
     assert!(on.read(&id("two")).unwrap().plan.gone && !bed.config().join("shop.two.yaml").exists());
-    assert!(matches!(on.remove(&id("two")).unwrap_err(), PutError::Unknown(_)));
+    assert!(matches!(on.remove(&id("two"), Time(2)).unwrap_err(), PutError::Unknown(_)));
 }
 
 async fn seen(on: &mut Standalone) {

@@ -24,6 +24,9 @@ pub struct NodeStatus {
     pub acked_world: u64,
     /// What it refuses at the moment.
     pub nack: Option<Nack>,
+    /// The store that published what it had when it connected, when it was not this one; empty: one that marks nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<String>,
 }
 
 /// A refused configuration.
@@ -72,7 +75,7 @@ impl Fleet {
     pub(crate) fn connected(&self, node: &str, stream: u64, now: Time) {
         let mut nodes = self.lock();
         // What an earlier stream acknowledged proves nothing: the proxy may have started anew.
-        let status = NodeStatus { node: node.to_owned(), connected: true, since: now, acked_world: 0, nack: None };
+        let status = NodeStatus { node: node.to_owned(), connected: true, since: now, acked_world: 0, nack: None, foreign: None };
         nodes.insert(node.to_owned(), Entry { stream, status });
         forget_oldest(&mut nodes);
         drop(nodes);
@@ -89,6 +92,16 @@ impl Fleet {
         }
         entry.status.acked_world = acked_world;
         entry.status.nack = nack;
+        drop(nodes);
+        self.wake();
+    }
+
+    pub(crate) fn foreign(&self, node: &str, stream: u64, store: &str) {
+        let mut nodes = self.lock();
+        let Some(entry) = nodes.get_mut(node).filter(|entry| entry.stream == stream && entry.status.foreign.as_deref() != Some(store)) else {
+            return;
+        };
+        entry.status.foreign = Some(store.to_owned());
         drop(nodes);
         self.wake();
     }

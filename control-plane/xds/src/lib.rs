@@ -14,7 +14,7 @@ pub mod world;
 
 pub use bootstrap::{Bootstrap, ProxyTls, bootstrap};
 pub use fleet::{Fleet, Nack, NodeStatus};
-pub use publisher::Publisher;
+pub use publisher::{Gate, Publisher};
 pub use render::render;
 pub use server::{serve, serve_on};
 pub use snapshot::{Inconsistent, Snapshot};

@@ -1,6 +1,6 @@
 //! The newest world, for every stream to pick up: never a queue, so a slow proxy costs no memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +15,7 @@ use crate::world::{NodeInfo, World};
 pub(crate) struct Published {
     pub(crate) sequence: u64,
     world: World,
+    store: Arc<str>,
     /// By all that rendering looks at in a proxy: alike proxies share one snapshot, so a large fleet costs the memory of one.
     rendered: Mutex<HashMap<Shape, Rendered>>,
 }
@@ -27,8 +28,32 @@ impl Published {
     /// What this proxy should have.
     pub(crate) fn snapshot(&self, node: &NodeInfo) -> Rendered {
         let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = rendered.entry((node.listen, node.module.clone())).or_insert_with(|| render(&self.world, node).map(Arc::new));
+        let made = rendered.entry((node.listen, node.module.clone())).or_insert_with(|| {
+            render(&self.world, node).map(|snapshot| Arc::new(snapshot.marked(&self.store)))
+        });
         made.clone()
+    }
+}
+
+/// Which proxies are answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gate {
+    /// None: each keeps what it has.
+    Shut,
+    /// Those that have nothing yet, or have what this store or one of these others published. The others keep what they have.
+    Stores(BTreeSet<String>),
+    /// All.
+    Open,
+}
+
+impl Gate {
+    /// Whether a proxy that has what this store published (none: nothing, or this one's) is answered.
+    pub(crate) fn lets(&self, foreign: Option<&str>) -> bool {
+        match self {
+            Gate::Shut => false,
+            Gate::Stores(others) => foreign.is_none_or(|store| others.contains(store)),
+            Gate::Open => true,
+        }
     }
 }
 
@@ -36,21 +61,50 @@ impl Published {
 #[derive(Debug, Clone)]
 pub struct Publisher {
     newest: watch::Sender<Option<Arc<Published>>>,
+    gate: watch::Sender<Gate>,
+    store: Arc<str>,
 }
 
 impl Default for Publisher {
+    /// Of no store: what proxies have from before is never foreign.
     fn default() -> Self {
-        Self { newest: watch::channel(None).0 }
+        Self::of_store("")
     }
 }
 
 impl Publisher {
+    /// Marks every version with the store that its content comes from, so that a proxy says on its next connection whose it has.
+    pub fn of_store(store: &str) -> Self {
+        Self { newest: watch::channel(None).0, gate: watch::channel(Gate::Stores(BTreeSet::new())).0, store: Arc::from(store) }
+    }
+
+    /// Who is answered from now on.
+    pub fn gate(&self, gate: Gate) {
+        self.gate.send_if_modified(|old| {
+            let changed = *old != gate;
+            *old = gate;
+            changed
+        });
+    }
+
+    pub(crate) fn gates(&self) -> watch::Receiver<Gate> {
+        self.gate.subscribe()
+    }
+
+    pub(crate) fn lets(&self, foreign: Option<&str>) -> bool {
+        self.gate.borrow().lets(foreign)
+    }
+
+    pub(crate) fn store(&self) -> &str {
+        &self.store
+    }
+
     /// Makes `world` the one that every proxy should have. Returns its sequence number, which [`crate::fleet::NodeStatus`] counts in.
     pub fn publish(&self, world: World) -> u64 {
         let mut sequence = 1;
         self.newest.send_modify(|newest| {
             sequence = newest.as_ref().map_or(1, |old| old.sequence.saturating_add(1));
-            *newest = Some(Arc::new(Published { sequence, world, rendered: Mutex::default() }));
+            *newest = Some(Arc::new(Published { sequence, world, store: self.store.clone(), rendered: Mutex::default() }));
         });
         sequence
     }

@@ -52,7 +52,7 @@ impl Kind {
 pub struct Resource {
     /// Its name.
     pub name: String,
-    /// First 16 hex characters of the SHA-256 of its bytes.
+    /// First 16 hex characters of the SHA-256 of its bytes; behind them, where it is served, a dot and the name of the store.
     pub version: String,
     /// The message.
     pub body: Any,
@@ -64,6 +64,14 @@ impl Resource {
         let body = any(message);
         Arc::new(Self { name: name.to_owned(), version: digest(&body.value), body })
     }
+}
+
+/// Stands between a version's hash and the name of the store that its content comes from.
+pub(crate) const MARK: char = '.';
+
+/// The name of the store in a version; none: it has none.
+pub(crate) fn store_of(version: &str) -> Option<&str> {
+    version.split_once(MARK).map(|(_, store)| store)
 }
 
 /// The message as `Any`, with Envoy's type URL.

@@ -132,6 +132,7 @@ impl Ads {
             caller,
             answers,
             node: None,
+            foreign: None,
             withheld: None,
         };
         tokio::spawn(async move {
@@ -150,6 +151,8 @@ struct Conversation<S: Speech> {
     caller: Caller,
     answers: mpsc::Sender<Result<S::Answer, Status>>,
     node: Option<NodeInfo>,
+    /// Whose resources the proxy has from an earlier stream, when they are not of this store.
+    foreign: Option<String>,
     /// The newest world, when it is inconsistent.
     withheld: Option<Nack>,
 }
@@ -167,6 +170,7 @@ impl<S: Speech> Conversation<S> {
     async fn run(mut self, mut asks: Streaming<S::Ask>) {
         let mut session = Session::new(S::VARIANT);
         let mut worlds = self.server.publisher.subscribe();
+        let mut gates = self.server.publisher.gates();
         loop {
             let pushes = tokio::select! {
                 ask = asks.next() => match ask {
@@ -182,6 +186,10 @@ impl<S: Speech> Conversation<S> {
                     Some(Err(_)) | None => return,
                 },
                 changed = worlds.changed(), if self.node.is_some() => match changed {
+                    Ok(()) => self.aim(&mut session, &mut worlds),
+                    Err(_) => return,
+                },
+                changed = gates.changed(), if self.node.is_some() => match changed {
                     Ok(()) => self.aim(&mut session, &mut worlds),
                     Err(_) => return,
                 },
@@ -205,15 +213,29 @@ impl<S: Speech> Conversation<S> {
         worlds: &mut watch::Receiver<Option<Arc<Published>>>,
     ) -> Result<Vec<Push>, Status> {
         let mut pushes = Vec::new();
+        let said = S::ask(ask);
+        if let Some(store) = said.as_ref().and_then(|said| said.foreign(self.server.publisher.store())) {
+            self.foreign = Some(store);
+            if !self.server.publisher.lets(self.foreign.as_deref()) {
+                // Nothing more is said, also of kinds that were asked for before.
+                *session = Session::new(S::VARIANT);
+            }
+        }
         if self.node.is_none() {
             let node = info_of(S::node(ask)).map_err(Status::invalid_argument)?;
             self.caller.may_be(&node.id).map_err(|error| Status::permission_denied(error.to_string()))?;
             info!(node = node.id, variant = ?S::VARIANT, "a proxy connected");
             self.server.fleet.connected(&node.id, self.stream, (self.server.now)());
             self.node = Some(node);
+            if let Some(node) = self.node.as_ref().filter(|_| self.foreign.is_some()) {
+                warn!(node = node.id, "the proxy has what another store published");
+            }
             pushes.extend(self.aim(session, worlds));
         }
-        if let Some(ask) = S::ask(ask) {
+        if let (Some(store), Some(node)) = (&self.foreign, &self.node) {
+            self.server.fleet.foreign(&node.id, self.stream, store);
+        }
+        if let Some(ask) = said {
             if let (Some(error), Some(node)) = (&ask.error, &self.node) {
                 warn!(node = node.id, kind = ?ask.kind, error, "a proxy refuses its configuration");
             }
@@ -228,6 +250,10 @@ impl<S: Speech> Conversation<S> {
     }
 
     fn aim(&mut self, session: &mut Session, worlds: &mut watch::Receiver<Option<Arc<Published>>>) -> Vec<Push> {
+        if !self.server.publisher.lets(self.foreign.as_deref()) {
+            // It keeps what it has. What it said is remembered, so that it is compared once the gate lets it through.
+            return Vec::new();
+        }
         let newest = worlds.borrow_and_update().clone();
         let (Some(published), Some(node)) = (newest, &self.node) else {
             return Vec::new();

@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::fleet::Nack;
-use crate::resource::{Kind, Resource};
+use crate::resource::{Kind, MARK, Resource, store_of};
 use crate::snapshot::Snapshot;
 use channel::Channel;
 
@@ -39,6 +39,22 @@ pub(crate) struct Ask {
     pub(crate) error: Option<String>,
     pub(crate) interest: Interest,
     pub(crate) knows: Knows,
+}
+
+impl Ask {
+    /// The store that published what the proxy has from an earlier stream, when it is not this one; empty: one that marks nothing.
+    pub(crate) fn foreign(&self, own: &str) -> Option<String> {
+        if own.is_empty() || !self.nonce.is_empty() {
+            return None;
+        }
+        let of = |version: &str| store_of(version).unwrap_or_default().to_owned();
+        let stores: Vec<String> = match &self.knows {
+            Knows::Whole(version) if version.is_empty() => Vec::new(),
+            Knows::Whole(version) => vec![of(version)],
+            Knows::Each(versions) => versions.values().map(|version| of(version)).collect(),
+        };
+        stores.into_iter().find(|store| store != own)
+    }
 }
 
 /// What the proxy wants of a kind.
@@ -233,10 +249,17 @@ impl Session {
     }
 }
 
-/// The version of a set of resources: a hash of their names and versions.
+/// The version of a set of resources: a hash of their names and versions, and the name of their store.
 fn version_of<'r>(resources: impl Iterator<Item = (&'r str, &'r str)>) -> String {
-    let lines: BTreeSet<String> = resources.map(|(name, version)| format!("{name}={version}\n")).collect();
-    crate::resource::digest(lines.into_iter().collect::<String>().as_bytes())
+    let mut store = None;
+    let lines: BTreeSet<String> = resources
+        .map(|(name, version)| {
+            store = store.or(store_of(version));
+            format!("{name}={version}\n")
+        })
+        .collect();
+    let hash = crate::resource::digest(lines.into_iter().collect::<String>().as_bytes());
+    store.map_or_else(|| hash.clone(), |store| format!("{hash}{MARK}{store}"))
 }
 
 #[cfg(test)]

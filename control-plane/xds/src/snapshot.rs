@@ -17,7 +17,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 use prost::Message;
 use thiserror::Error;
 
-use crate::resource::{Kind, Resource};
+use crate::resource::{Kind, MARK, Resource};
 
 /// Everything one proxy should have.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -61,6 +61,19 @@ impl Snapshot {
     /// One resource.
     pub fn get(&self, kind: Kind, name: &str) -> Option<&Arc<Resource>> {
         self.resources.get(&kind)?.get(name)
+    }
+
+    /// The same with the store's name behind every version; see [`crate::resource::store_of`].
+    pub fn marked(self, store: &str) -> Self {
+        if store.is_empty() {
+            return self;
+        }
+        let mark = |resource: Arc<Resource>| {
+            let resource = Arc::unwrap_or_clone(resource);
+            Arc::new(Resource { version: format!("{}{MARK}{store}", resource.version), ..resource })
+        };
+        let all = |of: BTreeMap<String, Arc<Resource>>| of.into_iter().map(|(name, resource)| (name, mark(resource))).collect();
+        Self { resources: self.resources.into_iter().map(|(kind, of)| (kind, all(of))).collect() }
     }
 
     /// Refuses what would break requests: names that lead nowhere.

@@ -9,11 +9,12 @@ use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service
 use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 use envoy_types::pb::envoy::service::extension::v3::extension_config_discovery_service_client::ExtensionConfigDiscoveryServiceClient;
 use envoy_types::pb::google::rpc::Status as Refusal;
+use futures::FutureExt;
 use shunt_core::Time;
 use shunt_core::desired::Routes;
 use shunt_core::plan::{Backend, Protocol, Version};
 use shunt_xds::resource::Kind;
-use shunt_xds::{Fleet, NodeStatus, Publisher, World, serve};
+use shunt_xds::{Fleet, Gate, NodeStatus, Publisher, World, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
@@ -35,8 +36,12 @@ struct Server {
 }
 
 async fn start() -> Server {
+    start_of(Publisher::default()).await
+}
+
+async fn start_of(publisher: Publisher) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (publisher, fleet) = (Publisher::default(), Fleet::default());
+    let fleet = Fleet::default();
     let (stop, stopped) = oneshot::channel::<()>();
     let address = listener.local_addr().unwrap();
     let served = serve(listener, publisher.clone(), fleet.clone(), now, async move { drop(stopped.await) });
@@ -115,6 +120,41 @@ fn policy(response: &DeltaDiscoveryResponse) -> String {
     let bytes = &response.resources[0].resource.as_ref().unwrap().value;
     let text = String::from_utf8_lossy(bytes);
     text[text.find("policy-").expect("a policy")..].chars().take_while(|c| *c != ';').collect()
+}
+
+/// Subscribes as a proxy that has the policy from an earlier stream, in this version.
+async fn returning(address: SocketAddr, node: &str, version: &str) -> Proxy {
+    let mut client = AggregatedDiscoveryServiceClient::connect(format!("http://{address}")).await.unwrap();
+    let (asks, stream) = mpsc::channel(4);
+    let known = [("shunt".to_owned(), version.to_owned())].into_iter().collect();
+    asks.send(DeltaDiscoveryRequest { initial_resource_versions: known, ..first(node) }).await.unwrap();
+    let answers = client.delta_aggregated_resources(ReceiverStream::new(stream)).await.unwrap().into_inner();
+    Proxy { asks, answers }
+}
+
+#[tokio::test]
+async fn a_proxy_that_has_what_another_store_published_keeps_it_until_the_gate_lets_it_through() {
+    let server = start_of(Publisher::of_store("new")).await;
+    server.publisher.publish(world("policy-1"));
+    let mut fresh = aggregated(server.address, "fresh").await.unwrap();
+    let response = fresh.hear().await;
+    assert!(response.resources[0].version.ends_with(".new"), "{}", response.resources[0].version);
+    for (name, version) in [("marked", "0123456789abcdef.old"), ("unmarked", "0123456789abcdef")] {
+        let mut foreign = returning(server.address, name, version).await;
+        let status = server.until(name, |node| node.foreign.is_some()).await;
+        assert_eq!(status.foreign.as_deref(), Some(version.split_once('.').map_or("", |(_, store)| store)));
+        server.publisher.publish(world("policy-2"));
+        // By the time another stream is answered with the new world, this one had the same chance.
+        server.publisher.gate(Gate::Stores(["another".to_owned()].into()));
+        let mut own = returning(server.address, "own", &response.resources[0].version).await;
+        own.hear().await;
+        assert_eq!(server.node(name).unwrap().acked_world, 0);
+        let silent = foreign.answers.message();
+        assert!(silent.now_or_never().is_none(), "nothing was said");
+        server.publisher.gate(Gate::Open);
+        assert_eq!(policy(&foreign.hear().await), "policy-2");
+        server.publisher.gate(Gate::Shut);
+    }
 }
 
 #[tokio::test]

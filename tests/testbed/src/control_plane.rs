@@ -34,6 +34,7 @@ pub struct ControlPlane {
     data: PathBuf,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    disk: Option<u64>,
     folder: TempDir,
 }
 
@@ -53,7 +54,16 @@ impl ControlPlane {
         Self::launch(manifests, &[], vec![("RUST_LOG".to_owned(), filter.to_owned())]).await
     }
 
+    /// Starts one whose data folder is a file system of this size, bytes, in a mount namespace of its own: only for root, on Linux.
+    pub async fn start_on_disk(manifests: &[(&str, &str)], size: u64) -> Result<Self> {
+        Self::launch_on(manifests, &[], Vec::new(), Some(size)).await
+    }
+
     async fn launch(manifests: &[(&str, &str)], args: &[&str], env: Vec<(String, String)>) -> Result<Self> {
+        Self::launch_on(manifests, args, env, None).await
+    }
+
+    async fn launch_on(manifests: &[(&str, &str)], args: &[&str], env: Vec<(String, String)>, disk: Option<u64>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("shunt-control-plane-").tempdir()?;
         let (config, data) = (folder.path().join("config"), folder.path().join("data"));
         std::fs::create_dir_all(&config)?;
@@ -63,8 +73,8 @@ impl ControlPlane {
         }
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
         let any = Addresses { xds: SocketAddr::from(([127, 0, 0, 1], 0)), api: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        let (child, addresses) = spawn(folder.path(), &config, &data, any, &args, &env).await?;
-        Ok(Self { child, addresses, config, data, args, env, folder })
+        let (child, addresses) = spawn(folder.path(), &config, &data, any, &args, &env, disk).await?;
+        Ok(Self { child, addresses, config, data, args, env, disk, folder })
     }
 
     /// Where Envoy finds it (gRPC).
@@ -80,6 +90,12 @@ impl ControlPlane {
     /// The folder of manifests.
     pub fn config(&self) -> &Path {
         &self.config
+    }
+
+    /// The folder of its database, as its process sees it.
+    pub fn disk(&self) -> PathBuf {
+        let data = self.data.strip_prefix("/").unwrap_or(&self.data);
+        Path::new("/proc").join(self.child.pid().to_string()).join("root").join(data)
     }
 
     /// The folder of its database.
@@ -128,7 +144,7 @@ impl ControlPlane {
     /// Starts it again with the same folders at the same addresses, after it was stopped or killed.
     pub async fn restart(&mut self) -> Result<()> {
         self.child.kill();
-        let (child, addresses) = spawn(self.folder.path(), &self.config, &self.data, self.addresses, &self.args, &self.env).await?;
+        let (child, addresses) = spawn(self.folder.path(), &self.config, &self.data, self.addresses, &self.args, &self.env, self.disk).await?;
         self.child = child;
         self.addresses = addresses;
         Ok(())
@@ -212,8 +228,18 @@ async fn spawn(
     at: Addresses,
     args: &[String],
     env: &[(String, String)],
+    disk: Option<u64>,
 ) -> Result<(Child, Addresses)> {
-    let mut spec = Spec::new("shunt", locate::shunt()?, folder)
+    let shunt = locate::shunt()?;
+    let spec = match disk {
+        None => Spec::new("shunt", shunt, folder),
+        Some(size) => Spec::new("shunt", PathBuf::from("unshare"), folder)
+            .args(["-m", "sh", "-c", r#"mount -t tmpfs -o "size=$1" shunt "$2" && shift 2 && exec "$@""#, "sh"])
+            .args([size.to_string()])
+            .arg(data)
+            .arg(shunt),
+    };
+    let mut spec = spec
         .arg("serve")
         .arg("--config")
         .arg(config)

@@ -31,6 +31,7 @@ pub(crate) struct Server {
     pub(crate) policy: watch::Sender<Arc<RoutingPolicy>>,
     pub(crate) problems: watch::Sender<Arc<Vec<ManifestError>>>,
     pub(crate) ready: watch::Sender<bool>,
+    pub(crate) notices: watch::Sender<Arc<Vec<shunt_api::Notice>>>,
     pub(crate) stopping: watch::Sender<bool>,
     pub(crate) asks: mpsc::Receiver<Ask>,
     pub(crate) reports: mpsc::Receiver<Post>,
@@ -56,6 +57,7 @@ impl Server {
         let (_, see_proxies) = watch::channel(Arc::new(proxies()));
         let (problems, see_problems) = watch::channel(Arc::default());
         let (ready, see_ready) = watch::channel(false);
+        let (notices, see_notices) = watch::channel(Arc::default());
         let (stopping, see_stopping) = watch::channel(false);
         let (ask, asks) = mpsc::channel(4);
         let (report, reports) = mpsc::channel(QUEUE);
@@ -69,6 +71,7 @@ impl Server {
             reports: report,
             freeze: watch::channel(shunt_core::observation::Freeze::Off).1,
             ready: see_ready,
+            notices: see_notices,
             stopping: see_stopping,
             access,
             memory,
@@ -78,7 +81,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router(app).layer(axum::Extension(peer))).await });
         let http = Client::builder().no_proxy().build().unwrap();
-        Self { address, http, rollouts, policy, problems, ready, stopping, asks, reports }
+        Self { address, http, rollouts, policy, problems, ready, notices, stopping, asks, reports }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

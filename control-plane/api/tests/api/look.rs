@@ -1,10 +1,12 @@
 //! What can be looked at.
 
+use std::sync::Arc;
+
 use reqwest::Method;
 use serde_json::json;
-use shunt_api::Ask;
+use shunt_api::{Ask, Notice, Severity};
 use shunt_api::rollouts::History;
-use shunt_core::journal::Entry;
+use shunt_core::journal::{Entry, Origin};
 
 use crate::fixture::{Server, problem};
 
@@ -71,6 +73,7 @@ async fn history_is_asked_of_the_process() {
         command: None,
         observation: crate::fixture::observation(&now.plan),
         next: now.state,
+        origin: Origin::Advance,
     };
     let asks = std::mem::replace(&mut server.asks, tokio::sync::mpsc::channel(1).1);
     let seen = tokio::spawn(answer_history(asks, entry));
@@ -111,6 +114,14 @@ async fn health_follows_the_process() {
     assert_eq!(server.get("/readyz").await.status(), 503);
     server.ready.send_replace(true);
     assert_eq!(server.get("/readyz").await.status(), 200);
+    let notice = |severity, message: &str| Notice { severity, message: message.to_owned() };
+    server.notices.send_replace(Arc::new(vec![notice(Severity::Warning, "the folder is empty")]));
+    let warned = server.get("/readyz").await;
+    assert_eq!((warned.status().as_u16(), warned.text().await.unwrap().as_str()), (200, "ready\nwarning: the folder is empty\n"));
+    server.notices.send_replace(Arc::new(vec![notice(Severity::NotReady, "the disk is full")]));
+    let failed = server.get("/readyz").await;
+    assert_eq!((failed.status().as_u16(), failed.text().await.unwrap().as_str()), (503, "not ready: the disk is full\n"));
+    assert_eq!(server.json("/v1/rollouts").await["notices"][0]["severity"], "notReady");
     server.stopping.send_replace(true);
     assert_eq!(server.get("/readyz").await.status(), 503);
     assert_eq!(server.get("/healthz").await.status(), 200);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Difference, Entry};
+use super::{Difference, Entry, Origin};
 use crate::call::CallView;
 use crate::plan::Plan;
 use crate::state::State;
@@ -67,6 +67,10 @@ impl Incident {
     }
 
     fn again(&self, entry: &Entry, before: Option<&State>) -> Replayed {
+        if entry.origin == Origin::Recovery {
+            // What was seen at proxies is not in the journal: the state is where a replay starts, not what it makes.
+            return Replayed::Same;
+        }
         let Some(plan) = self.plans.get(&entry.plan) else {
             return Replayed::NoPlan(entry.plan.clone());
         };

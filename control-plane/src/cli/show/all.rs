@@ -1,5 +1,6 @@
 //! All Rollouts: one row each.
 
+use shunt_api::Severity;
 use shunt_api::rollouts::RolloutList;
 use shunt_core::status::{RolloutView, VersionView};
 
@@ -19,8 +20,14 @@ pub(crate) fn table(list: &RolloutList, paint: Paint) -> Vec<String> {
         list.rollouts.iter().for_each(|view| table.row(row(view, paint)));
         table.lines()
     };
+    lines.extend(list.notices.iter().map(|notice| match notice.severity {
+        Severity::Warning => format!("{} {}", paint.attention("warning"), tame(&notice.message)),
+        Severity::NotReady => format!("{} {}", paint.bad("not ready"), tame(&notice.message)),
+    }));
+    // What concerns the control plane as a whole stands in each view, and was said above.
+    let noticed = |warning: &&String| list.notices.iter().any(|notice| notice.message == **warning);
     for view in &list.rollouts {
-        lines.extend(view.warnings.iter().map(|warning| format!("{} {}: {}", paint.attention("warning"), view.id, tame(warning))));
+        lines.extend(view.warnings.iter().filter(|warning| !noticed(warning)).map(|warning| format!("{} {}: {}", paint.attention("warning"), view.id, tame(warning))));
     }
     lines.extend(list.problems.iter().map(|problem| format!("{} {}", paint.bad("manifest"), tame(&problem.to_string()))));
     lines

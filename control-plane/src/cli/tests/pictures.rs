@@ -17,7 +17,7 @@ fn all() {
 
 #[test]
 fn none_at_all() {
-    let empty = RolloutList { rollouts: Vec::new(), problems: Vec::new() };
+    let empty = RolloutList { rollouts: Vec::new(), problems: Vec::new(), notices: Vec::new() };
     assert_snapshot!(show::all::table(&empty, Paint::Plain).join("\n"));
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use shunt_api::{Access, App, Ask, Memory, Metrics, Peer, ProxyView, RolloutNow, router};
-use shunt_core::journal::Entry;
+use shunt_core::journal::{Entry, Origin};
 use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;
 use shunt_core::observation::{Delivery, Observation};
@@ -53,6 +53,7 @@ impl Server {
             reports: mpsc::channel(1).0,
             freeze: watch::channel(shunt_core::observation::Freeze::Off).1,
             ready: watch::channel(true).1,
+            notices: watch::channel(Arc::default()).1,
             stopping: see_stopping,
             access: Access::open(),
             memory: Memory::default(),
@@ -144,5 +145,5 @@ pub(super) fn entry(revision: u64, reason: &str) -> Entry {
     let observation = Observation { now: NOW, policy: live.clone(), everywhere: live.clone(), routes: live, ..Observation::unknown(NOW) };
     let next = State { revision, ..State::initial(&plan()) };
     let (rollout, digest) = (plan().id, plan().digest);
-    Entry { rollout, revision, at: NOW, plan: digest, reason: reason.to_owned(), command: None, observation, next }
+    Entry { rollout, revision, at: NOW, plan: digest, reason: reason.to_owned(), command: None, observation, next, origin: Origin::Advance }
 }

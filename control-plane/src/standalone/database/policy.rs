@@ -14,7 +14,12 @@ pub(crate) struct PolicyRecord {
     pub(crate) generation: u64,
     /// Of its content without the generation.
     pub(crate) hash: String,
+    /// Generations up to this one may have been published without a record, if the process was killed while the disk was full.
+    pub(crate) ceiling: u64,
 }
+
+/// How many generations may be published while they cannot be recorded.
+pub(crate) const UNRECORDED_MAX: u64 = 64;
 
 /// What one Rollout contributed last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +39,9 @@ impl Database {
     pub(crate) async fn policy(&self) -> Result<(PolicyRecord, BTreeMap<RolloutId, ContributionRecord>), StoreError> {
         self.with(|connection| {
             let policy = connection
-                .query_row("SELECT generation, hash FROM policy", [], |row| Ok(PolicyRecord { generation: row.get(0)?, hash: row.get(1)? }))
+                .query_row("SELECT generation, hash, ceiling FROM policy", [], |row| {
+                    Ok(PolicyRecord { generation: row.get(0)?, hash: row.get(1)?, ceiling: row.get(2)? })
+                })
                 .optional()?;
             let mut query = connection.prepare("SELECT rollout, service, generation, routes, proof FROM contributions")?;
             let mut rows = query.query([])?;
@@ -50,16 +57,21 @@ impl Database {
         .await
     }
 
+    /// All that was published is recorded.
+    pub(crate) async fn settle_generation(&self) -> Result<(), StoreError> {
+        self.with(|connection| Ok(connection.execute("UPDATE policy SET ceiling = generation", []).map(drop)?)).await
+    }
+
     /// Records what is about to be published. Afterwards, and only then, it may be.
     pub(crate) async fn publishing(&self, policy: PolicyRecord, changed: Vec<(RolloutId, ContributionRecord)>) -> Result<(), StoreError> {
-        self.with(move |connection| {
+        self.with_urgent(move |connection| {
             let transaction = connection.transaction()?;
             transaction.execute(
-                "INSERT INTO policy (one, generation, hash) VALUES (1, ?1, ?2)
-                 ON CONFLICT (one) DO UPDATE SET generation = ?1, hash = ?2",
-                params![policy.generation, policy.hash],
+                "INSERT INTO policy (one, generation, hash, ceiling) VALUES (1, ?1, ?2, ?3)
+                 ON CONFLICT (one) DO UPDATE SET generation = ?1, hash = ?2, ceiling = ?3",
+                params![policy.generation, policy.hash, policy.ceiling],
             )?;
-            for (id, record) in changed {
+            for (id, record) in &changed {
                 transaction.execute(
                     "INSERT INTO contributions (rollout, service, generation, routes, proof) VALUES (?1, ?2, ?3, ?4, ?5)
                      ON CONFLICT (rollout) DO UPDATE SET service = ?2, generation = ?3, routes = ?4, proof = ?5",

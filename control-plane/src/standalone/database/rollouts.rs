@@ -38,6 +38,28 @@ pub(crate) struct NewCommand {
     pub(crate) confirm: bool,
 }
 
+/// Whether something must be recorded on a full disk, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// It leads back to stable.
+    MustBeKept,
+    /// Nothing goes forward before there is room.
+    CanWait,
+}
+
+impl Urgency {
+    fn of(verb: Verb) -> Self {
+        if verb == Verb::Abort { Self::MustBeKept } else { Self::CanWait }
+    }
+
+    /// Of a transition: of one that ends a run, or that ended it.
+    pub(crate) fn of_transition(before: &State, next: &State) -> Self {
+        let ends = next.run.as_ref().is_some_and(|run| run.stage.ending().is_some());
+        let ended = next.run.is_none() && before.run.as_ref().is_some_and(|run| run.stage.ending().is_some());
+        if ends || ended { Self::MustBeKept } else { Self::CanWait }
+    }
+}
+
 impl Database {
     /// All Rollouts, in order of id.
     pub(crate) async fn rollouts(&self) -> Result<Vec<Stored>, StoreError> {
@@ -93,9 +115,16 @@ impl Database {
 
     /// Records a transition: state, journal entry, the letters that tell of it and the commands it answered, all or nothing.
     /// [`StoreError::Moved`] when the recorded revision is not `revision` any more.
-    pub(crate) async fn record(&self, id: &RolloutId, revision: u64, next: Next, letters: Vec<Letter>) -> Result<Vec<Posted>, StoreError> {
+    pub(crate) async fn record(
+        &self,
+        id: &RolloutId,
+        revision: u64,
+        next: Next,
+        letters: Vec<Letter>,
+        urgency: Urgency,
+    ) -> Result<Vec<Posted>, StoreError> {
         let id = id.clone();
-        self.with(move |connection| {
+        let write = move |connection: &mut Connection| {
             let transaction = connection.transaction()?;
             let mut posted = Vec::new();
             if let Some(entry) = &next.entry {
@@ -105,32 +134,38 @@ impl Database {
                     params![next.state.revision, state, id.to_string(), revision],
                 )?;
                 if changed != 1 {
-                    return Err(StoreError::Moved(id));
+                    return Err(StoreError::Moved(id.clone()));
                 }
                 journal::write(&transaction, entry)?;
-                posted = outbox::write(&transaction, &id, entry.at, letters)?;
+                posted = outbox::write(&transaction, &id, entry.at, letters.clone())?;
             }
             for answer in &next.answered {
                 transaction.execute("DELETE FROM commands WHERE id = ?", [answer.command])?;
             }
             transaction.commit()?;
             Ok(posted)
-        })
-        .await
+        };
+        match urgency {
+            Urgency::MustBeKept => self.with_urgent(write).await,
+            Urgency::CanWait => self.with(move |connection| write(connection)).await,
+        }
     }
 
     /// Keeps a command until it is answered, and gives it its id.
     pub(crate) async fn command(&self, id: &RolloutId, new: NewCommand) -> Result<Command, StoreError> {
-        let id = id.to_string();
-        self.with(move |connection| {
-            let NewCommand { verb, revision, by, reason, confirm } = new;
+        let (id, urgency) = (id.to_string(), Urgency::of(new.verb));
+        let write = move |connection: &mut Connection| {
+            let NewCommand { verb, revision, by, reason, confirm } = new.clone();
             let mut command = Command { id: 0, verb, revision, by, reason, confirm };
             let text = to_json(&command, || format!("command for {id}"))?;
             connection.execute("INSERT INTO commands (rollout, command) VALUES (?, ?)", params![id, text])?;
             command.id = u64::try_from(connection.last_insert_rowid()).unwrap_or_default();
             Ok(command)
-        })
-        .await
+        };
+        match urgency {
+            Urgency::MustBeKept => self.with_urgent(write).await,
+            Urgency::CanWait => self.with(move |connection| write(connection)).await,
+        }
     }
 
     /// Forgets a Rollout of which nothing is left; its journal and plans stay.

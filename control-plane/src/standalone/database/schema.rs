@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// One entry per schema version: what leads to it from the one before. Never edited, only added to.
-const STEPS: &[&str] = &[FIRST, INSTANCES, FREEZE, ACCESS, CALLS, MEASUREMENTS, CALL_LOG, BOUND_TOKENS, SIGNING];
+const STEPS: &[&str] = &[FIRST, INSTANCES, FREEZE, ACCESS, CALLS, MEASUREMENTS, CALL_LOG, BOUND_TOKENS, SIGNING, STORE, CEILING];
 
 const FIRST: &str = "
 -- Rollouts that are not yet forgotten. The plan is kept so that the last good version runs on when its manifest cannot be read.
@@ -164,6 +164,21 @@ CREATE TABLE measurements (
 ) STRICT, WITHOUT ROWID;
 ";
 
+const CEILING: &str = "
+-- Generations up to this one may have been published without a record, when the disk was full.
+ALTER TABLE policy ADD COLUMN ceiling INTEGER NOT NULL DEFAULT 0;
+";
+
+const STORE: &str = "
+-- Which store this is: what proxies have from it is marked with its name. One row.
+CREATE TABLE store (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    name    TEXT NOT NULL,
+    settled INTEGER NOT NULL,             -- 1: some proxy has what this store published
+    adopted TEXT NOT NULL                 -- JSON: names of stores whose proxies this one took over
+) STRICT;
+";
+
 const CALL_LOG: &str = "
 -- Gates and hooks as people see them, also when they are over. Outlives its Rollout.
 CREATE TABLE call_log (
@@ -208,7 +223,9 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     for step in STEPS.iter().skip(found as usize) {
         transaction.execute_batch(step)?;
     }
-    transaction.pragma_update(None, "user_version", known)?;
+    if found < known {
+        transaction.pragma_update(None, "user_version", known)?;
+    }
     transaction.commit()?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shunt_core::advance::{Answer, Next};
-use shunt_core::journal::Entry;
+use shunt_core::journal::{Entry, Origin};
 use shunt_core::observation::Observation;
 use shunt_core::{Plan, State, Time, Verb};
 use tempfile::TempDir;
@@ -13,6 +13,7 @@ use super::*;
 use crate::sample;
 
 mod access;
+mod full;
 mod measurements;
 
 fn stored() -> Stored {
@@ -33,6 +34,7 @@ fn next(stored: &Stored, answered: Vec<Answer>) -> Next {
         command: None,
         observation,
         next: state.clone(),
+        origin: Origin::Advance,
     };
     Next { state, entry: Some(entry), answered }
 }
@@ -54,11 +56,11 @@ async fn everything_is_there_after_a_restart() {
     let id = expected.plan.id.clone();
     database.admit(expected.clone()).await.unwrap();
     let next = next(&expected, Vec::new());
-    database.record(&id, 0, next.clone(), Vec::new()).await.unwrap();
+    database.record(&id, 0, next.clone(), Vec::new(), Urgency::CanWait).await.unwrap();
     expected.commands.push(database.command(&id, new_command(1)).await.unwrap());
     expected.state = next.state.clone();
     let record = ContributionRecord { service: "s".to_owned(), generation: 3, routes: "r".to_owned(), proof: Some(4) };
-    let policy = PolicyRecord { generation: 4, hash: "h".to_owned() };
+    let policy = PolicyRecord { generation: 4, hash: "h".to_owned(), ceiling: 68 };
     database.publishing(policy.clone(), vec![(id.clone(), record.clone())]).await.unwrap();
     database.expect(vec!["edge".to_owned(), "other".to_owned()], Time(1)).await.unwrap();
     database.dismiss(vec!["other".to_owned()]).await.unwrap();
@@ -83,13 +85,13 @@ async fn a_transition_is_recorded_once_and_whole() {
     let command = database.command(&id, new_command(0)).await.unwrap();
     let answered = vec![Answer { command: command.id, result: Ok("done".to_owned()) }];
     let next = next(&stored, answered);
-    database.record(&id, 0, next.clone(), Vec::new()).await.unwrap();
+    database.record(&id, 0, next.clone(), Vec::new(), Urgency::CanWait).await.unwrap();
     let after = database.rollouts().await.unwrap();
     assert_eq!((after[0].state.revision, after[0].commands.len()), (1, 0));
 
     let late = database.command(&id, new_command(1)).await.unwrap();
     let twice = Next { answered: vec![Answer { command: late.id, result: Ok("done".to_owned()) }], ..next };
-    assert!(matches!(database.record(&id, 0, twice, Vec::new()).await, Err(StoreError::Moved(_))));
+    assert!(matches!(database.record(&id, 0, twice, Vec::new(), Urgency::CanWait).await, Err(StoreError::Moved(_))));
     assert_eq!(database.history(&id, 10).await.unwrap().len(), 1, "no entry of a refused transition");
     assert_eq!(database.rollouts().await.unwrap()[0].commands, [late], "its command still waits");
 }
@@ -102,7 +104,7 @@ async fn commands_keep_their_order_and_never_share_an_id() {
     database.admit(stored.clone()).await.unwrap();
     let first = database.command(&id, new_command(0)).await.unwrap();
     let refused = Next { state: stored.state, entry: None, answered: vec![Answer { command: first.id, result: Err("no".to_owned()) }] };
-    database.record(&id, 0, refused, Vec::new()).await.unwrap();
+    database.record(&id, 0, refused, Vec::new(), Urgency::CanWait).await.unwrap();
     let second = database.command(&id, new_command(0)).await.unwrap();
     let third = database.command(&id, new_command(0)).await.unwrap();
     assert!(first.id < second.id && second.id < third.id);
@@ -115,7 +117,7 @@ async fn a_forgotten_rollout_leaves_its_history() {
     let stored = stored();
     let id = stored.plan.id.clone();
     database.admit(stored.clone()).await.unwrap();
-    database.record(&id, 0, next(&stored, Vec::new()), Vec::new()).await.unwrap();
+    database.record(&id, 0, next(&stored, Vec::new()), Vec::new(), Urgency::CanWait).await.unwrap();
     database.command(&id, new_command(1)).await.unwrap();
     database.forget(&id).await.unwrap();
     assert_eq!(database.rollouts().await.unwrap(), []);
@@ -145,7 +147,7 @@ async fn history_gives_the_newest_oldest_first() {
     database.admit(stored.clone()).await.unwrap();
     for revision in 0..5 {
         let next = next(&stored, Vec::new());
-        database.record(&id, revision, next.clone(), Vec::new()).await.unwrap();
+        database.record(&id, revision, next.clone(), Vec::new(), Urgency::CanWait).await.unwrap();
         stored.state = next.state;
     }
     let revisions: Vec<u64> = database.history(&id, 3).await.unwrap().iter().map(|entry| entry.revision).collect();
@@ -168,4 +170,36 @@ fn a_newer_store_is_refused() {
     raw.pragma_update(None, "user_version", 99).unwrap();
     drop(raw);
     assert!(matches!(Database::open(dir.path()), Err(StoreError::Newer { found: 99, .. })));
+}
+
+#[tokio::test]
+async fn a_store_without_content_is_no_new_one() {
+    let (dir, database) = open();
+    database.close();
+    std::fs::write(dir.path().join(FILE), "").unwrap();
+    let error = Database::open(dir.path()).unwrap_err();
+    assert!(matches!(&error, StoreError::CutOff(path) if path.ends_with(FILE)), "{error}");
+    assert!(error.to_string().contains("shunt recover"), "{error}");
+    assert_eq!(std::fs::metadata(dir.path().join(FILE)).unwrap().len(), 0, "it is left alone");
+}
+
+#[tokio::test]
+async fn a_store_that_was_begun_and_not_finished_is_begun_again() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("shunt.db.new"), "half of one").unwrap();
+    let database = Database::open(dir.path()).unwrap();
+    assert_eq!(database.policy().await.unwrap().0.generation, 0);
+    assert!(!dir.path().join("shunt.db.new").exists());
+}
+
+#[tokio::test]
+async fn a_store_keeps_its_name_and_whom_it_took_over() {
+    let (dir, database) = open();
+    let mut identity = database.identity("one".to_owned()).await.unwrap();
+    assert_eq!((identity.name.as_str(), identity.settled), ("one", false));
+    identity.settled = true;
+    identity.adopted.insert("old".to_owned());
+    database.set_identity(&identity).await.unwrap();
+    database.close();
+    assert_eq!(Database::open(dir.path()).unwrap().identity("another".to_owned()).await.unwrap(), identity);
 }

@@ -1,12 +1,13 @@
 //! Which addresses of instances are in discovery.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_core::desired::Desired;
 use shunt_core::plan::Backend;
 use shunt_filter_core::{RolloutId, VersionName};
 
 use super::Instances;
+use crate::standalone::Standalone;
 
 impl Instances {
     /// What is in discovery now.
@@ -27,6 +28,25 @@ impl Instances {
     /// Changes whenever [`Instances::fill`] would fill in something else.
     pub(crate) fn revision(&self, id: &RolloutId) -> u64 {
         self.discovery.get(id).map_or(0, |(revision, _)| *revision)
+    }
+
+    /// Versions that answer users and whose instances are ours to know, of which none is there.
+    pub(crate) fn lacking(&self, on: &Standalone) -> Vec<String> {
+        let mut lacking = Vec::new();
+        for stored in on.all() {
+            let state = &stored.state;
+            let keys = state.run.iter().flat_map(|run| &run.ranges).map(|range| &range.version);
+            let answer: BTreeSet<&VersionName> = keys.chain([&state.stable, state.default_route.target()]).collect();
+            for name in answer {
+                let backend = state.installed.get(name).map(|installed| &installed.backend);
+                let known = self.discovery.get(&stored.plan.id).and_then(|(_, known)| known.get(name));
+                let ours = matches!(backend, Some(Backend::Command(_) | Backend::Registered(_)));
+                if ours && known.is_none_or(Vec::is_empty) {
+                    lacking.push(format!("{} {name}", stored.plan.id));
+                }
+            }
+        }
+        lacking
     }
 
     /// Addresses of instances, where a version's are ours to know.

@@ -1,0 +1,141 @@
+//! The connection, and the space that is kept free for what must be recorded on a full disk.
+//!
+//! A file of zeros lies beside the store. When a write fails for want of space, what is urgent (a way back, and the generation that it
+//! is published as) takes that file away and tries again; everything else is refused until there is room for the file again, so that
+//! nothing but the urgent uses it up.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use super::StoreError;
+
+/// The file's name in the data folder.
+pub(super) const RESERVE: &str = "reserve";
+
+/// Its size: some fifty transitions of a usual Rollout.
+pub(super) const RESERVE_BYTES: usize = 1024 * 1024;
+
+/// The connection, as the store's thread owns it.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    connection: Connection,
+    reserve: PathBuf,
+    trouble: watch::Sender<Option<String>>,
+}
+
+impl Keeper {
+    /// Opens the store in this folder. A full disk is no reason not to start: the space that is kept free is there for this, too.
+    pub(super) fn open(
+        folder: &Path,
+        connect: impl Fn(&Path) -> Result<Connection, StoreError>,
+    ) -> Result<(Self, watch::Receiver<Option<String>>), StoreError> {
+        let reserve = folder.join(RESERVE);
+        let connection = match connect(folder) {
+            Err(StoreError::Full(_)) if std::fs::remove_file(&reserve).is_ok() => connect(folder)?,
+            opened => opened?,
+        };
+        let (trouble, seen) = watch::channel(None);
+        let mut keeper = Self { connection, reserve, trouble };
+        if let Err(error) = keeper.set_aside() {
+            keeper.fail(&error.to_string());
+        }
+        Ok((keeper, seen))
+    }
+
+    /// Does one thing; while there is trouble nothing of it may write.
+    pub(super) fn ordinary<T>(&mut self, job: impl FnOnce(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let troubled = self.trouble.borrow().is_some();
+        if troubled {
+            self.connection.pragma_update(None, "query_only", true)?;
+        }
+        let result = job(&mut self.connection);
+        if troubled {
+            self.connection.pragma_update(None, "query_only", false)?;
+        }
+        if let Err(StoreError::Full(error)) = &result
+            && !troubled
+        {
+            self.fail(error);
+        }
+        result
+    }
+
+    /// Does one thing that must be recorded, with all space that there is.
+    pub(super) fn urgent<T>(&mut self, job: &mut dyn FnMut(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let result = job(&mut self.connection);
+        let Err(StoreError::Full(error)) = &result else { return result };
+        self.fail(error);
+        if self.shrink().is_ok() {
+            let again = job(&mut self.connection);
+            if !matches!(again, Err(StoreError::Full(_))) {
+                return again;
+            }
+        }
+        if std::fs::remove_file(&self.reserve).is_err() {
+            return result;
+        }
+        tracing::warn!("the space that was kept free is used");
+        job(&mut self.connection)
+    }
+
+    /// Past all this.
+    #[cfg(test)]
+    pub(super) fn bare<T>(&mut self, job: impl FnOnce(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        job(&mut self.connection)
+    }
+
+    /// Whether there is room again: for a write, and for the space to be kept free.
+    pub(super) fn probe(&mut self) -> Result<(), StoreError> {
+        if self.trouble.borrow().is_none() {
+            return Ok(());
+        }
+        // The file first: a write that fits would use up what is left for the urgent.
+        let done = self.set_aside().map_err(|error| StoreError::Full(error.to_string())).and_then(|()| {
+            let written = self.connection.execute("UPDATE store SET settled = settled", []);
+            Ok(written.map(drop)?)
+        });
+        match &done {
+            Ok(()) => {
+                tracing::info!("the store can be written again");
+                self.trouble.send_replace(None);
+            }
+            Err(error) => tracing::debug!("{error}"),
+        }
+        done
+    }
+
+    fn fail(&mut self, error: &str) {
+        self.trouble.send_if_modified(|trouble| {
+            let new = trouble.is_none();
+            if new {
+                tracing::error!("the store cannot be written ({error}): nothing goes forward until there is room on the disk of --data");
+                *trouble = Some(error.to_owned());
+            }
+            new
+        });
+    }
+
+    /// The log's content goes into the file, and its space is free.
+    fn shrink(&mut self) -> Result<(), StoreError> {
+        Ok(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    }
+
+    /// Writes the file unless it is there, whole. Zeros are written, because a file that is only made longer takes no space.
+    fn set_aside(&mut self) -> std::io::Result<()> {
+        if self.reserve.metadata().is_ok_and(|meta| meta.len() == RESERVE_BYTES as u64) {
+            return Ok(());
+        }
+        let written = std::fs::File::create(&self.reserve).and_then(|mut file| {
+            file.write_all(&vec![0; RESERVE_BYTES])?;
+            file.sync_all()
+        });
+        if written.is_err() {
+            // Half of it would keep others from writing.
+            drop(std::fs::remove_file(&self.reserve));
+        }
+        written
+    }
+}
