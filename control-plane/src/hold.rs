@@ -132,7 +132,8 @@ impl Hold {
             return Some(Notice { severity: Severity::NotReady, message });
         }
         if let Some(lacking) = self.lacking.as_ref().filter(|lacking| !lacking.is_empty()) {
-            let message = format!("the state is recovered; nothing is published before these versions have an instance: {}", lacking.join(", "));
+            let message =
+                format!("the state is recovered; nothing is published before these versions have an instance: {}", lacking.join(", "));
             return Some(Notice { severity: Severity::NotReady, message });
         }
         let message = format!(

@@ -35,8 +35,7 @@ impl Reconciler {
         if body.confirmed.is_empty() {
             return Ok(answer);
         }
-        let missing: Vec<String> =
-            found.iter().filter(|(id, _)| !body.confirmed.contains(id)).map(|(id, _)| id.to_string()).collect();
+        let missing: Vec<String> = found.iter().filter(|(id, _)| !body.confirmed.contains(id)).map(|(id, _)| id.to_string()).collect();
         if !missing.is_empty() {
             return Err(Refusal::NotNow(format!("nothing was done: not confirmed: {}", missing.join(", "))));
         }
@@ -48,7 +47,9 @@ impl Reconciler {
     fn highest(&self, body: &RecoveryBody, now: Time) -> Result<u64, Refusal> {
         let seen = body.running.iter().map(|running| running.policy.generation).max();
         let Some(seen) = seen.filter(|seen| (1..GENERATION_MAX).contains(seen)) else {
-            return Err(Refusal::NotNow("no policy with a generation was found at these proxies: name an Envoy that has Shunt's filter".to_owned()));
+            return Err(Refusal::NotNow(
+                "no policy with a generation was found at these proxies: name an Envoy that has Shunt's filter".to_owned(),
+            ));
         };
         let connected: Vec<String> =
             self.proxies.statuses().into_iter().filter(|status| status.connected).map(|status| status.node).collect();

@@ -74,8 +74,10 @@ async fn a_lost_store_holds_and_is_made_anew_from_what_an_envoy_runs() -> Result
     std::fs::create_dir(rig.control.data())?;
     rig.control.restart().await?;
     story.when("it starts with an empty store");
-    until("it holds", STEP, || async { rig.control.get("/readyz").await.is_ok_and(|reply| reply.text().contains("not ready: nothing is published")) })
-        .await?;
+    until("it holds", STEP, || async {
+        rig.control.get("/readyz").await.is_ok_and(|reply| reply.text().contains("not ready: nothing is published"))
+    })
+    .await?;
     let shown = rig.control.cli_ok(&["get"]).await?;
     assert!(shown.contains("shunt recover") && shown.contains("edge-1"), "{shown}");
     let mark = load.mark();
@@ -122,8 +124,10 @@ async fn a_lost_store_promotes_no_refused_version() -> Result<()> {
     std::fs::create_dir(rig.control.data())?;
     rig.control.restart().await?;
     story.when("it starts with an empty store, and the manifest names the refused version");
-    until("it holds", STEP, || async { rig.control.get("/readyz").await.is_ok_and(|reply| reply.text().contains("not ready: nothing is published")) })
-        .await?;
+    until("it holds", STEP, || async {
+        rig.control.get("/readyz").await.is_ok_and(|reply| reply.text().contains("not ready: nothing is published"))
+    })
+    .await?;
     let mark = load.mark();
     let told = rig.control.cli_ok(&["recover", "--envoy-admin", &rig.envoy.admin().to_string(), "--yes"]).await?;
     assert!(told.contains("v1 is stable; v2, which its manifest names, is released by `shunt retry`"), "{told}");

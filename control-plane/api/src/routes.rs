@@ -15,8 +15,8 @@ use crate::body::{BODY_MAX, MANIFEST_MAX};
 use crate::gate::{Gate, Needs, Pace, Record, changes, gate, repeat};
 use crate::reports::REPORT_MAX;
 use crate::{
-    commands, explain, freeze, guard, health, logs, manifests, openapi, proxies, recovery, registrations, reports, rollouts, scrape, stream, tokens,
-    wait,
+    commands, explain, freeze, guard, health, logs, manifests, openapi, proxies, recovery, registrations, reports, rollouts, scrape,
+    stream, tokens, wait,
 };
 
 /// One operation.

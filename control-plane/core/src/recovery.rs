@@ -203,8 +203,11 @@ fn in_run(plan: &Plan, base: State, candidate: VersionName, ranges: Vec<Range>, 
         _ => String::new(),
     };
     let reason = "its record was lost and made anew from what proxies run: `shunt resume` goes on, `shunt abort` gives all keys back";
-    let sentence =
-        format!("{} is stable, {candidate} keeps {}; the run is held{place} until `shunt resume` or `shunt abort`", base.stable, percent(weight));
+    let sentence = format!(
+        "{} is stable, {candidate} keeps {}; the run is held{place} until `shunt resume` or `shunt abort`",
+        base.stable,
+        percent(weight)
+    );
     let run = Run {
         arms: ranges.iter().map(|range| range.version.clone()).filter(|version| *version != base.stable && *version != candidate).collect(),
         candidate,
@@ -232,7 +235,10 @@ fn at_rest(plan: &Plan, base: State, now: Time) -> Recovered {
         return Recovered { state: base, sentence };
     }
     let reason = format!("its record was lost: whether {} had been refused is not known", plan.release);
-    let sentence = format!("{} is stable; {}, which its manifest names, is released by `shunt retry`, because it may have been refused", base.stable, plan.release);
+    let sentence = format!(
+        "{} is stable; {}, which its manifest names, is released by `shunt retry`, because it may have been refused",
+        base.stable, plan.release
+    );
     let refused = Some(Refused { version: plan.release.clone(), reason, at: now });
     Recovered { state: State { refused, ..base }, sentence }
 }

@@ -315,10 +315,7 @@ proptest! {
 fn what_cannot_be_written_is_an_error_and_never_an_empty_text() {
     let unwritable = BTreeMap::from([((1, 2), "a key that is no string")]);
     let error = written("the merged policy", &unwritable).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the merged policy cannot be written as JSON, so nothing is published: key must be a string"
-    );
+    assert_eq!(error.to_string(), "the merged policy cannot be written as JSON, so nothing is published: key must be a string");
 }
 
 #[test]

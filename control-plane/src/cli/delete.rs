@@ -9,7 +9,8 @@ use super::exit::Exit;
 use super::paint::tame;
 use super::target::Target;
 
-const EXAMPLES: &str = "The manifest is taken out of its file in the folder of `shunt serve --config`, others in it stay. All keys go back to stable first,
+const EXAMPLES: &str =
+    "The manifest is taken out of its file in the folder of `shunt serve --config`, others in it stay. All keys go back to stable first,
 then the service leaves the policy, then its routes and instances go. Its history stays: should the manifest come back, the
 Rollout goes on from the version that was stable.
 

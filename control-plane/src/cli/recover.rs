@@ -20,7 +20,8 @@ use super::paint::tame;
 /// How long an Envoy may take to show what it runs: the module is part of that.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(30);
 
-const EXAMPLES: &str = "A control plane whose store is empty while Envoys run what another one published holds: `shunt get` and /readyz say so, and nothing
+const EXAMPLES: &str =
+    "A control plane whose store is empty while Envoys run what another one published holds: `shunt get` and /readyz say so, and nothing
 is published. This command reads the policy and the routes from the admin interfaces of Envoys (/config_dump), or from files with
 that content, shows for each Rollout what follows, and asks whether that is right. Users keep the versions that they have:
 runs go on held until `shunt resume`, and a release that is not stable waits for `shunt retry`, because it may have been refused.

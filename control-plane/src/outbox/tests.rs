@@ -192,7 +192,8 @@ async fn a_hook_has_its_own_retries() {
     let event = Some("stepped".to_owned());
     let body = Box::new(shunt_core::call::Body { event, ..shunt_core::call::Body::new(&rig.stored.plan, &state, None, &call) });
     let next = advance(&Plan { release: "v2".parse().unwrap(), ..plan("") }, &state, &Observation::unknown(Time(5_000)), &[]);
-    let posted = rig.store.database.record(&rig.stored.plan.id, 0, next, vec![Letter::Errand { hook, body }], Urgency::CanWait).await.unwrap();
+    let posted =
+        rig.store.database.record(&rig.stored.plan.id, 0, next, vec![Letter::Errand { hook, body }], Urgency::CanWait).await.unwrap();
     rig.outbox.add(posted);
     let mut shown = Vec::new();
     for now in [5_000, 6_000] {

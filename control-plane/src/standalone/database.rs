@@ -41,8 +41,8 @@ pub(crate) use instances::InstanceRecord;
 use keeper::Keeper;
 pub(crate) use measurements::MeasuredKey;
 pub(crate) use outbox::Posted;
-pub(crate) use policy::{ContributionRecord, PolicyRecord};
 pub(crate) use policy::UNRECORDED_MAX;
+pub(crate) use policy::{ContributionRecord, PolicyRecord};
 pub(crate) use rollouts::{NewCommand, Stored, Urgency};
 pub(crate) use signing::SigningRecord;
 

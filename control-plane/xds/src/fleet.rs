@@ -98,7 +98,8 @@ impl Fleet {
 
     pub(crate) fn foreign(&self, node: &str, stream: u64, store: &str) {
         let mut nodes = self.lock();
-        let Some(entry) = nodes.get_mut(node).filter(|entry| entry.stream == stream && entry.status.foreign.as_deref() != Some(store)) else {
+        let Some(entry) = nodes.get_mut(node).filter(|entry| entry.stream == stream && entry.status.foreign.as_deref() != Some(store))
+        else {
             return;
         };
         entry.status.foreign = Some(store.to_owned());

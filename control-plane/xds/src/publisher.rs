@@ -28,9 +28,9 @@ impl Published {
     /// What this proxy should have.
     pub(crate) fn snapshot(&self, node: &NodeInfo) -> Rendered {
         let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = rendered.entry((node.listen, node.module.clone())).or_insert_with(|| {
-            render(&self.world, node).map(|snapshot| Arc::new(snapshot.marked(&self.store)))
-        });
+        let made = rendered
+            .entry((node.listen, node.module.clone()))
+            .or_insert_with(|| render(&self.world, node).map(|snapshot| Arc::new(snapshot.marked(&self.store))));
         made.clone()
     }
 }

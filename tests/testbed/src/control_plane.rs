@@ -144,7 +144,8 @@ impl ControlPlane {
     /// Starts it again with the same folders at the same addresses, after it was stopped or killed.
     pub async fn restart(&mut self) -> Result<()> {
         self.child.kill();
-        let (child, addresses) = spawn(self.folder.path(), &self.config, &self.data, self.addresses, &self.args, &self.env, self.disk).await?;
+        let (child, addresses) =
+            spawn(self.folder.path(), &self.config, &self.data, self.addresses, &self.args, &self.env, self.disk).await?;
         self.child = child;
         self.addresses = addresses;
         Ok(())

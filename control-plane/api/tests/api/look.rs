@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::json;
-use shunt_api::{Ask, Notice, Severity};
 use shunt_api::rollouts::History;
+use shunt_api::{Ask, Notice, Severity};
 use shunt_core::journal::{Entry, Origin};
 
 use crate::fixture::{Server, problem};

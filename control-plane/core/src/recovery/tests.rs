@@ -82,7 +82,10 @@ fn of_several_proxies_the_highest_generation_counts() {
 
 #[test]
 fn what_no_proxy_knows_begins_as_its_manifest_says() {
-    let empty = Running { policy: RoutingPolicy { format: FORMAT, generation: 57, report: None, signing: None, services: Vec::new(), flags: Vec::new() }, default_routes: BTreeMap::new() };
+    let empty = Running {
+        policy: RoutingPolicy { format: FORMAT, generation: 57, report: None, signing: None, services: Vec::new(), flags: Vec::new() },
+        default_routes: BTreeMap::new(),
+    };
     let recovered = recover(&plan("v2"), &[empty], NOW).unwrap();
     assert_eq!(recovered.state, State::initial(&plan("v2")));
     assert_eq!(recovered.sentence, "no proxy knows it: v2 is stable at once, as its manifest says");
@@ -94,7 +97,10 @@ fn a_version_that_the_manifest_lacks_is_an_error() {
     let mut without = plan("v3");
     without.versions.retain(|version| version.name.as_str() != "v2");
     let error = recover(&without, &[running], NOW).unwrap_err();
-    assert_eq!(error.to_string(), "proxies send 5 % of keys of shop/checkout to v2, which is not among its versions: add it to the manifest first");
+    assert_eq!(
+        error.to_string(),
+        "proxies send 5 % of keys of shop/checkout to v2, which is not among its versions: add it to the manifest first"
+    );
 }
 
 proptest! {

@@ -26,7 +26,8 @@ pub(super) fn running(text: &str) -> anyhow::Result<Running> {
     let policy: RoutingPolicy = serde_json::from_str(&policy).context("its policy cannot be read")?;
     let routes = of(".RoutesConfigDump");
     let default_routes = routes.iter().flat_map(|dump| list(dump, "dynamic_route_configs")).flat_map(defaults).collect();
-    Ok(Running { policy, default_routes })
+    // Keys for signing are not needed, and go nowhere.
+    Ok(Running { policy: policy.redacted(), default_routes })
 }
 
 /// The text that the filter was configured with.

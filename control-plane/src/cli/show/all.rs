@@ -27,7 +27,12 @@ pub(crate) fn table(list: &RolloutList, paint: Paint) -> Vec<String> {
     // What concerns the control plane as a whole stands in each view, and was said above.
     let noticed = |warning: &&String| list.notices.iter().any(|notice| notice.message == **warning);
     for view in &list.rollouts {
-        lines.extend(view.warnings.iter().filter(|warning| !noticed(warning)).map(|warning| format!("{} {}: {}", paint.attention("warning"), view.id, tame(warning))));
+        lines.extend(
+            view.warnings
+                .iter()
+                .filter(|warning| !noticed(warning))
+                .map(|warning| format!("{} {}: {}", paint.attention("warning"), view.id, tame(warning))),
+        );
     }
     lines.extend(list.problems.iter().map(|problem| format!("{} {}", paint.bad("manifest"), tame(&problem.to_string()))));
     lines

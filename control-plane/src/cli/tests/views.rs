@@ -83,7 +83,11 @@ pub(super) fn healthy() -> RolloutView {
 pub(super) fn list() -> RolloutList {
     let problems = json!([{"file": "cart.yaml", "line": 7, "column": 3, "path": "spec.release", "message": "is v9: write one of v1, v2",
                            "rollout": "shop/cart"}]);
-    RolloutList { rollouts: vec![healthy(), progressing(), degraded()], problems: serde_json::from_value(problems).unwrap(), notices: Vec::new() }
+    RolloutList {
+        rollouts: vec![healthy(), progressing(), degraded()],
+        problems: serde_json::from_value(problems).unwrap(),
+        notices: Vec::new(),
+    }
 }
 
 /// One proxy that is well, one that is slow and refuses, one that left.
