@@ -36,7 +36,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RecoverArgs {
     /// Admin interface of an Envoy; may be given several times
-    #[arg(long, value_name = "HOST:PORT", required_unless_present = "config_dump")]
+    #[arg(long, value_name = "HOST:PORT")]
     envoy_admin: Vec<String>,
 
     /// File with what an Envoy's /config_dump answered; may be given several times
@@ -50,6 +50,10 @@ pub(crate) struct RecoverArgs {
 
 /// `shunt recover`
 pub(crate) async fn run(args: &RecoverArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
+    anyhow::ensure!(
+        !args.envoy_admin.is_empty() || !args.config_dump.is_empty(),
+        "name an Envoy that still has what the lost store published: --envoy-admin HOST:PORT, or --config-dump FILE"
+    );
     let running = look(args).await?;
     let body = RecoveryBody { running, confirmed: BTreeSet::new() };
     let found: Recovery = client.post(&["recovery"], &body).await?;
