@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::{Range, Rule, Split};
-use shunt_filter_core::{RolloutId, RoutingPolicy, VersionName, Weight};
+use shunt_filter_core::{BaselineName, RolloutId, RoutingPolicy, VersionName, Weight};
 use thiserror::Error;
 
 use crate::plan::{Plan, Routing, Step};
@@ -107,7 +107,7 @@ impl Part {
 
     fn new(stable: &VersionName, epoch: u64, split: &Split) -> Self {
         // A fresh copy of stable that an experiment made is not there any more; its keys are stable's.
-        let ranges = split.ranges.iter().filter(|range| range.version.as_str() != format!("{stable}-baseline"));
+        let ranges = split.ranges.iter().filter(|range| !BaselineName::is_reserved(&range.version));
         let attempt = split.salt.rsplit('/').next().and_then(|number| number.parse().ok());
         Self { stable: stable.clone(), default_route: None, serving: BTreeSet::new(), epoch, attempt, ranges: ranges.cloned().collect() }
     }
