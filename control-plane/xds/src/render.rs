@@ -11,6 +11,7 @@ use envoy_types::pb::google::protobuf::{BoolValue, Duration, UInt32Value};
 use shunt_core::Span;
 use shunt_core::desired::Routes;
 
+pub(crate) use self::listener::{REQUEST_HEADERS, STREAM_IDLE};
 use crate::resource::Kind;
 use crate::snapshot::{Inconsistent, Snapshot};
 use crate::world::{NodeInfo, World};

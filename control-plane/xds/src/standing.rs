@@ -14,6 +14,7 @@ use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
 use envoy_types::pb::google::protobuf::{Duration, UInt32Value};
 use prost::Message;
 use serde_json::{Value, json};
+use shunt_core::Span;
 
 use crate::bootstrap::{Bootstrap, document};
 use crate::render;
@@ -101,13 +102,19 @@ fn listener(world: &World, of: &Bootstrap, routes: &Value) -> Value {
         }],
         "route_config": routes,
         "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "stream_idle_timeout": "3600s",
+        "stream_idle_timeout": whole(render::STREAM_IDLE),
+        "request_headers_timeout": whole(render::REQUEST_HEADERS),
     });
     json!({
         "name": render::SHUNT,
         "address": {"socket_address": {"address": of.listen.ip().to_string(), "port_value": of.listen.port()}},
         "filter_chains": [{"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}],
     })
+}
+
+/// `300s`
+fn whole(span: Span) -> Value {
+    json!(format!("{}s", span.0.div_euclid(1_000)))
 }
 
 /// `1.5s`

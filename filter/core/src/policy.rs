@@ -57,7 +57,7 @@ impl RoutingPolicy {
         keys.filter_map(|source| source.generate.as_ref()).any(|attributes| attributes.signed)
     }
 
-    /// For whoever may look, but not sign.
+    /// Without what signs keys: for readers of the API and for files.
     #[must_use]
     pub fn redacted(self) -> Self {
         Self { signing: None, ..self }

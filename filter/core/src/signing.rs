@@ -1,8 +1,8 @@
 //! Signed keys: an id that a filter makes carries a tag, so that a client can only bring ids that some filter gave it.
 //!
 //! The cookie's value is `<id>.<tag>`: 32 and 18 lower-case hex digits. The tag is the first 72 bits of HMAC-SHA256 (RFC 2104) over
-//! `shunt-key-1`, a zero byte, the cookie's name, a zero byte and the id. Only the id is hashed for stickiness: a new signing key moves
-//! nobody. The name of the Rollout is not part of it, because services and flags of one host share their cookie.
+//! `shunt-key-1`, a zero byte, the cookie's name, a zero byte and the id. Only the id is hashed for stickiness: with a new signing key no
+//! user changes version. The name of the Rollout is not part of it, because services and flags of one host share their cookie.
 
 use std::fmt;
 

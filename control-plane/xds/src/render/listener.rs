@@ -31,10 +31,10 @@ use crate::resource::{Resource, any};
 
 /// A stream on which nothing is sent in either direction for so long ends, unless the service's `timeouts.idle` says otherwise: a
 /// client that stops in the middle of a body would hold it for ever.
-const STREAM_IDLE: Span = Span::seconds(300);
+pub(crate) const STREAM_IDLE: Span = Span::seconds(300);
 /// All headers of a request must have come so long after its first byte. There is no limit for its body as a whole (Envoy's
 /// `request_timeout`): it holds for all services of a listener, and would end uploads and streams from clients.
-const REQUEST_HEADERS: Span = Span::seconds(10);
+pub(crate) const REQUEST_HEADERS: Span = Span::seconds(10);
 
 pub(super) fn listener(listen: SocketAddr) -> Arc<Resource> {
     let manager = Filter {
