@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shunt_core::analysis::{Analyst, Evidence, Verdict, thresholds};
+use shunt_core::analysis::{Analyst, Evidence, Judging, Verdict, Warmth, thresholds};
 use shunt_core::compared::Compared;
 use shunt_core::contest::{Contest, Told, contest};
 use shunt_core::observation::{Delivery, Freeze, Observation, Typical, VersionSeen};
@@ -27,13 +27,14 @@ impl Analysts {
     }
 
     /// One look at the run, or at the version just promoted while the old one is kept; none when nothing is exposed.
-    fn look(&mut self, plan: &Plan, state: &State, evidence: &EpochReport) -> (Vec<Verdict>, Evidence) {
+    fn look(&mut self, plan: &Plan, state: &State, evidence: &EpochReport, now: Time) -> (Vec<Verdict>, Evidence) {
         let Some(compared) = Compared::of(state) else { return (Vec::new(), Evidence::default()) };
         let (attempt, analyst) = self.by_rollout.entry(plan.id.clone()).or_default();
         if *attempt != state.attempt {
             (*attempt, *analyst) = (state.attempt, Analyst::default());
         }
-        let verdicts = analyst.look(&plan.analysis.metrics, plan.compared_steps(), compared.arms(), evidence);
+        let judging = Judging { metrics: &plan.analysis.metrics, steps: plan.compared_steps(), warmth: Warmth::of(state, now) };
+        let verdicts = analyst.look(judging, compared.arms(), evidence);
         (verdicts, analyst.evidence())
     }
 }
@@ -88,7 +89,7 @@ pub(crate) fn observe(
         };
         (name.clone(), seen)
     };
-    let (verdicts, evidence) = analysts.look(plan, state, &epoch);
+    let (verdicts, evidence) = analysts.look(plan, state, &epoch, now);
     Observation {
         now,
         policy,

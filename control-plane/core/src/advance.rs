@@ -16,6 +16,7 @@ mod proof;
 mod recurrence;
 mod restore;
 mod step;
+mod warm;
 
 use crate::command::Command;
 use crate::figures::Figures;
@@ -125,6 +126,9 @@ fn in_run(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<T
         return Some(made);
     }
     if let Some(made) = ending::early(plan, state, run, seen).and_then(|ending| forward::instead(plan, state, run, ending, seen)) {
+        return Some(made);
+    }
+    if let Some(made) = warm::changed(plan, state, run, seen) {
         return Some(made);
     }
     match &run.stage {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Backend;
+use crate::time::Time;
 
 /// Instances of one version. A version that is absent from the observation is not known yet, and nothing advances on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub enum Capacity {
         ready: u32,
         /// Processes alive or registered, whatever their state: starting, ready, draining.
         running: u32,
+        /// When the last of the ready ones became ready; 0: none is.
+        #[serde(default)]
+        newest: Time,
         /// Why some are not ready, with exit codes and the last words of the log; empty when all is well.
         trouble: String,
         /// Set while an instance of the present manifest ends again and again before it is ready.

@@ -3,13 +3,14 @@
 mod calls;
 mod flag;
 mod scale;
+mod watched;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::names::{fallback_cluster, version_cluster};
-use shunt_filter_core::policy::{Flag, Goal, LatencyPolicy, Mirror, Rule, Split, Tolerance, VersionPolicy};
-use shunt_filter_core::{BaselineName, RolloutId, ServicePolicy, VersionName, Weight};
+use shunt_filter_core::policy::{Flag, Goal, Mirror, Rule, Split, VersionPolicy};
+use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
 
 use crate::call::Call;
 use crate::plan::{AbTestStep, Backend, HealthCheck, Plan, PlannedRule, Protocol, Role, Routing, Step, TestGoal, Timeouts, Version};
@@ -19,6 +20,7 @@ use crate::time::Span;
 pub(crate) use calls::rollback_id;
 pub use calls::{call_id, calls};
 pub use scale::scaled;
+pub(crate) use watched::hang_after;
 
 /// What one Rollout wants of the world.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,10 +98,10 @@ fn service(plan: &Plan, state: &State) -> Option<ServicePolicy> {
         mirror: mirror(plan, state),
         analysis: is_watched(state),
         counted_rule: counted_rule(plan, state),
-        latency: latency(state),
-        responses: None,
-        hang_after_ms: None,
-        tolerance: tolerance(plan, state),
+        latency: watched::latency(plan, state),
+        responses: watched::responses(plan, state),
+        hang_after_ms: watched::hang_after_ms(plan, state),
+        tolerance: watched::tolerance(plan, state),
         goals: goals(plan, state),
     })
 }
@@ -107,21 +109,6 @@ fn service(plan: &Plan, state: &State) -> Option<ServicePolicy> {
 /// Whether an analysis may run, so that reports must say what it needs.
 fn is_watched(state: &State) -> bool {
     state.run.is_some() || state.previous.is_some()
-}
-
-/// What counts as slow, the same for both arms.
-fn latency(state: &State) -> Option<LatencyPolicy> {
-    let run = state.run.as_ref()?;
-    let version = run.baseline.as_ref().map_or(&state.stable, BaselineName::version).clone();
-    Some(LatencyPolicy::equal(version, state.thresholds?))
-}
-
-/// What the candidate may be worse by, while both are compared.
-fn tolerance(plan: &Plan, state: &State) -> Option<Tolerance> {
-    let run = state.run.as_ref().filter(|run| exposed(run))?;
-    let share = plan.analysis.tolerance()?.share();
-    let version = run.baseline.as_ref().map_or(&state.stable, BaselineName::version).clone();
-    (share > Weight::ZERO).then_some(Tolerance { version, share })
 }
 
 fn counted_rule(plan: &Plan, state: &State) -> Option<String> {

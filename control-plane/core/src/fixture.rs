@@ -48,6 +48,7 @@ pub(crate) fn run(candidate: &str, started: u64, stage: Stage) -> Run {
         passed: None,
         regardless: None,
         returning: false,
+        warmed: crate::state::Warmed::Cold,
         held: None,
         sizes: crate::state::Sizes::default(),
         baseline: None,

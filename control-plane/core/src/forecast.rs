@@ -12,7 +12,7 @@ mod world;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
-use crate::analysis::Tolerance;
+use crate::analysis::{LatencyTolerance, Tolerance};
 use crate::plan::Plan;
 use crate::time::{Span, Time};
 
@@ -53,12 +53,31 @@ pub struct Forecast {
     pub downtime: Option<Downtime>,
     /// No weight above this comes before the analysis has passed once.
     pub max_exposed: Weight,
+    /// What of latency is not seen; none: it is not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Unseen>,
     /// From the changed manifest to the end.
     pub lasts: Span,
     /// How it ends.
     pub end: End,
     /// What somebody should change, or know.
     pub warnings: Vec<String>,
+}
+
+/// What of latency is not seen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unseen {
+    /// So much slower than stable is allowed.
+    pub tolerance: LatencyTolerance,
+    /// So long after the first requests of new instances nothing is judged.
+    pub warm_up: Span,
+}
+
+impl Unseen {
+    fn of(plan: &Plan) -> Option<Self> {
+        plan.analysis.latency_tolerance().map(|tolerance| Self { tolerance, warm_up: plan.analysis.latency_warm_up() })
+    }
 }
 
 /// A part of the way: a step, or what comes before and after the steps.
@@ -298,6 +317,26 @@ mod tests {
             assert_eq!(tolerant.looks[0].without, Some(strict.looks[0].sees), "{by}");
             assert!(more(tolerant.looks[0].sees) > more(strict.looks[0].sees), "{by}: {:?}", tolerant.looks);
         }
+    }
+
+    #[test]
+    fn what_of_latency_is_not_seen_is_said() {
+        let of = |analysis: &str| foresee("{setWeight: 5}, {pause: {duration: 10m}}", analysis, USUAL).latency;
+        let usual = Unseen { tolerance: LatencyTolerance::USUAL, warm_up: Span::seconds(10) };
+        assert_eq!(of(""), Some(usual), "compared without analysis");
+        let own = "  analysis: {warmUp: 1m, metrics: [{name: slow, latency: {noWorseThanStable: {by: 50%, atLeast: 0s}}}]}\n";
+        let tolerance = LatencyTolerance { by: 50.0, at_least: Span::default() };
+        assert_eq!(of(own), Some(Unseen { tolerance, warm_up: Span::seconds(60) }));
+        assert_eq!(of("  analysis: {metrics: [{name: errors, successRate: {noWorseThanStable: {}}}]}\n"), None);
+    }
+
+    #[test]
+    fn a_release_of_seconds_waits_for_the_warm_up_and_no_longer() {
+        let seen = foresee("{setWeight: 50}, {pause: {duration: 2s}}", "", USUAL);
+        assert_eq!((&seen.end, &seen.warnings), (&End::Promoted, &Vec::new()));
+        assert!(Span::seconds(10) < seen.lasts && seen.lasts < Span::seconds(20), "{:?}", seen.legs);
+        let at_once = foresee("{setWeight: 50}, {pause: {duration: 2s}}", "  analysis: {warmUp: 0s}\n", USUAL);
+        assert!(at_once.lasts < seen.lasts, "{:?}", at_once.legs);
     }
 
     /// One metric of the whole release, and steps.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::{LatencyThresholds, Range};
 use shunt_filter_core::{BaselineName, VersionName, Weight};
 
+pub use crate::analysis::Warmed;
 use crate::figures::Figures;
 use crate::plan::{Backend, Plan, Routing, Step};
 use crate::time::Time;
@@ -38,7 +39,7 @@ pub struct State {
     /// Versions that were stable before, newest last; at most [`FORMER_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<Former>,
-    /// What counts as slow in this epoch; none: latency is not compared.
+    /// How long requests of stable took when the epoch began, or since when it is known; none: not known yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<LatencyThresholds>,
     /// What the steps of the last release ended with.
@@ -195,6 +196,9 @@ pub struct Run {
     /// what it flees from.
     #[serde(default)]
     pub returning: bool,
+    /// How warm the instances are that users meet.
+    #[serde(default, skip_serializing_if = "Warmed::is_cold")]
+    pub warmed: Warmed,
     /// Since when requests are held (recreate): nobody answers until the run ends, one way or the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Time>,

@@ -3,26 +3,47 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
 
 use shunt_core::Span;
-use shunt_core::analysis::{Analyst, Arms, Guard, Metric, Outcome, Tolerance, Verdict};
-use shunt_filter_core::policy::Range;
-use shunt_filter_core::report::{Counters, EpochReport, LATENCY_BOUNDS_MS, LATENCY_BUCKETS, LatencySlots, Slots};
+use shunt_core::analysis::{Analyst, Arms, Guard, Judging, LatencyTolerance, Metric, Outcome, Tolerance, Verdict, Warmth};
+use shunt_filter_core::outcome::ResponseClass;
+use shunt_filter_core::policy::{Range, ResponsePolicy};
+use shunt_filter_core::report::{Counters, EpochReport, Hanging, LATENCY_BOUNDS_MS, LATENCY_BUCKETS, LatencySlots, Responses, Slots};
 use shunt_filter_core::{VersionName, Weight};
 use test_case::test_case;
+
+#[path = "analysis/compared.rs"]
+mod compared;
 
 fn version(name: &str) -> VersionName {
     name.parse().unwrap()
 }
 
+fn metric(name: &str, guard: Guard) -> Metric {
+    Metric { name: name.to_owned(), guard, min_samples: 100, warm_up: Span::default() }
+}
+
 fn errors() -> Metric {
-    Metric { name: "errors".to_owned(), guard: Guard::ErrorsNoWorseThanStable, min_samples: 100 }
+    metric("errors", Guard::ErrorsNoWorseThanStable)
+}
+
+fn responses() -> Metric {
+    metric("responses", Guard::ResponsesNoWorseThanStable(ResponsePolicy::all()))
+}
+
+fn hanging() -> Metric {
+    metric("hanging", Guard::HangingNoWorseThanStable)
 }
 
 fn success(min: f64) -> Metric {
-    Metric { name: "success".to_owned(), guard: Guard::SuccessRateMin(min), min_samples: 100 }
+    metric("success", Guard::SuccessRateMin(min))
 }
 
 fn slow(percentile: f64, max: Span) -> Metric {
-    Metric { name: "slow".to_owned(), guard: Guard::LatencyMax { percentile, max }, min_samples: 100 }
+    metric("slow", Guard::LatencyMax { percentile, max })
+}
+
+/// A release of four steps whose instances are warm.
+fn of_four(metrics: &[Metric]) -> Judging<'_> {
+    Judging { metrics, steps: 4, warmth: Warmth::For(Span::seconds(60)) }
 }
 
 /// v2 with the first `points` points, v1 with the rest.
@@ -76,6 +97,25 @@ impl Evidence {
         self
     }
 
+    /// So many answers of a class to a version, in these slots.
+    fn answered(mut self, class: ResponseClass, name: &str, count: u64, slots: impl IntoIterator<Item = u16>) -> Self {
+        let Responses { versions, slots: bad } = self.0.responses.entry(class).or_default();
+        versions.insert(version(name), count);
+        bad.union_with(&slots.into_iter().collect());
+        self
+    }
+
+    /// So many requests of a version that were left, and that hang, in these slots.
+    fn unanswered(mut self, name: &str, (abandoned, hanging): (u64, u64), slots: [Vec<u16>; 2]) -> Self {
+        self.0.versions.entry(version(name)).or_default().abandoned = abandoned;
+        let [left, hung] = slots;
+        self.0.abandoned.union_with(&left.into_iter().collect());
+        let Hanging { versions, slots } = self.0.hanging.get_or_insert_default();
+        versions.insert(version(name), hanging);
+        slots.union_with(&hung.into_iter().collect());
+        self
+    }
+
     fn failed(mut self, slots: impl IntoIterator<Item = u16>) -> Self {
         self.0.failed.union_with(&slots.into_iter().collect());
         self
@@ -85,7 +125,7 @@ impl Evidence {
 /// One look of a fresh analyst at one metric.
 fn verdict(metric: Metric, points: u32, evidence: &Evidence) -> Verdict {
     let split = split(points);
-    Analyst::default().look(&[metric], 4, split.arms(), &evidence.0).remove(0)
+    Analyst::default().look(of_four(&[metric]), split.arms(), &evidence.0).remove(0)
 }
 
 #[test]
@@ -163,7 +203,7 @@ fn where_an_arm_has_no_weight_only_fixed_limits_judge_and_only_those_with_traffi
 fn the_error_is_divided_over_steps_and_comparisons() {
     let threshold = |steps: u32, metrics: &[Metric]| {
         let split = split(FIVE);
-        Analyst::default().look(metrics, steps, split.arms(), &Evidence::epoch(1).0).remove(0).threshold
+        Analyst::default().look(Judging { metrics, steps, warmth: Warmth::Cold }, split.arms(), &Evidence::epoch(1).0).remove(0).threshold
     };
     assert_eq!(threshold(0, &[errors()]), "E ≥ 100");
     assert_eq!(threshold(1, &[errors()]), "E ≥ 100");
@@ -195,7 +235,7 @@ fn failures_of_stable_and_of_cut_slots_do_not_count_against_the_candidate() {
 fn a_slot_counts_once_and_a_failure_stands() {
     let split = split(FIVE);
     let mut analyst = Analyst::default();
-    let mut look = |evidence: &Evidence| analyst.look(&[errors()], 4, split.arms(), &evidence.0).remove(0);
+    let mut look = |evidence: &Evidence| analyst.look(of_four(&[errors()]), split.arms(), &evidence.0).remove(0);
     let two = Evidence::epoch(1).failed([3, 77]);
     let first = look(&two);
     assert_eq!(look(&two).message, first.message, "the same slots again change nothing");
@@ -213,14 +253,14 @@ fn an_epoch_is_judged_alone() {
     let five = split(FIVE);
     let mut analyst = Analyst::default();
     let bad = Evidence::epoch(7).requests("v2", 48, 5).failed([3, 77, 150, 204, 499]);
-    assert_eq!(analyst.look(&[errors()], 4, five.arms(), &bad.0)[0].outcome, Outcome::Fail);
+    assert_eq!(analyst.look(of_four(&[errors()]), five.arms(), &bad.0)[0].outcome, Outcome::Fail);
     // What is in flight of an older step changes nothing, whatever its arms.
     let half = split(500_000);
     let older = Evidence::epoch(6).requests("v2", 1, 0);
-    let again = analyst.look(&[errors()], 4, half.arms(), &older.0).remove(0);
+    let again = analyst.look(of_four(&[errors()]), half.arms(), &older.0).remove(0);
     assert_eq!((again.outcome, again.samples), (Outcome::Fail, 48));
     // A newer step starts from nothing.
-    let fresh = analyst.look(&[errors()], 4, half.arms(), &Evidence::epoch(8).0).remove(0);
+    let fresh = analyst.look(of_four(&[errors()]), half.arms(), &Evidence::epoch(8).0).remove(0);
     assert_eq!((fresh.outcome, fresh.samples), (Outcome::NeedMoreData, 0));
     assert!(fresh.message.starts_with("errors: v2 failed 0/0, v1 0/0; needs"), "{}", fresh.message);
 }
@@ -230,12 +270,12 @@ fn other_arms_within_an_epoch_start_afresh() {
     let mut analyst = Analyst::default();
     let five = split(FIVE);
     let bad = Evidence::epoch(1).failed([3, 77, 150, 204, 499]);
-    assert_eq!(analyst.look(&[errors()], 4, five.arms(), &bad.0)[0].outcome, Outcome::Fail);
+    assert_eq!(analyst.look(of_four(&[errors()]), five.arms(), &bad.0)[0].outcome, Outcome::Fail);
     // Whose slots 3, 77, … were when they failed is not known any more: they count for nobody.
     let half = split(500_000);
-    let first = analyst.look(&[errors()], 4, half.arms(), &bad.0).remove(0);
+    let first = analyst.look(of_four(&[errors()]), half.arms(), &bad.0).remove(0);
     assert!(first.outcome == Outcome::NeedMoreData && !first.message.contains("slots,"), "{}", first.message);
-    let next = analyst.look(&[errors()], 4, half.arms(), &bad.failed([700]).0).remove(0);
+    let next = analyst.look(of_four(&[errors()]), half.arms(), &bad.failed([700]).0).remove(0);
     assert!(next.message.contains("in 1 slot,"), "{}", next.message);
 }
 
@@ -274,7 +314,7 @@ fn how_many_users_saw_the_candidate() {
 }
 
 fn as_fast() -> Metric {
-    Metric { name: "slow".to_owned(), guard: Guard::LatencyNoWorseThanStable, min_samples: 100 }
+    metric("slow", Guard::LatencyNoWorseThanStable(LatencyTolerance::USUAL))
 }
 
 /// Which slots were seen, first slow, above p90 and above p99; 300 requests of v2 and 5,700 of v1 with a time each.
@@ -293,11 +333,11 @@ fn a_slow_release_in_one_sentence() {
     assert_eq!(slow.outcome, Outcome::Fail);
     assert_eq!(
         slow.message,
-        "slow: v2 p50 ~ 44ms, p90 ~ 88ms, p99 ~ 99ms, v1 p50 ~ 43ms, p90 ~ 49ms, p99 ~ 86ms; E = 118021 ≥ 1200 at p90: slower than stable"
+        "slow: p90 of v2 and v1 is 88 against 49 ms, 5 slots of v2 were slow; E = 118021 ≥ 1200 at p90: slower than stable by more than 20 %, at least 5ms"
     );
     let same = verdict(as_fast(), FIVE, &timed(&seen, &[1, 600], &[3, 700, 9_000], &[]));
     assert_eq!(same.outcome, Outcome::Pass);
-    assert!(same.message.ends_with("< 1200: not slower than stable"), "{}", same.message);
+    assert!(same.message.ends_with("< 1200: not slower than stable by more than 20 %, at least 5ms"), "{}", same.message);
 }
 
 #[test]
@@ -319,7 +359,7 @@ fn the_first_report_of_a_slot_says_whether_its_first_request_was_slow() {
     let split = split(FIVE);
     let seen: Vec<u16> = (0..100).chain(500..2_400).collect();
     let slow: Vec<u16> = (0..100).collect();
-    let look = |analyst: &mut Analyst, evidence: &Evidence| analyst.look(&[as_fast()], 4, split.arms(), &evidence.0).remove(0);
+    let look = |analyst: &mut Analyst, evidence: &Evidence| analyst.look(of_four(&[as_fast()]), split.arms(), &evidence.0).remove(0);
     let mut analyst = Analyst::default();
     let fast_first = look(&mut analyst, &timed(&seen, &[], &[], &[]));
     // Another proxy met the same slots later, and there they were slow.
@@ -332,16 +372,16 @@ fn the_first_report_of_a_slot_says_whether_its_first_request_was_slow() {
 fn latency_is_not_passed_while_nobody_knows_what_is_slow() {
     let verdict = verdict(as_fast(), FIVE, &Evidence::epoch(1).times("v2", &[(50, 300)]).seen(0..60));
     assert_eq!(verdict.outcome, Outcome::NeedMoreData);
-    assert!(verdict.message.ends_with("how long requests of v1 take was not known when this step began"), "{}", verdict.message);
+    assert!(verdict.message.ends_with("how long requests of v1 take is not known yet"), "{}", verdict.message);
 }
 
 #[test]
 fn latency_shares_the_error_with_errors_and_is_not_compared_with_nobody() {
     let split = split(1_000_000);
-    let verdicts = Analyst::default().look(&[errors(), as_fast()], 4, split.arms(), &Evidence::epoch(1).0);
+    let verdicts = Analyst::default().look(of_four(&[errors(), as_fast()]), split.arms(), &Evidence::epoch(1).0);
     assert!(verdicts.iter().all(|verdict| verdict.outcome == Outcome::NotApplicable), "{verdicts:?}");
     let five = self::split(FIVE);
-    let verdicts = Analyst::default().look(&[errors(), as_fast()], 4, five.arms(), &Evidence::epoch(1).0);
+    let verdicts = Analyst::default().look(of_four(&[errors(), as_fast()]), five.arms(), &Evidence::epoch(1).0);
     // And a third of its part goes to each percentile.
     assert_eq!((verdicts[0].threshold.as_str(), verdicts[1].threshold.as_str()), ("E ≥ 800", "E ≥ 2400"));
 }

@@ -5,7 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
 
-use shunt_core::analysis::{Analyst, Arms, Guard, Metric, Outcome};
+use shunt_core::Span;
+use shunt_core::analysis::{Analyst, Arms, Guard, Judging, Metric, Outcome, Warmth};
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{EpochReport, SLOTS};
 
@@ -64,14 +65,16 @@ impl World {
         let (candidate, stable) = ("v2".parse().unwrap(), "v1".parse().unwrap());
         let ranges = [Range { from: 0, to: u32::from(CANDIDATE_SLOTS) * 100, version: "v2".parse().unwrap() }];
         let arms = Arms { candidate: &candidate, stable: &stable, ranges: &ranges };
-        let metrics = [Metric { name: "errors".to_owned(), guard: Guard::ErrorsNoWorseThanStable, min_samples: 100 }];
+        let guard = Guard::ErrorsNoWorseThanStable;
+        let metrics = [Metric { name: "errors".to_owned(), guard, min_samples: 100, warm_up: Span::default() }];
+        let judging = Judging { metrics: &metrics, steps: 1, warmth: Warmth::Cold };
         let mut evidence = EpochReport { epoch: self.epoch, ..EpochReport::default() };
         // A look without news changes nothing, so only seconds with failures are looked at.
         for batch in failures.chunk_by(|a, b| a.0 == b.0) {
             for (_, slot) in batch {
                 evidence.failed.insert(*slot);
             }
-            let verdicts = self.analyst.look(&metrics, 1, arms, &evidence);
+            let verdicts = self.analyst.look(judging, arms, &evidence);
             if verdicts[0].outcome == Outcome::Fail {
                 return Some(batch[0].0 + 1);
             }

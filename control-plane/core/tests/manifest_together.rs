@@ -150,6 +150,7 @@ fn overrides_come_first_and_follow_the_roles_of_the_moment() {
         passed: None,
         regardless: None,
         returning: false,
+        warmed: shunt_core::state::Warmed::Cold,
         held: None,
         sizes: shunt_core::state::Sizes::default(),
         baseline: None,

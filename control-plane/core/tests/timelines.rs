@@ -18,7 +18,7 @@ use script::act;
 use shunt_core::analysis::{Guard, Tolerance};
 use shunt_core::journal::Entry;
 use shunt_core::state::Installation;
-use shunt_filter_core::Weight;
+use shunt_filter_core::{ServicePolicy, Weight};
 use world::{World, plan};
 
 fn stage_of(stage: &Installation) -> &'static str {
@@ -27,6 +27,16 @@ fn stage_of(stage: &Installation) -> &'static str {
         Installation::Serving => "serving",
         Installation::Leaving { .. } => "leaving",
     }
+}
+
+/// What proxies take for slow, of both arms, and for hanging.
+fn watched(service: &ServicePolicy) -> String {
+    let slow = service.latency.as_ref().map(|latency| {
+        let (own, others) = (latency.thresholds, latency.others);
+        format!(", slow above {}/{}/{} us, others {}/{}/{}", own.p50_us, own.p90_us, own.p99_us, others.p50_us, others.p90_us, others.p99_us)
+    });
+    let hanging = service.hang_after_ms.map(|after| format!(", hanging after {after} ms"));
+    [slow, hanging].into_iter().flatten().collect()
 }
 
 /// The journal is enough to make each transition again.
@@ -70,7 +80,8 @@ fn play(script: &str) -> String {
             let scale: Vec<String> = world.scale.iter().map(|(version, size)| format!("{version} {size}")).collect();
             let scale = if scale.is_empty() { String::new() } else { format!(", instances {}", scale.join(" ")) };
             let held = if world.routes.is_some_and(|routes| routes.held) { ", held" } else { "" };
-            writeln!(printed, "             stable {}, run {stage}{elsewhere}{left}{scale}{held}", entry.next.stable).expect("memory");
+            let watched = world.service.map(|service| watched(&service)).unwrap_or_default();
+            writeln!(printed, "             stable {}, run {stage}{elsewhere}{left}{scale}{held}{watched}", entry.next.stable).expect("memory");
         }
         for answer in world.answers.drain(..).filter_map(Result::err) {
             writeln!(printed, "        refused: {answer}").expect("memory");
@@ -116,6 +127,6 @@ fn what_is_tolerated_stands_in_the_policy_while_a_candidate_is_exposed() {
     let points = tolerated(Guard::ErrorsWithin(Tolerance::Points(Weight::ppm(5_000))));
     assert_eq!(points, [None, Some("v1 0.5 %".to_owned()), Some("v1 0.5 %".to_owned()), None]);
     for guard in [Guard::ErrorsNoWorseThanStable, Guard::ErrorsWithin(Tolerance::Ratio(1.5))] {
-        assert_eq!(tolerated(guard), [None, None, None, None], "{guard:?} asks the filters for nothing");
+        assert_eq!(tolerated(guard.clone()), [None, None, None, None], "{guard:?} asks the filters for nothing");
     }
 }

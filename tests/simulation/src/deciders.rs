@@ -1,11 +1,12 @@
 //! Who decides: our own analysis, the same without knowing of users, and fixed thresholds as they are used today.
 
-use shunt_core::analysis::{Analyst, Arms, Guard, Metric, Outcome};
+use shunt_core::Span;
+use shunt_core::analysis::{Analyst, Arms, Guard, Judging, Metric, Outcome, Warmth};
 use shunt_filter_core::VersionName;
-use shunt_filter_core::policy::Range;
+use shunt_filter_core::policy::{Range, ResponsePolicy};
 use shunt_filter_core::report::{EpochReport, POINTS_PER_SLOT};
 
-use crate::scenario::{self, Scenario};
+use crate::scenario::Scenario;
 
 /// The real thing.
 #[derive(Debug)]
@@ -20,12 +21,16 @@ pub(crate) struct Recipe {
 
 impl Recipe {
     pub(crate) fn new(scenario: &Scenario, candidate: VersionName, stable: VersionName) -> Self {
-        let guard = match (scenario.world.metric, scenario.tolerance) {
-            (scenario::Metric::Errors, None) => Guard::ErrorsNoWorseThanStable,
-            (scenario::Metric::Errors, Some(tolerance)) => Guard::ErrorsWithin(tolerance),
-            (scenario::Metric::Latency, _) => Guard::LatencyNoWorseThanStable,
-        };
-        let metrics = vec![Metric { name: "compared".to_owned(), guard, min_samples: 100 }];
+        // All that is compared without `analysis:`, because each has its part of the error.
+        let errors = scenario.tolerance.map_or(Guard::ErrorsNoWorseThanStable, Guard::ErrorsWithin);
+        let guards = [
+            errors,
+            Guard::ResponsesNoWorseThanStable(ResponsePolicy::all()),
+            Guard::LatencyNoWorseThanStable(scenario.slower),
+            Guard::HangingNoWorseThanStable,
+        ];
+        let metric = |guard| Metric { name: "compared".to_owned(), guard, min_samples: 100, warm_up: Span::default() };
+        let metrics = guards.map(metric).to_vec();
         let steps = scenario.weights.len() as u32;
         Self { analyst: Analyst::default(), metrics, steps, candidate, stable, ranges: Vec::new() }
     }
@@ -38,7 +43,8 @@ impl Recipe {
     /// Whether it aborts at this look.
     pub(crate) fn look(&mut self, evidence: &EpochReport) -> bool {
         let arms = Arms { candidate: &self.candidate, stable: &self.stable, ranges: &self.ranges };
-        let verdicts = self.analyst.look(&self.metrics, self.steps, arms, evidence);
+        let judging = Judging { metrics: &self.metrics, steps: self.steps, warmth: Warmth::Cold };
+        let verdicts = self.analyst.look(judging, arms, evidence);
         verdicts.iter().any(|verdict| verdict.outcome == Outcome::Fail)
     }
 }

@@ -1,9 +1,9 @@
 //! One simulated rollout.
 
 use fastrand::Rng;
-use shunt_core::analysis::thresholds;
+use shunt_core::analysis::{LatencyTolerance, thresholds};
 use shunt_filter_core::VersionName;
-use shunt_filter_core::policy::{LatencyThresholds, Tolerance};
+use shunt_filter_core::policy::{LatencyPolicy, LatencyThresholds, Tolerance};
 use shunt_filter_core::report::{Counters, EpochReport, LatencySlots, SLOTS};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ enum Arm {
 struct World<'a> {
     scenario: &'a Scenario,
     bursts: Vec<f64>,
-    slow: Option<LatencyThresholds>,
+    slow: Option<LatencyPolicy>,
     /// What the filters count as failures of stable besides.
     tolerance: Option<Tolerance>,
 }
@@ -46,7 +46,8 @@ pub(crate) fn run(scenario: &Scenario, seed: u64, number: u64) -> Outcome {
     let tolerance = scenario.tolerance.map(|tolerance| Tolerance { version: name("v1"), share: tolerance.share() });
     let mut world = World { scenario, bursts, slow: None, tolerance };
     if scenario.world.metric == Metric::Latency {
-        world.slow = world.typical(&users, &mut rng);
+        let usual = world.typical(&users, &mut rng);
+        world.slow = usual.map(|usual| LatencyPolicy { version: name("v1"), thresholds: usual, others: scenario.slower.moved(usual) });
     }
     Rollout::new(&world).play(&users, &mut rng)
 }
@@ -76,18 +77,22 @@ impl World<'_> {
             errors += match self.scenario.worse {
                 Worse::Failing(more) | Worse::FailingFor(_, more) => more,
                 Worse::Times(times) => errors * (times - 1.0),
-                Worse::Equal | Worse::Slower(_) | Worse::Later(_) | Worse::Stalling(_) => 0.0,
+                Worse::Equal | Worse::Slower(_) | Worse::Later(_) | Worse::Stalling(_) | Worse::Allowed(_) => 0.0,
             };
         }
         rng.f64() < errors
     }
 
-    /// How long a request takes: 40 ms in the middle, log-normal.
+    /// How long a request takes: log-normal.
     fn time(&self, user: &User, arm: Arm, rng: &mut Rng) -> Duration {
-        let usual = 40.0 * user.slow * (0.6 * normal(rng)).exp();
+        let usual = self.scenario.world.usual * user.slow * (0.6 * normal(rng)).exp();
         let millis = match (arm, self.scenario.worse) {
             (Arm::Candidate, Worse::Slower(times)) => usual * times,
             (Arm::Candidate, Worse::Later(more)) => usual + more,
+            (Arm::Candidate, Worse::Allowed(times)) => {
+                let LatencyTolerance { by, at_least } = self.scenario.slower;
+                (usual * (1.0 + times * by / 100.0)).max(usual + times * at_least.0 as f64)
+            }
             (Arm::Candidate, Worse::Stalling(share)) if rng.f64() < share => usual + 1_000.0,
             _ => usual,
         };
@@ -167,7 +172,7 @@ impl<'a> Rollout<'a> {
     }
 
     fn begin(&mut self, epoch: u64) {
-        let latency = self.world.slow.map(|_| LatencySlots::default());
+        let latency = self.world.slow.as_ref().map(|_| LatencySlots::default());
         self.evidence = EpochReport { epoch, latency, ..EpochReport::default() };
     }
 
@@ -198,9 +203,10 @@ impl<'a> Rollout<'a> {
         for _ in 0..poisson(rng, crowd.rate) {
             let user = crowd.pick(rng);
             let at = f64::from(now) + rng.f64();
-            if let Some(slow) = self.world.slow {
+            if let Some(slow) = &self.world.slow {
                 let time = self.world.time(&user, arm, rng);
-                self.time(user.slot, time, slow);
+                let name = &self.names[usize::from(arm == Arm::Stable)];
+                self.time(user.slot, time, slow.of(name));
             } else if self.world.fails(&user, arm, at, rng) {
                 second.bad += 1;
                 self.news |= self.evidence.failed.insert(user.slot);

@@ -1,6 +1,6 @@
 //! What is simulated: users, traffic, and how the candidate differs.
 
-use shunt_core::analysis::Tolerance;
+use shunt_core::analysis::{LatencyTolerance, Tolerance};
 use shunt_filter_core::Weight;
 
 /// One row of the table.
@@ -17,6 +17,8 @@ pub(crate) struct Scenario {
     pub(crate) worse: Worse,
     /// What is allowed; the other deciders know nothing of it.
     pub(crate) tolerance: Option<Tolerance>,
+    /// How much slower is allowed.
+    pub(crate) slower: LatencyTolerance,
     pub(crate) goal: Goal,
 }
 
@@ -31,6 +33,8 @@ pub(crate) struct World {
     pub(crate) bursts: u32,
     /// What the analysis looks at.
     pub(crate) metric: Metric,
+    /// What half of the requests take at most, milliseconds.
+    pub(crate) usual: f64,
 }
 
 /// Users with errors of their own, or slow ones.
@@ -67,6 +71,8 @@ pub(crate) enum Worse {
     Later(f64),
     /// This share of requests takes a second more.
     Stalling(f64),
+    /// Slower by what is allowed, so many times.
+    Allowed(f64),
 }
 
 /// What the row must show.
@@ -87,9 +93,10 @@ pub(crate) const BURST: f64 = 10.0;
 /// How many requests fail in it.
 pub(crate) const BURST_ERRORS: f64 = 0.3;
 
-const PLAIN: World = World { baseline: 0.001, troubled: Troubled::None, bursts: 0, metric: Metric::Errors };
+const PLAIN: World = World { baseline: 0.001, troubled: Troubled::None, bursts: 0, metric: Metric::Errors, usual: 40.0 };
 const TROUBLED: World = World { troubled: Troubled::Share(0.01, 0.2), ..PLAIN };
 const TIMES: World = World { metric: Metric::Latency, ..PLAIN };
+const FAST: World = World { usual: 4.0, ..TIMES };
 
 /// Five percent, 100 requests per second, 5,000 users, one step of ten minutes.
 const EQUAL: Scenario = Scenario {
@@ -100,6 +107,7 @@ const EQUAL: Scenario = Scenario {
     world: PLAIN,
     worse: Worse::Equal,
     tolerance: None,
+    slower: LatencyTolerance::USUAL,
     goal: Goal::FalseAborts(0.01),
 };
 
@@ -112,7 +120,11 @@ pub(crate) fn all() -> Vec<Scenario> {
     let equal = |name, world| Scenario { name, world, ..EQUAL };
     let allowed = |name, tolerance, world, worse| Scenario { name, tolerance: Some(tolerance), world, worse, ..EQUAL };
     let worse = |name, worse, goal| Scenario { name, worse, goal, ..EQUAL };
-    let slower = |name, worse| Scenario { name, world: TIMES, worse, goal: Goal::Caught(0.9), ..EQUAL };
+    // How fine the test is: nothing is allowed.
+    let strict = |scenario| Scenario { slower: LatencyTolerance::NONE, ..scenario };
+    let slower = |name, worse| strict(Scenario { name, world: TIMES, worse, goal: Goal::Caught(0.9), ..EQUAL });
+    let tolerated = |name, world, times, goal| Scenario { name, world, worse: Worse::Allowed(times), goal, ..EQUAL };
+    let kept = Goal::FalseAborts(0.01);
     vec![
         EQUAL,
         equal("1 % of users with 20 % errors of their own (H)", TROUBLED),
@@ -126,8 +138,12 @@ pub(crate) fn all() -> Vec<Scenario> {
         Scenario { name: "200 users, H", users: 200, world: TROUBLED, ..EQUAL },
         Scenario { name: "50 % weight, H", weights: &[50], world: TROUBLED, ..EQUAL },
         Scenario { name: "whole rollout 1 → 5 → 20 → 50 %, H", weights: &[1, 5, 20, 50], world: TROUBLED, ..EQUAL },
+        strict(equal("latency, equal, nothing allowed", TIMES)),
+        strict(equal("latency, 5 % of users 5 times slower, nothing allowed", World { troubled: Troubled::Share(0.05, 5.0), ..TIMES })),
         equal("latency, equal", TIMES),
-        equal("latency, 5 % of users 5 times slower", World { troubled: Troubled::Share(0.05, 5.0), ..TIMES }),
+        tolerated("latency 4 ms, as slow as allowed (+ 5 ms)", FAST, 1.0, kept),
+        tolerated("latency 40 ms, as slow as allowed (+ 20 %)", TIMES, 1.0, kept),
+        Scenario { users: 200, weights: &[50], ..tolerated("latency 40 ms, as slow as allowed, 200 users, 50 %", TIMES, 1.0, kept) },
         allowed("0.5pp allowed, as good", POINTS, PLAIN, Worse::Equal),
         allowed("0.5pp allowed, +0.5", POINTS, PLAIN, Worse::Failing(0.005)),
         allowed("0.5pp allowed, +0.5, H", POINTS, TROUBLED, Worse::Failing(0.005)),
@@ -142,6 +158,10 @@ pub(crate) fn all() -> Vec<Scenario> {
         slower("latency + 20 ms", Worse::Later(20.0)),
         slower("latency × 3", Worse::Slower(3.0)),
         slower("2 % of requests + 1 s", Worse::Stalling(0.02)),
+        tolerated("latency 4 ms, twice as slow as allowed (+ 10 ms)", FAST, 2.0, Goal::Caught(0.9)),
+        Scenario { weights: &[50], ..tolerated("latency 40 ms, twice as slow as allowed (+ 40 %), 50 %", TIMES, 2.0, Goal::Caught(0.9)) },
+        tolerated("latency 40 ms, twice as slow as allowed (+ 40 %)", TIMES, 2.0, Goal::Shown),
+        tolerated("latency 40 ms, four times as slow as allowed (+ 80 %)", TIMES, 4.0, Goal::Caught(0.9)),
         Scenario { tolerance: Some(POINTS), ..worse("0.5pp allowed, +5", Worse::Failing(0.05), Goal::Caught(0.9)) },
         Scenario { tolerance: Some(POINTS), ..worse("0.5pp allowed, +2", Worse::Failing(0.02), Goal::Shown) },
         Scenario { tolerance: Some(RATIO), ..worse("1.5x allowed, +2", Worse::Failing(0.02), Goal::Caught(0.9)) },

@@ -176,6 +176,7 @@ pub(crate) fn checkout(revision: u64) -> RolloutNow {
         passed: None,
         regardless: None,
         returning: false,
+        warmed: shunt_core::state::Warmed::Cold,
         held: None,
         sizes: shunt_core::state::Sizes::default(),
         baseline: None,

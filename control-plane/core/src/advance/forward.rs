@@ -4,7 +4,7 @@ use super::restore::leave;
 use super::{Transition, at, with_run};
 use crate::observation::Observation;
 use crate::plan::{Plan, Step};
-use crate::state::{Ending, Paused, Run, Sizes, Stage, State};
+use crate::state::{Ending, Paused, Run, Sizes, Stage, State, Warmed};
 
 /// Whether the run has passed a point of no return.
 pub(super) fn no_return(plan: &Plan, run: &Run) -> bool {
@@ -52,6 +52,7 @@ fn replace(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Transit
         passed: None,
         regardless: None,
         baseline: None,
+        warmed: Warmed::Cold,
         first_step: 0,
         ..at(run, Stage::Preparing, seen.now)
     };

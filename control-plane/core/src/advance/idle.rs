@@ -8,7 +8,7 @@ use crate::cause;
 use crate::observation::Observation;
 use crate::plan::{Plan, Role, Routing, Scale, Step, Strategy};
 use crate::ranges::reshape;
-use crate::state::{DefaultRoute, Previous, Refused, Run, Sizes, Stage, State};
+use crate::state::{DefaultRoute, Previous, Refused, Run, Sizes, Stage, State, Warmed};
 use crate::time::Time;
 use shunt_filter_core::{VersionName, Weight};
 
@@ -83,6 +83,7 @@ pub(super) fn start(plan: &Plan, state: &State, candidate: &VersionName, first_s
         passed: None,
         regardless: None,
         returning,
+        warmed: Warmed::Cold,
         held: None,
         sizes: if returning { Sizes::default() } else { first_sizes(plan) },
         baseline: None,
@@ -91,7 +92,7 @@ pub(super) fn start(plan: &Plan, state: &State, candidate: &VersionName, first_s
         forward_from: None,
     };
     let epoch = state.epoch.saturating_add(1);
-    let fresh = State { attempt, epoch, run: Some(run), previous: None, refused: None, concluded: None, ..state.clone() };
+    let fresh = State { attempt, epoch, thresholds: None, run: Some(run), previous: None, refused: None, concluded: None, ..state.clone() };
     Transition::new(fresh, reason)
 }
 

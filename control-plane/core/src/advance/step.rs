@@ -2,7 +2,7 @@
 
 use super::install::proxies_text;
 use super::{Transition, at, contest, equip, live, overdue, promote, proved, with_run};
-use crate::analysis::{Evidence, Guard, MIN_ACTIVE_SLOTS, Outcome, Verdict};
+use crate::analysis::{Evidence, MIN_ACTIVE_SLOTS, Outcome, Verdict};
 use crate::observation::{Observation, Typical};
 use crate::plan::{Backend, CommandBackend, ExperimentStep, Plan, Progress, Step};
 use crate::ranges::reshape;
@@ -64,9 +64,6 @@ fn requests(n: u64) -> String {
 
 /// The wait of a proved step: its duration, then a pass where one is needed.
 pub(super) fn held(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<Transition> {
-    if let Some(made) = comparable(plan, state, run, seen) {
-        return Some(made);
-    }
     let until = wait_ends(plan, step, run.since);
     match plan.steps.get(step) {
         Some(Step::AbTest(test)) => return contest::held(plan, state, run, step, test, seen),
@@ -85,26 +82,6 @@ pub(super) fn held(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Ob
     let now_passed = matches!(passed(plan, state, run, seen), Pass::Now);
     let noted = if now_passed { waive(state, run) } else { state.clone() };
     Some(go_on(plan, &noted, step, seen))
-}
-
-/// Latency is to be compared, and only now enough is known of how long requests take: the comparison begins, in an epoch of its own.
-fn comparable(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Transition> {
-    let wanted = plan.analysis.metrics.iter().any(|metric| metric.guard == Guard::LatencyNoWorseThanStable);
-    let both = run.weight > Weight::ZERO && run.weight < Weight::ALL;
-    let Typical::Known(thresholds) = &seen.typical else { return None };
-    if !wanted || !both || state.thresholds.is_some() {
-        return None;
-    }
-    let at = |us: u32| format!("{:.1} ms", f64::from(us) / 1_000.0);
-    let reason = format!(
-        "{} takes {} (p50), {} (p90), {} (p99): latency is compared from now on",
-        state.stable,
-        at(thresholds.p50_us),
-        at(thresholds.p90_us),
-        at(thresholds.p99_us)
-    );
-    let epoch = state.epoch.saturating_add(1);
-    Some(Transition::new(State { epoch, thresholds: Some(*thresholds), ..state.clone() }, reason))
 }
 
 /// What keeps a step that is otherwise over: a freeze, a window, or a proxy that may still send stable more than it would keep.

@@ -84,6 +84,23 @@ fn slower_than(counters: &Counters, limit: f64) -> Slower {
 
 /// `p99 ~ 340ms`, evenly within its bucket; `p99 > 10s`; none without requests.
 pub(super) fn percentile_text(counters: &Counters, percentile: f64) -> Option<String> {
+    Some(match at_percentile(counters, percentile)? {
+        Time::About(millis) => format!("p{percentile} ~ {}", number::millis(millis)),
+        Time::Above(millis) => format!("p{percentile} > {}", number::millis(millis)),
+    })
+}
+
+/// A time in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Time {
+    /// Evenly within its bucket.
+    About(f64),
+    /// Above the last bound.
+    Above(f64),
+}
+
+/// What that share of the requests, in percent, did not exceed; none without requests.
+pub(super) fn at_percentile(counters: &Counters, percentile: f64) -> Option<Time> {
     let rank = total(counters) as f64 * percentile / 100.0;
     if rank <= 0.0 {
         return None;
@@ -92,8 +109,8 @@ pub(super) fn percentile_text(counters: &Counters, percentile: f64) -> Option<St
     for (lower, upper, count) in buckets(counters) {
         if count > 0.0 && below + count + 1e-6 >= rank {
             return Some(match upper {
-                Some(upper) => format!("p{percentile} ~ {}", number::millis(lower + (upper - lower) * (rank - below) / count)),
-                None => format!("p{percentile} > {}", number::millis(lower)),
+                Some(upper) => Time::About(lower + (upper - lower) * (rank - below) / count),
+                None => Time::Above(lower),
             });
         }
         below += count;

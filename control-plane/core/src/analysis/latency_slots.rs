@@ -1,5 +1,5 @@
-//! Is the candidate slower than stable? Three tests over slots of the hash space, one for each percentile that counts as slow in this
-//! epoch (times of stable before it).
+//! Is the candidate slower than stable? Three tests over slots of the hash space, one for each percentile above which a request counts
+//! as slow: those of stable for its own requests, and for the candidate's those moved by what is allowed (`tolerance.rs`).
 //!
 //! Above p90 and p99: a slot's first request above the threshold is an event like a failure (`sequential.rs`). At p50 most slots have
 //! such a request soon, so what counts is whether the first request of a slot was slow (`first_slow.rs`). A shift of all requests shows
@@ -14,11 +14,11 @@ use shunt_filter_core::report::{Counters, LatencySlots, Slots};
 use super::arms::ArmSlots;
 use super::common;
 use super::first_slow::{FirstSlow, Newly};
-use super::latency;
+use super::latency::{self, Time};
 use super::look::Look;
 use super::number;
 use super::sequential::{LogRank, MIN_FAILED_SLOTS};
-use super::{Outcome, Verdict};
+use super::{LatencyTolerance, Outcome, Verdict};
 
 /// Alternatives above p90: ten times as many slow requests is all there can be.
 const SLOW: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 64.0];
@@ -31,7 +31,7 @@ const TESTS: f64 = 3.0;
 
 /// The test with the highest E.
 struct Strongest {
-    percentile: &'static str,
+    percentile: f64,
     ln_e: f64,
     /// Slow slots of the candidate in it.
     slow: u64,
@@ -98,40 +98,69 @@ impl LatencyComparison {
     }
 
     fn strongest(&self) -> Strongest {
-        let p50 = Strongest { percentile: "p50", ln_e: self.p50.ln_e(), slow: self.p50.slow() };
-        let p90 = Strongest { percentile: "p90", ln_e: self.p90.ln_e(), slow: self.p90.failed() };
-        let p99 = Strongest { percentile: "p99", ln_e: self.p99.ln_e(), slow: self.p99.failed() };
+        let p50 = Strongest { percentile: 50.0, ln_e: self.p50.ln_e(), slow: self.p50.slow() };
+        let p90 = Strongest { percentile: 90.0, ln_e: self.p90.ln_e(), slow: self.p90.failed() };
+        let p99 = Strongest { percentile: 99.0, ln_e: self.p99.ln_e(), slow: self.p99.failed() };
         [p90, p99].into_iter().fold(p50, |most, test| if test.ln_e > most.ln_e { test } else { most })
     }
 
     /// The verdict. `threshold` is 1/α of all three tests together.
-    pub(super) fn judge(&mut self, look: &Look<'_>, threshold: f64) -> Verdict {
-        let Strongest { percentile, ln_e, slow } = self.strongest();
+    pub(super) fn judge(&mut self, look: &Look<'_>, tolerance: LatencyTolerance, threshold: f64) -> Verdict {
+        let strongest = self.strongest();
         let threshold = TESTS * threshold;
-        let reached = ln_e >= threshold.ln();
-        self.failed |= reached && slow >= MIN_FAILED_SLOTS;
+        let reached = strongest.ln_e >= threshold.ln();
+        self.failed |= reached && strongest.slow >= MIN_FAILED_SLOTS;
         let samples = latency::total(look.candidate);
-        let (value, baseline) = (percentiles(look.candidate), percentiles(look.stable));
-        let (candidate, stable) = (look.arms.candidate, look.arms.stable);
-        let written = |text: &str| if text.is_empty() { "has no times yet".to_owned() } else { text.to_owned() };
-        let compared = format!("{candidate} {}, {stable} {}", written(&value), written(&baseline));
-        let e = number::evidence(ln_e);
+        if !self.failed && samples == 0 && latency::total(look.stable) == 0 && look.samples() >= look.metric.min_samples {
+            return look.not_applicable("no request has a time to response headers (upgraded connections have none)");
+        }
+        let e = number::evidence(strongest.ln_e);
+        let percentile = strongest.percentile;
+        let more = if tolerance == LatencyTolerance::NONE { String::new() } else { format!(" by more than {tolerance}") };
         let (outcome, rest) = if self.failed {
-            (Outcome::Fail, format!("E = {e} ≥ {threshold} at {percentile}: slower than stable"))
+            (Outcome::Fail, format!("E = {e} ≥ {threshold} at p{percentile}: slower than stable{more}"))
         } else if reached {
             (
                 Outcome::NeedMoreData,
-                format!("E = {e} ≥ {threshold} at {percentile}, but fewer than {MIN_FAILED_SLOTS} slots: no judgement yet"),
+                format!("E = {e} ≥ {threshold} at p{percentile}, but fewer than {MIN_FAILED_SLOTS} slots: no judgement yet"),
             )
         } else if let Some(missing) = look.missing(samples) {
             (Outcome::NeedMoreData, missing)
         } else if !self.reported {
-            (Outcome::NeedMoreData, format!("how long requests of {stable} take was not known when this step began"))
+            (Outcome::NeedMoreData, format!("how long requests of {} take is not known yet", look.arms.stable))
         } else {
-            (Outcome::Pass, format!("E = {e} < {threshold}: not slower than stable"))
+            (Outcome::Pass, format!("E = {e} < {threshold}: not slower than stable{more}"))
         };
+        let compared = match outcome {
+            Outcome::Fail => differing(look, &strongest),
+            _ => all_percentiles(look),
+        };
+        let (value, baseline) = (percentiles(look.candidate), percentiles(look.stable));
         Verdict { baseline, ..look.verdict(outcome, value, samples, format!("E ≥ {threshold}"), &format!("{compared}; {rest}")) }
     }
+}
+
+/// `p90 of v2 and v1 is 88 against 49 ms, 5 slots of v2 were slow`: the percentile that failed, with digits that show the difference.
+fn differing(look: &Look<'_>, strongest: &Strongest) -> String {
+    let Strongest { percentile, slow, .. } = *strongest;
+    let (candidate, stable) = (look.arms.candidate, look.arms.stable);
+    let at = |counters| latency::at_percentile(counters, percentile);
+    match (at(look.candidate), at(look.stable)) {
+        (Some(Time::About(own)), Some(Time::About(other))) if own > other => {
+            format!("p{percentile} of {candidate} and {stable} is {}, {slow} slots of {candidate} were slow", number::against(own, other))
+        }
+        // More slots are slow, but with few requests each: the times of all requests do not show it.
+        _ => format!("{}; above p{percentile} in {slow} slots of {candidate}", all_percentiles(look)),
+    }
+}
+
+/// All three of both.
+fn all_percentiles(look: &Look<'_>) -> String {
+    let written = |counters| match percentiles(counters) {
+        text if text.is_empty() => "has no times yet".to_owned(),
+        text => text,
+    };
+    format!("{} {}, {} {}", look.arms.candidate, written(look.candidate), look.arms.stable, written(look.stable))
 }
 
 /// `p50 ~ 30ms, p90 ~ 80ms, p99 ~ 310ms`; empty without requests.
@@ -186,6 +215,43 @@ mod tests {
             }
         }
         assert!(failures > 20, "nothing ever failed ({failures}): the test above cannot");
+    }
+
+    /// A candidate that is slower by what is allowed exceeds its moved thresholds at most when an equal one would have exceeded stable's:
+    /// take slow requests away from the candidate's slots in any way, or let them come a look later, and there is never more evidence.
+    #[test]
+    fn fewer_slow_requests_of_the_candidate_are_never_more_evidence() {
+        let all = (1_u16 << SLOTS) - 1;
+        let whole = [[0b11, 0b01, 0b01, 0b00], [0b1111, 0b0101, 0b0101, 0b0100], [all, 0b11_0101_0101, 0b1101_0101, 0b1100_0101]];
+        let mut less = 0;
+        for arm in (1..all).filter(|arm| arm.count_ones() <= 5) {
+            let arms = split(arm, all);
+            for spared in [0b1, 0b1_0101, 0b11_0000_0000, arm] {
+                let spared = spared & arm;
+                let kept = |look: usize| {
+                    // What is spared comes one look later, and that of the last look never.
+                    let before = if look == 0 { [0; 4] } else { whole[look - 1] };
+                    let [seen_now, first, p90, p99] = whole[look];
+                    let mix = |now: u16, before: u16| (now & !spared) | (before & spared);
+                    seen([seen_now, first & !spared, mix(p90, before[2]), mix(p99, before[3])])
+                };
+                let (mut equal, mut tolerated) =
+                    (LatencyComparison::new(&arms, LatencySlots::default()), LatencyComparison::new(&arms, LatencySlots::default()));
+                for look in 0..whole.len() {
+                    equal.take(&arms, &seen(whole[look]));
+                    tolerated.take(&arms, &kept(look));
+                    for (equal, tolerated) in [
+                        (equal.p50.ln_e(), tolerated.p50.ln_e()),
+                        (equal.p90.ln_e(), tolerated.p90.ln_e()),
+                        (equal.p99.ln_e(), tolerated.p99.ln_e()),
+                    ] {
+                        assert!(tolerated <= equal + 1e-9, "{tolerated} of {arm:b} without {spared:b}, {equal} with it");
+                        less += usize::from(tolerated < equal - 1e-9);
+                    }
+                }
+            }
+        }
+        assert!(less > 100, "nothing was ever taken away ({less}): the test above cannot fail");
     }
 
     fn split(arm: u16, all: u16) -> ArmSlots {

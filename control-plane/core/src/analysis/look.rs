@@ -1,8 +1,8 @@
 //! What every metric sees at one look.
 
-use shunt_filter_core::report::Counters;
+use shunt_filter_core::report::{Counters, EpochReport};
 
-use super::{Arms, Metric, Outcome, Verdict};
+use super::{Arms, Metric, Outcome, Verdict, Warmth};
 
 /// Candidate slots with at least one request below which nothing passes: fewer users say little about a release.
 pub(crate) const MIN_ACTIVE_SLOTS: u64 = 10;
@@ -14,16 +14,33 @@ pub(super) struct Look<'a> {
     pub(super) arms: Arms<'a>,
     pub(super) candidate: &'a Counters,
     pub(super) stable: &'a Counters,
+    /// The whole report that both are of.
+    pub(super) evidence: &'a EpochReport,
     /// Whole slots of the candidate.
     pub(super) slots: u64,
     /// Those with at least one ended request.
     pub(super) active: u64,
+    /// How warm the instances are.
+    pub(super) warmth: Warmth,
 }
 
 impl Look<'_> {
+    /// Whether new instances have answered for less than the metric's warm-up.
+    pub(super) fn is_warming(&self) -> bool {
+        self.warmth.is_below(self.metric.warm_up)
+    }
+
+    /// Requests of the candidate that ended well or badly.
+    pub(super) fn samples(&self) -> u64 {
+        self.candidate.succeeded.saturating_add(self.candidate.failed)
+    }
+
     /// What a pass still needs, as a part of a sentence; none when there is enough.
     pub(super) fn missing(&self, samples: u64) -> Option<String> {
         let version = self.arms.candidate;
+        if self.is_warming() {
+            return Some(format!("not judged until new instances have answered for {} (warm-up)", self.metric.warm_up));
+        }
         if self.slots < MIN_ACTIVE_SLOTS {
             let slots = count(self.slots, "whole slot");
             return Some(format!(
@@ -51,8 +68,7 @@ impl Look<'_> {
 
     /// It cannot be judged in this step, for this reason.
     pub(super) fn not_applicable(&self, reason: &str) -> Verdict {
-        let samples = self.candidate.succeeded.saturating_add(self.candidate.failed);
-        self.verdict(Outcome::NotApplicable, String::new(), samples, String::new(), reason)
+        self.verdict(Outcome::NotApplicable, String::new(), self.samples(), String::new(), reason)
     }
 }
 

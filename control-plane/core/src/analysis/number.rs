@@ -28,9 +28,26 @@ pub(crate) fn evidence(ln_e: f64) -> String {
     }
 }
 
-/// Whole milliseconds as people write them: `340ms`, `1s`.
+/// `20 %`, `12.5 %`: as it was written.
+pub(crate) fn short_percent(percent: f64) -> String {
+    format!("{percent} %")
+}
+
+/// Milliseconds as people write them: `340ms`, `1s`; with a fraction below ten: `3.7ms`.
 pub(crate) fn millis(millis: f64) -> String {
+    if millis > 0.0 && millis < 9.95 {
+        return format!("{millis:.1}ms");
+    }
     Span::millis(millis.round().max(0.0) as u64).to_string()
+}
+
+/// Two times in milliseconds that are said to differ, with as many digits as it takes to see it: `4.1 against 3.7 ms`.
+pub(crate) fn against(one: f64, other: f64) -> String {
+    let written = (0..=3_usize).map(|digits| (format!("{one:.digits$}"), format!("{other:.digits$}")));
+    let least = if one.min(other) < 10.0 { 1 } else { 0 };
+    let differing = written.enumerate().skip(least).map(|(_, pair)| pair).find(|(one, other)| one != other);
+    let (one, other) = differing.unwrap_or_else(|| (format!("{one:.3}"), format!("{other:.3}")));
+    format!("{one} against {other} ms")
 }
 
 #[cfg(test)]
@@ -44,6 +61,24 @@ mod tests {
     #[test_case(0, 0, "0/0")]
     fn shares(part: u64, of: u64, text: &str) {
         assert_eq!(share(part, of), text);
+    }
+
+    #[test_case(4.1, 3.7, "4.1 against 3.7 ms")]
+    #[test_case(4.02, 4.01, "4.02 against 4.01 ms"; "digits until they differ")]
+    #[test_case(88.0, 49.0, "88 against 49 ms")]
+    #[test_case(49.4, 49.1, "49.4 against 49.1 ms")]
+    #[test_case(5.0, 5.0, "5.000 against 5.000 ms"; "they do not")]
+    fn differences(one: f64, other: f64, text: &str) {
+        assert_eq!(against(one, other), text);
+    }
+
+    #[test_case(3.72, "3.7ms")]
+    #[test_case(9.97, "10ms")]
+    #[test_case(340.4, "340ms")]
+    #[test_case(10_000.0, "10s")]
+    #[test_case(0.0, "0s")]
+    fn times(ms: f64, text: &str) {
+        assert_eq!(millis(ms), text);
     }
 
     #[test_case(0.0, "1.00")]

@@ -38,13 +38,14 @@ mod tests {
     use shunt_filter_core::policy::Range;
     use shunt_filter_core::report::EpochReport;
 
-    use super::super::{Analyst, Arms, Guard, Outcome};
+    use super::super::{Analyst, Arms, Guard, Judging, Outcome, Warmth};
+    use crate::time::Span;
     use super::*;
 
     /// A race over numbers of slots ends where the analyst, who sees the slots themselves, says that it fails.
     #[test]
     fn ends_where_the_analyst_fails() {
-        let metrics = [Metric { name: "errors".to_owned(), guard: Guard::ErrorsNoWorseThanStable, min_samples: 100 }];
+        let metrics = [Metric { name: "errors".to_owned(), guard: Guard::ErrorsNoWorseThanStable, min_samples: 100, warm_up: Span::default() }];
         let (candidate, stable) = ("v2".parse().unwrap(), "v1".parse().unwrap());
         let weight = Weight::ppm(50_050);
         let ranges = [Range { from: 0, to: weight.points(), version: "v2".parse().unwrap() }];
@@ -61,7 +62,7 @@ mod tests {
                 own.for_each(|slot| of_candidate += u64::from(evidence.failed.insert(slot)));
                 others.for_each(|slot| of_stable += u64::from(evidence.failed.insert(slot)));
                 let fails = race.take(of_candidate, of_stable);
-                let verdict = analyst.look(&metrics, steps, arms, &evidence).remove(0);
+                let verdict = analyst.look(Judging { metrics: &metrics, steps, warmth: Warmth::Cold }, arms, &evidence).remove(0);
                 assert_eq!(fails, verdict.outcome == Outcome::Fail, "look {look} of {steps} steps: {}", verdict.message);
                 if fails {
                     ended = look > 0;

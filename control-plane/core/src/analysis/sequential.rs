@@ -12,10 +12,6 @@
 //! E[θ^k] <= (1 + π(θ − 1))^m (Hoeffding 1963, theorem 4). Where the candidate may fail ρ times as readily (`tolerance.rs`),
 //! π = ρ·n_c / (ρ·n_c + n_s). A mean of e-values is one (Vovk and Wang, arXiv 1912.06116).
 
-use super::look::Look;
-use super::number;
-use super::{Outcome, Verdict};
-
 /// How much worse a candidate may be, as alternatives: from twice as bad to hopeless.
 pub(super) const FAILURES: [f64; 8] = [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
@@ -50,6 +46,11 @@ impl LogRank {
         Self { ratio, ..self }
     }
 
+    /// How many times as readily slots of the candidate may fail.
+    pub(super) fn ratio(&self) -> f64 {
+        self.ratio
+    }
+
     /// Slots of the candidate that failed.
     pub(super) fn failed(&self) -> u64 {
         self.failed
@@ -79,6 +80,12 @@ impl LogRank {
         ln_mean_exp(&self.logs)
     }
 
+    /// Slots that leave both arms without a judgement, by arm.
+    pub(super) fn leave(&mut self, candidate: u64, stable: u64) {
+        self.candidate = self.candidate.saturating_sub(candidate);
+        self.stable = self.stable.saturating_sub(stable);
+    }
+
     /// Whether it fails now. `threshold` is 1/α.
     pub(super) fn fails(&self, threshold: f64) -> bool {
         self.failed >= MIN_FAILED_SLOTS && self.ln_e() >= threshold.ln()
@@ -90,66 +97,6 @@ pub(super) fn ln_mean_exp(logs: &[f64]) -> f64 {
     let highest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logs.iter().map(|log| (log - highest).exp()).sum();
     highest + (sum / logs.len() as f64).ln()
-}
-
-/// The test of one epoch with its stopping rule: what it said when it failed stands.
-#[derive(Debug, Clone)]
-pub(super) struct Comparison {
-    test: LogRank,
-    failed: bool,
-}
-
-impl Comparison {
-    /// With this many slots in each arm, those of the candidate allowed to fail `ratio` times as readily.
-    pub(super) fn new(ratio: f64, candidate: u64, stable: u64) -> Self {
-        Self { test: LogRank::new(FAILURES, candidate, stable).tolerating(ratio), failed: false }
-    }
-
-    /// How many times as readily slots of the candidate may fail.
-    pub(super) fn ratio(&self) -> f64 {
-        self.test.ratio
-    }
-
-    /// One look; a test that has failed has stopped.
-    pub(super) fn take(&mut self, candidate: u64, stable: u64) {
-        if !self.failed {
-            self.test.take(candidate, stable);
-        }
-    }
-
-    /// The verdict. `threshold` is 1/α.
-    pub(super) fn judge(&mut self, look: &Look<'_>, threshold: f64) -> Verdict {
-        let ln_e = self.test.ln_e();
-        let reached = ln_e >= threshold.ln();
-        self.failed |= self.test.fails(threshold);
-        let (bad, good) = (look.candidate.failed, look.candidate.succeeded);
-        let samples = bad.saturating_add(good);
-        let value = number::share(bad, samples);
-        let of_stable = look.stable.failed.saturating_add(look.stable.succeeded);
-        let baseline = number::share(look.stable.failed, of_stable);
-        let slots = match self.test.failed {
-            0 => String::new(),
-            1 => " in 1 slot".to_owned(),
-            n => format!(" in {n} slots"),
-        };
-        let (candidate, stable) = (look.arms.candidate, look.arms.stable);
-        let compared = format!("{candidate} failed {value}{slots}, {stable} {baseline}");
-        let e = number::evidence(ln_e);
-        let more = look.metric.guard.tolerance().map(|tolerance| format!(" by more than {tolerance}")).unwrap_or_default();
-        let (outcome, rest) = if self.failed {
-            (Outcome::Fail, format!("E = {e} ≥ {threshold}: worse than stable{more}"))
-        } else if reached {
-            (Outcome::NeedMoreData, format!("E = {e} ≥ {threshold}, but fewer than {MIN_FAILED_SLOTS} slots: no judgement yet"))
-        } else if let Some(missing) = look.missing(samples) {
-            (Outcome::NeedMoreData, missing)
-        } else {
-            (Outcome::Pass, format!("E = {e} < {threshold}: not worse than stable{more}"))
-        };
-        Verdict {
-            baseline: format!("{}/{of_stable}", look.stable.failed),
-            ..look.verdict(outcome, value, samples, format!("E ≥ {threshold}"), &format!("{compared}; {rest}"))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use shunt_filter_core::policy::LatencyThresholds;
 use shunt_filter_core::report::LATENCY_BOUNDS_MS;
 
 /// Requests below which a percentile says little.
-const MIN_REQUESTS: u64 = 200;
+const MIN_REQUESTS: u64 = 100;
 
 /// p50, p90 and p99 of a histogram of times to response headers by [`LATENCY_BOUNDS_MS`], as of all versions or of stable; a bucket
-/// counts as evenly filled. None below 200 requests.
+/// counts as evenly filled. None below 100 requests.
 ///
 /// The comparison is sound with any threshold, so nothing depends on how exact these are but how soon it sees a difference. What is
 /// slower than the last bound counts as that.
@@ -48,8 +48,8 @@ mod tests {
         histogram
     }
 
-    #[test_case(&[(10, 199)], None; "too few")]
-    #[test_case(&[(10, 200)], Some((7_500, 9_500, 9_950)); "evenly within its bucket, 5 to 10 ms")]
+    #[test_case(&[(10, 99)], None; "too few")]
+    #[test_case(&[(10, 100)], Some((7_500, 9_500, 9_950)); "evenly within its bucket, 5 to 10 ms")]
     #[test_case(&[(10, 900), (50, 90), (200, 10)], Some((7_778, 10_000, 50_000)); "a bound reached exactly")]
     #[test_case(&[(10, 500), (0, 500)], Some((10_000, 10_000_000, 10_000_000)); "slower than the last bound")]
     #[test_case(&[], None; "none at all")]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::{Flag, FlagValue};
 
-use super::{counted_rule, goals, in_policy, is_watched, latency, rules, split, tolerance};
+use super::{counted_rule, goals, in_policy, is_watched, rules, split, watched};
 use crate::plan::{Backend, Plan, Routing};
 use crate::state::State;
 
@@ -31,10 +31,10 @@ pub(super) fn flag(plan: &Plan, state: &State) -> Option<Flag> {
         rules: rules(plan, state),
         split: split(plan, state),
         counted_rule: counted_rule(plan, state),
-        latency: latency(state),
-        responses: None,
-        hang_after_ms: None,
-        tolerance: tolerance(plan, state),
+        latency: watched::latency(plan, state),
+        responses: watched::responses(plan, state),
+        hang_after_ms: watched::hang_after_ms(plan, state),
+        tolerance: watched::tolerance(plan, state),
         goals: goals(plan, state),
     })
 }

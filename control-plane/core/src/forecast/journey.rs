@@ -9,7 +9,7 @@ use shunt_filter_core::{VersionName, Weight};
 use super::measuring::{Measuring, StepMeasurements};
 use super::power::Releases;
 use super::world::World;
-use super::{Downtime, End, Forecast, Leg, Look, PATIENCE, Sight, TestLook, Traffic};
+use super::{Downtime, End, Forecast, Leg, Look, PATIENCE, Sight, TestLook, Traffic, Unseen};
 use crate::advance::{Next, advance, closed, needs_pass};
 use crate::call::Action;
 use crate::command::{Command, Verb};
@@ -72,6 +72,7 @@ pub(super) fn travel(plan: &Plan, from: &VersionName, to: &VersionName, traffic:
         tolerance,
         downtime,
         max_exposed: plan.max_exposed,
+        latency: Unseen::of(plan),
         lasts,
         end,
         warnings,

@@ -9,7 +9,7 @@ use shunt_filter_core::{ServicePolicy, VersionName, Weight, split};
 use super::PATIENCE;
 use super::people::{Dice, Person, Traffic, came, people};
 use crate::analysis::measured::{self, History, Measurement, Reading, Scope, Subject};
-use crate::analysis::{Analyst, Verdict};
+use crate::analysis::{Analyst, Judging, Verdict, Warmth};
 use crate::call::{Action, Call, CallKind, CallSeen};
 use crate::capacity::Capacity;
 use crate::compared::Compared;
@@ -80,7 +80,9 @@ impl World {
         for (name, wanted) in &wanted.scale {
             let known = self.scale.entry(name.clone()).or_insert((*wanted, now));
             if known.0 != *wanted {
-                *known = (*wanted, now);
+                // What remains is not new.
+                let since = if *wanted > known.0 { now } else { known.1 };
+                *known = (*wanted, since);
             }
         }
         let calls = wanted.calls.iter().map(|call| {
@@ -163,7 +165,9 @@ impl World {
             };
             let (wanted, since) = self.scale.get(name).copied().unwrap_or((0, now));
             let ready = if now.since(since) >= min_ready { wanted } else { 0 };
-            (name.clone(), Capacity::Instances { wanted, ready, running: wanted, trouble: String::new(), crash_loop: None })
+            // They are as new as the size that is asked for.
+            let newest = if ready > 0 { since } else { Time(0) };
+            (name.clone(), Capacity::Instances { wanted, ready, running: wanted, newest, trouble: String::new(), crash_loop: None })
         };
         state.installed.iter().map(capacity).collect()
     }
@@ -213,10 +217,17 @@ impl World {
             seen: self.seen.clone(),
             // No failure stands out, and nobody is slow: the candidate is as good as stable.
             failed: Slots::default(),
-            latency: Some(LatencySlots { seen: self.seen.clone(), ..LatencySlots::default() }),
+            latency: self.timed().then(|| LatencySlots { seen: self.seen.clone(), ..LatencySlots::default() }),
             ..EpochReport::default()
         };
-        self.analyst.look(&plan.analysis.metrics, plan.compared_steps(), arms, &evidence)
+        let judging = Judging { metrics: &plan.analysis.metrics, steps: plan.compared_steps(), warmth: Warmth::of(state, now) };
+        self.analyst.look(judging, arms, &evidence)
+    }
+
+    /// Whether proxies are told what is slow.
+    fn timed(&self) -> bool {
+        let of_flag = self.flag.as_ref().and_then(|flag| flag.latency.as_ref());
+        self.service.0.as_ref().and_then(|service| service.latency.as_ref()).or(of_flag).is_some()
     }
 
     fn arrive(&mut self, now: Time) {

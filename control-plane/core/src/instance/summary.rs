@@ -45,6 +45,7 @@ pub fn capacity(instances: &[Instance], wanted: &Wanted, now: Time) -> Capacity 
         wanted: wanted.instances,
         ready: number(instances.iter().filter(counts).count()),
         running: number(instances.iter().filter(exists).count()),
+        newest: instances.iter().filter(counts).map(|one| one.since).max().unwrap_or_default(),
         trouble: trouble(instances),
         crash_loop: instances.iter().filter(|one| !one.is_old(&wanted.source)).find_map(crash_loop),
     }

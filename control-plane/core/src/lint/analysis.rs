@@ -3,7 +3,7 @@
 use shunt_filter_core::Weight;
 
 use super::Lint;
-use crate::analysis::Guard;
+use crate::analysis::{Guard, Metric};
 use crate::plan::{Progress, Step, Strategy};
 use crate::time::Span;
 
@@ -18,8 +18,9 @@ impl Lint<'_> {
     pub(super) fn analysis(&mut self) {
         let metrics = &self.plan.analysis.metrics;
         let measured = !self.plan.analysis.measured.is_empty();
-        let fixed = measured || metrics.iter().any(|metric| !metric.guard.compares());
-        if !measured && metrics.iter().all(|metric| matches!(metric.guard, Guard::LatencyMax { .. } | Guard::LatencyNoWorseThanStable)) {
+        let fixed = measured || metrics.iter().any(|metric| metric.guard.compares().is_none());
+        let errors = |metric: &Metric| metric.guard.compares_errors() || matches!(metric.guard, Guard::SuccessRateMin(_));
+        if !measured && !metrics.iter().any(errors) {
             self.warn("spec.analysis.metrics", "nothing looks at errors: add {name: errors, successRate: {noWorseThanStable: {}}}");
         }
         if !fixed && self.plan.keep_old > Span::millis(0) && self.origin.has("spec.keepOld") && self.origin.has("spec.analysis") {

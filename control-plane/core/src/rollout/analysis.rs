@@ -2,37 +2,45 @@
 
 mod allowance;
 mod around;
+mod compared;
 mod goal;
+mod ignored;
 mod library;
 mod measured;
 mod source;
 mod template;
 
 use serde::{Deserialize, Serialize};
+use shunt_filter_core::policy::ResponsePolicy;
 
-use crate::analysis::{Guard, Metric};
+use crate::analysis::{Guard, Kind, LatencyTolerance, Metric};
 use crate::manifest::Problems;
 use crate::plan::AnalysisPlan;
-use crate::rollout::quantity::Percent;
 use crate::time::Span;
 pub use allowance::Allowance;
 pub(crate) use around::Around;
+pub use compared::{AsStable, HangingSpec, LatencySpec, NoSlowerThanStable, NoWorseThanStable, ResponsesSpec, SuccessRateSpec};
 pub(crate) use goal::{Ask, goal_source};
+pub use ignored::Ignored;
 pub use source::{PrometheusSpec, WebSpec};
 pub use template::{AnalysisTemplate, AnalysisTemplateSpec, ArgSpec, TemplateUse, Templates};
 
 /// Metrics that are looked at during a release and while the old version is kept.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AnalysisSpec {
-    /// Default: one, errors no worse than stable's.
+    /// Default: errors, responses, latency and hanging requests no worse than stable's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Vec<MetricSpec>>,
     /// Metrics that are written once for many Rollouts, beside `metrics`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub templates: Option<Vec<TemplateUse>>,
+    /// How long latency is not compared after the first requests of new instances. Default: 10s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<Span>,
 }
 
-/// One metric. Exactly one of `successRate`, `latency`, `prometheus`, `web`.
+/// One metric. Exactly one of `successRate`, `responses`, `latency`, `hanging`, `prometheus`, `web`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricSpec {
@@ -42,12 +50,22 @@ pub struct MetricSpec {
     /// Requests that did not fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub success_rate: Option<SuccessRateSpec>,
+    /// Answers that are no failures, and yet bad where stable does not give them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub responses: Option<ResponsesSpec>,
     /// Time to response headers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencySpec>,
+    /// Requests without an answer: their clients left before response headers, or they are in flight for far longer than is usual.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hanging: Option<HangingSpec>,
     /// Requests of the candidate in a step before a pass is possible. Default: the mesh policy's, or 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_samples: Option<u64>,
+    /// How long it is not judged after the first requests of new instances; only where it compares with stable. Default: that of the
+    /// analysis for latency, else 0s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<Span>,
     /// A query of Prometheus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<PrometheusSpec>,
@@ -89,41 +107,6 @@ pub struct MetricSpec {
     pub dry_run: Option<bool>,
 }
 
-/// Exactly one of the two.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SuccessRateSpec {
-    /// Compared with stable at the same time, sequentially.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub no_worse_than_stable: Option<NoWorseThanStable>,
-    /// At least this share must succeed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min: Option<Percent>,
-}
-
-/// `{}`: not at all.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct NoWorseThanStable {
-    /// So much worse is allowed: percentage points more failures, `0.5pp`, or times the failures, `1.5x`. Only errors. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<Allowance>,
-}
-
-/// Either compared with stable, or a percentile and its limit.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LatencySpec {
-    /// Compared with stable at the same time, sequentially.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub no_worse_than_stable: Option<NoWorseThanStable>,
-    /// Percent, above 0 and below 100. Default: 99.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub percentile: Option<f64>,
-    /// The limit. Required unless compared with stable.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max: Option<Span>,
-}
-
 /// Where metrics get their `minSamples` from when they do not say it, and the least they may say.
 #[derive(Debug, Clone)]
 pub(crate) struct Samples {
@@ -138,27 +121,60 @@ const METRICS_MAX: usize = 16;
 /// More requests than any step of a release sees.
 const SAMPLES_MAX: u64 = 1_000_000_000;
 
-/// Without `analysis:`, errors are compared with stable.
-pub(crate) fn default_metrics(samples: &Samples) -> Vec<Metric> {
-    vec![Metric { name: "errors".to_owned(), guard: Guard::ErrorsNoWorseThanStable, min_samples: samples.default }]
+/// How long latency is not compared after the first requests of new instances.
+const WARM_UP: Span = Span::seconds(10);
+/// A longer one would leave nothing of a step to judge.
+const WARM_UP_MAX: Span = Span::seconds(3_600);
+
+/// Without `analysis:`, all that the proxies see is compared with stable.
+pub(crate) fn default_metrics(samples: &Samples, warm_up: Option<Span>) -> Vec<Metric> {
+    let guards = [
+        ("errors", Guard::ErrorsNoWorseThanStable),
+        ("responses", Guard::ResponsesNoWorseThanStable(ResponsePolicy::all())),
+        ("latency", Guard::LatencyNoWorseThanStable(LatencyTolerance::USUAL)),
+        ("hanging", Guard::HangingNoWorseThanStable),
+    ];
+    let metric = |(name, guard): (&str, Guard)| Metric {
+        name: name.to_owned(),
+        warm_up: default_warm_up(&guard, warm_up),
+        guard,
+        min_samples: samples.default,
+    };
+    guards.into_iter().map(metric).collect()
+}
+
+/// What a metric has that does not say it; `written`: what the analysis says.
+fn default_warm_up(guard: &Guard, written: Option<Span>) -> Span {
+    match guard.compares() {
+        Some(Kind::Latency) => written.unwrap_or(WARM_UP),
+        Some(Kind::Errors | Kind::Responses | Kind::Hanging) | None => Span::default(),
+    }
+}
+
+/// Notes one that no step is long enough for.
+fn check_warm_up(warm_up: Option<Span>, path: &str, problems: &mut Problems) {
+    if let Some(long) = warm_up.filter(|warm_up| *warm_up > WARM_UP_MAX) {
+        problems.add(format!("{path}.warmUp"), format!("{long} is too long: write at most {WARM_UP_MAX}"));
+    }
 }
 
 impl AnalysisSpec {
     /// All metrics, every problem noted. `path` is where this stands in the manifest.
     pub(crate) fn plan(&self, path: &str, samples: &Samples, around: &Around<'_>, problems: &mut Problems) -> AnalysisPlan {
         let mut plan = AnalysisPlan { metrics: Vec::new(), measured: Vec::new() };
+        check_warm_up(self.warm_up, path, problems);
         if self.metrics.is_none() {
-            plan.metrics = default_metrics(samples);
+            plan.metrics = default_metrics(samples, self.warm_up);
         }
         if self.metrics.as_ref().is_some_and(Vec::is_empty) && self.templates.is_none() {
-            let message = "is empty, so nothing would guard the release: leave analysis out to compare errors with stable";
+            let message = "is empty, so nothing would guard the release: leave analysis out to compare all that the proxies see with stable";
             problems.add(format!("{path}.metrics"), message);
         }
         each_metric(self.metrics.as_deref(), self.templates.as_deref(), path, around, problems, |spec, path, problems| {
             plan.check_name(spec, path, problems);
             if spec.has_source() {
                 plan.measured.extend(spec.measured(path, around, None, problems));
-            } else if let Some(metric) = spec.metric(path, samples, problems) {
+            } else if let Some(metric) = spec.metric(path, samples, self.warm_up, problems) {
                 spec.compared_once(&metric, &plan.metrics, path, problems);
                 plan.metrics.push(metric);
             }
@@ -194,7 +210,7 @@ impl OfStep<'_> {
             if spec.has_source() {
                 plan.measured.extend(spec.measured(path, around, Some(vec![self.step]), problems));
             } else {
-                problems.add(path, "has no source: a step's own metrics have prometheus or web; successRate and latency stand in spec.analysis and guard every step");
+                problems.add(path, "has no source: a step's own metrics have prometheus or web; successRate, responses, latency and hanging stand in spec.analysis and guard every step");
             }
         });
         plan.check_number(self.path, problems);
@@ -259,38 +275,50 @@ impl MetricSpec {
 
     /// Notes a second comparison of the same kind: each takes its part of the error.
     fn compared_once(&self, metric: &Metric, others: &[Metric], path: &str, problems: &mut Problems) {
-        if metric.guard.compares() && others.iter().any(|other| same(other.guard, metric.guard)) {
-            let (field, what) = self.compared();
+        let Some(kind) = metric.guard.compares() else { return };
+        if others.iter().any(|other| other.guard.compares() == Some(kind)) {
+            let (field, what) = match kind {
+                Kind::Errors => ("successRate", "errors"),
+                Kind::Responses => ("responses", "responses"),
+                Kind::Latency => ("latency", "latency"),
+                Kind::Hanging => ("hanging", "hanging requests"),
+            };
             problems.add(format!("{path}.{field}"), format!("compares {what} with stable a second time: remove one of the two metrics"));
         }
     }
 
-    fn metric(&self, path: &str, samples: &Samples, problems: &mut Problems) -> Option<Metric> {
+    fn metric(&self, path: &str, samples: &Samples, warm_up: Option<Span>, problems: &mut Problems) -> Option<Metric> {
         self.without_source(path, problems);
         let name = self.name(path, problems);
         let guard = self.guard(path, problems);
         let min_samples = self.min_samples(path, samples, problems);
-        Some(Metric { name: name?, guard: guard?, min_samples })
+        check_warm_up(self.warm_up, path, problems);
+        if self.warm_up.is_some() && guard.as_ref().is_some_and(|guard| guard.compares().is_none()) {
+            problems.add(format!("{path}.warmUp"), "is for metrics that compare with stable: a fixed limit judges every request; remove it");
+        }
+        let warm_up = self.warm_up.or_else(|| guard.as_ref().map(|guard| default_warm_up(guard, warm_up))).unwrap_or_default();
+        Some(Metric { name: name?, guard: guard?, min_samples, warm_up })
     }
 
     fn guard(&self, path: &str, problems: &mut Problems) -> Option<Guard> {
-        match (&self.success_rate, &self.latency) {
-            (Some(rate), None) => rate.guard(&format!("{path}.successRate"), problems),
-            (None, Some(latency)) => latency.guard(&format!("{path}.latency"), problems),
+        let guards = [
+            self.success_rate.as_ref().map(|rate| rate.guard(&format!("{path}.successRate"), problems)),
+            self.responses.as_ref().map(|responses| responses.guard(&format!("{path}.responses"), problems)),
+            self.latency.as_ref().map(|latency| latency.guard(&format!("{path}.latency"), problems)),
+            self.hanging.as_ref().map(|hanging| hanging.guard(&format!("{path}.hanging"), problems)),
+        ];
+        let mut written = guards.into_iter().flatten();
+        match (written.next(), written.next()) {
+            (Some(guard), None) => guard,
             (Some(_), Some(_)) => {
-                problems.add(path, "has both successRate and latency: make two metrics of it");
+                problems.add(path, "measures more than one thing: write one metric each for successRate, responses, latency and hanging");
                 None
             }
-            (None, None) => {
-                problems.add(path, "measures nothing: write successRate: {noWorseThanStable: {}}, latency: {percentile: 99, max: 300ms}, prometheus or web");
+            (None, _) => {
+                problems.add(path, "measures nothing: write one of successRate, responses, latency and hanging, for example successRate: {noWorseThanStable: {}}; or prometheus or web");
                 None
             }
         }
-    }
-
-    /// The field that is compared, and what it is in words.
-    fn compared(&self) -> (&'static str, &'static str) {
-        if self.latency.is_some() { ("latency", "latency") } else { ("successRate", "errors") }
     }
 
     fn min_samples(&self, path: &str, samples: &Samples, problems: &mut Problems) -> u64 {
@@ -303,68 +331,5 @@ impl MetricSpec {
             problems.add(&path, format!("{value} is looser than MeshPolicy spec.limits.minSamples: write {floor} or more"));
         }
         value
-    }
-}
-
-/// Whether both compare the same with stable.
-fn same(one: Guard, other: Guard) -> bool {
-    one == other || (one.compares_errors() && other.compares_errors())
-}
-
-impl SuccessRateSpec {
-    fn guard(&self, path: &str, problems: &mut Problems) -> Option<Guard> {
-        match (self.no_worse_than_stable, self.min) {
-            (Some(NoWorseThanStable { by: None }), None) => Some(Guard::ErrorsNoWorseThanStable),
-            (Some(NoWorseThanStable { by: Some(by) }), None) => {
-                by.check(&format!("{path}.noWorseThanStable.by"), problems).map(Guard::ErrorsWithin)
-            }
-            (None, Some(min)) if min.value() > 0.0 => Some(Guard::SuccessRateMin(min.value())),
-            (None, Some(_)) => {
-                problems.add(format!("{path}.min"), "0% never fails: write for example 99%");
-                None
-            }
-            (Some(_), Some(_)) => {
-                problems.add(path, "has both noWorseThanStable and min: make two metrics of it");
-                None
-            }
-            (None, None) => {
-                problems.add(path, "has no limit: write {noWorseThanStable: {}} or {min: 99%}");
-                None
-            }
-        }
-    }
-}
-
-impl LatencySpec {
-    fn guard(&self, path: &str, problems: &mut Problems) -> Option<Guard> {
-        if self.no_worse_than_stable.is_some() {
-            if self.percentile.is_some() || self.max.is_some() {
-                problems.add(path, "has both noWorseThanStable and a limit: make two metrics of it");
-                return None;
-            }
-            if self.no_worse_than_stable.is_some_and(|compared| compared.by.is_some()) {
-                let message = "is for successRate: latency is compared without a tolerance; remove it, or write a limit such as {percentile: 99, max: 300ms}";
-                problems.add(format!("{path}.noWorseThanStable.by"), message);
-            }
-            return Some(Guard::LatencyNoWorseThanStable);
-        }
-        let percentile = self.percentile.unwrap_or(99.0);
-        if !(percentile > 0.0 && percentile < 100.0) {
-            problems.add(
-                format!("{path}.percentile"),
-                format!("{percentile} is not possible: write a number above 0 and below 100, for example 99"),
-            );
-        }
-        match self.max {
-            None => {
-                problems.add(format!("{path}.max"), "is missing: write the longest time allowed, for example 300ms");
-                None
-            }
-            Some(max) if max == Span::millis(0) => {
-                problems.add(format!("{path}.max"), "0s always fails: write the longest time allowed, for example 300ms");
-                None
-            }
-            Some(max) => Some(Guard::LatencyMax { percentile, max }),
-        }
     }
 }

@@ -1,11 +1,12 @@
 //! Scripts of what happens to a modelled world, one line each.
 
 use shunt_core::State;
+use shunt_core::analysis::{Guard, LatencyTolerance};
 use shunt_core::call::{Action, CallKind, CallSeen, CallSpec};
 use shunt_core::command::Verb;
 use shunt_core::contest::{Contest, ContestOutcome};
 use shunt_core::journal::Entry;
-use shunt_core::observation::Freeze;
+use shunt_core::observation::{Freeze, Typical};
 use shunt_core::plan::{
     AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Progress, Role, Routing, Scale, Step, Strategy, TestGoal,
     Window, first_weight,
@@ -14,9 +15,9 @@ use shunt_core::time::Span;
 use shunt_filter_core::Weight;
 use shunt_filter_core::exemplar::{Answer, Exemplar, ExemplarKind};
 use shunt_filter_core::method::Method;
-use shunt_filter_core::policy::Goal;
+use shunt_filter_core::policy::{Goal, LatencyThresholds};
 
-use crate::world::{Edge, Judge, World, command, name, version};
+use crate::world::{Edge, Judge, World, command, metric, name, version};
 
 fn weight(text: &str) -> Weight {
     Weight::percent(text.parse().expect("percent")).expect("a weight")
@@ -132,6 +133,15 @@ pub(crate) fn act(world: &mut World, line: &str) -> Vec<Entry> {
         ["analysis", "fails"] => world.judge = Judge::Fail,
         ["limit", "broken"] => world.judge = Judge::Limit,
         ["analysis", "lacks", "data"] => world.judge = Judge::More,
+        ["compare", "latency"] => {
+            let latency = metric("latency", Guard::LatencyNoWorseThanStable(LatencyTolerance::USUAL));
+            world.plan.analysis.metrics.extend([latency, metric("hanging", Guard::HangingNoWorseThanStable)]);
+        }
+        ["times", "known"] => {
+            world.typical = Typical::Known(LatencyThresholds { p50_us: 3_700, p90_us: 30_000, p99_us: 210_000 });
+        }
+        // Its process is started anew.
+        ["crash", version] => world.crash(&name(version)),
         ["rule", rule, version] => world.plan.rules.push(PlannedRule {
             name: (*rule).to_owned(),
             matches: Vec::new(),

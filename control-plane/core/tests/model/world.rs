@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_core::advance;
-use shunt_core::analysis::{Evidence, Guard, Metric, Outcome, Verdict};
+use shunt_core::analysis::{Evidence, Guard, Kind, Metric, Outcome, Verdict};
 use shunt_core::call::{Call, CallSeen};
 use shunt_core::capacity::{Capacity, CrashLoop, Exit};
 use shunt_core::command::{Command, Verb};
@@ -11,7 +11,7 @@ use shunt_core::contest::Contest;
 use shunt_core::desired::{Desired, Routes, desired};
 use shunt_core::instance::CRASH_LOOP;
 use shunt_core::journal::Entry;
-use shunt_core::observation::{Answers, Delivery, Freeze, Misrouting, Observation, VersionSeen};
+use shunt_core::observation::{Answers, Delivery, Freeze, Misrouting, Observation, Typical, VersionSeen};
 use shunt_core::plan::{AnalysisPlan, Backend, CommandBackend, Plan, Routing, Step, Version};
 use shunt_core::state::{Stage, State};
 use shunt_core::time::{Span, Time};
@@ -97,6 +97,7 @@ pub(crate) struct World {
     pub(crate) calls: BTreeMap<String, CallSeen>,
     pub(crate) contest: Contest,
     pub(crate) freeze: Freeze,
+    pub(crate) typical: Typical,
     pub(crate) state: State,
     pub(crate) now: Time,
     pub(crate) judge: Judge,
@@ -147,6 +148,12 @@ pub(crate) fn command(text: &str, instances: u32) -> Version {
     Version { name: name(text), backend: Backend::Command(Box::new(backend)) }
 }
 
+/// With a warm-up of ten seconds where it compares latency.
+pub(crate) fn metric(name: &str, guard: Guard) -> Metric {
+    let warm_up = if guard.compares() == Some(Kind::Latency) { Span::seconds(10) } else { Span::default() };
+    Metric { name: name.to_owned(), guard, min_samples: 100, warm_up }
+}
+
 pub(crate) fn plan(steps: Vec<Step>) -> Plan {
     Plan {
         id: RolloutId::new("shop", "checkout").expect("names"),
@@ -168,7 +175,7 @@ pub(crate) fn plan(steps: Vec<Step>) -> Plan {
         hooks: Vec::new(),
         notifications: Vec::new(),
         analysis: AnalysisPlan {
-            metrics: vec![Metric { name: "errors".to_owned(), guard: Guard::ErrorsNoWorseThanStable, min_samples: 100 }],
+            metrics: vec![metric("errors", Guard::ErrorsNoWorseThanStable)],
             measured: Vec::new(),
         },
         max_exposed: Weight::ALL,
@@ -198,6 +205,7 @@ impl World {
             calls: BTreeMap::new(),
             contest: Contest::default(),
             freeze: Freeze::Off,
+            typical: Typical::Unknown,
             first: state.clone(),
             state,
             now: Time(0),
@@ -274,7 +282,15 @@ impl World {
             calls: self.seen_calls(wanted),
             contest: self.contest(),
             freeze: self.freeze.clone(),
-            typical: shunt_core::observation::Typical::Unknown,
+            typical: self.typical.clone(),
+        }
+    }
+
+    /// One of its instances starts anew.
+    pub(crate) fn crash(&mut self, version: &VersionName) {
+        let now = self.now;
+        if let Some(first) = self.fleets.get_mut(version).and_then(|fleet| fleet.alive.first_mut()) {
+            *first = now;
         }
     }
 
@@ -313,8 +329,10 @@ impl World {
             // The third end comes with its back-off about a second after the start.
             let looped = crashing && fleet.alive.iter().any(|since| self.now.since(*since) >= Span::seconds(1));
             let crash_loop = looped.then(|| CrashLoop { exits: vec![exit; CRASH_LOOP] });
+            let readied = fleet.alive.iter().map(|since| since.after(self.takes)).filter(|at| !broken && *at <= self.now);
+            let newest = readied.max().unwrap_or(Time(0));
             let (ready, running) = (count(ready), count(running));
-            capacity.insert(version.clone(), Capacity::Instances { wanted: *wanted, ready, running, trouble, crash_loop });
+            capacity.insert(version.clone(), Capacity::Instances { wanted: *wanted, ready, running, newest, trouble, crash_loop });
         }
         capacity
     }

@@ -1,7 +1,8 @@
 //! What a release will do: a row per step, a row per analysis, then what should be changed.
 
 use shunt_core::Span;
-use shunt_core::forecast::{Downtime, End, Forecast, Leg, Measuring, Sight, Tells};
+use shunt_core::analysis::LatencyTolerance;
+use shunt_core::forecast::{Downtime, End, Forecast, Leg, Measuring, Sight, Tells, Unseen};
 use shunt_filter_core::Weight;
 
 use crate::cli::paint::{Paint, tame};
@@ -148,7 +149,7 @@ fn downtime(down: &Downtime, paint: Paint) -> String {
     )
 }
 
-fn looks(Forecast { looks, tolerance, .. }: &Forecast, paint: Paint) -> Vec<String> {
+fn looks(Forecast { looks, tolerance, latency, .. }: &Forecast, paint: Paint) -> Vec<String> {
     let mut table = Table::new(paint, &["ANALYSIS", "FOR", "REQUESTS", "USERS", "SEES"], &[1, 2, 3]);
     for look in looks {
         let mut sees = sight(look.sees, paint);
@@ -157,7 +158,19 @@ fn looks(Forecast { looks, tolerance, .. }: &Forecast, paint: Paint) -> Vec<Stri
         }
         table.row([format!("at {}", look.weight), takes(look.lasts), count(look.requests), count(look.users), sees]);
     }
-    table.lines()
+    let mut lines = table.lines();
+    lines.extend(latency.filter(|_| !looks.is_empty()).map(|unseen| paint.dim(&hidden(unseen))));
+    lines
+}
+
+/// What the comparison of latency does not see.
+fn hidden(Unseen { tolerance, warm_up }: Unseen) -> String {
+    let allowed = match tolerance {
+        LatencyTolerance::NONE => "every difference counts".to_owned(),
+        tolerance => format!("slower than stable by {tolerance} is allowed, and not seen"),
+    };
+    let unjudged = if warm_up > Span::default() { format!("; nor is what is slow in the first {warm_up} of new instances") } else { String::new() };
+    format!("latency: {allowed}{unjudged}")
 }
 
 fn tests(forecast: &Forecast, paint: Paint) -> Vec<String> {

@@ -42,7 +42,7 @@ impl MetricSpec {
     pub(super) fn without_source(&self, path: &str, problems: &mut Problems) {
         for field in self.of_source() {
             let message =
-                "is for metrics with prometheus or web: successRate and latency are counted by the proxies all the time; remove it";
+                "is for metrics with prometheus or web: what the proxies count is looked at all the time; remove it";
             problems.add(format!("{path}.{field}"), message);
         }
     }
@@ -51,7 +51,10 @@ impl MetricSpec {
     pub(super) fn measured(&self, path: &str, around: &Around<'_>, steps: Option<Vec<usize>>, problems: &mut Problems) -> Option<Measured> {
         for (field, written) in [
             ("successRate", self.success_rate.is_some()),
+            ("responses", self.responses.is_some()),
             ("latency", self.latency.is_some()),
+            ("hanging", self.hanging.is_some()),
+            ("warmUp", self.warm_up.is_some()),
             ("minSamples", self.min_samples.is_some()),
             ("web", self.web.is_some() && self.prometheus.is_some()),
         ] {
