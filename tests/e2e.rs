@@ -18,6 +18,8 @@ mod control_commands;
 mod control_disk;
 #[path = "envoy/control_edge.rs"]
 mod control_edge;
+#[path = "envoy/control_compared.rs"]
+mod control_compared;
 #[path = "envoy/control_endings.rs"]
 mod control_endings;
 #[path = "envoy/control_gates.rs"]

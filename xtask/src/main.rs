@@ -26,7 +26,8 @@ cargo xtask <command>
   lint                            format, clippy (native and wasm), documentation, cargo deny
   bench filter [--report FILE]    what the filter costs Envoy per request, beside a no-op and Lua
          --rounds N --seconds S   how often and how long each variant is measured
-  bench live [--report FILE]      how fast a bad release is over on real Envoy: report, decide, push, applied
+  bench live [--case NAME]...     how fast bad releases of many kinds are over on real Envoy, and whether equal ones are kept
+             [--report FILE]
   bench analysis [--runs N]       false aborts and missed regressions in simulated rollouts, beside fixed thresholds (2,000 each)
   build [--release]               the filter's module and the binary `shunt` with the module in it
   generate                        rewrite generated files; `test` fails when they differ from the committed ones

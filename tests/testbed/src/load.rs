@@ -30,6 +30,8 @@ pub struct Load {
     target: SocketAddr,
     host: String,
     method: Method,
+    /// Another method, and the share of the requests that have it.
+    other: Option<(Method, f64)>,
     path: String,
     headers: Vec<(String, String)>,
     body: Bytes,
@@ -49,6 +51,7 @@ impl Load {
             target,
             host: "shop.test".to_owned(),
             method: Method::GET,
+            other: None,
             path: "/".to_owned(),
             headers: Vec::new(),
             body: Bytes::new(),
@@ -73,6 +76,13 @@ impl Load {
     pub fn ask(mut self, method: Method, path: &str) -> Self {
         self.method = method;
         path.clone_into(&mut self.path);
+        self
+    }
+
+    /// This share of the requests, 0 to 1, has another method.
+    #[must_use]
+    pub fn mixed_with(mut self, method: Method, share: f64) -> Self {
+        self.other = Some((method, share));
         self
     }
 
@@ -347,7 +357,9 @@ fn reason(status: u16, body: &[u8]) -> Box<str> {
 
 async fn exchange(shared: &Shared, user: usize) -> Result<Head, String> {
     let load = &shared.load;
-    let mut request = Request::builder().method(&load.method).uri(load.path.as_str()).header("host", load.host.as_str());
+    let other = load.other.as_ref().filter(|(_, share)| fastrand::f64() < *share);
+    let method = other.map_or(&load.method, |(method, _)| method);
+    let mut request = Request::builder().method(method).uri(load.path.as_str()).header("host", load.host.as_str());
     for (name, value) in &load.headers {
         request = request.header(name.as_str(), value.as_str());
     }

@@ -1,33 +1,33 @@
-//! How fast a bad release is over on a real Envoy, and where the time goes.
+//! How fast a bad release is over on a real Envoy, where the time goes, and that a good one is kept.
 //!
-//! Each round releases a version that fails more often than stable, to 5 % of users, and waits until it is refused and nobody meets it
-//! any more. The loads say what users got; the control plane's log says when it heard, decided, pushed, and when every VM had it.
-//! A retry has a salt of its own, so each round meets other users.
+//! Each release goes to 5 % of users. The loads say what users got; the control plane's log says when it heard, decided, pushed, and
+//! when every VM had it. A retry has a salt of its own, so each round meets other users.
 
+mod candidate;
+mod equal;
 mod figures;
+mod regression;
+mod table;
 mod trace;
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use indicatif::ProgressBar;
-use serde::Serialize;
 
-use crate::demo::stage::{FILE, HOST, ROLLOUT, Stage};
-use crate::demo::strategy::version;
-use crate::{ControlPlane, Load, Tally, until};
-use figures::{Case, Figures};
-use trace::Trace;
+use candidate::CANDIDATES;
+use figures::Figures;
+use table::Table;
 
-/// Requests per second, over both proxies.
-const RATE: f64 = 100.0;
 /// Users, the busiest ones far busier than the others (Zipf).
 const USERS: usize = 5_000;
-/// What stable fails anyway, percent of its requests.
-const BASELINE: f64 = 0.1;
-/// The longest that a round may take: the analysis step is over then.
+/// The longest that a release may take: the analysis step is over then.
 const LONGEST: Duration = Duration::from_secs(10 * 60);
+
+/// Rounds of releases that fail more often.
+const REGRESSION: &str = "regression";
+/// Releases of equal versions.
+const EQUAL: &str = "equal";
 
 /// What is measured, and how often.
 #[derive(Debug, Clone, clap::Args)]
@@ -38,107 +38,52 @@ pub struct Options {
     /// Bad releases of 2 points more failures, each of which takes about as long as ten of the others.
     #[arg(long, default_value_t = 5)]
     pub small_rounds: usize,
+    /// Releases of equal versions, a minute and a half each.
+    #[arg(long, default_value_t = 20)]
+    pub releases: usize,
+    /// Only these parts; may be given several times: `regression`, `equal`, or a bad candidate by its name in the table.
+    #[arg(long = "case")]
+    pub cases: Vec<String>,
     /// Where the figures go as JSON.
     #[arg(long)]
     pub report: Option<PathBuf>,
 }
 
-/// One round.
-#[derive(Debug, Clone, Copy, Serialize)]
-struct Round {
-    /// Failures that the bad version served to users.
-    bad: usize,
-    /// From the first request that it answered to the last one.
-    exposed: Duration,
-    /// From its last failure that was counted to the report that brought it.
-    report: Duration,
-    /// From that report to the recorded decision.
-    decide: Duration,
-    /// From the decision to the push.
-    push: Duration,
-    /// From the push to the report of the last VM that decides by it.
-    applied: Duration,
+impl Options {
+    fn wants(&self, name: &str) -> bool {
+        self.cases.is_empty() || self.cases.iter().any(|case| case == name)
+    }
+
+    fn check(&self) -> Result<()> {
+        let names: Vec<&str> = CANDIDATES.iter().map(|candidate| candidate.name).chain([REGRESSION, EQUAL]).collect();
+        let unknown = self.cases.iter().find(|case| !names.contains(&case.as_str()));
+        ensure!(unknown.is_none(), "--case {}: there are {}", unknown.map_or("", String::as_str), names.join(", "));
+        Ok(())
+    }
 }
 
 /// Runs the benchmark and prints its tables. An error when a goal is not met.
 pub async fn live(options: &Options) -> Result<()> {
+    options.check()?;
     let mut figures = Figures::default();
-    for (points, rounds) in [(20.0, options.rounds), (2.0, options.small_rounds)] {
-        figures.cases.push(case(points, rounds).await.with_context(|| format!("+{points} points"))?);
+    if options.wants(REGRESSION) {
+        for (points, rounds) in [(20.0, options.rounds), (2.0, options.small_rounds)] {
+            figures.cases.push(regression::case(points, rounds).await.with_context(|| format!("+{points} points"))?);
+        }
+        print!("{}", figures.table());
     }
-    print!("{}", figures.table());
+    let mut table = Table::default();
+    for candidate in CANDIDATES.iter().filter(|candidate| options.wants(candidate.name)) {
+        table.note(candidate::release(candidate).await.with_context(|| candidate.name)?);
+    }
+    if options.wants(EQUAL) {
+        table.equal = Some(equal::releases(options.releases).await.context("equal versions")?);
+    }
+    print!("{}", table.text());
+    figures.table = table;
     if let Some(path) = &options.report {
         std::fs::write(path, serde_json::to_string_pretty(&figures)? + "\n").with_context(|| path.display().to_string())?;
     }
     ensure!(figures.met(), "a goal is not met");
     Ok(())
-}
-
-/// So many bad releases, one after the other, on one stage.
-async fn case(points: f64, rounds: usize) -> Result<Case> {
-    let bar = ProgressBar::new(rounds as u64).with_message(format!("+{points} points"));
-    let control = ControlPlane::start_logging(&[(FILE, &manifest(points)?)], "info,shunt=debug").await?;
-    let mut stage = Stage::before(control).await?.crowd(USERS);
-    let mut case = Case::of(points);
-    for number in 0..rounds {
-        case.rounds.push(round(&mut stage, number).await.with_context(|| format!("round {}", number + 1))?);
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    Ok(case)
-}
-
-fn manifest(points: f64) -> Result<String> {
-    let versions = [
-        version("v1", 1, &["--error-percent", &BASELINE.to_string()])?,
-        version("v2", 1, &["--error-percent", &(BASELINE + points).to_string()])?,
-    ];
-    Ok(format!(
-        "apiVersion: shunt.dev/v1alpha1\nkind: Rollout\nmetadata: {{name: checkout, namespace: shop}}\nspec:\n  service: {{hosts: [{HOST}]}}\n  \
-         versions:\n{}  release: v1\n  key: [{{cookie: shunt-id}}]\n  \
-         strategy: {{canary: {{steps: [{{setWeight: 5}}, {{pause: {{duration: 10m}}}}]}}}}\n",
-        versions.concat()
-    ))
-}
-
-/// One bad release, from nobody on it to nobody on it.
-async fn round(stage: &mut Stage, number: usize) -> Result<Round> {
-    let revision = stage.view().await?["revision"].as_u64().context("no revision")?;
-    let began = SystemTime::now();
-    stage.start_load_as(RATE, Load::zipf);
-    let verb: &[&str] = if number == 0 { &["release", ROLLOUT, "v2"] } else { &["retry", ROLLOUT] };
-    stage.control.cli_ok(verb).await?;
-    let over = |view: &serde_json::Value| view["revision"].as_u64() > Some(revision) && view["phase"] == "Degraded";
-    stage.control.until_rollout("the bad release is refused", ROLLOUT, LONGEST, over).await?;
-    let trace = until_applied(stage, revision).await?;
-    let tallies = stage.stop_loads().await;
-    let all = Tally::of_all(tallies.iter().cloned());
-    ensure!(all.failed() == 0, "requests failed that nobody failed on purpose: {}", all.summary());
-    let bad = |tally: &Tally| tally.only(|shot| shot.injected && shot.version.as_deref() == Some("v2"));
-    let known = tallies.iter().zip(trace.reports).flat_map(|(tally, report)| {
-        let ends = bad(tally).shots().iter().map(|shot| began + shot.at + shot.latency).collect::<Vec<_>>();
-        ends.into_iter().filter(move |end| *end <= report).map(move |end| (end, report))
-    });
-    let (decisive, report) = known.max().context("the decision came before any failure")?;
-    let between = |from: SystemTime, to: SystemTime| to.duration_since(from).unwrap_or_default();
-    Ok(Round {
-        bad: bad(&all).requests(),
-        exposed: all.only(|shot| shot.version.as_deref() == Some("v2")).span(),
-        report: between(decisive, report),
-        decide: between(report, trace.recorded),
-        push: between(trace.recorded, trace.published),
-        applied: between(trace.published, trace.applied),
-    })
-}
-
-/// Waits until the log has the whole way from the decision to the last VM.
-async fn until_applied(stage: &Stage, revision: u64) -> Result<Trace> {
-    let read = || Trace::read(&stage.control.log(), revision);
-    until("every VM to have the policy without the bad version", Duration::from_secs(30), || async { read().is_ok() }).await.or_else(
-        |waited| match read() {
-            Ok(_) => Ok(()),
-            Err(missing) => Err(waited.context(missing)),
-        },
-    )?;
-    read()
 }

@@ -22,13 +22,34 @@ struct Args {
     /// Its port; 0: a free one.
     #[arg(long, env = "PORT", default_value_t = 0)]
     port: u16,
-    /// Share of requests answered with 500, percent.
+    /// Share of requests answered with an error, percent.
     #[arg(long, default_value_t = 0.0)]
     error_percent: f64,
+    /// The status of those answers.
+    #[arg(long, default_value_t = 500)]
+    error_status: u16,
+    /// The `grpc-status` of those answers to gRPC.
+    #[arg(long, default_value_t = 14)]
+    error_grpc: u8,
+    /// Only requests of this method get them.
+    #[arg(long)]
+    error_method: Option<String>,
+    /// Only requests whose cookies end like this get them.
+    #[arg(long)]
+    error_cookie: Option<String>,
+    /// Their share grows from none to that in so many seconds.
+    #[arg(long, default_value_t = 0)]
+    error_ramp_seconds: u64,
+    /// Share of requests answered with 200 and no body, percent.
+    #[arg(long, default_value_t = 0.0)]
+    empty_percent: f64,
+    /// Share of requests that are never answered, percent.
+    #[arg(long, default_value_t = 0.0)]
+    hang_percent: f64,
     /// Every answer comes later by this, milliseconds.
     #[arg(long, default_value_t = 0)]
     delay_ms: u64,
-    /// Only requests that carry this feature flag are answered with 500.
+    /// Only requests that carry this feature flag get errors.
     #[arg(long)]
     error_flag: Option<String>,
     /// Never becomes ready: `/ready` says 503.
@@ -69,6 +90,13 @@ async fn main() -> anyhow::Result<ExitCode> {
         fault: Fault {
             error_percent: args.error_percent,
             error_flag: args.error_flag,
+            error_status: args.error_status,
+            error_grpc: args.error_grpc,
+            error_method: args.error_method,
+            error_cookie: args.error_cookie,
+            error_ramp_seconds: args.error_ramp_seconds,
+            empty_percent: args.empty_percent,
+            hang_percent: args.hang_percent,
             delay_ms: args.delay_ms,
             ready: !args.unready,
             ..Fault::default()

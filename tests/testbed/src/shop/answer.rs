@@ -16,7 +16,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 use super::State;
-use super::fault::Fate;
+use super::fault::{Asked, Fate};
 use super::lasting;
 use super::seen::Seen;
 use super::socket;
@@ -56,12 +56,13 @@ async fn counted(state: &Arc<State>, request: Request<Incoming>) -> Outcome {
     state.counts.started(&seen);
     let mut open = Open(state, 0);
     let flags = head.headers.get(FLAGS).cloned();
-    let (fate, delay) = state.fault.draw(flags.as_ref().and_then(|flags| flags.to_str().ok()).unwrap_or_default());
+    let (fate, delay) = state.fault.draw(Asked::of(&head));
     tokio::time::sleep(Duration::from_millis(delay)).await;
     let outcome = match fate {
         Fate::Well => well(state, seen, head, body).await,
-        Fate::Error(_) if is_grpc(&head) => Ok(grpc("14")),
-        Fate::Error(status) => Ok(plain(StatusCode::from_u16(status).unwrap_or_default(), "a fault that was asked for\n")),
+        Fate::Error { grpc: status, .. } if is_grpc(&head) => Ok(grpc(&status.to_string())),
+        Fate::Error { status, .. } => Ok(plain(StatusCode::from_u16(status).unwrap_or_default(), "a fault that was asked for\n")),
+        Fate::Empty => Ok(plain(StatusCode::OK, "")),
         Fate::Reset => Err(broken()),
         Fate::ResetBody => Ok(reset_in_body()),
         Fate::Hang => hang(state).await,

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Round;
+use super::regression::Round;
+use super::table::Table;
 
 /// All of it.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Figures {
     pub(super) cases: Vec<Case>,
+    pub(super) table: Table,
 }
 
 /// A regression of so many points, so often.
@@ -59,7 +61,7 @@ struct Spread {
 
 impl Figures {
     pub(super) fn met(&self) -> bool {
-        self.cases.iter().flat_map(Case::goals).all(|goal| goal.measured <= goal.limit)
+        self.cases.iter().flat_map(Case::goals).all(|goal| goal.measured <= goal.limit) && self.table.met()
     }
 
     pub(super) fn table(&self) -> String {

@@ -1,9 +1,12 @@
 //! The way of one abort through the control plane, read from its log.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
+
+use crate::demo::stage::Stage;
+use crate::until;
 
 /// As many as the stage has.
 const PROXIES: usize = 2;
@@ -94,6 +97,18 @@ impl<'l> Line<'l> {
     fn proxy(&self) -> Option<usize> {
         self.field("node")?.strip_prefix("edge-")?.parse::<usize>().ok()?.checked_sub(1)
     }
+}
+
+/// Waits until the log has the whole way from the decision to the last VM.
+pub(super) async fn until_applied(stage: &Stage, revision: u64) -> Result<Trace> {
+    let read = || Trace::read(&stage.control.log(), revision);
+    until("every VM to have the policy without the bad version", Duration::from_secs(30), || async { read().is_ok() }).await.or_else(
+        |waited| match read() {
+            Ok(_) => Ok(()),
+            Err(missing) => Err(waited.context(missing)),
+        },
+    )?;
+    read()
 }
 
 #[cfg(test)]
