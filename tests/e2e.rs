@@ -14,12 +14,12 @@ mod control_calls;
 mod control_canary;
 #[path = "envoy/control_commands.rs"]
 mod control_commands;
+#[path = "envoy/control_compared.rs"]
+mod control_compared;
 #[path = "envoy/control_disk.rs"]
 mod control_disk;
 #[path = "envoy/control_edge.rs"]
 mod control_edge;
-#[path = "envoy/control_compared.rs"]
-mod control_compared;
 #[path = "envoy/control_endings.rs"]
 mod control_endings;
 #[path = "envoy/control_gates.rs"]

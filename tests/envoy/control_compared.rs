@@ -59,7 +59,10 @@ async fn a_candidate_that_is_slower_than_is_allowed_is_refused_and_one_that_is_n
     let story = Scenario::new("a candidate that is slower");
     let reason = refused(Fault::delay(80), |load| load).await?;
     story.then("80 ms more are refused, with the percentile, the figures and what is allowed");
-    ensure!(reason.contains("latency: p") && reason.contains(" against ") && reason.contains("by more than 20 %, at least 5ms"), "{reason}");
+    ensure!(
+        reason.contains("latency: p") && reason.contains(" against ") && reason.contains("by more than 20 %, at least 5ms"),
+        "{reason}"
+    );
 
     let rig = Rig::start(2, COMPARED).await?;
     rig.shops[1].fault(Fault::delay(2));
@@ -69,6 +72,9 @@ async fn a_candidate_that_is_slower_than_is_allowed_is_refused_and_one_that_is_n
     let tally = load.stop().await;
     ensure!(tally.failed() == 0, "{}", tally.summary());
     story.then("2 ms more are kept");
-    ensure!(rig.story().await?.iter().any(|line| line.contains("latency of v2 is compared from now on")), "{ROLLOUT}: latency was not compared");
+    ensure!(
+        rig.story().await?.iter().any(|line| line.contains("latency of v2 is compared from now on")),
+        "{ROLLOUT}: latency was not compared"
+    );
     Ok(())
 }

@@ -37,7 +37,11 @@ fn kinds(guard: &Guard) -> &'static [ExemplarKind] {
     match guard {
         Guard::ErrorsNoWorseThanStable | Guard::ErrorsWithin(_) | Guard::SuccessRateMin(_) => &[ExemplarKind::Failed],
         // What is slow is no example of anything but its time.
-        Guard::LatencyMax { .. } | Guard::LatencyNoWorseThanStable => &[],
+        Guard::LatencyMax { .. } | Guard::LatencyNoWorseThanStable(_) => &[],
+        Guard::ResponsesNoWorseThanStable(_) => {
+            &[ExemplarKind::Redirect, ExemplarKind::Rejected, ExemplarKind::Empty, ExemplarKind::RejectedGrpc]
+        }
+        Guard::HangingNoWorseThanStable => &[ExemplarKind::Abandoned, ExemplarKind::Hanging],
     }
 }
 

@@ -12,7 +12,7 @@ use shunt_filter_core::{BaselineName, RolloutId, RoutingPolicy, VersionName, Wei
 use thiserror::Error;
 
 use crate::plan::{Plan, Routing, Step};
-use crate::state::{DefaultRoute, Installation, Paused, Refused, Run, Sizes, Stage, State};
+use crate::state::{DefaultRoute, Installation, Paused, Refused, Run, Sizes, Stage, State, Warmed};
 use crate::time::Time;
 
 /// What one proxy runs, as its admin interface shows it.
@@ -220,6 +220,7 @@ fn in_run(plan: &Plan, base: State, candidate: VersionName, ranges: Vec<Range>, 
         passed: None,
         regardless: None,
         returning: false,
+        warmed: Warmed::Cold,
         held: None,
         sizes: Sizes::default(),
         baseline: None,

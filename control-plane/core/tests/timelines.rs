@@ -33,7 +33,10 @@ fn stage_of(stage: &Installation) -> &'static str {
 fn watched(service: &ServicePolicy) -> String {
     let slow = service.latency.as_ref().map(|latency| {
         let (own, others) = (latency.thresholds, latency.others);
-        format!(", slow above {}/{}/{} us, others {}/{}/{}", own.p50_us, own.p90_us, own.p99_us, others.p50_us, others.p90_us, others.p99_us)
+        format!(
+            ", slow above {}/{}/{} us, others {}/{}/{}",
+            own.p50_us, own.p90_us, own.p99_us, others.p50_us, others.p90_us, others.p99_us
+        )
     });
     let hanging = service.hang_after_ms.map(|after| format!(", hanging after {after} ms"));
     [slow, hanging].into_iter().flatten().collect()
@@ -81,7 +84,8 @@ fn play(script: &str) -> String {
             let scale = if scale.is_empty() { String::new() } else { format!(", instances {}", scale.join(" ")) };
             let held = if world.routes.is_some_and(|routes| routes.held) { ", held" } else { "" };
             let watched = world.service.map(|service| watched(&service)).unwrap_or_default();
-            writeln!(printed, "             stable {}, run {stage}{elsewhere}{left}{scale}{held}{watched}", entry.next.stable).expect("memory");
+            writeln!(printed, "             stable {}, run {stage}{elsewhere}{left}{scale}{held}{watched}", entry.next.stable)
+                .expect("memory");
         }
         for answer in world.answers.drain(..).filter_map(Result::err) {
             writeln!(printed, "        refused: {answer}").expect("memory");

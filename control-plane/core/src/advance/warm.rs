@@ -55,12 +55,14 @@ fn new_instances(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> O
         Warmed::Warming { since } | Warmed::Warm { since } => {
             let compared = Compared::of(state)?;
             let arms = compared.arms();
-            let (version, newest) = [arms.candidate, arms.stable].into_iter().map(|version| (version, newest(seen, version))).max_by_key(|(_, at)| *at)?;
+            let (version, newest) =
+                [arms.candidate, arms.stable].into_iter().map(|version| (version, newest(seen, version))).max_by_key(|(_, at)| *at)?;
             (newest > since).then_some(())?;
             (newest, format!("a new instance of {version} is ready"))
         }
     };
-    let warming: Vec<&str> = plan.analysis.metrics.iter().filter(|metric| metric.warm_up.0 > 0).map(|metric| metric.name.as_str()).collect();
+    let warming: Vec<&str> =
+        plan.analysis.metrics.iter().filter(|metric| metric.warm_up.0 > 0).map(|metric| metric.name.as_str()).collect();
     let verb = if warming.len() == 1 { "is" } else { "are" };
     let reason = format!("{what}: {} {verb} not judged for {warm_up} (warm-up)", warming.join(", "));
     Some(Transition::new(with_run(state, Run { warmed: Warmed::Warming { since }, ..run.clone() }), reason))

@@ -39,13 +39,14 @@ mod tests {
     use shunt_filter_core::report::EpochReport;
 
     use super::super::{Analyst, Arms, Guard, Judging, Outcome, Warmth};
-    use crate::time::Span;
     use super::*;
+    use crate::time::Span;
 
     /// A race over numbers of slots ends where the analyst, who sees the slots themselves, says that it fails.
     #[test]
     fn ends_where_the_analyst_fails() {
-        let metrics = [Metric { name: "errors".to_owned(), guard: Guard::ErrorsNoWorseThanStable, min_samples: 100, warm_up: Span::default() }];
+        let metrics =
+            [Metric { name: "errors".to_owned(), guard: Guard::ErrorsNoWorseThanStable, min_samples: 100, warm_up: Span::default() }];
         let (candidate, stable) = ("v2".parse().unwrap(), "v1".parse().unwrap());
         let weight = Weight::ppm(50_050);
         let ranges = [Range { from: 0, to: weight.points(), version: "v2".parse().unwrap() }];

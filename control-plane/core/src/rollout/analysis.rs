@@ -167,7 +167,8 @@ impl AnalysisSpec {
             plan.metrics = default_metrics(samples, self.warm_up);
         }
         if self.metrics.as_ref().is_some_and(Vec::is_empty) && self.templates.is_none() {
-            let message = "is empty, so nothing would guard the release: leave analysis out to compare all that the proxies see with stable";
+            let message =
+                "is empty, so nothing would guard the release: leave analysis out to compare all that the proxies see with stable";
             problems.add(format!("{path}.metrics"), message);
         }
         each_metric(self.metrics.as_deref(), self.templates.as_deref(), path, around, problems, |spec, path, problems| {
@@ -294,7 +295,8 @@ impl MetricSpec {
         let min_samples = self.min_samples(path, samples, problems);
         check_warm_up(self.warm_up, path, problems);
         if self.warm_up.is_some() && guard.as_ref().is_some_and(|guard| guard.compares().is_none()) {
-            problems.add(format!("{path}.warmUp"), "is for metrics that compare with stable: a fixed limit judges every request; remove it");
+            problems
+                .add(format!("{path}.warmUp"), "is for metrics that compare with stable: a fixed limit judges every request; remove it");
         }
         let warm_up = self.warm_up.or_else(|| guard.as_ref().map(|guard| default_warm_up(guard, warm_up))).unwrap_or_default();
         Some(Metric { name: name?, guard: guard?, min_samples, warm_up })

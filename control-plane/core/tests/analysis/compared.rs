@@ -76,7 +76,8 @@ fn what_comes_in_a_warm_up_counts_in_neither_arm() {
     let worse = Evidence::epoch(1).requests("v2", 400, 9).seen(0..60).failed([3, 77, 150, 204, 499]).failed([5, 6, 7, 8]);
     assert_eq!(look(Warmth::For(Span::seconds(12)), &worse).outcome, Outcome::Fail, "what comes later counts");
     // A fresh analyst cannot tell what came in the warm-up, and counts none of it.
-    let after_restart = Analyst::default().look(Judging { metrics: &metrics, steps: 4, warmth: Warmth::For(Span::seconds(12)) }, split.arms(), &worse.0);
+    let after_restart =
+        Analyst::default().look(Judging { metrics: &metrics, steps: 4, warmth: Warmth::For(Span::seconds(12)) }, split.arms(), &worse.0);
     assert_ne!(after_restart[0].outcome, Outcome::Fail, "{}", after_restart[0].message);
 }
 

@@ -174,10 +174,7 @@ pub(crate) fn plan(steps: Vec<Step>) -> Plan {
         rollback_call: None,
         hooks: Vec::new(),
         notifications: Vec::new(),
-        analysis: AnalysisPlan {
-            metrics: vec![metric("errors", Guard::ErrorsNoWorseThanStable)],
-            measured: Vec::new(),
-        },
+        analysis: AnalysisPlan { metrics: vec![metric("errors", Guard::ErrorsNoWorseThanStable)], measured: Vec::new() },
         max_exposed: Weight::ALL,
         keep_old: Span::default(),
         progress_deadline: Span::seconds(600),

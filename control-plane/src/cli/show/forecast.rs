@@ -169,7 +169,8 @@ fn hidden(Unseen { tolerance, warm_up }: Unseen) -> String {
         LatencyTolerance::NONE => "every difference counts".to_owned(),
         tolerance => format!("slower than stable by {tolerance} is allowed, and not seen"),
     };
-    let unjudged = if warm_up > Span::default() { format!("; nor is what is slow in the first {warm_up} of new instances") } else { String::new() };
+    let unjudged =
+        if warm_up > Span::default() { format!("; nor is what is slow in the first {warm_up} of new instances") } else { String::new() };
     format!("latency: {allowed}{unjudged}")
 }
 

@@ -181,10 +181,10 @@ impl LatencySpec {
 impl NoSlowerThanStable {
     fn guard(self, path: &str, problems: &mut Problems) -> Option<Guard> {
         let LatencyTolerance { by, at_least } = LatencyTolerance::USUAL;
-        let tolerance =
-            LatencyTolerance { by: self.by.map_or(by, Percent::value), at_least: self.at_least.unwrap_or(at_least) };
+        let tolerance = LatencyTolerance { by: self.by.map_or(by, Percent::value), at_least: self.at_least.unwrap_or(at_least) };
         if tolerance.at_least > AT_LEAST_MAX {
-            problems.add(format!("{path}.atLeast"), format!("{} allows nearly everything: write at most {AT_LEAST_MAX}", tolerance.at_least));
+            problems
+                .add(format!("{path}.atLeast"), format!("{} allows nearly everything: write at most {AT_LEAST_MAX}", tolerance.at_least));
             return None;
         }
         Some(Guard::LatencyNoWorseThanStable(tolerance))

@@ -41,8 +41,7 @@ impl MetricSpec {
     /// Notes what only a metric with a source may say.
     pub(super) fn without_source(&self, path: &str, problems: &mut Problems) {
         for field in self.of_source() {
-            let message =
-                "is for metrics with prometheus or web: what the proxies count is looked at all the time; remove it";
+            let message = "is for metrics with prometheus or web: what the proxies count is looked at all the time; remove it";
             problems.add(format!("{path}.{field}"), message);
         }
     }

@@ -159,11 +159,8 @@ pub(super) async fn release(candidate: &'static Candidate) -> Result<Row> {
         view["revision"].as_u64() > Some(revision) && ended
     };
     let view = stage.control.until_rollout("the release is over", ROLLOUT, LONGEST * 2, over).await?;
-    let end = if view["phase"] == "Degraded" {
-        End::Refused { at: until_applied(&stage, revision).await?.recorded }
-    } else {
-        End::Promoted
-    };
+    let end =
+        if view["phase"] == "Degraded" { End::Refused { at: until_applied(&stage, revision).await?.recorded } } else { End::Promoted };
     let all = stage.stop_load().await;
     bar.finish_and_clear();
     if !matches!(candidate.bad, Bad::Missing) {

@@ -84,7 +84,8 @@ impl Table {
             let end = if row.refused { "refused" } else { "promoted" };
             let verdict = if row.met() { "met" } else { "NOT met" };
             let Row { name, seconds, bad, later, message, .. } = row;
-            let _ = writeln!(text, "{name:<16} {end:<9} {seconds:>8.1} {bad:>5} {later:>11}  {}: {verdict}\n{:16} {message}", row.goal(), "");
+            let _ =
+                writeln!(text, "{name:<16} {end:<9} {seconds:>8.1} {bad:>5} {later:>11}  {}: {verdict}\n{:16} {message}", row.goal(), "");
         }
         if let Some(Equal { releases, refused }) = &self.equal {
             let verdict = if refused.is_empty() { "met" } else { "NOT met" };
