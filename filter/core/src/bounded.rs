@@ -145,7 +145,7 @@ mod tests {
     #[test_case(|n| epoch("goals", &map(n, &json!("l00001"))), 2 * limits::GOALS; "goals")]
     fn each_map_is_bounded(service: fn(usize) -> Value, most: usize) {
         assert!(report(&service(most)).is_ok());
-        let error = report(&service(most + 1)).unwrap_err();
+        let error = report(&service(most.saturating_add(1))).unwrap_err();
         assert!(error.contains(&format!("at most {most} entries")), "{error}");
     }
 

@@ -30,7 +30,8 @@ fn serving(mut state: State) -> State {
 
 /// A run of v2 with these shares of v2 and v3.
 fn shared(stage: Stage, shares: &[(&str, u32)]) -> State {
-    let weights: Vec<(VersionName, Weight)> = shares.iter().map(|(name, percent)| (version(name), Weight::ppm(percent * 10_000))).collect();
+    let weights: Vec<(VersionName, Weight)> =
+        shares.iter().map(|(name, percent)| (version(name), Weight::ppm(percent.saturating_mul(10_000)))).collect();
     let weight = weights.first().map_or(Weight::ZERO, |(_, weight)| *weight);
     let state = with(Run { ranges: reshape(&[], &weights), weight, ..run("v2", 1_000, stage) });
     State { attempt: 7, epoch: 12, ..serving(state) }
@@ -44,7 +45,7 @@ fn shared(stage: Stage, shares: &[(&str, u32)]) -> State {
 fn a_run_keeps_every_user_where_they_are(state: State, sentence: &str) {
     let plan = plan("v2");
     let running = runs(&plan, &state, 57);
-    let recovered = recover(&plan, &[running.clone()], NOW).unwrap();
+    let recovered = recover(&plan, std::slice::from_ref(&running), NOW).unwrap();
     assert_eq!(recovered.sentence, sentence);
     let (before, after) = (&running.policy.services[0], desired(&plan, &recovered.state).service.unwrap());
     assert_eq!((&after.split, &after.stable, &after.default_route), (&before.split, &before.stable, &before.default_route));
@@ -110,7 +111,7 @@ proptest! {
         let plan = plan_by("v2", "{setWeight: 5}, {pause: {}}, {setWeight: 50}");
         let mut ranges = Vec::new();
         for (two, three) in changes {
-            ranges = reshape(&ranges, &[(version("v2"), Weight::ppm(two * 10_000)), (version("v3"), Weight::ppm(three * 10_000))]);
+            ranges = reshape(&ranges, &[(version("v2"), Weight::ppm(two.saturating_mul(10_000))), (version("v3"), Weight::ppm(three.saturating_mul(10_000)))]);
         }
         let state = shared(Stage::Holding { step: 0 }, &[]);
         let state = State { run: state.run.map(|run| Run { ranges: ranges.clone(), ..run }), ..state };
