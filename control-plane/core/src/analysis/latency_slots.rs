@@ -237,8 +237,8 @@ mod tests {
                 };
                 let (mut equal, mut tolerated) =
                     (LatencyComparison::new(&arms, LatencySlots::default()), LatencyComparison::new(&arms, LatencySlots::default()));
-                for look in 0..whole.len() {
-                    equal.take(&arms, &seen(whole[look]));
+                for (look, reported) in whole.into_iter().enumerate() {
+                    equal.take(&arms, &seen(reported));
                     tolerated.take(&arms, &kept(look));
                     for (equal, tolerated) in [
                         (equal.p50.ln_e(), tolerated.p50.ln_e()),

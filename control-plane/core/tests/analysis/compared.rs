@@ -1,5 +1,7 @@
 //! Answers, requests without one, and warm-ups, compared with stable.
 
+use test_case::test_case;
+
 use super::*;
 
 #[test]
