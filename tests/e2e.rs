@@ -46,6 +46,8 @@ mod control_promoted;
 mod control_proxies;
 #[path = "envoy/control_registrations.rs"]
 mod control_registrations;
+#[path = "envoy/control_rejected.rs"]
+mod control_rejected;
 #[path = "envoy/control_restart.rs"]
 mod control_restart;
 #[path = "envoy/control_rig.rs"]

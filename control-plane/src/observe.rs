@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use shunt_core::analysis::{Analyst, Evidence, Judging, Verdict, Warmth, thresholds};
 use shunt_core::compared::Compared;
 use shunt_core::contest::{Contest, Told, contest};
+use shunt_core::isolation::{Rejected, Standing};
 use shunt_core::observation::{Delivery, Freeze, Observation, Typical, VersionSeen};
 use shunt_core::{Plan, State, Time};
 use shunt_filter_core::report::{Counters, EpochReport};
 use shunt_filter_core::{RolloutId, VersionName};
 
-use crate::board::Board;
+use crate::press::Press;
 use crate::proxies::Proxies;
 use crate::standalone::Stored;
 
@@ -51,9 +52,21 @@ fn typical(stable: Option<&Counters>) -> Typical {
     stable.and_then(|counters| thresholds(&counters.latency)).map_or(Typical::Unknown, Typical::Known)
 }
 
+/// How far what this Rollout wants of clusters and routes has come. While it is refused, something else is published in its place,
+/// whose proofs are not its own.
+fn routes(standing: Standing<'_>, published: Delivery) -> Delivery {
+    match standing {
+        Standing::Published => published,
+        Standing::Aside => Delivery::Waiting { behind: vec!["the control plane, which looks for the Rollout that a proxy refuses,".to_owned()] },
+        Standing::Rejected(Rejected { node, kind, error, .. }) => {
+            Delivery::Rejected { node: node.clone(), error: format!("{kind}: {error}") }
+        }
+    }
+}
+
 /// Everything about one Rollout, now.
 pub(crate) fn observe(
-    board: &Board,
+    press: &Press,
     proxies: &Proxies,
     analysts: &mut Analysts,
     stored: &Stored,
@@ -67,7 +80,7 @@ pub(crate) fn observe(
     let epoch = reports.epoch(&plan.id, state.epoch);
     // Not `Unknown`: that would mean that no proxy is there to have anything.
     let unpublished = || Delivery::Waiting { behind: vec!["the control plane (not published yet)".to_owned()] };
-    let (policy, everywhere, routes) = match board.proofs(&plan.id) {
+    let (policy, everywhere, published) = match press.board().proofs(&plan.id) {
         Some(proofs) => (proxies.policy(proofs.policy, now), proxies.everywhere(proofs.policy, now), proxies.routes(proofs.routes, now)),
         None => (unpublished(), unpublished(), unpublished()),
     };
@@ -94,7 +107,7 @@ pub(crate) fn observe(
         now,
         policy,
         everywhere,
-        routes,
+        routes: routes(press.standing(&plan.id), published),
         misrouting: reports.misrouting(&plan.id, now),
         misrouted: service.misrouted.saturating_add(service.unrouted),
         versions: service.versions.iter().map(seen).collect(),

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shunt_api::Metrics;
+use shunt_core::desired::Routes;
+use shunt_core::isolation::{Isolation, Standing};
 use shunt_core::{Time, desired};
 use shunt_filter_core::{RolloutId, RoutingPolicy};
 use shunt_xds::{Gate, Publisher, World};
 
 use crate::board::{Board, Circumstances, Publication};
 use crate::cadence::{Cadence, is_busy};
+use crate::crash;
 use crate::keyring::Keyring;
 use crate::proxies::Proxies;
 use crate::standalone::{ContributionRecord, Instances, PolicyRecord, Standalone, StoreError};
@@ -22,8 +25,10 @@ pub(crate) struct Press {
     module: Arc<[u8]>,
     cadence: Cadence,
     metrics: Metrics,
-    /// What the board has of each Rollout: digest of its plan, whether its manifest is gone, revision, revision of its endpoints.
-    contributed: BTreeMap<RolloutId, (String, bool, u64, u64)>,
+    /// Whose routes are refused by a proxy, so that all others are published without them.
+    isolation: Isolation,
+    /// What the board has of each Rollout.
+    contributed: BTreeMap<RolloutId, Basis>,
     refused: Option<String>,
     keyring: Keyring,
     /// What was published and could not be recorded, because the disk was full.
@@ -32,15 +37,34 @@ pub(crate) struct Press {
     ceiling: u64,
 }
 
+/// What a contribution was made of: as long as it is the same, so is the contribution.
+#[derive(Debug, PartialEq)]
+struct Basis {
+    plan: String,
+    gone: bool,
+    revision: u64,
+    endpoints: u64,
+    isolation: u64,
+}
+
 impl Press {
-    /// Nothing is published yet. `module` is the filter.
-    pub(crate) fn new(board: Board, publisher: Publisher, module: Arc<[u8]>, metrics: Metrics, keyring: Keyring) -> Self {
+    /// Nothing is published yet. `module` is the filter; `accepted` are the routes that proxies acknowledged last.
+    pub(crate) fn new(
+        board: Board,
+        accepted: BTreeMap<RolloutId, Routes>,
+        publisher: Publisher,
+        module: Arc<[u8]>,
+        metrics: Metrics,
+        keyring: Keyring,
+    ) -> Self {
+        let (cadence, isolation) = (Cadence::default(), Isolation::new(accepted));
         Self {
             board,
             publisher,
             module,
-            cadence: Cadence::default(),
+            cadence,
             metrics,
+            isolation,
             contributed: BTreeMap::new(),
             refused: None,
             keyring,
@@ -70,9 +94,15 @@ impl Press {
         self.contributed.clear();
     }
 
+    /// How what this Rollout wants stands with the proxies.
+    pub(crate) fn standing(&self, id: &RolloutId) -> Standing<'_> {
+        self.isolation.standing(id)
+    }
+
     /// A Rollout is forgotten.
     pub(crate) fn withdraw(&mut self, id: &RolloutId) {
         self.board.withdraw(id);
+        self.isolation.forget(id);
         self.contributed.remove(id);
     }
 
@@ -84,6 +114,7 @@ impl Press {
         proxies: &mut Proxies,
         now: Time,
     ) -> Result<Option<RoutingPolicy>, StoreError> {
+        self.hear(proxies, now);
         self.contribute(on, instances);
         let heal = proxies.heal(now);
         let around = Circumstances {
@@ -105,6 +136,7 @@ impl Press {
         let world = World { routes: publication.routes.clone(), policy: publication.text.clone(), module: self.module.clone() };
         let sequence = self.publisher.publish(world);
         self.board.published(&publication, sequence);
+        self.isolation.published(sequence);
         self.metrics.policies_published.inc();
         tracing::info!(generation = publication.record.generation, world = sequence, "published: {}", publication.why);
         Ok(Some(publication.policy))
@@ -116,8 +148,11 @@ impl Press {
         let Publication { record, changed, .. } = publication;
         let mut all = self.unrecorded.take().map(|(_, changed)| changed).unwrap_or_default();
         all.extend(changed.iter().cloned());
-        match on.database().publishing(record.clone(), all.clone().into_iter().collect()).await {
-            Ok(()) => self.ceiling = record.ceiling,
+        match on.database().publishing(record.clone(), all.clone().into_iter().collect(), self.isolation.unrecorded()).await {
+            Ok(()) => {
+                self.ceiling = record.ceiling;
+                self.isolation.recorded();
+            }
             Err(StoreError::Full(_)) if record.generation <= self.ceiling.max(self.board.generation()) => {
                 tracing::warn!(generation = record.generation, "published without a record");
                 self.unrecorded = Some((PolicyRecord { ceiling: self.ceiling, ..record.clone() }, all));
@@ -130,22 +165,40 @@ impl Press {
     /// Records what could not be recorded when it was published.
     pub(crate) async fn catch_up(&mut self, on: &Standalone) -> Result<(), StoreError> {
         if let Some((record, changed)) = &self.unrecorded {
-            on.database().publishing(record.clone(), changed.clone().into_iter().collect()).await?;
+            on.database().publishing(record.clone(), changed.clone().into_iter().collect(), Vec::new()).await?;
             self.unrecorded = None;
         }
         Ok(())
     }
 
+    /// What proxies refuse of the world, and whose it is.
+    fn hear(&mut self, proxies: &Proxies, now: Time) {
+        for id in self.isolation.hear(&proxies.opinions(), now) {
+            if let Standing::Rejected(rejected) = self.isolation.standing(&id) {
+                let (node, kind) = (&rejected.node, &rejected.kind);
+                tracing::error!(rollout = %id, node, "rejected, all others go on without it: the proxy refuses its {kind}: {}", rejected.error);
+            }
+        }
+    }
+
+    /// Addresses of instances are filled in last: they follow their processes also while the rest stays as it was accepted.
     fn contribute(&mut self, on: &Standalone, instances: &Instances) {
         for stored in on.all() {
-            let (plan, revision) = (&stored.plan, stored.state.revision);
-            let (known, endpoints) = (self.contributed.get(&plan.id), instances.revision(&plan.id));
-            let now = (plan.digest.as_str(), plan.gone, revision, endpoints);
-            if known.is_none_or(|known| (known.0.as_str(), known.1, known.2, known.3) != now) {
+            let plan = &stored.plan;
+            let basis = Basis {
+                plan: plan.digest.clone(),
+                gone: plan.gone,
+                revision: stored.state.revision,
+                endpoints: instances.revision(&plan.id),
+                isolation: self.isolation.revision(),
+            };
+            if self.contributed.get(&plan.id) != Some(&basis) {
                 let mut desired = desired(plan, &stored.state);
+                crash::spoil(&mut desired);
+                desired.routes = self.isolation.effective(&plan.id, desired.routes.take());
                 instances.fill(&plan.id, &mut desired);
                 self.board.contribute(&plan.id, desired);
-                self.contributed.insert(plan.id.clone(), (plan.digest.clone(), plan.gone, revision, endpoints));
+                self.contributed.insert(plan.id.clone(), basis);
             }
         }
     }

@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use shunt_api::{Memory, Post, ProxyView, Rejection, Sender};
 use shunt_core::Time;
 use shunt_core::delivery::{Belief, Reports};
+use shunt_core::isolation::{Opinion, Refusal};
 use shunt_core::observation::{Answers, Delivery};
 use shunt_filter_core::{RolloutId, VersionName};
-use shunt_xds::NodeStatus;
+use shunt_xds::{Nack, NodeStatus};
 use shunt_xds::resource::Kind;
 
 use crate::board::{PolicyProof, RoutesProof, Sequence};
@@ -139,9 +140,26 @@ impl Proxies {
         self.connected().map(|status| status.acked_world).min()
     }
 
-    /// How far a service has come among proxies that reported lately. Whoever refuses it disproves it, whatever others report.
+    /// What connected proxies say of clusters, endpoints and routes, for finding the Rollout at fault.
+    pub(crate) fn opinions(&self) -> Vec<Opinion> {
+        let opinion = |status: &NodeStatus| Opinion {
+            node: status.node.clone(),
+            since: status.since,
+            acknowledged: status.acked_world,
+            refusal: status.nack.as_ref().filter(|nack| is_of_routes(nack)).map(|nack| Refusal {
+                kind: kind(&nack.type_url).to_owned(),
+                resources: nack.resources.clone(),
+                error: nack.error.clone(),
+                world: nack.world,
+            }),
+        };
+        self.connected().map(opinion).collect()
+    }
+
+    /// How far a service has come among proxies that reported lately. A proxy that refuses the policy disproves it, whatever others
+    /// report; refused routes are another Rollout's matter, or this one's other half.
     pub(crate) fn policy(&self, proof: PolicyProof, now: Time) -> Delivery {
-        self.rejected(proof.sequence).unwrap_or_else(|| self.reports.delivery(proof.generation, &self.expected, now))
+        self.refuses_policy(proof.sequence).unwrap_or_else(|| self.reports.delivery(proof.generation, &self.expected, now))
     }
 
     /// Who answers what is decided for a version where a service as published has come.
@@ -151,7 +169,7 @@ impl Proxies {
 
     /// How far a service has come among all that are not gone.
     pub(crate) fn everywhere(&self, proof: PolicyProof, now: Time) -> Delivery {
-        self.rejected(proof.sequence).unwrap_or_else(|| self.reports.everywhere(proof.generation, &self.expected, now))
+        self.refuses_policy(proof.sequence).unwrap_or_else(|| self.reports.everywhere(proof.generation, &self.expected, now))
     }
 
     /// How far routes have come.
@@ -186,8 +204,17 @@ impl Proxies {
 
     /// Some connected proxy refuses what was published as this sequence, or later.
     fn rejected(&self, sequence: Sequence) -> Option<Delivery> {
-        let mut refused =
-            self.connected().filter(|status| status.acked_world < sequence).filter_map(|status| Some((status, status.nack.as_ref()?)));
+        self.refused(sequence, |_| true)
+    }
+
+    /// The same of the policy alone.
+    fn refuses_policy(&self, sequence: Sequence) -> Option<Delivery> {
+        self.refused(sequence, |nack| Kind::of(&nack.type_url).is_none_or(|kind| kind == Kind::Extension))
+    }
+
+    fn refused(&self, sequence: Sequence, what: impl Fn(&Nack) -> bool) -> Option<Delivery> {
+        let behind = self.connected().filter(|status| status.acked_world < sequence);
+        let mut refused = behind.filter_map(|status| Some((status, status.nack.as_ref().filter(|nack| what(nack))?)));
         let (status, nack) = refused.next()?;
         Some(Delivery::Rejected { node: status.node.clone(), error: format!("{}: {}", kind(&nack.type_url), nack.error) })
     }
@@ -267,6 +294,15 @@ impl Proxies {
 fn rejection(status: &NodeStatus) -> Option<Rejection> {
     let nack = status.nack.as_ref()?;
     Some(Rejection { kind: kind(&nack.type_url).to_owned(), error: nack.error.clone() })
+}
+
+/// Whether it is about what Rollouts have of their own: neither the listener, nor the policy, which all share. A world of ours that is
+/// withheld because it would break requests is about routes, too.
+fn is_of_routes(nack: &Nack) -> bool {
+    match Kind::of(&nack.type_url) {
+        Some(Kind::Cluster | Kind::Endpoints | Kind::Routes) | None => true,
+        Some(Kind::Listener | Kind::Extension) => false,
+    }
 }
 
 /// How a type of resource is called for people.

@@ -9,6 +9,7 @@ use std::time::Instant;
 use shunt_api::{Metrics, Notice, Post, RolloutNow, Severity};
 use shunt_core::advance::{Next, Recurrence, Recurs};
 use shunt_core::delivery::Belief;
+use shunt_core::isolation::Standing;
 use shunt_core::observation::{Freeze, Observation};
 use shunt_core::state::Retiring;
 use shunt_core::status::view;
@@ -233,7 +234,7 @@ impl Reconciler {
     async fn reconcile(&mut self, id: &RolloutId, now: Time) -> Result<bool, StoreError> {
         let Some(stored) = self.on.read(id).cloned() else { return Ok(false) };
         let told = self.outside.sources.told(id);
-        let mut seen = observe(self.press.board(), &self.proxies, &mut self.analysts, &stored, &self.freeze, &told, now);
+        let mut seen = observe(&self.press, &self.proxies, &mut self.analysts, &stored, &self.freeze, &told, now);
         seen.capacity = self.instances.capacity(&stored, now);
         // Whoever is asked outside is asked when that can be recorded; until then nothing that waits for it goes on.
         seen.calls = unless_full(self.outside.calls.look(self.on.database(), &stored, now).await)?.unwrap_or_default();
@@ -296,6 +297,9 @@ impl Reconciler {
     fn show_rollout(&mut self, stored: &Stored, next: Next, seen: &Observation) {
         let id = &stored.plan.id;
         let mut view = view(&stored.plan, &next.state, seen);
+        if let Standing::Rejected(rejected) = self.press.standing(id) {
+            view.reject(rejected);
+        }
         for version in &mut view.versions {
             version.instances = self.instances.views(id, &version.name);
         }

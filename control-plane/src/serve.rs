@@ -67,7 +67,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let metrics = app.metrics.clone();
     let (outside, answers) = Outside::open(on.database(), fastrand::f64, metrics.clone()).await?;
     let keyring = Keyring::open(&on.database().share(), clock()).await?;
-    let press = Press::new(board, publisher.clone(), filter, metrics.clone(), keyring);
+    let accepted = on.database().accepted().await?;
+    let press = Press::new(board, accepted, publisher.clone(), filter, metrics.clone(), keyring);
 
     let xds = incoming(xds, doors.clone(), Guests::Proxies, Admission::default());
     let api = incoming(api, doors, Guests::Anybody, Admission::default());

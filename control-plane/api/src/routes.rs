@@ -194,7 +194,7 @@ fn looks() -> Vec<Route> {
         Route::get(ROLLOUT, "getRollout", wait::get)
             .says("One Rollout; with `wait`, answered once it is in one of these phases, 504 when that takes too long")
             .query(&[
-                ("wait", "string", "Phases, separated by commas: Healthy, Progressing, Paused, Degraded"),
+                ("wait", "string", "Phases, separated by commas: Healthy, Progressing, Paused, Degraded, Rejected"),
                 ("stable", "string", "Only when this version is stable"),
                 ("after", "integer", "Only when its revision is greater"),
                 ("timeout", "string", "How long to wait, for example 60s; default 30s, at most 5m"),

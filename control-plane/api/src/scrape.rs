@@ -19,7 +19,7 @@ use crate::app::{App, ProxyView};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-const PHASES: [Phase; 4] = [Phase::Healthy, Phase::Progressing, Phase::Paused, Phase::Degraded];
+const PHASES: [Phase; 5] = [Phase::Healthy, Phase::Progressing, Phase::Paused, Phase::Degraded, Phase::Rejected];
 const OUTCOMES: [Outcome; 6] =
     [Outcome::Pass, Outcome::Fail, Outcome::NeedMoreData, Outcome::Inconclusive, Outcome::SourceError, Outcome::NotApplicable];
 

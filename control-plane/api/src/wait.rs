@@ -53,7 +53,7 @@ impl Wanted {
 }
 
 fn phase(text: &str) -> Result<Phase, Problem> {
-    let wrong = |_| Problem::Unreadable(format!("wait: {text:?} is not a phase: Healthy, Progressing, Paused, Degraded"));
+    let wrong = |_| Problem::Unreadable(format!("wait: {text:?} is not a phase: Healthy, Progressing, Paused, Degraded, Rejected"));
     serde_json::from_value(text.trim().into()).map_err(wrong)
 }
 

@@ -22,6 +22,7 @@ mod fixture;
 pub mod forecast;
 pub mod identity;
 pub mod instance;
+pub mod isolation;
 pub mod journal;
 pub mod lint;
 pub mod manifest;

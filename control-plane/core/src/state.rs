@@ -386,4 +386,6 @@ pub enum Phase {
     Paused,
     /// `release:` was refused.
     Degraded,
+    /// A proxy refuses its clusters or routes: what was accepted before stays in force. Set by the platform.
+    Rejected,
 }

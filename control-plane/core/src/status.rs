@@ -12,6 +12,7 @@ use crate::desired::is_held;
 use crate::explain::notes;
 use crate::figures::Figures;
 use crate::instance::InstanceView;
+use crate::isolation::Rejected;
 use crate::observation::{Delivery, Observation};
 use crate::plan::{Plan, Step};
 use crate::state::{Phase, Run, Stage, State};
@@ -40,6 +41,9 @@ pub struct RolloutView {
     /// What came of the release that `release:` names, when it ended as planned without promotion: a shadow, an A/B test without a winner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concluded: Option<String>,
+    /// What a proxy refuses of its clusters and routes; filled in by the platform.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<RejectedView>,
     /// Where the run is among its steps.
     pub step: Option<StepView>,
     /// All versions, in the manifest's order, leaving ones last.
@@ -67,6 +71,30 @@ pub struct RolloutView {
     pub notes: Vec<String>,
     /// When the view was made.
     pub at: Time,
+}
+
+/// What a proxy refuses of one Rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RejectedView {
+    /// The proxy.
+    pub node: String,
+    /// For people: `clusters`.
+    pub kind: String,
+    /// The proxy's own words.
+    pub error: String,
+    /// Since when.
+    pub since: Time,
+}
+
+impl RolloutView {
+    /// A proxy refuses what it wants now.
+    pub fn reject(&mut self, rejected: &Rejected) {
+        let Rejected { node, kind, error, at, .. } = rejected;
+        self.phase = Phase::Rejected;
+        self.message = format!("{node} refuses its {kind}: {error}; what was accepted before stays in force until the manifest changes");
+        self.rejected = Some(RejectedView { node: node.clone(), kind: kind.clone(), error: error.clone(), since: *at });
+    }
 }
 
 /// Where a run is among its steps.
@@ -125,6 +153,7 @@ pub fn view(plan: &Plan, state: &State, seen: &Observation) -> RolloutView {
             .as_ref()
             .filter(|over| state.run.is_none() && over.version == plan.release)
             .map(|over| over.result.clone()),
+        rejected: None,
         step: state.run.as_ref().and_then(|run| step_view(plan, run)),
         versions: versions(plan, state, seen),
         calls: Vec::new(),

@@ -2,6 +2,8 @@
 
 mod proxy;
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde::Serialize;
 use shunt_api::ProxyView;
@@ -105,13 +107,8 @@ fn around(list: &ProxyList, rollouts: &[RolloutView], now: Time) -> Vec<Finding>
     if list.proxies.is_empty() {
         found.push(finding("no proxy is known", "start one: `shunt envoy-bootstrap --help`"));
     }
-    let waits = rollouts.iter().filter_map(|view| match &view.policy {
-        Delivery::Rejected { node, error } => Some((view, node, error)),
-        Delivery::Live { .. } | Delivery::Waiting { .. } | Delivery::Unknown { .. } => None,
-    });
-    found.extend(waits.map(|(view, node, error)| {
-        finding(format!("{} stands still: {} refuses it: {}", view.id, tame(node), tame(error)), format!("`shunt doctor {}`", tame(node)))
-    }));
+    found.extend(rollouts.iter().filter_map(rejected));
+    found.extend(stand_still(rollouts));
     found.extend(astray(list, rollouts, now));
     let newest = list.proxies.iter().filter_map(|proxy| proxy.last_report).max();
     if let Some(ahead) = newest.map(|newest| newest.since(now)).filter(|ahead| *ahead > CLOCK) {
@@ -121,6 +118,28 @@ fn around(list: &ProxyList, rollouts: &[RolloutView], now: Time) -> Vec<Finding>
         ));
     }
     found
+}
+
+/// A Rollout whose own clusters or routes a proxy refuses; all others go on.
+fn rejected(view: &RolloutView) -> Option<Finding> {
+    let rejected = view.rejected.as_ref()?;
+    let what = format!("{} is rejected: {} refuses its {}: {}", view.id, tame(&rejected.node), rejected.kind, tame(&rejected.error));
+    Some(finding(what, "what was accepted before stays in force. Change its manifest, and it is tried again; so it is when that proxy connects anew"))
+}
+
+/// A proxy that refuses the policy holds up all Rollouts: it is said once.
+fn stand_still(rollouts: &[RolloutView]) -> Vec<Finding> {
+    let mut refusals: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for view in rollouts {
+        if let Delivery::Rejected { node, error } = &view.policy {
+            *refusals.entry((node, error)).or_default() += 1;
+        }
+    }
+    let say = |((node, error), number): ((&str, &str), usize)| {
+        let who = if number == 1 { "1 Rollout stands still".to_owned() } else { format!("{number} Rollouts stand still") };
+        finding(format!("{who}: {} refuses the policy: {}", tame(node), tame(error)), format!("`shunt doctor {}`", tame(node)))
+    };
+    refusals.into_iter().map(say).collect()
 }
 
 fn lines(report: &Report, paint: Paint) -> Vec<String> {

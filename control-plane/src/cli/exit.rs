@@ -28,7 +28,7 @@ pub(crate) const TABLE: &str = "Exit codes:
   0  what `release:` names is stable (Healthy)
   1  error, for example the server cannot be reached
   2  wrong usage
-  3  the release was refused: aborted by the analysis or by somebody (Degraded)
+  3  the release was refused: aborted by the analysis or by an operator (Degraded), or its routes by a proxy (Rejected)
   4  --timeout passed first
   5  the run waits for somebody (Paused)
   6  still on its way (Progressing, only without --wait)

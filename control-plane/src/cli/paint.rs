@@ -66,6 +66,7 @@ impl Paint {
             Phase::Progressing => self.busy("Progressing"),
             Phase::Paused => self.attention("Paused"),
             Phase::Degraded => self.bad("Degraded"),
+            Phase::Rejected => self.bad("Rejected"),
         }
     }
 

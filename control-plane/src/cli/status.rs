@@ -120,7 +120,7 @@ impl StatusArgs {
             Phase::Healthy if view.stable == view.release => Exit::Done,
             Phase::Healthy | Phase::Progressing => Exit::Progressing,
             Phase::Paused => Exit::Paused,
-            Phase::Degraded => Exit::Degraded,
+            Phase::Degraded | Phase::Rejected => Exit::Degraded,
         }
     }
 

@@ -18,7 +18,8 @@ fn closed(node: &str, since: u64) -> NodeStatus {
 }
 
 fn refusing(node: &str, acked_world: Sequence) -> NodeStatus {
-    let nack = Nack { type_url: Kind::Extension.type_url().to_owned(), error: "no".to_owned(), world: acked_world + 1 };
+    let type_url = Kind::Extension.type_url().to_owned();
+    let nack = Nack { type_url, resources: Vec::new(), error: "no".to_owned(), world: acked_world + 1 };
     NodeStatus { nack: Some(nack), ..connected(node, acked_world) }
 }
 
@@ -117,6 +118,26 @@ async fn a_refusal_disproves_what_it_is_about_and_nothing_older() {
     assert_eq!(proxies.routes(RoutesProof::Report(4, 5), Time(2_600)), rejected);
     proxies.sync(vec![connected("a", 4), NodeStatus { connected: false, ..refusing("b", 3) }], Time(2_700));
     assert!(matches!(proxies.policy(proof(5, 4), Time(2_700)), Delivery::Live { .. }), "b went");
+}
+
+#[tokio::test]
+async fn refused_clusters_disprove_no_policy_and_are_told_with_their_resources() {
+    let (_dir, database) = open();
+    let mut proxies = one(&database).await;
+    let nack = Nack {
+        type_url: Kind::Cluster.type_url().to_owned(),
+        resources: vec!["shunt/shop/bad/v1".to_owned()],
+        error: "out of range".to_owned(),
+        world: 4,
+    };
+    proxies.sync(vec![NodeStatus { nack: Some(nack), ..connected("a", 3) }], Time(2_500));
+    assert!(matches!(proxies.everywhere(proof(5, 4), Time(2_600)), Delivery::Live { .. }), "what a deleted Rollout waits for");
+    assert!(matches!(proxies.policy(proof(5, 4), Time(2_600)), Delivery::Live { .. }));
+    let opinions = proxies.opinions();
+    let refusal = opinions[0].refusal.as_ref().unwrap();
+    assert_eq!((refusal.kind.as_str(), refusal.resources.len(), refusal.world), ("clusters", 1, 4));
+    proxies.sync(vec![refusing("a", 3)], Time(2_700));
+    assert_eq!(proxies.opinions()[0].refusal, None, "the policy belongs to all Rollouts");
 }
 
 #[tokio::test]

@@ -35,6 +35,9 @@ pub struct NodeStatus {
 pub struct Nack {
     /// Envoy's type URL.
     pub type_url: String,
+    /// Names of resources that were refused alone; empty: it is not known which.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
     /// The proxy's own words.
     pub error: String,
     /// The world that was refused.

@@ -267,7 +267,8 @@ impl<S: Speech> Conversation<S> {
                 // The proxy keeps what it has; the world is never acknowledged, so no step completes on it.
                 warn!(node = node.id, %error, "not published: it would break requests");
                 let error = format!("not published, because it would break requests: {error}");
-                self.withheld = Some(Nack { type_url: WITHHELD.to_owned(), error, world: published.sequence });
+                let type_url = WITHHELD.to_owned();
+                self.withheld = Some(Nack { type_url, resources: Vec::new(), error, world: published.sequence });
                 Vec::new()
             }
         }

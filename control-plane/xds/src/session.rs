@@ -5,7 +5,8 @@
 //! - A request with the nonce of the unanswered response is its ACK, or its NACK when it carries an error. One with another nonce is
 //!   stale: in the state-of-the-world variant it is ignored (a newer one is on its way); in delta its subscriptions still count.
 //! - A NACK refuses the response, not each resource in it. So those refused in company are sent once more, one by one, where the
-//!   variant allows it; one refused alone is not sent again until it changes, and its world is not acknowledged.
+//!   variant allows it; one refused alone is not sent again until it changes, and its world is not acknowledged. A whole response that
+//!   was refused is sent again as soon as anything in it changes, without what the proxy need not keep.
 //! - Nothing is said before the first world: a proxy that reconnects to a restarted server would lose what it has.
 //! - The first subscription to all resources of a kind is answered even when there are none: the proxy waits for it.
 //! - Additions go in the order CDS, EDS, LDS, RDS. Listeners and routes wait until all before them is acknowledged, because they name
@@ -152,7 +153,8 @@ impl Session {
     pub(crate) fn nack(&self) -> Option<Nack> {
         self.channels.iter().find_map(|(kind, channel)| {
             let (error, world) = channel.rejection(&self.target)?;
-            Some(Nack { type_url: kind.type_url().to_owned(), error: error.to_owned(), world })
+            let (type_url, resources) = (kind.type_url().to_owned(), channel.refused_alone(&self.target));
+            Some(Nack { type_url, resources, error: error.to_owned(), world })
         })
     }
 

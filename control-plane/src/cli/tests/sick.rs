@@ -2,9 +2,12 @@
 
 use insta::assert_snapshot;
 use serde_json::Value;
+use shunt_core::observation::Delivery;
+use shunt_core::status::{RejectedView, RolloutView};
+use shunt_core::{Phase, Time};
 
 use super::server::{Server, run};
-use super::views::progressing;
+use super::views::{healthy, progressing};
 use crate::cli::exit::Exit;
 
 #[tokio::test]
@@ -19,6 +22,23 @@ async fn each_proxy_with_what_helps() {
     let (_, result) = run(&server.address, &["doctor", "nobody"]).await;
     let words = result.unwrap_err().to_string();
     assert!(words.starts_with("no proxy nobody ever connected or reported\nKnown: "), "{words}");
+}
+
+#[tokio::test]
+async fn a_refusal_is_said_once_with_whose_it_is() {
+    let rejected = RolloutView {
+        rejected: Some(RejectedView { node: "edge-1".to_owned(), kind: "clusters".to_owned(), error: "out of range".to_owned(), since: Time(0) }),
+        phase: Phase::Rejected,
+        ..healthy()
+    };
+    let refused = Delivery::Rejected { node: "edge-2".to_owned(), error: "extensions: Invalid path".to_owned() };
+    let stands = |view| RolloutView { policy: refused.clone(), ..view };
+    let server = Server::start(vec![rejected, stands(progressing()), stands(healthy())]).await;
+    let (text, result) = run(&server.address, &["doctor"]).await;
+    assert_eq!(result.unwrap(), Exit::Wrong);
+    for line in ["blog/checkout is rejected: edge-1 refuses its clusters: out of range", "2 Rollouts stand still: edge-2 refuses the policy"] {
+        assert_eq!(text.matches(line).count(), 1, "{line}: {text}");
+    }
 }
 
 const SHOP: &str = "apiVersion: shunt.dev/v1alpha1

@@ -164,6 +164,7 @@ async fn status_is_an_exit_code() {
     let cases = [
         (promoted(), Exit::Done),
         (phase(Phase::Degraded), Exit::Degraded),
+        (phase(Phase::Rejected), Exit::Degraded),
         (phase(Phase::Paused), Exit::Paused),
         (phase(Phase::Progressing), Exit::Progressing),
         // `release:` was changed and the run has not begun.

@@ -55,6 +55,7 @@ pub(super) fn degraded() -> RolloutView {
         message: reason.to_owned(),
         candidate: None,
         concluded: None,
+        rejected: None,
         step: None,
         verdicts: Vec::new(),
         calls: Vec::new(),

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, params};
+use shunt_core::desired::Routes;
 use shunt_filter_core::RolloutId;
 
-use super::{Database, StoreError, from_json};
+use super::{Database, StoreError, from_json, to_json};
 
 /// The policy published last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,8 +63,29 @@ impl Database {
         self.with(|connection| Ok(connection.execute("UPDATE policy SET ceiling = generation", []).map(drop)?)).await
     }
 
-    /// Records what is about to be published. Afterwards, and only then, it may be.
-    pub(crate) async fn publishing(&self, policy: PolicyRecord, changed: Vec<(RolloutId, ContributionRecord)>) -> Result<(), StoreError> {
+    /// Routes that every connected proxy acknowledged last.
+    pub(crate) async fn accepted(&self) -> Result<BTreeMap<RolloutId, Routes>, StoreError> {
+        self.with(|connection| {
+            let mut query = connection.prepare("SELECT routes FROM accepted_routes")?;
+            let mut rows = query.query([])?;
+            let mut all = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let routes: Routes = from_json(&row.get::<_, String>(0)?, || "accepted routes".to_owned())?;
+                all.insert(routes.id.clone(), routes);
+            }
+            Ok(all)
+        })
+        .await
+    }
+
+    /// Records what is about to be published, and which routes were accepted since the last time (none: they are gone). Afterwards, and
+    /// only then, it may be.
+    pub(crate) async fn publishing(
+        &self,
+        policy: PolicyRecord,
+        changed: Vec<(RolloutId, ContributionRecord)>,
+        accepted: Vec<(RolloutId, Option<Routes>)>,
+    ) -> Result<(), StoreError> {
         self.with_urgent(move |connection| {
             let transaction = connection.transaction()?;
             transaction.execute(
@@ -77,6 +99,16 @@ impl Database {
                      ON CONFLICT (rollout) DO UPDATE SET service = ?2, generation = ?3, routes = ?4, proof = ?5",
                     params![id.to_string(), record.service, record.generation, record.routes, record.proof],
                 )?;
+            }
+            for (id, routes) in &accepted {
+                match routes {
+                    Some(routes) => transaction.execute(
+                        "INSERT INTO accepted_routes (rollout, routes) SELECT id, ?2 FROM rollouts WHERE id = ?1
+                         ON CONFLICT (rollout) DO UPDATE SET routes = ?2",
+                        params![id.to_string(), to_json(routes, || format!("accepted routes of {id}"))?],
+                    )?,
+                    None => transaction.execute("DELETE FROM accepted_routes WHERE rollout = ?1", params![id.to_string()])?,
+                };
             }
             Ok(transaction.commit()?)
         })

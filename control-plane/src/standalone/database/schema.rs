@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// One entry per schema version: what leads to it from the one before. Never edited, only added to.
-const STEPS: &[&str] = &[FIRST, INSTANCES, FREEZE, ACCESS, CALLS, MEASUREMENTS, CALL_LOG, BOUND_TOKENS, SIGNING, STORE, CEILING];
+const STEPS: &[&str] = &[FIRST, INSTANCES, FREEZE, ACCESS, CALLS, MEASUREMENTS, CALL_LOG, BOUND_TOKENS, SIGNING, STORE, CEILING, ACCEPTED];
 
 const FIRST: &str = "
 -- Rollouts that are not yet forgotten. The plan is kept so that the last good version runs on when its manifest cannot be read.
@@ -204,6 +204,14 @@ CREATE TABLE signing (
     previous BLOB,                        -- signed before
     since    INTEGER NOT NULL             -- ms since the epoch: when the current one was made
 ) STRICT;
+";
+
+const ACCEPTED: &str = "
+-- Routes that every connected proxy acknowledged last: published again while a proxy refuses what the Rollout wants now.
+CREATE TABLE accepted_routes (
+    rollout TEXT PRIMARY KEY REFERENCES rollouts (id) ON DELETE CASCADE,
+    routes  TEXT NOT NULL                 -- JSON
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Sets the connection up and brings the file to the newest schema.

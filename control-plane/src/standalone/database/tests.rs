@@ -61,7 +61,9 @@ async fn everything_is_there_after_a_restart() {
     expected.state = next.state.clone();
     let record = ContributionRecord { service: "s".to_owned(), generation: 3, routes: "r".to_owned(), proof: Some(4) };
     let policy = PolicyRecord { generation: 4, hash: "h".to_owned(), ceiling: 68 };
-    database.publishing(policy.clone(), vec![(id.clone(), record.clone())]).await.unwrap();
+    let routes = shunt_core::desired(&expected.plan, &expected.state).routes;
+    let accepted = vec![(id.clone(), routes.clone())];
+    database.publishing(policy.clone(), vec![(id.clone(), record.clone())], accepted).await.unwrap();
     database.expect(vec!["edge".to_owned(), "other".to_owned()], Time(1)).await.unwrap();
     database.dismiss(vec!["other".to_owned()]).await.unwrap();
     let files = BTreeMap::from([("a.yaml".to_owned(), sample::manifest(""))]);
@@ -71,6 +73,7 @@ async fn everything_is_there_after_a_restart() {
     let database = Database::open(dir.path()).unwrap();
     assert_eq!(database.rollouts().await.unwrap(), [expected]);
     assert_eq!(database.history(&id, 10).await.unwrap(), [next.entry.unwrap()]);
+    assert_eq!(database.accepted().await.unwrap().remove(&id), routes);
     assert_eq!(database.policy().await.unwrap(), (policy, BTreeMap::from([(id, record)])));
     assert_eq!(database.expected().await.unwrap(), BTreeSet::from(["edge".to_owned()]));
     assert_eq!(database.files().await.unwrap(), files);

@@ -89,8 +89,7 @@ impl Channel {
             flight.names.iter().for_each(|name| drop(self.rejected.remove(name)));
             return flight.complete.then_some(flight.world);
         };
-        // A whole response cannot be taken apart.
-        let in_company = flight.names.len() > 1 && !self.whole();
+        let in_company = flight.names.len() > 1;
         for name in flight.names {
             self.rejected.insert(name, Rejection { error: error.to_owned(), world: flight.world, in_company });
         }
@@ -124,12 +123,26 @@ impl Channel {
         if !self.whole() {
             return;
         }
+        self.mend(old, new);
         for resource in old.of(self.kind).filter(|resource| self.sent.contains_key(&resource.name)) {
             if new.get(self.kind, &resource.name).is_none() {
                 self.held.insert(resource.name.clone(), resource.clone());
             }
         }
         self.held.retain(|name, _| new.get(self.kind, name).is_none());
+    }
+
+    /// A whole response was refused, and another one would differ: nothing of what was refused counts as sent, and what should be gone
+    /// must not be in it again.
+    fn mend(&mut self, old: &Snapshot, new: &Snapshot) {
+        let content = |snapshot: &Snapshot| version_of(snapshot.of(self.kind).map(|one| (one.name.as_str(), one.version.as_str())));
+        if self.rejected.is_empty() || content(old) == content(new) {
+            return;
+        }
+        for name in self.rejected.keys() {
+            self.sent.remove(name);
+        }
+        self.held.retain(|name, _| !self.rejected.contains_key(name));
     }
 
     /// The next response, if there is anything to say and nothing is unanswered.
@@ -182,8 +195,11 @@ impl Channel {
         self.wanted(target).filter(|resource| self.sent.get(&resource.name) != Some(&resource.version))
     }
 
-    /// One that was refused in company.
+    /// One that was refused in company. A whole response cannot be taken apart.
     fn suspect<'s>(&'s self, target: &'s Snapshot) -> Option<&'s Arc<Resource>> {
+        if self.whole() {
+            return None;
+        }
         self.wanted(target).find(|resource| self.rejected.get(&resource.name).is_some_and(|rejection| rejection.in_company))
     }
 
@@ -233,6 +249,12 @@ impl Channel {
 
     pub(super) fn forget(&mut self, name: &str) {
         self.sent.remove(name);
+    }
+
+    /// Names of what was refused without company.
+    pub(super) fn refused_alone(&self, target: &Snapshot) -> Vec<String> {
+        let alone = self.rejected.iter().filter(|(name, one)| !one.in_company && target.get(self.kind, name).is_some());
+        alone.map(|(name, _)| name.clone()).collect()
     }
 
     /// What is refused, the culprit rather than its company: error and world.

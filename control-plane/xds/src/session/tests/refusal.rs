@@ -67,6 +67,57 @@ fn a_whole_response_accepted_clears_what_was_refused_in_it() {
 }
 
 #[test]
+fn what_was_refused_alone_is_named() {
+    let mut proxy = settled(Variant::Delta);
+    proxy.aim(2, &["C:a=2", "C:b=bad", "E:a", "E:b", "L:shunt", "R:shunt", "X:shunt"]);
+    proxy.ack("E");
+    proxy.nack("C", "one of them");
+    assert_eq!(proxy.session.nack().map(|nack| nack.resources), Some(Vec::new()), "it is not known which");
+    proxy.ack("E");
+    proxy.ack("C");
+    proxy.nack("C", "b is bad");
+    assert_eq!(proxy.session.nack().map(|nack| nack.resources), Some(vec!["b".to_owned()]));
+}
+
+/// What isolation of a Rollout does: the same world without what is refused, whose company is as it was.
+#[test]
+fn without_what_is_refused_everything_else_arrives() {
+    for variant in BOTH {
+        let mut proxy = settled(variant);
+        proxy.aim(2, &["C:a", "C:b=bad", "C:g", "E:a", "E:b", "E:g", "L:shunt", "R:shunt=2", "X:shunt"]);
+        proxy.nack("C", "b is bad");
+        if variant == Variant::Delta {
+            // One by one: b is refused, g is not.
+            proxy.nack("C", "b is bad");
+            proxy.ack("C");
+        }
+        let heard = proxy.aim(3, &["C:a", "C:g", "E:a", "E:g", "L:shunt", "R:shunt=3", "X:shunt"]);
+        if variant == Variant::StateOfTheWorld {
+            assert_eq!(heard, ["C a,g"], "the refused one is not sent again, though routes that might name it are still there");
+            proxy.ack("C");
+        }
+        assert_eq!(proxy.fresh("E", &["a", "g"]), ["E g"]);
+        assert_eq!(proxy.ack("E"), ["R shunt"]);
+        proxy.ack("R");
+        if variant == Variant::Delta {
+            proxy.ack("C");
+            proxy.ack("E");
+        }
+        assert_eq!((proxy.session.nack(), proxy.session.acked_world()), (None, 3), "{variant:?}");
+    }
+}
+
+#[test]
+fn a_whole_response_that_was_refused_is_sent_again_when_anything_in_it_changes() {
+    let mut proxy = settled(Variant::StateOfTheWorld);
+    proxy.aim(2, &["C:a", "C:b=bad", "E:a", "E:b", "L:shunt", "R:shunt", "X:shunt"]);
+    proxy.nack("C", "b is bad");
+    assert_eq!(proxy.aim(3, &["C:a=2", "C:b=bad", "E:a", "E:b", "L:shunt", "R:shunt", "X:shunt"]), ["C a,b", "E a"]);
+    proxy.nack("C", "b is bad");
+    assert_eq!(proxy.session.nack().map(|nack| nack.world), Some(3));
+}
+
+#[test]
 fn endpoints_do_not_wait_for_a_refused_cluster() {
     for variant in BOTH {
         let mut proxy = settled(variant);
