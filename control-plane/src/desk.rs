@@ -28,7 +28,8 @@ impl Desk {
         let (tokens, seen) = watch::channel(Arc::new(store.tokens().await?));
         let (desk, errands) = mpsc::channel(ERRANDS);
         if tokens.borrow().is_empty() {
-            tracing::warn!("the API has no tokens: every process on this machine may use it; `shunt token create` changes that");
+            // How every first start looks, and safe: without tokens the API answers this machine only.
+            tracing::info!("the API has no tokens: every process on this machine may use it; `shunt token create` changes that");
         }
         Ok((Self { store, tokens, errands, clock }, Access { tokens: seen, desk, now: clock, limits: Limits::default() }))
     }

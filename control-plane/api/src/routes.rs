@@ -139,7 +139,7 @@ impl Route {
         Self { needs: Needs::Role(Role::Read), record: Record::No, ..self }
     }
 
-    /// It is sent again and again, and the audit should not hold nothing else: only what the handler says that it did.
+    /// It is sent again and again, and would fill the audit: recorded is only what the handler says that it did.
     fn recorded_when_said(self) -> Self {
         Self { record: Record::WhenSaid, ..self }
     }

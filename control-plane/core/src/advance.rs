@@ -23,6 +23,7 @@ use crate::figures::Figures;
 use crate::journal::{Entry, Origin};
 use crate::observation::{Delivery, MISROUTED_QUIET, Misrouting, Observation};
 use crate::plan::Plan;
+use crate::plural::counted;
 use crate::state::{Paused, Run, Stage, State};
 use crate::time::Time;
 
@@ -154,7 +155,8 @@ fn proved(plan: &Plan, run: &Run, seen: &Observation) -> Result<u32, String> {
     match seen.misrouting {
         Misrouting::Growing { since } => {
             proof::answered(plan, run, seen)?;
-            Err(format!("{} requests were not answered by the version decided for them, for {} now", seen.misrouted, seen.now.since(since)))
+            let requests = counted(seen.misrouted, "request");
+            Err(format!("{requests} not answered by the version decided for them, for {} now", seen.now.since(since).text()))
         }
         Misrouting::Quiet { since } => {
             let quiet = seen.now.since(since.max(policy_since).max(routes_since));

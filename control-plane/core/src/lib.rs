@@ -30,6 +30,7 @@ pub mod merge;
 pub mod mesh_policy;
 pub mod observation;
 pub mod plan;
+pub mod plural;
 pub mod ranges;
 pub mod recovery;
 pub mod rollout;

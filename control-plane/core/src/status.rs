@@ -1,5 +1,8 @@
 //! What people and pipelines see of a Rollout.
 
+mod delivery;
+
+pub use delivery::DeliveryView;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::exemplar::Exemplars;
 use shunt_filter_core::{RolloutId, VersionName, Weight};
@@ -13,8 +16,9 @@ use crate::explain::notes;
 use crate::figures::Figures;
 use crate::instance::InstanceView;
 use crate::isolation::Rejected;
-use crate::observation::{Delivery, Observation};
+use crate::observation::Observation;
 use crate::plan::{Plan, Step};
+use crate::plural::counted;
 use crate::state::{Phase, Run, Stage, State};
 use crate::time::{Span, Time};
 
@@ -60,9 +64,9 @@ pub struct RolloutView {
     #[serde(default, skip_serializing_if = "Contest::is_none")]
     pub contest: Contest,
     /// How far the policy has come.
-    pub policy: Delivery,
+    pub policy: DeliveryView,
     /// How far clusters and routes have come.
-    pub routes: Delivery,
+    pub routes: DeliveryView,
     /// Requests another version answered than was decided, or none.
     pub misrouted: u64,
     /// What somebody should know: conflicts, refused manifests, silent proxies.
@@ -160,8 +164,8 @@ pub fn view(plan: &Plan, state: &State, seen: &Observation) -> RolloutView {
         verdicts: seen.verdicts.clone(),
         figures: state.figures.clone(),
         contest: seen.contest.clone(),
-        policy: seen.policy.clone(),
-        routes: seen.routes.clone(),
+        policy: DeliveryView::from(&seen.policy),
+        routes: DeliveryView::of_routes(&plan.routing, &seen.routes),
         misrouted: seen.misrouted,
         warnings: Vec::new(),
         notes: notes(plan, state),
@@ -182,7 +186,7 @@ fn message(plan: &Plan, state: &State, seen: &Observation) -> String {
     }
     let Some(run) = &state.run else { return at_rest(plan, state, seen) };
     let what = match &run.paused {
-        Some(paused) => format!("held: {}; `shunt promote` goes on, `shunt abort` goes back", paused.reason),
+        Some(paused) => format!("held: {}; `shunt resume` goes on, `shunt abort` goes back", paused.reason),
         None => under_way(plan, state, run, seen),
     };
     match down(plan, state, run, seen) {
@@ -215,16 +219,19 @@ fn at_rest(plan: &Plan, state: &State, seen: &Observation) -> String {
             let result = state.concluded.as_ref().map(|concluded| concluded.result.as_str()).unwrap_or_default();
             format!("{result}; all on {}; release another version, or `shunt retry`", state.stable)
         }
-        (_, Some(previous)) => {
-            format!("{} is stable; {} stays warm for {} more", state.stable, previous.version, previous.until.since(seen.now).rounded())
-        }
+        (_, Some(previous)) => match previous.until.since(seen.now) {
+            left if left >= Span::seconds(1) => {
+                format!("{} is stable; {} stays warm for {} more", state.stable, previous.version, left.text())
+            }
+            _ => format!("{} is stable; {} is let go", state.stable, previous.version),
+        },
         _ => format!("{} is stable{installing}", state.stable),
     }
 }
 
 fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> String {
     let proof = || missing_proof(plan, run, seen).unwrap_or_else(|| "proved".to_owned());
-    let left = |span: Span| run.since.after(span).since(seen.now).rounded();
+    let left = |span: Span| run.since.after(span).since(seen.now).text();
     // What is not there yet is said while there is time to see to it.
     let then =
         |step| missing_pass(plan, state, run, step, seen).map(|missing| format!("; then a pass is needed: {missing}")).unwrap_or_default();
@@ -268,7 +275,7 @@ fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Strin
         Stage::Reverting(_) => format!("all keys back to {}: {}", state.stable, proof()),
         Stage::Draining(_) => {
             let open = seen.versions.get(&run.candidate).map_or(0, |version| version.open);
-            format!("{open} requests to {} still in flight", run.candidate)
+            format!("{} to {} still in flight", counted(open, "request"), run.candidate)
         }
     }
 }

@@ -50,15 +50,22 @@ impl Span {
         Self(millis)
     }
 
-    /// For people: to whole seconds from a second up, to whole minutes from two minutes up.
-    pub fn rounded(self) -> Self {
-        let unit = match self.0 {
-            0..1_000 => 1,
-            1_000..120_000 => 1_000,
-            _ => 60_000_u64,
+    /// For sentences, in at most two units: to the second below ten minutes, to the minute below a day, else to the hour:
+    /// `400ms`, `53s`, `3m12s`, `2h5m`, `3d4h`.
+    pub fn text(self) -> String {
+        let (unit, big) = match self.0 {
+            0..1_000 => return self.to_string(),
+            1_000..599_500 => (1_000, ("m", 60, "s")),
+            599_500..86_370_000 => (60_000, ("h", 60, "m")),
+            _ => (3_600_000_u64, ("d", 24, "h")),
         };
         let units = self.0.saturating_add(unit >> 1).checked_div(unit).unwrap_or(0);
-        Self(units.saturating_mul(unit))
+        let (name, of, small) = big;
+        match (units.checked_div(of).unwrap_or(0), units.checked_rem(of).unwrap_or(0)) {
+            (0, rest) => format!("{rest}{small}"),
+            (whole, 0) => format!("{whole}{name}"),
+            (whole, rest) => format!("{whole}{name}{rest}{small}"),
+        }
     }
 
     /// From seconds.
@@ -119,6 +126,22 @@ mod tests {
     fn round_trip(text: &str, millis: u64) {
         assert_eq!(text.parse::<Span>().unwrap(), Span(millis));
         assert_eq!(Span(millis).to_string(), text);
+    }
+
+    #[test_case(0, "0s")]
+    #[test_case(400, "400ms")]
+    #[test_case(53_400, "53s")]
+    #[test_case(60_000, "1m")]
+    #[test_case(192_000, "3m12s")]
+    #[test_case(599_499, "9m59s"; "the last one with seconds")]
+    #[test_case(599_600, "10m"; "ten minutes")]
+    #[test_case(3_600_000, "1h")]
+    #[test_case(7_500_000, "2h5m")]
+    #[test_case(86_369_999, "23h59m"; "the last one with minutes")]
+    #[test_case(86_370_000, "1d"; "nearly a day")]
+    #[test_case(273_600_000, "3d4h")]
+    fn for_sentences(millis: u64, expected: &str) {
+        assert_eq!(Span(millis).text(), expected);
     }
 
     #[test_case("10"; "no unit")]

@@ -9,6 +9,7 @@ use serde_json::Value;
 use shunt_core::Plan;
 use shunt_core::diff::diff;
 use shunt_core::journal::Difference;
+use shunt_core::plural::counted;
 use shunt_filter_core::RolloutId;
 
 use super::console::Console;
@@ -105,11 +106,12 @@ fn lines(found: &Differences, names: &[String; 2], paint: Paint) -> Vec<String> 
             }
         }
     }
-    let number = |number: usize| if number == 1 { "1 Rollout".to_owned() } else { format!("{number} Rollouts") };
+    let number = |number: usize| counted(number as u64, "Rollout");
     lines.push(match (found.rollouts.len(), found.same.len()) {
         (0, same) => format!("{}: {}", paint.good("the same"), number(same)),
         (different, same) => {
-            format!("{} differ, {same} the same ({} is {left}, {} is {right})", number(different), paint.bad("-"), paint.good("+"))
+            let differ = if different == 1 { "differs" } else { "differ" };
+            format!("{} {differ}, {same} the same ({} is {left}, {} is {right})", number(different), paint.bad("-"), paint.good("+"))
         }
     });
     lines

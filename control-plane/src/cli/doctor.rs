@@ -9,15 +9,14 @@ use serde::Serialize;
 use shunt_api::ProxyView;
 use shunt_api::proxies::ProxyList;
 use shunt_api::rollouts::RolloutList;
-use shunt_core::observation::Delivery;
-use shunt_core::status::RolloutView;
+use shunt_core::status::{DeliveryView, RolloutView};
 use shunt_core::{Span, Time};
 
 use super::client::Client;
 use super::console::Console;
 use super::exit::Exit;
 use super::paint::{Paint, tame};
-use super::text::{count, span};
+use super::text::{requests, span};
 
 /// A clock that differs by more than this makes ages and windows of time wrong.
 const CLOCK: Span = Span::seconds(5);
@@ -94,7 +93,7 @@ fn astray(list: &ProxyList, rollouts: &[RolloutView], now: Time) -> Vec<Finding>
     let astray = rollouts.iter().filter(|view| view.misrouted > 0);
     let say = |view: &RolloutView| {
         finding(
-            format!("{} requests of {} were answered by another version than decided, or by none", count(view.misrouted), view.id),
+            format!("another version than decided, or none, answered {} of {}", requests(view.misrouted), view.id),
             format!("is each of its versions served? `shunt get {}`", view.id),
         )
     };
@@ -131,7 +130,7 @@ fn rejected(view: &RolloutView) -> Option<Finding> {
 fn stand_still(rollouts: &[RolloutView]) -> Vec<Finding> {
     let mut refusals: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for view in rollouts {
-        if let Delivery::Rejected { node, error } = &view.policy {
+        if let DeliveryView::Rejected { node, error } = &view.policy {
             *refusals.entry((node, error)).or_default() += 1;
         }
     }

@@ -18,6 +18,11 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// `1,234 requests`, `1 request`
+pub(crate) fn requests(number: u64) -> String {
+    if number == 1 { "1 request".to_owned() } else { format!("{} requests", count(number)) }
+}
+
 /// ` (0.53 %)`: which share of the whole a part is; nothing while there is no part.
 pub(crate) fn share_of(part: u64, whole: u64) -> String {
     if part == 0 || whole == 0 { String::new() } else { format!(" ({})", percent(part as f64 * 100.0 / whole as f64)) }

@@ -55,11 +55,18 @@ impl Weight {
     pub fn as_percent(self) -> f64 {
         f64::from(self.0) / 10_000.0
     }
+
+    /// Percent for sentences: two decimals from 1 % on, all below. What is not all is never rounded to all.
+    pub fn rounded_percent(self) -> f64 {
+        let (percent, rounded) = (self.as_percent(), (self.as_percent() * 100.0).round() / 100.0);
+        if percent >= 1.0 && rounded < 100.0 { rounded } else { percent }
+    }
 }
 
+/// For people; [`Weight::as_percent`] is exact.
 impl fmt::Display for Weight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} %", self.as_percent())
+        write!(f, "{} %", self.rounded_percent())
     }
 }
 

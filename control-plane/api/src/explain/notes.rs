@@ -1,7 +1,7 @@
 //! What else somebody should know who asks where a request goes.
 
 use shunt_core::explain;
-use shunt_core::observation::Delivery;
+use shunt_core::status::DeliveryView;
 use shunt_filter_core::Request;
 use shunt_filter_core::names::{HEADER_PREFIX, SHADOW_HEADER};
 
@@ -22,12 +22,12 @@ pub(super) fn on_rollout(now: &RolloutNow) -> Vec<String> {
     let mut notes = explain::falling_rules(&now.plan, &now.state);
     notes.extend(explain::request_sources(&now.plan));
     match &now.view.policy {
-        Delivery::Live { .. } => {}
-        Delivery::Waiting { behind } => {
+        DeliveryView::Live { .. } | DeliveryView::External => {}
+        DeliveryView::Waiting { behind } => {
             notes.push(format!("not every proxy runs this policy yet, some may still decide with an older one: {}", behind.join(", ")));
         }
-        Delivery::Rejected { node, error } => notes.push(format!("{node} refused this policy and decides with an older one: {error}")),
-        Delivery::Unknown { .. } => notes.push("no proxy has reported lately: which policy they run is not known".to_owned()),
+        DeliveryView::Rejected { node, error } => notes.push(format!("{node} refused this policy and decides with an older one: {error}")),
+        DeliveryView::Unknown { .. } => notes.push("no proxy has reported lately: which policy they run is not known".to_owned()),
     }
     notes.extend(now.view.warnings.iter().cloned());
     notes

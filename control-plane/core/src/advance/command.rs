@@ -51,7 +51,11 @@ pub(super) fn obey(plan: &Plan, state: &State, seen: &Observation, command: &Com
 /// A step as people count.
 fn index(plan: &Plan, step: usize) -> Result<usize, String> {
     let last = plan.steps.len();
-    step.checked_sub(1).filter(|_| step <= last).ok_or_else(|| format!("there is no step {step}: steps are 1 to {last}"))
+    step.checked_sub(1).filter(|_| step <= last).ok_or_else(|| match last {
+        0 => format!("there is no step {step}: the release has none"),
+        1 => format!("there is no step {step}: the release has one step"),
+        _ => format!("there is no step {step}: steps are 1 to {last}"),
+    })
 }
 
 fn retry(plan: &Plan, state: &State, seen: &Observation, command: &Command, first_step: usize) -> Result<Transition, String> {
@@ -193,7 +197,7 @@ fn pause(state: &State, run: &Run, seen: &Observation, command: &Command) -> Res
 fn resume(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &Command) -> Result<Transition, String> {
     match run.paused {
         Some(_) => Ok(resumed(plan, state, run, seen, command)),
-        None => Err("it is not held; `promote` ends the wait of a step".to_owned()),
+        None => Err("it is not held; `shunt promote` ends the wait of a step".to_owned()),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::cause;
 use crate::desired::{rollback_id, withheld};
 use crate::observation::{Delivery, Misrouting, Observation};
 use crate::plan::{Backend, Plan, Routing, Step};
+use crate::plural::counted;
 use crate::state::{Concluded, DefaultRoute, Ending, Installation, Refused, Retiring, Run, Stage, State};
 use crate::time::Time;
 use shunt_filter_core::{VersionName, Weight};
@@ -49,7 +50,7 @@ fn failure(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<
         // A held request is answered by nobody on purpose.
         Misrouting::Growing { since } if run.held.is_none() && seen.now.since(since.max(run.since)) >= plan.fallback_deadline => {
             let why = proof::astray(plan, &run.candidate, seen)
-                .unwrap_or_else(|| format!("{} requests were answered by another version or none; are its endpoints up?", seen.misrouted));
+                .unwrap_or_else(|| format!("another version or none answered {}; are its endpoints up?", counted(seen.misrouted, "request")));
             Some(format!("{} did not answer for {}: {why}", run.candidate, plan.fallback_deadline))
         }
         _ => None,
@@ -149,7 +150,9 @@ pub(super) fn drained(plan: &Plan, state: &State, run: &Run, ending: &Ending, se
         (Ending::Refused { .. }, 0) => format!("{} is refused until release changes or somebody retries", run.candidate),
         (_, _) if ruled => format!("{} is left to long-lived rules; its run is over", run.candidate),
         (_, 0) => format!("{} has nothing in flight; its run is over", run.candidate),
-        (_, open) => format!("{} still has {open} requests in flight at the drain deadline; its run is over", run.candidate),
+        (_, open) => {
+            format!("{} still has {} in flight at the drain deadline; its run is over", run.candidate, counted(open, "request"))
+        }
     };
     let epoch = state.epoch.saturating_add(1);
     Some(Transition::new(State { run: None, refused, concluded, epoch, ..state.clone() }, reason))

@@ -7,6 +7,7 @@ use crate::capacity::Capacity;
 use crate::desired::{call_id, scaled};
 use crate::observation::Observation;
 use crate::plan::{HELD_DEADLINE, Plan, Role, Scale, Step};
+use crate::plural::counted;
 use crate::state::{Ending, Paused, Run, Sizes, Stage, State};
 use crate::time::{Span, Time};
 use shunt_filter_core::{BaselineName, VersionName, Weight};
@@ -150,7 +151,7 @@ fn answer(plan: &Plan, run: &Run, step: usize, seen: &Observation) -> String {
     match (plan.steps.get(step), call_id(plan, run, step).and_then(|id| seen.calls.get(&id))) {
         (_, Some(CallSeen::Yes { by, note })) if note.is_empty() => format!("yes, by {by}"),
         (_, Some(CallSeen::Yes { by, note })) => format!("yes, by {by}: {note}"),
-        (Some(Step::Scale(_)), _) => format!("done after {}", seen.now.since(run.since).rounded()),
+        (Some(Step::Scale(_)), _) => format!("done after {}", seen.now.since(run.since).text()),
         _ => "done".to_owned(),
     }
 }
@@ -214,15 +215,15 @@ pub fn missing_instances(plan: &Plan, state: &State, version: &VersionName, seen
         None => Some(format!("nobody knows the instances of {version} yet")),
         Some(Capacity::Unmanaged) => None,
         Some(Capacity::Instances { running, .. }) if wanted == 0 && *running > 0 => {
-            Some(format!("{running} instances of {version} are still there"))
+            Some(format!("{} of {version} still there", counted(u64::from(*running), "instance")))
         }
         Some(Capacity::Instances { .. }) if wanted == 0 => None,
         // The number was changed a moment ago, and the platform has not looked yet.
         Some(Capacity::Instances { wanted: known, .. }) if *known != wanted => {
-            Some(format!("{version} is being scaled to {wanted} instances"))
+            Some(format!("{version} is being scaled to {}", counted(u64::from(wanted), "instance")))
         }
         Some(Capacity::Instances { ready, trouble, .. }) if *ready < wanted => {
-            Some(format!("{ready} of {wanted} instances of {version} are ready{}", about(trouble)))
+            Some(format!("{ready} of {} of {version} ready{}", counted(u64::from(wanted), "instance"), about(trouble)))
         }
         Some(Capacity::Instances { .. }) => None,
     }

@@ -5,6 +5,7 @@ use shunt_filter_core::{BaselineName, VersionName, limits};
 use super::{Transition, live};
 use crate::observation::{Delivery, Observation};
 use crate::plan::{Backend, Plan, Routing};
+use crate::plural::counted;
 use crate::state::{Installation, Installed, Run, State};
 use crate::time::Time;
 
@@ -96,7 +97,7 @@ fn remove(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> 
     }
     let mut installed = state.installed.clone();
     installed.remove(name);
-    let left = if open == 0 { "nothing in flight".to_owned() } else { format!("{open} requests cut at the drain deadline") };
+    let left = if open == 0 { "nothing in flight".to_owned() } else { format!("{} cut at the drain deadline", counted(open, "request")) };
     Some(Transition::new(State { installed, ..state.clone() }, format!("{name} is gone: {left}")))
 }
 

@@ -49,7 +49,7 @@ fn promoted(plan: &Plan, state: &State, run: &Run, proxies: &str, now: Time) -> 
     };
     let previous = left(plan, state, run, now);
     let down = run.held.map(|since| format!("; requests were held for {}", now.since(since))).unwrap_or_default();
-    let reason = format!("{} is stable, proved by {proxies}, {} after it began{down}", run.candidate, now.since(run.started).rounded());
+    let reason = format!("{} is stable, proved by {proxies}, {} after it began{down}", run.candidate, now.since(run.started).text());
     let epoch = state.epoch.saturating_add(1);
     let refused = state.refused.clone().filter(|refused| refused.version != run.candidate);
     let former = formers(plan, state, run, now);

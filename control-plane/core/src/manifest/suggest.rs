@@ -4,6 +4,7 @@
 pub(super) fn unknown_field(key: &str, known: &[&str]) -> String {
     match nearest(key, known) {
         Some(name) => format!("unknown field; did you mean {name}?"),
+        None if known.is_empty() => "unknown field; this takes no fields: remove it".to_owned(),
         None => format!("unknown field; known here: {}", known.join(", ")),
     }
 }
@@ -12,6 +13,7 @@ pub(super) fn unknown_field(key: &str, known: &[&str]) -> String {
 pub(super) fn unknown_value(found: &str, known: &[&str]) -> String {
     match nearest(found, known) {
         Some(name) => format!("{found:?} is not known here; did you mean {name}?"),
+        None if known.is_empty() => format!("{found:?} is not known here: remove it"),
         None => format!("{found:?} is not known here: write one of {}", known.join(", ")),
     }
 }

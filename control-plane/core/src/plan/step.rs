@@ -200,12 +200,12 @@ pub struct MirrorStep {
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Step::SetWeight(weight) => write!(f, "setWeight {}", weight.as_percent()),
+            Step::SetWeight(weight) => write!(f, "setWeight {}", weight.rounded_percent()),
             Step::Pause(Some(span)) => write!(f, "pause {span}"),
             Step::Pause(None) => f.write_str("pause"),
             Step::Rule(rule) if rule.weight == Weight::ALL => write!(f, "rule {}", rule.name),
-            Step::Rule(rule) => write!(f, "rule {} {}", rule.name, rule.weight.as_percent()),
-            Step::Mirror(mirror) => write!(f, "mirror {}", mirror.weight.as_percent()),
+            Step::Rule(rule) => write!(f, "rule {} {}", rule.name, rule.weight.rounded_percent()),
+            Step::Mirror(mirror) => write!(f, "mirror {}", mirror.weight.rounded_percent()),
             Step::Analysis(span) => write!(f, "analysis {span}"),
             Step::Scale(Scale { role, share }) => write!(f, "scale {role} to {share}"),
             Step::Hold => f.write_str("hold"),

@@ -210,7 +210,7 @@ impl VersionSpec {
 fn not_one(kinds: &[Kind<'_>]) -> String {
     let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
     match kinds {
-        [] => "says not where it runs: write one of endpoints (for example endpoints: [\"127.0.0.1:9001\"]), dns, command, register, cluster (of your own Envoy), or value (of a feature flag)".to_owned(),
+        [] => "does not say where it runs: write one of endpoints (for example endpoints: [\"127.0.0.1:9001\"]), dns, command, register, cluster (of your own Envoy), or value (of a feature flag)".to_owned(),
         [Kind::Endpoints(_), Kind::Cluster(_)] => {
             "has both endpoints and cluster: keep endpoints if Shunt owns the routes, cluster if your own Envoy configuration does".to_owned()
         }

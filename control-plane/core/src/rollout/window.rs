@@ -106,11 +106,13 @@ fn range(text: &str) -> Option<(u8, u8)> {
     (first <= last).then_some((first, last))
 }
 
-/// `09:00` in minutes.
+/// `09:00` or `9:00` in minutes.
 fn minute(text: &str) -> Option<u16> {
     let (hours, minutes) = text.split_once(':')?;
-    let number = |text: &str| text.parse::<u16>().ok().filter(|_| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit()));
-    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    let digits = |text: &str, lengths: std::ops::RangeInclusive<usize>| {
+        text.parse::<u16>().ok().filter(|_| lengths.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let (hours, minutes) = (digits(hours, 1..=2)?, digits(minutes, 2..=2)?);
     let minute = hours.checked_mul(60)?.checked_add(minutes)?;
     (minutes < 60 && minute <= DAY).then_some(minute)
 }
@@ -124,7 +126,9 @@ mod tests {
     #[test_case("09:30", Some(570))]
     #[test_case("24:00", Some(1_440); "the end of the day")]
     #[test_case("24:01", None; "no such time")]
-    #[test_case("9:00", None; "one digit")]
+    #[test_case("9:00", Some(540); "an hour of one digit")]
+    #[test_case("9:5", None; "a minute of one digit")]
+    #[test_case("009:00", None; "three digits")]
     #[test_case("09:60", None; "sixty minutes")]
     #[test_case("noon", None; "a word")]
     fn minutes(text: &str, expected: Option<u16>) {

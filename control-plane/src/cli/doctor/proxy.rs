@@ -6,7 +6,7 @@ use shunt_core::{Span, Time};
 
 use super::{Finding, finding};
 use crate::cli::paint::tame;
-use crate::cli::text::{count, span};
+use crate::cli::text::{requests, span};
 
 /// Requests that went astray longer ago are history.
 const ASTRAY: Span = Span::seconds(3_600);
@@ -134,13 +134,13 @@ fn astray(proxy: &ProxyView, now: Time) -> Vec<Finding> {
     let since = format!("since it started, the last {} ago", span(now.since(at)));
     if proxy.misrouted > 0 {
         found.push(finding(
-            format!("{} requests misrouted (another version answered than was decided) {since}", count(proxy.misrouted)),
+            format!("{} misrouted (another version answered than was decided) {since}", requests(proxy.misrouted)),
             "a route without x-shunt-route wins over Shunt's, or an endpoint belongs to two versions: `shunt lint --envoy BOOTSTRAP`",
         ));
     }
     if proxy.unrouted > 0 {
         found.push(finding(
-            format!("{} requests unrouted (no cluster was chosen) {since}", count(proxy.unrouted)),
+            format!("{} unrouted (no cluster was chosen) {since}", requests(proxy.unrouted)),
             "a direct response or redirect answers at this host, or a route names a cluster that is not there: `shunt lint --envoy BOOTSTRAP`",
         ));
     }

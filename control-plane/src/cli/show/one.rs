@@ -5,8 +5,7 @@ use shunt_api::proxies::ProxyList;
 
 use shunt_core::analysis::Verdict;
 use shunt_core::cause::example;
-use shunt_core::observation::Delivery;
-use shunt_core::status::{RolloutView, VersionView};
+use shunt_core::status::{DeliveryView, RolloutView, VersionView};
 use shunt_core::{Span, Time};
 
 use super::all::share;
@@ -124,7 +123,7 @@ fn version_row(version: &VersionView, paint: Paint) -> Vec<String> {
         role(&version.role, paint),
         format!("{} {}", weight(version.weight), paint.dim("asked")),
         format!("{} {}", share(version).unwrap_or_else(|| "nothing".to_owned()), paint.dim("measured")),
-        format!("{} {}", count(version.requests), paint.dim("requests")),
+        format!("{} {}", count(version.requests), paint.dim(if version.requests == 1 { "request" } else { "requests" })),
         if version.failed > 0 { paint.attention(&failed) } else { failed },
         format!("{} {}", count(version.open), paint.dim("in flight")),
     ]
@@ -160,18 +159,19 @@ fn delivery(view: &RolloutView, paint: Paint, now: Time) -> Vec<String> {
     lines
 }
 
-fn come(delivery: &Delivery, paint: Paint, now: Time) -> String {
+fn come(delivery: &DeliveryView, paint: Paint, now: Time) -> String {
     match delivery {
-        Delivery::Live { since, proxies } => {
+        DeliveryView::Live { since, proxies } => {
             let (number, noun) = (count(u64::from(*proxies)), if *proxies == 1 { "proxy" } else { "proxies" });
             format!("{} on {number} {noun} for {}", paint.good("live"), span(now.since(*since)))
         }
-        Delivery::Waiting { behind } => format!("{} for {}", paint.busy("waiting"), nodes(behind)),
-        Delivery::Rejected { node, error } => format!("{} by {}: {}", paint.bad("rejected"), tame(node), tame(error)),
-        Delivery::Unknown { since } => {
+        DeliveryView::Waiting { behind } => format!("{} for {}", paint.busy("waiting"), nodes(behind)),
+        DeliveryView::Rejected { node, error } => format!("{} by {}: {}", paint.bad("rejected"), tame(node), tame(error)),
+        DeliveryView::Unknown { since } => {
             let age = Some(now.since(*since)).filter(|age| *age >= Span::seconds(1)).map(|age| format!(" for {}", span(age)));
             format!("{}{}: no proxy has reported, so nothing can be proved", paint.attention("unknown"), age.unwrap_or_default())
         }
+        DeliveryView::External => format!("{}: not the control plane's", paint.dim("external")),
     }
 }
 

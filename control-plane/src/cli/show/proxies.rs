@@ -25,7 +25,14 @@ pub(crate) fn rows(proxies: &[&ProxyView], published: u64, paint: Paint, now: Ti
     let mut table = Table::bare(&[2]);
     for proxy in proxies {
         let [node, generation, vms, report, state] = cells(proxy, published, paint, now);
-        table.row([node, paint.dim("generation"), generation, format!("{vms} VMs"), report, state]);
+        table.row([
+            node,
+            paint.dim("generation"),
+            generation,
+            if vms == "1" { "1 VM".to_owned() } else { format!("{vms} VMs") },
+            report,
+            state,
+        ]);
     }
     table.lines()
 }

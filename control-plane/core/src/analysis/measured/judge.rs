@@ -114,7 +114,7 @@ fn judge(metric: &Measured, history: &History, epoch: u64, now: Time) -> (Outcom
             (Outcome::NeedMoreData, format!("{}; needs a measurement with the present weights", shown(history)))
         }
         (Reading::Success, None) if is_old(metric, latest, now) => {
-            (Outcome::NeedMoreData, format!("{}, {} ago; needs a newer one", shown(history), now.since(latest.at).rounded()))
+            (Outcome::NeedMoreData, format!("{}, {} ago; needs a newer one", shown(history), now.since(latest.at).text()))
         }
         (Reading::Success, None) => (Outcome::Pass, good(metric, history)),
     }
@@ -141,7 +141,7 @@ fn is_old(metric: &Measured, latest: &Measurement, now: Time) -> bool {
 
 fn first_one(metric: &Measured, history: &History, now: Time) -> String {
     let starts = history.began.after(metric.initial_delay);
-    if now < starts { format!("; the first time in {}", starts.since(now).rounded()) } else { String::new() }
+    if now < starts { format!("; the first time in {}", starts.since(now).text()) } else { String::new() }
 }
 
 /// `0.31 (stable's 0.02)`.

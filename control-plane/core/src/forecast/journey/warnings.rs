@@ -29,7 +29,7 @@ impl Journey {
         let errors = |metric: &Metric| metric.guard.compares_errors() || matches!(metric.guard, Guard::SuccessRateMin(_));
         let blind = !self.plan.analysis.metrics.iter().any(errors);
         for look in self.looks.iter().filter(|_| !blind) {
-            let at = format!("at {} for {}", look.weight, look.lasts.rounded());
+            let at = format!("at {} for {}", look.weight, look.lasts.text());
             match look.sees {
                 Sight::Nothing => warnings
                     .push(format!("{at} the analysis sees nothing, not even a candidate that always fails: too few requests or users")),

@@ -61,7 +61,7 @@ impl WebhookSpec {
             }
             (None, Some(file)) => Some(Address::File(file.clone())),
             (None, None) => {
-                problems.add(path, "says not where it goes: write url, for example url: https://gate.example/ask, or urlFile");
+                problems.add(path, "does not say where it goes: write url, for example url: https://gate.example/ask, or urlFile");
                 None
             }
             (Some(_), Some(_)) => {

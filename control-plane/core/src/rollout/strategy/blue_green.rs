@@ -90,7 +90,7 @@ impl PreviewSpec {
                 None
             }
             (None, None) => {
-                list.refuse(path, "says not who sees the preview: write match with at least one match, or host");
+                list.refuse(path, "does not say who sees the preview: write match with at least one match, or host");
                 None
             }
         };
