@@ -4,6 +4,7 @@ mod istio_run;
 mod istio_schema;
 mod manifests;
 mod own_routes;
+mod readme;
 mod static_envoy;
 
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shunt_api::logs::{Logs, LogsWanted};
-use shunt_api::rollouts::History;
+use shunt_api::rollouts::{History, ReleaseAsked};
 use shunt_api::{Accepted, Ask, Refusal, Reply};
 use shunt_core::advance::Next;
 use shunt_core::call::CallView;
@@ -108,7 +108,10 @@ impl Reconciler {
                 Ok(revision) => self.command(&rollout, NewCommand { verb, revision, by, reason, confirm }, reply).await,
                 Err(refusal) => drop(reply.send(Err(refusal))),
             },
-            Ask::Release { rollout, version, by, reply } => self.release(rollout, version, &by, reply),
+            Ask::Release { rollout, version, by, reason, reply } => {
+                let asked = ReleaseAsked { at: (self.clock)(), version, by, reason };
+                self.release(rollout, asked, reply).await;
+            }
             Ask::Put { rollout, text, by, reply } => self.put(rollout, &text, &by, reply),
             Ask::Remove { rollout, by, reply } => self.remove(rollout, &by, reply),
             Ask::History { rollout, limit, reply } => {
@@ -147,7 +150,8 @@ impl Reconciler {
     async fn history(&self, rollout: &RolloutId, limit: usize) -> Result<History, StoreError> {
         let entries = self.on.history(rollout, limit).await?;
         let calls = self.calls_since(rollout, entries.first()).await?;
-        Ok(History { entries, calls })
+        let releases = self.releases_since(rollout, entries.first()).await?;
+        Ok(History { entries, calls, releases })
     }
 
     async fn incident(&self, rollout: &RolloutId, limit: usize) -> Result<Incident, StoreError> {
@@ -159,6 +163,12 @@ impl Reconciler {
     async fn calls_since(&self, rollout: &RolloutId, first: Option<&Entry>) -> Result<Vec<CallView>, StoreError> {
         let calls = self.on.database().calls_of(rollout).await?.into_iter();
         Ok(calls.filter(|call| first.is_some_and(|first| call.at >= first.at)).collect())
+    }
+
+    /// What began the first of the entries came a moment before it.
+    async fn releases_since(&self, rollout: &RolloutId, first: Option<&Entry>) -> Result<Vec<ReleaseAsked>, StoreError> {
+        let asked = self.on.database().releases_of(rollout).await?.into_iter();
+        Ok(asked.filter(|asked| first.is_some_and(|first| asked.at.after(PATIENCE) >= first.at)).collect())
     }
 
     /// What was found of a Rollout; nothing of one that nobody knows is an error.
@@ -213,7 +223,8 @@ impl Reconciler {
         }
     }
 
-    fn release(&mut self, rollout: RolloutId, version: VersionName, by: &str, reply: Reply<Accepted>) {
+    async fn release(&mut self, rollout: RolloutId, asked: ReleaseAsked, reply: Reply<Accepted>) {
+        let ReleaseAsked { at, version, by, .. } = asked.clone();
         let known = self.on.read(&rollout).map(|stored| stored.plan.clone());
         let known = known.or_else(|| self.on.conflicted().get(&rollout).map(|conflicted| conflicted.plan.clone()));
         let Some(plan) = known else {
@@ -238,7 +249,11 @@ impl Reconciler {
             Err(error) => return drop(reply.send(Err(Refusal::NotNow(error.to_string())))),
         };
         tracing::info!(%rollout, by, "{message}");
-        let until = (self.clock)().after(PATIENCE);
+        // The manifest is changed by now: a store that cannot take the reason does not undo that.
+        if let Err(error) = self.on.database().log_release(&rollout, asked).await {
+            tracing::warn!(%rollout, "who asked for the release is not recorded: {error}");
+        }
+        let until = at.after(PATIENCE);
         self.waiting.releases.push(Release { rollout, version, before, message, until, reply });
     }
 }

@@ -12,13 +12,18 @@ mod envoy_bootstrap;
 mod events;
 mod exit;
 mod explain;
+mod failure;
 mod forget;
+mod frame;
 mod freeze;
 mod get;
+mod help;
 mod history;
 mod lint;
+mod load;
 mod logs;
 mod manifests;
+mod names;
 mod paint;
 mod plan;
 mod proxies;
@@ -29,6 +34,7 @@ mod release;
 mod render;
 mod replay;
 mod rollback;
+mod sample_server;
 mod serve;
 mod show;
 mod status;
@@ -84,15 +90,15 @@ struct Cli {
 enum Command {
     /// Run the control plane
     Serve(ServeArgs),
-    /// Show all Rollouts, or one with versions, analysis, delivery and proxies
+    /// Show all Rollouts, or one with all there is to know
     Get(get::GetArgs),
     /// Follow what happens, as it happens
     Watch(watch::WatchArgs),
-    /// One line and an exit code, for pipelines; can wait for the end of a run
+    /// One line and an exit code, for pipelines; can wait
     Status(status::StatusArgs),
-    /// Name the version that should be stable: edits `release:` in the manifest
+    /// Name the version that should be stable (edits the manifest)
     Release(release::ReleaseArgs),
-    /// End the wait of the current step: a pause, or a pass of the analysis that does not come
+    /// End the wait of a step: a pause, a window, a missing pass
     #[command(after_help = verbs::PROMOTE)]
     Promote(verbs::PromoteArgs),
     /// Hold a run where it is
@@ -101,91 +107,103 @@ enum Command {
     /// End a hold
     #[command(after_help = verbs::RESUME)]
     Resume(verbs::VerbArgs),
-    /// End a run: all keys back to stable, the release is refused
+    /// All keys back to stable; the release is refused
     #[command(after_help = verbs::ABORT)]
     Abort(verbs::VerbArgs),
     /// Start a refused release again
     #[command(after_help = verbs::RETRY)]
     Retry(verbs::RetryArgs),
-    /// Say yes at a gate that waits for somebody
+    /// Say yes at a gate that waits for a person
     #[command(after_help = verbs::APPROVE)]
     Approve(verbs::VerbArgs),
-    /// Go back to the version that was stable: edits `release:` in the manifest
+    /// Back to the version that was stable (edits the manifest)
     Rollback(rollback::RollbackArgs),
-    /// End a Rollout: takes its manifest out of the config folder
+    /// End a Rollout: take its manifest out of the config folder
     Delete(delete::DeleteArgs),
-    /// Hold all releases, everywhere, with a reason; or show whether they are
+    /// Hold all releases, with a reason; or show whether they are
     Freeze(freeze::FreezeArgs),
     /// End a freeze
     Unfreeze(freeze::UnfreezeArgs),
     /// What a Rollout did, when, and why
     History(history::HistoryArgs),
-    /// What instances write that Shunt runs as commands
+    /// What the instances write that Shunt runs
     Logs(logs::LogsArgs),
-    /// Who did what through the API, when, from where, and why
+    /// Who asked for what through the API, when, and why
     Audit(audit::AuditArgs),
-    /// Run a journal again: this binary must make the same transitions
+    /// Run a journal again and compare the transitions
     Replay(replay::ReplayArgs),
     /// Where would this request go, and why?
     Explain(explain::ExplainArgs),
     /// Check manifests without a control plane
     Lint(lint::LintArgs),
-    /// What a release will do: steps, times, users, and what its analyses can see
+    /// What a release will do, and what its analyses can see
     Plan(plan::PlanArgs),
     /// What differs between two configurations, by what they mean
     Diff(diff::DiffArgs),
-    /// What would be published; or a bootstrap for an Envoy that starts without a control plane
+    /// What would be published; or a bootstrap without control plane
     Render(render::RenderArgs),
     /// Proxies, and how far each has come
     Proxies(proxies::ProxiesArgs),
     /// What is wrong with a proxy, and what helps
     Doctor(doctor::DoctorArgs),
-    /// Make the control plane's state anew from what Envoys run, after its store was lost
+    /// Make lost state anew from what the proxies run
     Recover(recover::RecoverArgs),
     /// Stop waiting for a proxy that will never come back
     Forget(forget::ForgetArgs),
-    /// Print a bootstrap for an Envoy that gets everything from the control plane
+    /// Print a bootstrap for an Envoy of this control plane
     EnvoyBootstrap(envoy_bootstrap::EnvoyBootstrapArgs),
-    /// Make certificates: an authority, the control plane's, the proxies'
+    /// Make certificates for the control plane and the proxies
     Certs(certs::CertsArgs),
     /// Make, list and revoke tokens for the API
     Token(token::TokenArgs),
-    /// What this binary is, and which filter it brings along
+    /// A version of a service, to try releases with
+    SampleServer(sample_server::SampleServerArgs),
+    /// Users with cookies, to try releases with
+    Load(load::LoadArgs),
+    /// Version of this binary and of its filter
     Version(version::VersionArgs),
-    /// Print what a shell needs to complete commands
+    /// Print what a shell needs to complete commands and names
     Completion(completion::CompletionArgs),
+    /// Names for completion scripts
+    #[command(hide = true)]
+    Names(names::NamesArgs),
 }
 
 /// Reads the arguments and does what they say.
 pub(crate) fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match failure::arguments(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(unparsed) => return unparsed.report(),
+    };
+    let format = cli.output;
     let mut out = io::stdout().lock();
     let mut console = Console {
         out: &mut out,
         format: cli.output,
         paint: Paint::of_stdout(),
         live: io::stdout().is_terminal(),
+        size: frame::Size::of_stdout,
         zone: TimeZone::system(),
         clock: console::clock,
     };
     let result = match cli.command {
         Command::Serve(args) => {
             drop(out);
-            return report(serve(args).map(|()| Exit::Done));
+            return report(serve(args).map(|()| Exit::Done), format);
         }
         command => runtime(tokio::runtime::Builder::new_current_thread())
             .and_then(|runtime| runtime.block_on(execute(command, &cli.reach, &mut console))),
     };
-    report(result)
+    report(result, format)
 }
 
-fn report(result: anyhow::Result<Exit>) -> ExitCode {
+fn report(result: anyhow::Result<Exit>, format: Format) -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         // `shunt get | head` is no error.
         Err(error) if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("{}", failure::text(&error, format));
             ExitCode::FAILURE
         }
     }
@@ -235,7 +253,10 @@ async fn execute(command: Command, reach: &Reach, console: &mut Console<'_>) -> 
         Command::EnvoyBootstrap(args) => envoy_bootstrap::run(args, console),
         Command::Certs(args) => certs::run(args, console),
         Command::Token(args) => token::run(args, &client, console).await,
+        Command::SampleServer(args) => sample_server::run(args, console).await,
+        Command::Load(args) => load::run(args, console).await,
         Command::Version(_) => version::run(crate::module::SHUNT_MODULE, console),
         Command::Completion(args) => completion::run(args, console),
+        Command::Names(args) => names::run(args, console).await,
     }
 }

@@ -48,6 +48,7 @@ pub(crate) struct Standalone {
     rollouts: BTreeMap<RolloutId, Stored>,
     sources: BTreeMap<RolloutId, String>,
     problems: Vec<ManifestError>,
+    skipped: Vec<ManifestError>,
     conflicted: BTreeMap<RolloutId, Conflicted>,
     removals: Removals,
     /// Why the folder deletes nothing now, whatever it lacks.
@@ -94,6 +95,7 @@ impl Standalone {
             rollouts,
             sources: BTreeMap::new(),
             problems: Vec::new(),
+            skipped: Vec::new(),
             conflicted: BTreeMap::new(),
             removals: Removals::new(removal_delay),
             notice: None,

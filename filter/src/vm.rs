@@ -15,6 +15,9 @@ use crate::random::Random;
 use crate::reporter::Reporter;
 use crate::trail::Trail;
 
+/// Unknown fields that one line of the log names; a policy of another program has thousands.
+const UNKNOWN_NAMED: usize = 8;
+
 /// The policy in force.
 #[derive(Debug)]
 pub(crate) struct Installed {
@@ -95,7 +98,7 @@ impl Vm {
         let installed = if configuration.is_empty() {
             None
         } else {
-            let raw: RoutingPolicy = serde_json::from_slice(configuration).map_err(|error| error.to_string())?;
+            let raw = read(configuration)?;
             // By way of `xds`: below `node` the metadata is not found (Envoy 1.40).
             let namespace = text("xds\0node\0metadata\0NAMESPACE");
             let router = compile(raw, namespace.as_deref()).map_err(|error| error.to_string())?;
@@ -153,6 +156,25 @@ impl Vm {
         let (node, vm, services) = (self.node.borrow().clone(), self.name.clone(), self.counters.report());
         Report { node, vm, sequence, generation, last, module: env!("CARGO_PKG_VERSION").to_owned(), services }
     }
+}
+
+/// The policy as written. Fields that this filter does not know change nothing: they are said in the log, because a policy file that is
+/// edited by hand has no control plane that would refuse them.
+fn read(configuration: &[u8]) -> Result<RoutingPolicy, String> {
+    let mut json = serde_json::Deserializer::from_slice(configuration);
+    let mut unknown = Vec::new();
+    let policy = serde_ignored::deserialize(&mut json, |path| {
+        if unknown.len() < UNKNOWN_NAMED {
+            unknown.push(path.to_string());
+        }
+    });
+    let policy = policy.map_err(|error: serde_json::Error| error.to_string())?;
+    json.end().map_err(|error| error.to_string())?;
+    if !unknown.is_empty() {
+        let fields = unknown.join(", ");
+        host::log(Level::Warning, &format!("shunt: the policy has fields that this filter does not know, they change nothing: {fields}"));
+    }
+    Ok(policy)
 }
 
 /// A property that is text.

@@ -111,14 +111,14 @@ spec:
     };
     let spec = spec("progressDeadline: 10s");
     release(&rig, "v2", &spec)?;
-    rig.until("Prometheus passes it at 20 %", RUN, |view| weight(view, "v2") >= 20.0 && says(view, "failed", "Pass")).await?;
+    rig.until("Prometheus passes it at 20 %", RUN, |view| weight(view, "v2") >= 20.0 && says(view, "failed", "pass")).await?;
     rig.until("v2 is stable", RUN, |view| stable(view, "v2")).await?;
     story.then("v2 is promoted by a template's metric");
 
     prometheus.kill();
     story.when("Prometheus is gone, and the release goes back to v1");
     release(&rig, "v1", &spec)?;
-    let view = rig.until("the source is an error", RUN, |view| says(view, "failed", "SourceError")).await?;
+    let view = rig.until("the source is an error", RUN, |view| says(view, "failed", "sourceError")).await?;
     let message = verdict(&view, "failed").and_then(|verdict| verdict["message"].as_str()).unwrap_or_default().to_owned();
     assert!(message.contains("Prometheus could not be asked: "), "{message}");
     let view = rig.until("the run is held", RUN, |view| view["phase"] == "Paused").await?;
@@ -164,7 +164,7 @@ async fn a_web_source_decides_a_dry_run_does_not_and_limits_survive_a_restart() 
     let spec = judged(&metrics, "").replace("duration: 4s", "duration: 8s");
     release(&rig, "v2", &spec)?;
     let would_fail = |view: &Value| verdict(view, "looked").is_some_and(|one| one["message"].to_string().contains("would fail"));
-    rig.until("the dry run would have ended it", RUN, |view| would_fail(view) && says(view, "looked", "NotApplicable")).await?;
+    rig.until("the dry run would have ended it", RUN, |view| would_fail(view) && says(view, "looked", "notApplicable")).await?;
     assert!(judge.requests().iter().any(|request| request.path == "/check?version=v2"), "the candidate's name is filled in");
     rig.control.kill();
     rig.control.restart().await?;
@@ -210,7 +210,7 @@ async fn copies_are_compared_with_the_originals_by_envoy_own_statistics() -> Res
     rig.shops[1].fault(Fault::default());
     story.when("v2 is mended and tried again");
     rig.control.cli_ok(&["retry", "shop/checkout"]).await?;
-    let both = |view: &Value| says(view, "shadow-status", "Pass") && says(view, "shadow-latency", "Pass");
+    let both = |view: &Value| says(view, "shadow-status", "pass") && says(view, "shadow-latency", "pass");
     let view = rig.until("both comparisons pass", RUN, both).await?;
     let latency = verdict(&view, "shadow-latency").context("verdict")?;
     assert!(latency["value"].as_str().is_some_and(|value| value.parse::<f64>().is_ok_and(|ms| ms > 0.0)), "{latency:#}");

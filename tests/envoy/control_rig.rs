@@ -155,7 +155,7 @@ spec:
 
 /// Whether policy and routes are proved.
 pub(crate) fn live(view: &Value) -> bool {
-    view["policy"]["Live"].is_object() && view["routes"]["Live"].is_object()
+    view["policy"]["state"] == "live" && (view["routes"]["state"] == "live" || view["routes"]["state"] == "external")
 }
 
 /// Whether the Rollout is at rest with this version as stable.

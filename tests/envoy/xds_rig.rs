@@ -133,7 +133,7 @@ spec:
 
 /// Whether policy and routes are proved.
 pub(crate) fn live(view: &Value) -> bool {
-    view["policy"]["Live"].is_object() && view["routes"]["Live"].is_object()
+    view["policy"]["state"] == "live" && (view["routes"]["state"] == "live" || view["routes"]["state"] == "external")
 }
 
 /// The hosts of each cluster of an Envoy.

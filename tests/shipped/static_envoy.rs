@@ -44,7 +44,7 @@ async fn static_envoy_with_a_policy_file() -> Result<()> {
     assert!(reply.header("set-cookie").is_some_and(|cookie| cookie.starts_with("shunt-id=")), "a new user gets a key");
 
     story.when("the file is replaced by one with 100 %");
-    let all = text.replace(r#""weights": {"v2": 5}"#, r#""weights": {"v2": 100}"#);
+    let all = text.replace(r#""weights": {"v2": 5}"#, r#""weights": {"v2": 100}, "wieghts": {"v1": 100}"#);
     assert_ne!(all, text);
     let next = folder.path().join("next.yaml");
     std::fs::write(&next, &all)?;
@@ -52,6 +52,12 @@ async fn static_envoy_with_a_policy_file() -> Result<()> {
     story.then("everybody gets v2");
     until("everybody to get v2", Duration::from_secs(10), || async { answer(client, "shunt-id=user-1").await.as_deref() == Some("v2") })
         .await?;
+
+    story.then("a field that the filter does not know is in the log");
+    until("the log to name it", Duration::from_secs(10), || async {
+        envoy.log().contains("fields that this filter does not know, they change nothing: services.0.split.wieghts")
+    })
+    .await?;
 
     story.when("a broken policy replaces it");
     std::fs::write(&next, all.replace(r#""stable": "v1""#, r#""stable": "nobody""#))?;

@@ -171,6 +171,8 @@ pub enum Ask {
         version: VersionName,
         /// Who asks.
         by: String,
+        /// Why, in the author's words; may be empty.
+        reason: String,
         /// Answered once the file is written.
         reply: Reply<Accepted>,
     },

@@ -40,7 +40,7 @@ pub struct CommandBody {
 pub struct ReleaseBody {
     /// The version that should be stable.
     pub version: VersionName,
-    /// Why, for the audit.
+    /// Why, in the author's words: for history and audit.
     #[serde(default)]
     pub reason: String,
     /// Who asks; empty: `api`.
@@ -55,7 +55,7 @@ pub struct RollbackBody {
     /// The version to go back to. None: the stable one while a release runs, else the one that was stable before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<VersionName>,
-    /// Why, for the audit.
+    /// Why, in the author's words: for history and audit.
     #[serde(default)]
     pub reason: String,
     /// Who asks; empty: `api`.
@@ -85,9 +85,9 @@ pub(crate) async fn release(
     Body(body): Body<ReleaseBody>,
 ) -> Result<Json<Accepted>, Problem> {
     let rollout = find(&app, &namespace, &name)?.view.id.clone();
-    let (version, by) = (body.version, actor.by(&one_line(&body.by)));
-    actor.does("release", with_reason(&version, &body.reason));
-    Ok(Json(ask(&app, |reply| Ask::Release { rollout, version, by, reply }).await?))
+    let (version, by, reason) = (body.version, actor.by(&one_line(&body.by)), one_line(&body.reason));
+    actor.does("release", with_reason(&version, &reason));
+    Ok(Json(ask(&app, |reply| Ask::Release { rollout, version, by, reason, reply }).await?))
 }
 
 /// `POST .../rollback`: the release goes back, and with it everybody.
@@ -102,16 +102,13 @@ pub(crate) async fn rollback(
         .to
         .or_else(|| before(&now))
         .ok_or_else(|| Problem::from(Refusal::NotNow(format!("no version was stable before {}: name one with `to`", now.state.stable))))?;
-    let (rollout, by) = (now.view.id.clone(), actor.by(&one_line(&body.by)));
-    actor.does("rollback", with_reason(&version, &body.reason));
-    Ok(Json(ask(&app, |reply| Ask::Release { rollout, version, by, reply }).await?))
+    let (rollout, by, reason) = (now.view.id.clone(), actor.by(&one_line(&body.by)), one_line(&body.reason));
+    actor.does("rollback", with_reason(&version, &reason));
+    Ok(Json(ask(&app, |reply| Ask::Release { rollout, version, by, reason, reply }).await?))
 }
 
 fn with_reason(version: &VersionName, reason: &str) -> String {
-    match one_line(reason) {
-        reason if reason.is_empty() => version.to_string(),
-        reason => format!("{version}: {reason}"),
-    }
+    if reason.is_empty() { version.to_string() } else { format!("{version}: {reason}") }
 }
 
 /// The version to go back to: from a running or refused release the stable one, else the one before it that is still there.

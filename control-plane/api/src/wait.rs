@@ -43,9 +43,14 @@ impl Wanted {
         Ok(Self { phases, stable: query.stable.clone(), after: query.after })
     }
 
-    /// Healthy is only who has what its manifest asks for: a release that has not begun yet is no end of it.
+    /// Healthy is only who has what its manifest asks for: a release that has not begun yet is no end of it. Degraded is only who has no
+    /// key left on what was refused.
     fn is(&self, view: &RolloutView) -> bool {
-        let settled = view.phase != Phase::Healthy || view.stable == view.release;
+        let settled = match view.phase {
+            Phase::Healthy => view.stable == view.release,
+            Phase::Degraded => view.is_over(),
+            Phase::Progressing | Phase::Paused => true,
+        };
         (self.phases.is_empty() || (settled && self.phases.contains(&view.phase)))
             && self.stable.as_ref().is_none_or(|stable| *stable == view.stable)
             && self.after.is_none_or(|after| view.revision > after)

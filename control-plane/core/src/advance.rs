@@ -178,7 +178,7 @@ pub use recurrence::{Recurrence, Recurs};
 
 /// What keeps a release from going forward: a freeze, or no window of time.
 pub use blocked::blocked;
-pub(crate) use blocked::closed;
+pub(crate) use blocked::{closed, opens};
 pub(crate) use equip::held_until;
 /// What instances of a version are missing, or too many.
 pub use equip::missing_instances;

@@ -57,6 +57,7 @@ pub struct Verdict {
 
 /// What a verdict says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// Enough data, not worse.
     Pass,

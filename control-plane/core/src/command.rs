@@ -22,6 +22,13 @@ pub struct Command {
     pub confirm: bool,
 }
 
+impl Command {
+    /// Who asked, and why, for the journal: `alice: looks good`.
+    pub fn author(&self) -> String {
+        if self.reason.is_empty() { self.by.clone() } else { format!("{}: {}", self.by, self.reason) }
+    }
+}
+
 /// What can be asked. `release` is not among them: it edits the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -29,15 +29,41 @@ fn meaning(plan: &Plan, without_steps: bool) -> Value {
     let mut value: Value = serde_json::to_value(plan).unwrap_or_default();
     if let Some(fields) = value.as_object_mut() {
         fields.retain(|name, _| !(ORIGIN.contains(&name.as_str()) || without_steps && name == "steps"));
-        *fields = std::mem::take(fields).into_iter().map(|(name, value)| (as_written(&name), value)).collect();
     }
-    by_name(value)
+    by_name(as_manifests_do(value))
+}
+
+/// Maps whose keys are the user's own names.
+const NAMED_BY_USERS: [&str; 4] = ["cookies", "headers", "query", "env"];
+
+/// Fields and choices as manifests call them: `default_route` and `External` become `defaultRoute` and `external`.
+fn as_manifests_do(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| match NAMED_BY_USERS.contains(&name.as_str()) {
+                true => (name, value),
+                false => (as_written(&name), choice(&name, as_manifests_do(value))),
+            })
+            .collect(),
+        Value::Array(items) => items.into_iter().map(as_manifests_do).collect(),
+        other => other,
+    }
+}
+
+/// Fields whose text is one of the plan's own words, not the user's.
+fn choice(field: &str, value: Value) -> Value {
+    match (field, value) {
+        ("strategy" | "routing" | "guard" | "on_winner" | "role" | "protocol", Value::String(word)) => Value::String(as_written(&word)),
+        (_, other) => other,
+    }
 }
 
 /// A field of the plan as manifests call it: `maxExposed`.
 fn as_written(field: &str) -> String {
     let mut words = field.split('_');
-    let first = words.next().unwrap_or_default().to_owned();
+    let mut letters = words.next().unwrap_or_default().chars();
+    let first: String = letters.next().map(|letter| letter.to_ascii_lowercase()).into_iter().chain(letters).collect();
     words.fold(first, |mut name, word| {
         let mut letters = word.chars();
         name.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
@@ -121,9 +147,23 @@ spec:
         let expected = [
             ("release", json!("v1"), json!("v2")),
             ("rules.testers.matches[0].cookies.beta.exact", json!("1"), json!("yes")),
-            ("versions.v2.backend.Endpoints[0]", json!("127.0.0.1:9002"), json!("127.0.0.1:9102")),
+            ("versions.v2.backend.endpoints[0]", json!("127.0.0.1:9002"), json!("127.0.0.1:9102")),
         ];
         assert_eq!(differences(&edited), expected.map(|(path, a, b)| (path.to_owned(), Some(a), Some(b))));
+    }
+
+    #[test]
+    fn words_are_those_of_manifests() {
+        let own =
+            "  service: {hosts: [shop.test], defaultRoute: v1}\n  versions:\n    - {name: v1, cluster: a}\n    - {name: v2, cluster: b}\n";
+        let start = SHOP.find("  service:").unwrap();
+        let end = SHOP.find("  release:").unwrap();
+        let edited = format!("{}{own}{}", &SHOP[..start], &SHOP[end..]).replace("beta:", "Beta_x:");
+        let found = differences(&edited);
+        let paths: Vec<&str> = found.iter().map(|(path, ..)| path.as_str()).collect();
+        assert!(paths.contains(&"routing.external.defaultRoute") || paths.contains(&"routing"), "{paths:?}");
+        assert!(paths.iter().any(|path| path.contains("cookies.Beta_x")), "a user's name stays: {paths:?}");
+        assert!(!paths.iter().any(|path| path.contains("backend.Cluster")), "{paths:?}");
     }
 
     #[test]

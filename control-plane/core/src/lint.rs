@@ -1,6 +1,7 @@
 //! Warnings: what is allowed and probably not meant, each with its field and what to write instead.
 
 mod analysis;
+mod flags;
 mod key;
 mod measured;
 mod steps;
@@ -10,6 +11,8 @@ mod versions;
 use crate::manifest::{Document, ManifestError, Origin, Problems};
 use crate::plan::Plan;
 use crate::rollout::strategy::paths;
+
+pub use flags::flags_alone;
 
 /// A Rollout being looked at.
 struct Lint<'a> {

@@ -7,6 +7,7 @@ mod compile;
 mod conflict;
 mod edit;
 mod error;
+mod foreign;
 mod origin;
 mod problems;
 mod programs;
@@ -18,12 +19,13 @@ pub(crate) mod trial;
 mod underscores;
 
 use serde::Deserialize;
-use shunt_filter_core::RolloutId;
+use shunt_filter_core::{RolloutId, RoutingPolicy};
 
 pub use compile::{compile, compile_with};
 pub use conflict::{conflicts, duplicates};
 pub use edit::{EditError, edit_release};
 pub use error::ManifestError;
+pub use foreign::skipped;
 pub use origin::Origin;
 pub(crate) use problems::Problems;
 pub use suggest::nearest;
@@ -100,13 +102,26 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Document>, Vec<ManifestError>
     let nodes = tree::documents(text).map_err(|e| vec![Origin::at(file, e.at).error("", e.message)])?;
     let mut documents = Vec::new();
     let mut errors = Vec::new();
-    for node in &nodes {
+    for node in nodes.iter().filter(|node| foreign::foreign(node).is_none()) {
         match document(file, node) {
             Ok(document) => documents.push(document),
             Err(found) => errors.extend(found),
         }
     }
     if errors.is_empty() { Ok(documents) } else { Err(errors) }
+}
+
+/// A routing policy as the filter gets it, read as a manifest is: with everything that is wrong with it, unknown fields included. Those alone
+/// do not keep the filter from using it.
+pub fn read_policy(text: &str) -> (Option<RoutingPolicy>, Vec<ManifestError>) {
+    let node = match tree::documents(text) {
+        Ok(nodes) => nodes.into_iter().next(),
+        Err(error) => return (None, vec![Origin::at("", error.at).error("", error.message)]),
+    };
+    let Some(node) = node else { return (None, vec![Origin::start_of("").error("", "is empty")]) };
+    let mut problems = Problems::new();
+    let policy = read::read(&node, &|_| None, &mut problems);
+    (policy, problems.locate(&Origin::of("", &node)))
 }
 
 /// What every resource starts with.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::exemplar::Exemplars;
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
-use crate::advance::{blocked, held_until, missing_equipment, missing_instances, missing_pass, missing_proof};
+use crate::advance::{blocked, held_until, missing_equipment, missing_instances, missing_pass, missing_proof, opens};
 use crate::analysis::Verdict;
 use crate::call::{Action, CallKind, CallView};
 use crate::contest::Contest;
@@ -16,7 +16,7 @@ use crate::explain::notes;
 use crate::figures::Figures;
 use crate::instance::InstanceView;
 use crate::isolation::Rejected;
-use crate::observation::Observation;
+use crate::observation::{Freeze, Observation};
 use crate::plan::{Plan, Step};
 use crate::plural::counted;
 use crate::state::{Phase, Run, Stage, State};
@@ -73,6 +73,15 @@ pub struct RolloutView {
     pub warnings: Vec<String>,
     /// What explains decisions beyond the policy: withheld rules, and where values came from that the Rollout does not set itself.
     pub notes: Vec<String>,
+    /// Why nothing goes forward anywhere: all releases are frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<String>,
+    /// When the next window opens, while none is open and a release is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens: Option<Time>,
+    /// Since when requests are held: users are answered 503 until the new version is there, or the old one is back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Time>,
     /// When the view was made.
     pub at: Time,
 }
@@ -98,6 +107,16 @@ impl RolloutView {
         self.phase = Phase::Rejected;
         self.message = format!("{node} refuses its {kind}: {error}; what was accepted before stays in force until the manifest changes");
         self.rejected = Some(RejectedView { node: node.clone(), kind: kind.clone(), error: error.clone(), since: *at });
+    }
+
+    /// Whether its release is over: what `release:` names is stable, or it ended, and the proxies themselves have proved that no key is
+    /// left on it.
+    pub fn is_over(&self) -> bool {
+        match self.phase {
+            Phase::Healthy => self.concluded.is_some() || self.stable == self.release,
+            Phase::Degraded | Phase::Rejected => self.candidate.is_none(),
+            Phase::Progressing | Phase::Paused => false,
+        }
     }
 }
 
@@ -169,7 +188,23 @@ pub fn view(plan: &Plan, state: &State, seen: &Observation) -> RolloutView {
         misrouted: seen.misrouted,
         warnings: Vec::new(),
         notes: notes(plan, state),
+        frozen: frozen(seen),
+        opens: state
+            .run
+            .as_ref()
+            .filter(|run| blocked(plan, Some(run), seen).is_some())
+            .and_then(|_| opens(plan, seen.now))
+            .map(|next| next.at),
+        held: state.run.as_ref().filter(|run| is_held(run)).and_then(|run| run.held),
         at: seen.now,
+    }
+}
+
+fn frozen(seen: &Observation) -> Option<String> {
+    match &seen.freeze {
+        Freeze::Off => None,
+        Freeze::On { by, reason, .. } if reason.is_empty() => Some(format!("by {by}")),
+        Freeze::On { by, reason, .. } => Some(format!("by {by}: {reason}")),
     }
 }
 
@@ -186,7 +221,7 @@ fn message(plan: &Plan, state: &State, seen: &Observation) -> String {
     }
     let Some(run) = &state.run else { return at_rest(plan, state, seen) };
     let what = match &run.paused {
-        Some(paused) => format!("held: {}; `shunt resume` goes on, `shunt abort` goes back", paused.reason),
+        Some(paused) => format!("held: {}; {}, `shunt abort` goes back", paused.reason, way_on(plan, state, run, seen)),
         None => under_way(plan, state, run, seen),
     };
     match down(plan, state, run, seen) {
@@ -198,14 +233,24 @@ fn message(plan: &Plan, state: &State, seen: &Observation) -> String {
 /// That users get no answer now, and for how long at most.
 fn down(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<String> {
     let held = run.held.filter(|_| is_held(run))?;
-    let so_far = seen.now.since(held).rounded();
+    let so_far = seen.now.since(held).text();
     Some(match held_until(plan, run) {
         Some((_, until)) => {
-            let left = until.since(seen.now).rounded();
+            let left = until.since(seen.now).text();
             format!("users have been getting 503 for {so_far}, for at most {left} more before {} comes back", state.stable)
         }
         None => format!("users have been getting 503 for {so_far}, until {} answers again", state.stable),
     })
+}
+
+/// What ends a hold. Where a pass is missing, the end of the hold alone would wait for it again.
+fn way_on(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> &'static str {
+    match run.stage {
+        Stage::Holding { step } if missing_pass(plan, state, run, step, seen).is_some() => {
+            "`shunt resume` waits again, `shunt promote` goes on without it"
+        }
+        _ => "`shunt resume` goes on",
+    }
 }
 
 fn at_rest(plan: &Plan, state: &State, seen: &Observation) -> String {
@@ -231,7 +276,7 @@ fn at_rest(plan: &Plan, state: &State, seen: &Observation) -> String {
 
 fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> String {
     let proof = || missing_proof(plan, run, seen).unwrap_or_else(|| "proved".to_owned());
-    let left = |span: Span| run.since.after(span).since(seen.now).text();
+    let left = |span: Span| run.since.after(span).since(seen.now);
     // What is not there yet is said while there is time to see to it.
     let then =
         |step| missing_pass(plan, state, run, step, seen).map(|missing| format!("; then a pass is needed: {missing}")).unwrap_or_default();
@@ -254,12 +299,12 @@ fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Strin
         Stage::Holding { step } => match plan.steps.get(*step) {
             Some(Step::Pause(None)) => "waits for `shunt promote`".to_owned(),
             Some(Step::Pause(Some(span))) if left(*span) > Span::default() => {
-                format!("{} left of the pause{}", left(*span), then(*step))
+                format!("{} left of the pause{}", left(*span).text(), then(*step))
             }
             Some(Step::AbTest(_)) => seen.contest.message.clone(),
             Some(Step::Hold) => format!("requests are held; those in flight at {} end", state.stable),
             Some(Step::Analysis(span)) if left(*span) > Span::default() => {
-                format!("{} left of the analysis{}", left(*span), then(*step))
+                format!("{} left of the analysis{}", left(*span).text(), then(*step))
             }
             _ => match missing_pass(plan, state, run, *step, seen) {
                 Some(missing) => format!("waits for a pass: {missing}"),

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use shunt_core::Time;
 
+use super::frame::Size;
 use super::paint::Paint;
 
 /// `-o`
@@ -29,8 +30,10 @@ pub(crate) struct Console<'w> {
     pub(crate) format: Format,
     /// Whether to colour.
     pub(crate) paint: Paint,
-    /// Whether somebody looks: `watch` redraws then.
+    /// Whether it is a terminal: `watch` redraws then.
     pub(crate) live: bool,
+    /// Its size, as it is now.
+    pub(crate) size: fn() -> Size,
     /// For points in time.
     pub(crate) zone: TimeZone,
     /// What time it is.
@@ -47,6 +50,11 @@ impl Console<'_> {
     /// What time it is.
     pub(crate) fn now(&self) -> Time {
         (self.clock)()
+    }
+
+    /// Whether pictures replace each other.
+    pub(crate) fn is_redrawn(&self) -> bool {
+        self.live && self.format == Format::Text
     }
 
     /// One line, or several.

@@ -64,7 +64,7 @@ pub(crate) fn run(args: &DiffArgs, console: &mut Console<'_>) -> anyhow::Result<
     let side = |path: &PathBuf| Manifests::sound(std::slice::from_ref(path)).map(by_id);
     let (left, right) = match (side(&args.left), side(&args.right)) {
         (Ok(left), Ok(right)) => (left, right),
-        (Err(error), _) | (_, Err(error)) => return Ok(Exit::unreadable(&error)),
+        (Err(error), _) | (_, Err(error)) => return Ok(Exit::unreadable(&error, console.format)),
     };
     let found = compare(&left, &right);
     let names = [&args.left, &args.right].map(|path| path.display().to_string());

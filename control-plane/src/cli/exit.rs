@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use super::console::Format;
+use super::failure;
+
 /// How a command ended, when it ended without an error (those are 1, or 2 for wrong usage).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -51,8 +54,8 @@ impl From<Exit> for ExitCode {
 
 impl Exit {
     /// Says on standard error what cannot be read: for commands whose exit code 1 means something else.
-    pub(crate) fn unreadable(error: &anyhow::Error) -> Self {
-        eprintln!("error: {error:#}");
+    pub(crate) fn unreadable(error: &anyhow::Error, format: Format) -> Self {
+        eprintln!("{}", failure::text(error, format));
         Exit::Unreadable
     }
 }

@@ -24,7 +24,7 @@ const EXAMPLES: &str = "Examples:
   shunt explain shop/checkout -- curl -H 'cookie: shunt-id=u1' https://shop.test/cart
   shunt explain --curl \"$(pbpaste)\"                         what a browser copied as cURL
   shunt explain --host shop.test --header 'cookie: shunt-id=u1' --at-weight 25     would this user be on the candidate?
-  shunt explain --host shop.test --policy policy.json       without a control plane";
+  shunt explain --host shop.test --policy envoy/static/policy.yaml     without a control plane";
 
 /// The request.
 #[derive(Debug, Args)]
@@ -66,7 +66,7 @@ pub(crate) struct ExplainArgs {
     #[arg(long, value_name = "NAMESPACE")]
     namespace: Option<String>,
 
-    /// Decide with this policy (JSON or YAML, as the filter gets it) instead of asking the control plane
+    /// Decide with the policy in this file instead of asking the control plane: alone, for Envoy (envoy/static), or of Istio (istio)
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 }
@@ -104,7 +104,7 @@ pub(crate) async fn run(args: &ExplainArgs, client: &Client, console: &mut Conso
     let question = args.question()?;
     let mut answer: Explanation = match (&args.policy, &args.at_weight) {
         (None, None) => client.post(&["explain"], &question).await?,
-        (Some(file), at) => decide(read(file)?, at.as_ref(), &question).with_context(|| file.display().to_string())?,
+        (Some(file), at) => decide(super::lint::policy::read(file)?, at.as_ref(), &question).with_context(|| file.display().to_string())?,
         (None, at) => decide(client.get(&["policy"]).await?, at.as_ref(), &question)?,
     };
     if let Some(at) = &args.at_weight {
@@ -132,9 +132,4 @@ fn decide(policy: RoutingPolicy, at: Option<&AtWeight>, question: &Question) -> 
         None => policy,
     };
     explain_request(&policy, &[], question).map_err(|problem| anyhow::anyhow!("{problem}"))
-}
-
-fn read(file: &PathBuf) -> anyhow::Result<RoutingPolicy> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    serde_saphyr::from_str(&text).with_context(|| format!("{} is not a routing policy", file.display()))
 }

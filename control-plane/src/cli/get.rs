@@ -53,7 +53,7 @@ pub(crate) async fn run(args: &GetArgs, client: &Client, console: &mut Console<'
         return Ok(Exit::Done);
     }
     let proxies: ProxyList = client.get(&["proxies"]).await?;
-    let mut lines = one::tree(&view, &proxies, console.paint, console.now());
+    let mut lines = one::tree(&view, &proxies, console.paint, console.now(), &console.zone);
     if let Some(history) = &history {
         lines.extend(one::notes(&view, console.paint));
         lines.push(console.paint.bold("How it came here"));

@@ -1,6 +1,7 @@
 //! `shunt lint`: what the control plane would say about these manifests, without one; and whether an Envoy is set up right.
 
 pub(crate) mod envoy;
+pub(crate) mod policy;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,13 +26,15 @@ Examples:
   shunt lint rollouts/
   shunt lint shop.yaml mesh.yaml --strict
   shunt lint --envoy bootstrap.yaml
+  shunt lint rollouts/ --envoy bootstrap.yaml        has each version of them its route?
+  shunt lint envoy/static/policy.yaml                a policy without a control plane
   shunt lint rollouts/ -o json | jq -r '.errors[].message'";
 
 /// What to check.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LintArgs {
-    /// Manifests, or folders with *.yaml and *.yml files
+    /// Manifests, or folders with *.yaml and *.yml files; also the policy of an Envoy or Istio without a control plane
     #[arg(value_name = "FILES", required_unless_present = "envoy")]
     files: Vec<PathBuf>,
 
@@ -51,6 +54,9 @@ struct Findings {
     errors: Vec<ManifestError>,
     /// Would be accepted, and is probably not meant.
     warnings: Vec<ManifestError>,
+    /// Documents of other tools, which are left alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<ManifestError>,
     /// Rollouts without an error.
     rollouts: Vec<RolloutId>,
     /// Manifests that were read.
@@ -62,9 +68,15 @@ struct Findings {
 
 /// `shunt lint`
 pub(crate) fn run(args: &LintArgs, console: &mut Console<'_>) -> anyhow::Result<Exit> {
-    let mut found = check(Manifests::read(&args.files)?);
+    let (policies, manifests): (Vec<PathBuf>, Vec<PathBuf>) = args.files.iter().cloned().partition(|file| policy::is_policy(file));
+    let read = Manifests::read(&manifests)?;
+    let plans: Vec<Plan> = read.plans.iter().map(|(_, plan)| plan.clone()).collect();
+    let mut found = check(read);
+    for file in &policies {
+        found.envoy.insert(file.display().to_string(), policy::check(file)?);
+    }
     for file in &args.envoy {
-        found.envoy.insert(file.display().to_string(), bootstrap(file)?);
+        found.envoy.insert(file.display().to_string(), bootstrap(file, &plans)?);
     }
     console.show(&found, |console| lines(&found, console.paint))?;
     let findings = || found.envoy.values().flatten();
@@ -74,14 +86,14 @@ pub(crate) fn run(args: &LintArgs, console: &mut Console<'_>) -> anyhow::Result<
     Ok(if failed { Exit::Wrong } else { Exit::Done })
 }
 
-fn bootstrap(file: &Path) -> anyhow::Result<Vec<Finding>> {
+fn bootstrap(file: &Path, plans: &[Plan]) -> anyhow::Result<Vec<Finding>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    envoy::check(&text).with_context(|| format!("{} cannot be checked", file.display()))
+    envoy::check(&text, plans).with_context(|| format!("{} cannot be checked", file.display()))
 }
 
 fn check(read: Manifests) -> Findings {
-    let Manifests { files, documents, plans, errors } = read;
-    let mut found = Findings { errors, files, ..Findings::default() };
+    let Manifests { files, documents, plans, errors, skipped } = read;
+    let mut found = Findings { errors, files, skipped, ..Findings::default() };
     let timed: Vec<(&Plan, Time)> = plans.iter().map(|(_, plan)| (plan, Time::default())).collect();
     let conflicted = conflicts(&timed);
     for (index, plan) in &plans {
@@ -91,6 +103,8 @@ fn check(read: Manifests) -> Findings {
         }
         found.warnings.extend(lint::lint(document, plan));
     }
+    let together: Vec<_> = plans.iter().filter_map(|(index, plan)| Some((documents.get(*index)?, plan))).collect();
+    found.warnings.extend(lint::flags_alone(&together));
     for list in [&mut found.errors, &mut found.warnings] {
         list.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     }
@@ -106,6 +120,7 @@ fn lines(found: &Findings, paint: Paint) -> Vec<String> {
     };
     let mut lines: Vec<String> = found.errors.iter().map(|error| say(paint.bad("error"), error)).collect();
     lines.extend(found.warnings.iter().map(|warning| say(paint.attention("warning"), warning)));
+    lines.extend(found.skipped.iter().map(|note| say(paint.dim("note"), note)));
     for (file, findings) in &found.envoy {
         lines.extend(findings.iter().map(|finding| bootstrap_line(file, finding, paint)));
         if findings.is_empty() {

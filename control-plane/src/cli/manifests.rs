@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use shunt_core::Plan;
-use shunt_core::manifest::{Document, Manifest, ManifestError, compile_with, duplicates, parse};
+use shunt_core::manifest::{Document, Manifest, ManifestError, compile_with, duplicates, parse, skipped};
 use shunt_core::mesh_policy::MeshPolicy;
 use shunt_core::rollout::analysis::Templates;
 use shunt_filter_core::{RolloutId, VersionName};
@@ -23,6 +23,8 @@ pub(crate) struct Manifests {
     pub(crate) plans: Vec<(usize, Plan)>,
     /// Why the control plane would refuse something.
     pub(crate) errors: Vec<ManifestError>,
+    /// Documents of other tools, which it leaves alone.
+    pub(crate) skipped: Vec<ManifestError>,
 }
 
 impl Manifests {
@@ -70,7 +72,10 @@ impl Manifests {
         let mut read = Self { files: texts.len(), ..Self::default() };
         for (file, text) in texts {
             match parse(file, text) {
-                Ok(mut parsed) => read.documents.append(&mut parsed),
+                Ok(mut parsed) => {
+                    read.documents.append(&mut parsed);
+                    read.skipped.append(&mut skipped(file, text));
+                }
                 Err(mut errors) => read.errors.append(&mut errors),
             }
         }

@@ -15,12 +15,12 @@ Exit codes: 0 it is done, or nothing is wrong; 1 it could not be done, or someth
 
 /// The whole page.
 pub(super) fn reference() -> String {
-    let mut shunt = super::Cli::command().term_width(100).disable_help_subcommand(true);
+    let mut shunt = super::Cli::command().mut_subcommand("names", |names| names.hide(true)).term_width(100).disable_help_subcommand(true);
     shunt.build();
     let mut page = TITLE.to_owned();
     line(&mut page, "\n## Everywhere\n");
     arguments(&mut page, shunt.get_arguments().filter(|argument| argument.is_global_set()));
-    for command in shunt.get_subcommands() {
+    for command in shunt.get_subcommands().filter(|command| !command.is_hide_set()) {
         about(&mut page, command);
     }
     page

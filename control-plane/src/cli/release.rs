@@ -29,7 +29,7 @@ pub(crate) struct ReleaseArgs {
     #[arg(value_name = "VERSION")]
     version: VersionName,
 
-    /// Why, for the audit
+    /// Why, for history and audit
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
 }

@@ -63,7 +63,7 @@ struct Transition {
 pub(crate) fn run(args: &ReplayArgs, console: &mut Console<'_>) -> anyhow::Result<Exit> {
     let incident = match read(args) {
         Ok(incident) => incident,
-        Err(error) => return Ok(Exit::unreadable(&error)),
+        Err(error) => return Ok(Exit::unreadable(&error, console.format)),
     };
     let replay = Replay::of(&incident);
     console.show(&replay, |console| lines(&replay, console.paint, &console.zone))?;

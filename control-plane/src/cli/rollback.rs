@@ -31,7 +31,7 @@ pub(crate) struct RollbackArgs {
     #[arg(long, value_name = "VERSION")]
     to: Option<VersionName>,
 
-    /// Why, for the audit
+    /// Why, for history and audit
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
 }

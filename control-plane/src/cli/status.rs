@@ -12,6 +12,7 @@ use super::client::Client;
 use super::console::{Console, Format};
 use super::events::Events;
 use super::exit::{self, Exit};
+use super::failure;
 use super::paint::tame;
 use super::target::Target;
 
@@ -31,7 +32,7 @@ pub(crate) struct StatusArgs {
     #[arg(value_name = "NAME")]
     target: Target,
 
-    /// Wait until the run has ended or waits for somebody; a server that restarts meanwhile is waited for, too
+    /// Wait until the run has ended, with its keys where they belong, or waits for a person; also while the server restarts
     #[arg(long)]
     wait: bool,
 
@@ -58,7 +59,8 @@ pub(crate) async fn run(args: &StatusArgs, client: &Client, console: &mut Consol
             Ok(ended) => ended?,
             Err(_) => {
                 let RolloutView { id, phase, message, .. } = &followed.view;
-                eprintln!("timed out after {}: {id} is {phase:?}: {}", args.timeout, tame(message));
+                let detail = format!("timed out after {}: {id} is {phase:?}: {}", args.timeout, tame(message));
+                failure::note("timed-out", "The time given is over", &detail, console.format);
                 return Ok(Exit::TimedOut);
             }
         }
@@ -100,7 +102,7 @@ impl Followed {
     fn say(&mut self, console: &mut Console<'_>) -> anyhow::Result<()> {
         let RolloutView { id, phase, message, .. } = &self.view;
         let step = self.view.step.as_ref().map(|step| format!(" {}/{} {}", step.number, step.of, step.text)).unwrap_or_default();
-        let news = format!("{phase:?}{step}");
+        let news = format!("{phase:?}{step}{}", self.view.is_over());
         if console.format == Format::Text && self.said != news {
             console.line(&format!("{id} {}{step}: {}", console.paint.phase(*phase), tame(message)))?;
             console.out.flush()?;
@@ -110,23 +112,27 @@ impl Followed {
     }
 }
 
+/// Healthy only counts when what is released is stable: a changed manifest may be read but not begun.
+pub(super) fn code(view: &RolloutView) -> Exit {
+    match view.phase {
+        Phase::Healthy if view.concluded.is_some() => Exit::Concluded,
+        Phase::Healthy if view.stable == view.release => Exit::Done,
+        Phase::Healthy | Phase::Progressing => Exit::Progressing,
+        Phase::Paused => Exit::Paused,
+        Phase::Degraded | Phase::Rejected => Exit::Degraded,
+    }
+}
+
 impl StatusArgs {
-    /// Healthy only counts when what is released is stable: a changed manifest may be read but not begun.
     fn exit(&self, view: &RolloutView) -> Exit {
         let awaited = self.release.as_ref().is_some_and(|release| *release != view.release);
-        match view.phase {
-            _ if awaited => Exit::Progressing,
-            Phase::Healthy if view.concluded.is_some() => Exit::Concluded,
-            Phase::Healthy if view.stable == view.release => Exit::Done,
-            Phase::Healthy | Phase::Progressing => Exit::Progressing,
-            Phase::Paused => Exit::Paused,
-            Phase::Degraded | Phase::Rejected => Exit::Degraded,
-        }
+        if awaited { Exit::Progressing } else { code(view) }
     }
 
     fn ends(&self, view: &RolloutView) -> bool {
         match self.exit(view) {
-            Exit::Done | Exit::Degraded | Exit::Concluded => true,
+            // A refused release whose keys are still on their way back is not over.
+            Exit::Done | Exit::Degraded | Exit::Concluded => view.is_over(),
             Exit::Paused => !self.through_pauses,
             Exit::Wrong | Exit::Unreadable | Exit::TimedOut | Exit::Progressing => false,
         }

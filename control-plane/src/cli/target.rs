@@ -98,7 +98,8 @@ impl Target {
         }
     }
 
-    fn means(&self, id: &RolloutId) -> bool {
+    /// Whether it is this one.
+    pub(crate) fn means(&self, id: &RolloutId) -> bool {
         match self {
             Self::Whole(whole) => whole == id,
             Self::Name(name) => name == id.name(),

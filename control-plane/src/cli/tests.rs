@@ -10,6 +10,7 @@ mod pictures;
 mod questions;
 mod server;
 mod sick;
+mod tried;
 mod verbs;
 mod views;
 mod written;

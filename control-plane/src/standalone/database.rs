@@ -17,6 +17,7 @@ mod measurements;
 mod outbox;
 mod policy;
 mod proxies;
+mod release_log;
 mod rollouts;
 mod schema;
 mod signing;

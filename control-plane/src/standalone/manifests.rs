@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_core::Plan;
-use shunt_core::manifest::{Document, Manifest, ManifestError, compile_with, duplicates, parse};
+use shunt_core::manifest::{Document, Manifest, ManifestError, compile_with, duplicates, parse, skipped};
 use shunt_core::mesh_policy::MeshPolicy;
 use shunt_core::rollout::analysis::Templates;
 use shunt_filter_core::RolloutId;
@@ -19,6 +19,8 @@ pub(crate) struct Manifests {
     pub(crate) named: BTreeMap<RolloutId, String>,
     /// What is wrong.
     pub(crate) problems: Vec<ManifestError>,
+    /// Documents of other tools, which are left alone.
+    pub(crate) skipped: Vec<ManifestError>,
     /// The texts in force by file name: as they are, or, where that cannot be read or the file is missing, as they were.
     pub(crate) texts: BTreeMap<String, String>,
     /// Files in force that are not in the folder any more.
@@ -40,6 +42,7 @@ pub(crate) fn read(files: &Files, before: &BTreeMap<String, String>) -> Manifest
         let in_force = match parsed {
             Ok((text, found)) => {
                 manifests.present += found.len();
+                manifests.skipped.extend(skipped(name, text));
                 Some((text.clone(), found))
             }
             Err(errors) => {
@@ -177,6 +180,17 @@ spec:
         let renamed = read(&files(&[("z.yaml", Ok(&ONE.replace("release: v1", "release: v2")))]), &before);
         assert_eq!((renamed.problems.len(), renamed.named[&id()].as_str()), (0, "z.yaml"));
         assert_eq!(renamed.plans[&id()].release.as_str(), "v2");
+    }
+
+    /// `shunt serve --config envoy/own-routes`, as its comment says: the bootstrap beside the Rollout is no error.
+    #[test]
+    fn files_of_other_tools_are_skipped() {
+        let bootstrap = include_str!("../../../envoy/own-routes/envoy.yaml");
+        let read = read(&files(&[("checkout.yaml", Ok(ONE)), ("envoy.yaml", Ok(bootstrap))]), &BTreeMap::new());
+        assert_eq!(read.problems, []);
+        assert_eq!(read.skipped.len(), 1);
+        assert!(read.skipped[0].to_string().starts_with("envoy.yaml:"), "{}", read.skipped[0]);
+        assert!(read.plans.contains_key(&id()));
     }
 
     #[test]

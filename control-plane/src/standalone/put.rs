@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use shunt_core::manifest::{ManifestError, parse};
+use shunt_core::manifest::{ManifestError, parse, skipped};
 use shunt_filter_core::RolloutId;
 use thiserror::Error;
 
@@ -65,7 +65,8 @@ pub(super) fn edited(text: &str, id: &RolloutId, new: Option<&str>) -> Option<St
         }
         (None, None) => {}
     }
-    let says_something = pieces.iter().any(|piece| parse("", piece).map_or(true, |found| !found.is_empty()));
+    let says_something =
+        pieces.iter().any(|piece| parse("", piece).map_or(true, |found| !found.is_empty()) || !skipped("", piece).is_empty());
     says_something.then(|| pieces.concat())
 }
 

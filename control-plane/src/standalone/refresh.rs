@@ -26,6 +26,7 @@ impl Standalone {
             self.texts = std::mem::take(&mut manifests.texts);
         }
         self.report(&manifests.problems);
+        self.skip(&manifests.skipped);
         self.retire(&gone).await?;
         self.accept(manifests, now).await
     }
@@ -69,6 +70,14 @@ impl Standalone {
             }
             self.notice = notice;
         }
+    }
+
+    /// Each document of another tool once.
+    fn skip(&mut self, skipped: &[ManifestError]) {
+        for note in skipped.iter().filter(|note| !self.skipped.contains(note)) {
+            tracing::info!("{note}");
+        }
+        self.skipped = skipped.to_vec();
     }
 
     /// Each problem once, when it appears.

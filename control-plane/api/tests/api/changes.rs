@@ -79,10 +79,14 @@ async fn pages_of_other_sites_change_nothing() {
 #[tokio::test]
 async fn a_release_names_a_version() {
     let mut server = Server::start().await;
-    let request = server.http.post(server.url("/v1/rollouts/shop/checkout/release")).json(&json!({"version": "v3", "by": "ada"})).send();
+    let request = server
+        .http
+        .post(server.url("/v1/rollouts/shop/checkout/release"))
+        .json(&json!({"version": "v3", "by": "ada", "reason": "ticket\n812"}))
+        .send();
     let (answer, ()) = tokio::join!(request, async {
-        let Some(Ask::Release { rollout, version, by, reply }) = server.asks.recv().await else { panic!("a release") };
-        assert_eq!(by, "ada");
+        let Some(Ask::Release { rollout, version, by, reason, reply }) = server.asks.recv().await else { panic!("a release") };
+        assert_eq!((by.as_str(), reason.as_str()), ("ada", "ticket 812"));
         let known = vec!["v1".parse().unwrap(), "v2".parse().unwrap()];
         reply.send(Err(Refusal::UnknownVersion { rollout, version, known })).unwrap();
     });

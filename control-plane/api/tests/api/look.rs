@@ -91,7 +91,7 @@ async fn answer_history(mut asks: tokio::sync::mpsc::Receiver<Ask>, entry: Entry
     while seen.len() < 2 {
         let Some(Ask::History { rollout, limit, reply }) = asks.recv().await else { panic!("a history was expected") };
         seen.push((rollout.to_string(), limit));
-        reply.send(Ok(History { entries: vec![entry.clone()], calls: Vec::new() })).unwrap();
+        reply.send(Ok(History { entries: vec![entry.clone()], calls: Vec::new(), releases: Vec::new() })).unwrap();
     }
     seen
 }

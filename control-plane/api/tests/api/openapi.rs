@@ -109,6 +109,31 @@ async fn answers_are_as_documented() {
     conforms(&document, "Explanation", &explained.json().await.unwrap());
 }
 
+/// One style of names: camelCase for fields and for words, but for phases, which are Kubernetes' words.
+#[test]
+fn names_are_camel_case() {
+    let document = openapi::document();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for (name, schema) in schemas.iter().filter(|(name, _)| *name != "Phase") {
+        camel_case(name, schema);
+    }
+}
+
+fn camel_case(at: &str, schema: &Value) {
+    let is_camel = |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(|c| c.is_ascii_alphanumeric());
+    match schema {
+        Value::Object(fields) => {
+            let properties = fields.get("properties").and_then(Value::as_object).into_iter().flatten();
+            properties.for_each(|(name, _)| assert!(is_camel(name), "{at}: field {name}"));
+            let words = fields.get("enum").and_then(Value::as_array).into_iter().flatten().chain(fields.get("const"));
+            words.filter_map(Value::as_str).for_each(|word| assert!(is_camel(word), "{at}: word {word}"));
+            fields.iter().for_each(|(name, value)| camel_case(&format!("{at}.{name}"), value));
+        }
+        Value::Array(items) => items.iter().for_each(|item| camel_case(at, item)),
+        _ => {}
+    }
+}
+
 /// Valid by its schema, and nothing in it that the schema does not name (where it names anything).
 fn conforms(document: &Value, schema: &str, value: &Value) {
     let mut whole = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": format!("#/components/schemas/{schema}")});

@@ -1,7 +1,7 @@
 //! What keeps a release from going forward: somebody froze all releases, or it is no time for it. Ways back are never blocked.
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 
 use crate::observation::{Freeze, Observation};
 use crate::plan::{Plan, Window};
@@ -29,7 +29,40 @@ pub(crate) fn closed(plan: &Plan, now: Time) -> Option<String> {
     if plan.windows.is_empty() || plan.windows.iter().any(|window| open(window, now)) {
         return None;
     }
-    Some("outside of its windows; `shunt promote` goes on all the same".to_owned())
+    let next = opens(plan, now).map(|opening| format!(" until {} (in {})", opening.local, opening.at.since(now).text()));
+    Some(format!("outside of its windows{}; `shunt promote` goes on all the same", next.unwrap_or_default()))
+}
+
+/// When a window opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Opening {
+    /// The moment.
+    pub(crate) at: Time,
+    /// The same in the window's own zone, for people.
+    local: String,
+}
+
+/// The next opening; none: one is open, or there are none.
+pub(crate) fn opens(plan: &Plan, now: Time) -> Option<Opening> {
+    if plan.windows.iter().any(|window| open(window, now)) {
+        return None;
+    }
+    plan.windows.iter().filter_map(|window| next_opening(window, now)).min_by_key(|opening| opening.at)
+}
+
+/// The first opening after `now`, which lies within eight days: a window has at least one day of the week.
+fn next_opening(window: &Window, now: Time) -> Option<Opening> {
+    let zone = TimeZone::get(&window.time_zone).ok()?;
+    let today = Timestamp::from_millisecond(i64::try_from(now.0).ok()?).ok()?.to_zoned(zone.clone()).date();
+    let (hour, minute) = (i8::try_from(window.from_minute.checked_div(60)?).ok()?, i8::try_from(window.from_minute.checked_rem(60)?).ok()?);
+    (0..=8).find_map(|days: i64| {
+        let day = today.checked_add(days.days()).ok()?;
+        let opened = u8::try_from(day.weekday().to_monday_one_offset()).is_ok_and(|day| window.days.contains(&day));
+        let at = day.at(hour, minute, 0, 0).to_zoned(zone.clone()).ok().filter(|_| opened)?;
+        let millis = Time(u64::try_from(at.timestamp().as_millisecond()).ok()?);
+        let local = format!("{} {}", at.strftime("%a %Y-%m-%d %H:%M"), window.time_zone);
+        (millis > now).then_some(Opening { at: millis, local })
+    })
 }
 
 /// Whether the moment lies in the window. A zone that the time zone database does not know is never open: the manifest refuses it.
@@ -58,5 +91,16 @@ mod tests {
         let window = Window { days: vec![1, 2, 3, 4, 5], from_minute: 540, to_minute: 960, time_zone: "Europe/Vienna".to_owned() };
         let at: Timestamp = at.parse().unwrap();
         assert_eq!(open(&window, Time(u64::try_from(at.as_millisecond()).unwrap())), expected);
+    }
+
+    #[test_case("2026-11-20T08:00:00+01:00", "2026-11-20T09:00:00+01:00"; "the same day")]
+    #[test_case("2026-11-20T16:00:00+01:00", "2026-11-23T09:00:00+01:00"; "over the weekend")]
+    #[test_case("2026-03-27T17:00:00+01:00", "2026-03-30T09:00:00+02:00"; "into summer time")]
+    fn next(at: &str, expected: &str) {
+        let window = Window { days: vec![1, 2, 3, 4, 5], from_minute: 540, to_minute: 960, time_zone: "Europe/Vienna".to_owned() };
+        let time = |text: &str| Time(u64::try_from(text.parse::<Timestamp>().unwrap().as_millisecond()).unwrap());
+        let opening = next_opening(&window, time(at)).unwrap();
+        assert_eq!(opening.at, time(expected));
+        assert!(opening.local.ends_with("09:00 Europe/Vienna"), "{}", opening.local);
     }
 }

@@ -1,6 +1,6 @@
 //! What somebody asked: obeyed, or refused with the reason and what to do instead.
 
-use super::blocked::frozen;
+use super::blocked::{closed, frozen};
 use super::ending::{self, aborted};
 use super::forward::no_return;
 use super::step::{enter, go_on, needs_pass, wait_ends, waive};
@@ -44,7 +44,7 @@ pub(super) fn obey(plan: &Plan, state: &State, seen: &Observation, command: &Com
             "the point of no return is passed, {} cannot carry the traffic any more: release a version that is right instead",
             state.stable
         )),
-        (Verb::Abort, Some(run)) => Ok(aborted(&command.by, &command.reason, seen, state, run)),
+        (Verb::Abort, Some(run)) => Ok(aborted(command, seen, state, run)),
     }
 }
 
@@ -72,7 +72,7 @@ fn retry(plan: &Plan, state: &State, seen: &Observation, command: &Command, firs
     }
     let mut made = idle::start(plan, state, &plan.release, first_step, seen);
     let from = if first_step == 0 { String::new() } else { format!(" from step {}", first_step.saturating_add(1)) };
-    made.reason = format!("retried{from} by {}: {}", command.by, made.reason);
+    made.reason = format!("retried{from} by {}; {}", command.author(), made.reason);
     Ok(made)
 }
 
@@ -117,7 +117,7 @@ fn skip(plan: &Plan, state: &State, run: &Run, target: usize, seen: &Observation
     let waived = waive(state, run);
     let made = enter(plan, &waived, waived.run.as_ref().unwrap_or(run), to, seen);
     let result = contest::result(plan, run, seen);
-    Ok(Transition::new(made.state, format!("promoted by {}{result}; {}", command.by, made.reason)))
+    Ok(Transition::new(made.state, format!("promoted by {}{result}; {}", command.author(), made.reason)))
 }
 
 /// Back into an earlier step of a running release. Keys stay where they are.
@@ -133,7 +133,7 @@ fn restart(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observatio
         return Err(format!("{} has given up instances: abort instead, and retry", state.stable));
     }
     let made = enter(plan, state, run, step, seen);
-    Ok(Transition::new(made.state, format!("started again by {}; {}", command.by, made.reason)))
+    Ok(Transition::new(made.state, format!("started again by {}; {}", command.author(), made.reason)))
 }
 
 /// Ends a wait. A proof cannot be skipped: only its deadline starts again.
@@ -144,9 +144,8 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
     match (&run.stage, &run.paused) {
         (Stage::Equipping { step }, None) if plan.steps.get(*step).is_some_and(Step::waits_for_somebody) => {
             let what = plan.steps.get(*step).map(Step::to_string).unwrap_or_default();
-            let why = if command.reason.is_empty() { String::new() } else { format!(": {}", command.reason) };
             let made = go_on(plan, state, *step, seen);
-            Ok(Transition::new(made.state, format!("{what}: yes, by {}{why}; {}", command.by, made.reason)))
+            Ok(Transition::new(made.state, format!("{what}: yes, by {}; {}", command.author(), made.reason)))
         }
         (Stage::Holding { step }, _) => {
             if let Some(why) = contest::unconfirmed(plan, run, seen, command) {
@@ -158,9 +157,13 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
             let run = &regardless(plan, state, run);
             let waived = if needs_pass(plan, run, *step) { waive(state, run) } else { with_run(state, run.clone()) };
             let made = go_on(plan, &waived, *step, seen);
-            Ok(Transition::new(made.state, format!("promoted past {what:?} by {}{result}; {}", command.by, made.reason)))
+            Ok(Transition::new(made.state, format!("promoted past {what:?} by {}{result}; {}", command.author(), made.reason)))
         }
         (_, Some(_)) => Ok(resumed(plan, state, run, seen, command)),
+        (Stage::Preparing | Stage::Equipping { .. }, None) if outside(plan, state, run, seen).is_some() => {
+            let made = outside(plan, state, run, seen).ok_or("nothing waits for a promotion here")?;
+            Ok(Transition::new(made.state, format!("promoted outside of its windows by {}; {}", command.author(), made.reason)))
+        }
         (Stage::Equipping { step }, None) => Err(match super::missing_equipment(plan, state, run, *step, seen) {
             Some(missing) => format!("this step cannot be skipped: {missing}"),
             None => "nothing waits for a promotion here".to_owned(),
@@ -175,6 +178,13 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
     }
 }
 
+/// What would happen now if a window were open; none: something else is missing too, or one is open.
+fn outside(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Transition> {
+    closed(plan, seen.now)?;
+    let open = Plan { windows: Vec::new(), ..plan.clone() };
+    super::in_run(&open, state, run, seen)
+}
+
 /// Who goes on past the point of no return knows what fails there.
 fn regardless(plan: &Plan, state: &State, run: &Run) -> Run {
     let regardless = if no_return(plan, run) { Some(state.epoch) } else { run.regardless };
@@ -186,8 +196,7 @@ fn pause(state: &State, run: &Run, seen: &Observation, command: &Command) -> Res
         (Some(paused), _) => Err(format!("it is held already: {}", paused.reason)),
         (None, Stage::Switching) => Err("the promotion is at its last step; wait for it, or abort".to_owned()),
         (None, _) => {
-            let why = if command.reason.is_empty() { String::new() } else { format!(": {}", command.reason) };
-            let reason = format!("held by {}{why}", command.by);
+            let reason = format!("held by {}", command.author());
             let held = Run { paused: Some(Paused { at: seen.now, reason: reason.clone() }), ..run.clone() };
             Ok(Transition::new(with_run(state, held), reason))
         }
@@ -212,5 +221,5 @@ fn resumed(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
         _ => seen.now,
     };
     let on = Run { paused: None, since, ..regardless(plan, state, run) };
-    Transition::new(with_run(state, on), format!("resumed by {}", command.by))
+    Transition::new(with_run(state, on), format!("resumed by {}", command.author()))
 }

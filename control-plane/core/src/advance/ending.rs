@@ -4,6 +4,7 @@ use super::{Transition, at, equip, live, proof, restore, with_run};
 use crate::analysis::Outcome;
 use crate::call::CallSeen;
 use crate::cause;
+use crate::command::Command;
 use crate::desired::{rollback_id, withheld};
 use crate::observation::{Delivery, Misrouting, Observation};
 use crate::plan::{Backend, Plan, Routing, Step};
@@ -49,8 +50,9 @@ fn failure(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<
     failed.map(|verdict| cause::sentence(plan, state, verdict, seen)).or_else(asked).or_else(|| match seen.misrouting {
         // A held request is answered by nobody on purpose.
         Misrouting::Growing { since } if run.held.is_none() && seen.now.since(since.max(run.since)) >= plan.fallback_deadline => {
-            let why = proof::astray(plan, &run.candidate, seen)
-                .unwrap_or_else(|| format!("another version or none answered {}; are its endpoints up?", counted(seen.misrouted, "request")));
+            let why = proof::astray(plan, &run.candidate, seen).unwrap_or_else(|| {
+                format!("another version or none answered {}; are its endpoints up?", counted(seen.misrouted, "request"))
+            });
             Some(format!("{} did not answer for {}: {why}", run.candidate, plan.fallback_deadline))
         }
         _ => None,
@@ -201,7 +203,6 @@ pub(super) fn retire(plan: &Plan, state: &State, seen: &Observation) -> Option<T
 }
 
 /// How an operator's abort reads.
-pub(super) fn aborted(by: &str, reason: &str, seen: &Observation, state: &State, run: &Run) -> Transition {
-    let why = if reason.is_empty() { format!("aborted by {by}") } else { format!("aborted by {by}: {reason}") };
-    restore::leave(state, run, Ending::Refused { reason: why }, seen)
+pub(super) fn aborted(command: &Command, seen: &Observation, state: &State, run: &Run) -> Transition {
+    restore::leave(state, run, Ending::Refused { reason: format!("aborted by {}", command.author()) }, seen)
 }

@@ -6,7 +6,7 @@ use shunt_core::{Span, Time};
 
 use super::{Finding, finding};
 use crate::cli::paint::tame;
-use crate::cli::text::{requests, span};
+use crate::cli::text::{count, requests, span};
 
 /// Requests that went astray longer ago are history.
 const ASTRAY: Span = Span::seconds(3_600);

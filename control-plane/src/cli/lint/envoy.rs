@@ -8,8 +8,10 @@ mod routes;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod versions;
 
 use serde::Serialize;
+use shunt_core::Plan;
 
 use tree::At;
 
@@ -56,8 +58,8 @@ impl Findings {
     }
 }
 
-/// All findings, errors first, each kind in the order of the file. An error when the text is no bootstrap at all.
-pub(crate) fn check(text: &str) -> anyhow::Result<Vec<Finding>> {
+/// All findings, errors first, each kind in the order of the file; `plans` are the Rollouts whose versions are clusters of this Envoy. An error when the text is no bootstrap at all.
+pub(crate) fn check(text: &str, plans: &[Plan]) -> anyhow::Result<Vec<Finding>> {
     let value: serde_json::Value = match serde_json::from_str(text) {
         Ok(value) => value,
         Err(error) if text.trim_start().starts_with('{') => anyhow::bail!("it is not JSON: {error}"),
@@ -71,7 +73,7 @@ pub(crate) fn check(text: &str) -> anyhow::Result<Vec<Finding>> {
         known.join(", ")
     );
     let mut found = Findings::default();
-    bootstrap::check(&root, &mut found);
+    bootstrap::check(&root, plans, &mut found);
     found.0.sort_by_key(|finding| finding.severity);
     Ok(found.0)
 }

@@ -1,12 +1,14 @@
 //! All Rollouts: one row each.
 
+use jiff::tz::TimeZone;
 use shunt_api::Severity;
 use shunt_api::rollouts::RolloutList;
+use shunt_core::Time;
 use shunt_core::status::{RolloutView, VersionView};
 
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::Table;
-use crate::cli::text::{percent, weight};
+use crate::cli::text::{percent, time, weight};
 
 const NOTHING: &str = "-";
 
@@ -20,22 +22,57 @@ pub(crate) fn table(list: &RolloutList, paint: Paint) -> Vec<String> {
         list.rollouts.iter().for_each(|view| table.row(row(view, paint)));
         table.lines()
     };
-    lines.extend(list.notices.iter().map(|notice| match notice.severity {
+    lines.extend(notes(list, paint));
+    lines
+}
+
+/// What is wrong with Rollouts and manifests.
+fn notes(list: &RolloutList, paint: Paint) -> Vec<String> {
+    // What concerns the control plane as a whole stands in each view, and is said above.
+    let noticed = |warning: &&String| list.notices.iter().any(|notice| notice.message == **warning);
+    let of = |view: &RolloutView| -> Vec<String> {
+        view.warnings
+            .iter()
+            .filter(|warning| !noticed(warning))
+            .map(|warning| format!("{} {}: {}", paint.attention("warning"), view.id, tame(warning)))
+            .collect()
+    };
+    let notices = list.notices.iter().map(|notice| match notice.severity {
         Severity::Warning => format!("{} {}", paint.attention("warning"), tame(&notice.message)),
         Severity::NotReady => format!("{} {}", paint.bad("not ready"), tame(&notice.message)),
-    }));
-    // What concerns the control plane as a whole stands in each view, and was said above.
-    let noticed = |warning: &&String| list.notices.iter().any(|notice| notice.message == **warning);
-    for view in &list.rollouts {
-        lines.extend(
-            view.warnings
-                .iter()
-                .filter(|warning| !noticed(warning))
-                .map(|warning| format!("{} {}: {}", paint.attention("warning"), view.id, tame(warning))),
-        );
+    });
+    let problems = list.problems.iter().map(|problem| format!("{} {}", paint.bad("manifest"), tame(&problem.to_string())));
+    notices.chain(list.rollouts.iter().flat_map(of)).chain(problems).collect()
+}
+
+/// For a terminal that may be narrow: the message below each row, and with it what holds a release up.
+pub(crate) fn narrow(list: &RolloutList, paint: Paint, now: Time, zone: &TimeZone) -> Vec<String> {
+    if list.rollouts.is_empty() {
+        return table(list, paint);
     }
-    lines.extend(list.problems.iter().map(|problem| format!("{} {}", paint.bad("manifest"), tame(&problem.to_string()))));
+    let mut lines: Vec<String> = frozen(&list.rollouts, paint).into_iter().collect();
+    let mut table = Table::new(paint, &["ROLLOUT", "PHASE", "STABLE", "CANDIDATE", "STEP", "WEIGHT", "SHARE"], &[5, 6]);
+    list.rollouts.iter().for_each(|view| table.row(row(view, paint).into_iter().take(7)));
+    let mut rows = table.lines().into_iter();
+    lines.extend(rows.next());
+    for (row, view) in rows.zip(&list.rollouts) {
+        lines.push(row);
+        lines.push(format!("  {}", tame(&view.message)));
+        lines.extend(window(view, now, zone).map(|line| format!("  {line}")));
+    }
+    lines.extend(notes(list, paint));
     lines
+}
+
+/// That all releases are frozen, by whom and why: once for all Rollouts.
+pub(crate) fn frozen(views: &[RolloutView], paint: Paint) -> Option<String> {
+    let why = views.iter().find_map(|view| view.frozen.as_ref())?;
+    Some(format!("{} {}; `shunt unfreeze` ends it", paint.attention("all releases are frozen"), tame(why)))
+}
+
+/// When the next window opens, while none is open.
+pub(crate) fn window(view: &RolloutView, now: Time, zone: &TimeZone) -> Option<String> {
+    view.opens.map(|at| format!("the next window opens {}, in {}", time(at, zone), at.since(now).text()))
 }
 
 fn row(view: &RolloutView, paint: Paint) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! One Rollout as a tree: versions, analysis, delivery, proxies.
 
+use jiff::tz::TimeZone;
 use shunt_api::ProxyView;
 use shunt_api::proxies::ProxyList;
 
@@ -8,15 +9,15 @@ use shunt_core::cause::example;
 use shunt_core::status::{DeliveryView, RolloutView, VersionView};
 use shunt_core::{Span, Time};
 
-use super::all::share;
+use super::all::{frozen, share, window};
 use super::{calls, contest, figures, proxies};
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::{Table, branches};
 use crate::cli::text::{count, share_of, span, weight};
 
 /// The whole tree.
-pub(crate) fn tree(view: &RolloutView, all: &ProxyList, paint: Paint, now: Time) -> Vec<String> {
-    let mut lines = head(view, paint, now);
+pub(crate) fn tree(view: &RolloutView, all: &ProxyList, paint: Paint, now: Time, zone: &TimeZone) -> Vec<String> {
+    let mut lines = head(view, paint, now, zone);
     if !view.versions.is_empty() {
         lines.push(paint.bold("Versions"));
         lines.extend(versions(view, paint, now));
@@ -32,9 +33,6 @@ pub(crate) fn tree(view: &RolloutView, all: &ProxyList, paint: Paint, now: Time)
     let concerned: Vec<&ProxyView> = all.proxies.iter().filter(|proxy| proxy.expected || proxy.connected).collect();
     let heading = format!("{} {}", paint.bold("Proxies"), paint.dim(&format!("policy generation {}", all.generation)));
     section(&mut lines, heading, &proxies::rows(&concerned, all.generation, paint, now));
-    for warning in &view.warnings {
-        lines.push(format!("{} {}", paint.attention("warning"), tame(warning)));
-    }
     lines
 }
 
@@ -63,7 +61,7 @@ fn section(lines: &mut Vec<String>, heading: String, leaves: &[String]) {
     }
 }
 
-fn head(view: &RolloutView, paint: Paint, now: Time) -> Vec<String> {
+fn head(view: &RolloutView, paint: Paint, now: Time, zone: &TimeZone) -> Vec<String> {
     let mut title = format!("{}  {}", paint.bold(&view.id.to_string()), paint.phase(view.phase));
     if let Some(step) = &view.step {
         let since = span(now.since(step.since));
@@ -73,7 +71,12 @@ fn head(view: &RolloutView, paint: Paint, now: Time) -> Vec<String> {
     facts.extend(view.candidate.as_ref().map(|candidate| format!("candidate {candidate}")));
     facts.push(format!("attempt {}", view.attempt));
     facts.push(format!("revision {}", view.revision));
-    vec![title, format!("  {}", tame(&view.message)), format!("  {}", paint.dim(&facts.join(" · ")))]
+    let mut lines = vec![title, format!("  {}", tame(&view.message)), format!("  {}", paint.dim(&facts.join(" · ")))];
+    lines.extend(frozen(std::slice::from_ref(view), paint).map(|line| format!("  {line}")));
+    lines.extend(window(view, now, zone).map(|line| format!("  {line}")));
+    // Before everything else: a low terminal shows the first lines only.
+    lines.extend(view.warnings.iter().map(|warning| format!("{} {}", paint.attention("warning"), tame(warning))));
+    lines
 }
 
 /// A line per version, and one per instance below it.

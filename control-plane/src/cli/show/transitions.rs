@@ -1,7 +1,7 @@
 //! The journal: one line per transition, and one per gate and hook beside it.
 
 use jiff::tz::TimeZone;
-use shunt_api::rollouts::History;
+use shunt_api::rollouts::{History, ReleaseAsked};
 
 use super::{calls, figures};
 use crate::cli::paint::{Paint, tame};
@@ -15,7 +15,9 @@ pub(crate) fn lines(history: &History, paint: Paint, zone: &TimeZone) -> Vec<Str
         (entry.at, entry.revision.to_string(), tame(&entry.reason), ended)
     });
     let calls = history.calls.iter().map(|call| (call.at, String::new(), calls::sentence(call, paint), None));
-    let mut all: Vec<_> = entries.chain(calls).collect();
+    let releases = history.releases.iter().map(|asked| (asked.at, String::new(), tame(&sentence(asked)), None));
+    // Sorted stably: what began a transition stands before it.
+    let mut all: Vec<_> = releases.chain(entries).chain(calls).collect();
     all.sort_by_key(|(at, ..)| *at);
     let mut table = Table::bare(&[1]);
     for (at, revision, text, ended) in all {
@@ -25,4 +27,9 @@ pub(crate) fn lines(history: &History, paint: Paint, zone: &TimeZone) -> Vec<Str
         }
     }
     table.lines()
+}
+
+fn sentence(asked: &ReleaseAsked) -> String {
+    let reason = if asked.reason.is_empty() { String::new() } else { format!(": {}", asked.reason) };
+    format!("release of {} asked for by {}{reason}", asked.version, asked.by)
 }

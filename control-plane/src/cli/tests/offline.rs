@@ -57,6 +57,55 @@ async fn each_error_has_its_place() {
     assert_eq!((found["errors"].as_array().unwrap().len(), &found["rollouts"]), (6, &serde_json::json!(["shop/checkout"])));
 }
 
+/// Of a managed Envoy, a host that only a flag names answers 404.
+#[tokio::test]
+async fn a_flag_alone_on_a_host_is_warned_about() {
+    let flag = "apiVersion: shunt.dev/v1alpha1
+kind: Rollout
+metadata: {name: new-checkout, namespace: shop}
+spec:
+  service: {hosts: [shop.test]}
+  flag: {name: new-checkout, default: disabled}
+  versions: [{name: disabled, value: false}, {name: enabled, value: true}]
+  release: disabled
+  key: [{cookie: shunt-id, generate: {maxAge: 30d}}]
+";
+    let alone = folder(&[("flag.yaml", flag)]);
+    let (text, exit) = lint(alone.path(), &[]).await;
+    assert_eq!(exit, Exit::Done);
+    assert!(
+        text.contains("DIR/flag.yaml:5:") && text.contains("answers 404 there. Add a Rollout with service: {hosts: [shop.test]}"),
+        "{text}"
+    );
+    let beside = folder(&[("flag.yaml", flag), ("shop.yaml", GOOD)]);
+    let (text, _) = lint(beside.path(), &[]).await;
+    assert!(!text.contains("404"), "{text}");
+}
+
+#[tokio::test]
+async fn files_of_other_tools_are_noted() {
+    let folder = folder(&[("shop.yaml", GOOD), ("deployment.yaml", "apiVersion: apps/v1\nkind: Deployment\n")]);
+    let (text, exit) = lint(folder.path(), &["--strict"]).await;
+    assert_eq!(exit, Exit::Done);
+    assert!(text.starts_with("DIR/deployment.yaml:1:1: note: skipped: apiVersion is apps/v1"), "{text}");
+}
+
+#[tokio::test]
+async fn the_shipped_policies_explain_and_lint() {
+    let shipped = |name: &str| format!("{}/../{name}", env!("CARGO_MANIFEST_DIR"));
+    let policy = shipped("envoy/static/policy.yaml");
+    let (text, result) = run(NOWHERE, &["explain", "--host", "shop.test", "--header", "cookie: beta=1", "--policy", &policy]).await;
+    result.unwrap();
+    assert!(text.contains("v2"), "{text}");
+    for name in ["envoy/static/policy.yaml", "istio/plugin-mesh.yaml"] {
+        let (text, result) = run(NOWHERE, &["lint", &shipped(name)]).await;
+        assert_eq!(result.unwrap(), Exit::Done, "{text}");
+        assert!(text.contains("set up right"), "{text}");
+    }
+    let (text, result) = run(NOWHERE, &["lint", &shipped("envoy/own-routes"), "--envoy", &shipped("envoy/own-routes/envoy.yaml")]).await;
+    assert_eq!(result.unwrap(), Exit::Done, "{text}");
+}
+
 /// A step with a key that appears at login is allowed and probably not meant.
 #[tokio::test]
 async fn warnings_count_only_when_strict() {

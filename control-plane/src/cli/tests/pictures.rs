@@ -5,8 +5,11 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 use shunt_api::explain::{Explanation, Question};
 use shunt_api::rollouts::{History, RolloutList};
+use shunt_core::Time;
+use shunt_core::status::RolloutView;
 
 use super::views::{NOW, degraded, healthy, list, progressing, proxies};
+use crate::cli::frame::{Size, frame};
 use crate::cli::paint::Paint;
 use crate::cli::show;
 
@@ -23,24 +26,24 @@ fn none_at_all() {
 
 #[test]
 fn one_under_way() {
-    assert_snapshot!(show::one::tree(&progressing(), &proxies(), Paint::Plain, NOW).join("\n"));
+    assert_snapshot!(show::one::tree(&progressing(), &proxies(), Paint::Plain, NOW, &TimeZone::UTC).join("\n"));
 }
 
 #[test]
 fn one_refused() {
-    assert_snapshot!(show::one::tree(&degraded(), &proxies(), Paint::Plain, NOW).join("\n"));
+    assert_snapshot!(show::one::tree(&degraded(), &proxies(), Paint::Plain, NOW, &TimeZone::UTC).join("\n"));
 }
 
 #[test]
 fn one_at_rest() {
-    assert_snapshot!(show::one::tree(&healthy(), &proxies(), Paint::Plain, NOW).join("\n"));
+    assert_snapshot!(show::one::tree(&healthy(), &proxies(), Paint::Plain, NOW, &TimeZone::UTC).join("\n"));
 }
 
 #[test]
 fn the_same_in_colour() {
-    let lines = show::one::tree(&progressing(), &proxies(), Paint::Colour, NOW).join("\n");
+    let lines = show::one::tree(&progressing(), &proxies(), Paint::Colour, NOW, &TimeZone::UTC).join("\n");
     assert_snapshot!(lines.replace('\u{1b}', "ESC"));
-    let plain = show::one::tree(&progressing(), &proxies(), Paint::Plain, NOW).join("\n");
+    let plain = show::one::tree(&progressing(), &proxies(), Paint::Plain, NOW, &TimeZone::UTC).join("\n");
     let widths = |text: &str| text.lines().map(crate::cli::paint::width).collect::<Vec<_>>();
     assert_eq!(widths(&lines), widths(&plain), "colour moves nothing");
 }
@@ -74,9 +77,37 @@ fn an_explanation_left_to_chance() {
     assert_snapshot!(show::explanation::lines(&question, &answer, Paint::Plain).join("\n"));
 }
 
+/// What `shunt watch` draws on a small terminal: 80 columns, 18 lines.
+#[test]
+fn frames_of_watch() {
+    let held = RolloutView {
+        held: Some(Time(NOW.0 - 7_000)),
+        frozen: Some("by ann: incident 4711".to_owned()),
+        opens: Some(Time(NOW.0 + 183_000)),
+        ..progressing()
+    };
+    let long = "waits for a pass: errors: needs 52 more requests of v2; slow: v2 has answered 31 of the 200 requests that the comparison of percentiles needs";
+    let list = RolloutList { rollouts: vec![RolloutView { message: long.to_owned(), ..held.clone() }, degraded()], ..list() };
+    let one = show::one::tree(&held, &proxies(), Paint::Plain, NOW, &TimeZone::UTC);
+    let all = show::all::narrow(&list, Paint::Plain, NOW, &TimeZone::UTC);
+    let size = Size { width: 80, height: 18 };
+    let pictures = [frame(&one, size), frame(&all, size)];
+    for picture in &pictures {
+        assert!(picture.len() <= 18 && picture.iter().all(|line| line.chars().count() <= 80), "{picture:#?}");
+    }
+    let [one, all] = pictures.map(|lines| lines.join("\n"));
+    assert_snapshot!(format!("{one}\n\n{all}"));
+}
+
 #[test]
 fn a_history() {
     let entries = vec![super::server::entry(1, "v1 is stable"), super::server::entry(12, "promoted past \"pause\" by ada\u{1b}[2J")];
-    let history = History { entries, calls: progressing().calls };
+    let releases = vec![shunt_api::rollouts::ReleaseAsked {
+        at: super::views::NOW,
+        version: "v2".parse().unwrap(),
+        by: "ada".to_owned(),
+        reason: "ticket 812".to_owned(),
+    }];
+    let history = History { entries, calls: progressing().calls, releases };
     assert_snapshot!(show::transitions::lines(&history, Paint::Plain, &TimeZone::UTC).join("\n"));
 }

@@ -19,7 +19,7 @@ use super::views::{NOW, proxies};
 use crate::cli::console::Console;
 use crate::cli::exit::Exit;
 use crate::cli::paint::Paint;
-use crate::cli::{Cli, execute};
+use crate::cli::{Cli, execute, frame};
 
 /// What the process sees.
 pub(super) struct Server {
@@ -97,7 +97,15 @@ pub(super) async fn run_on(screen: &Screen, server: &str, line: &[&str]) -> anyh
     let words = ["shunt", "--server", &server].into_iter().chain(line.iter().copied());
     let cli = <Cli as clap::Parser>::try_parse_from(words).unwrap();
     let mut out = screen.clone();
-    let mut console = Console { out: &mut out, format: cli.output, paint: Paint::Plain, live: false, zone: TimeZone::UTC, clock: || NOW };
+    let mut console = Console {
+        out: &mut out,
+        format: cli.output,
+        paint: Paint::Plain,
+        live: false,
+        size: frame::Size::of_stdout,
+        zone: TimeZone::UTC,
+        clock: || NOW,
+    };
     execute(cli.command, &cli.reach, &mut console).await
 }
 

@@ -115,7 +115,7 @@ async fn one_with_its_history() {
     let ((text, result), ()) = tokio::join!(run(&address, &["get", "checkout", "--why"]), async {
         let Some(Ask::History { limit: 8, reply, .. }) = server.asks.recv().await else { panic!("a history") };
         let calls = progressing().calls;
-        reply.send(Ok(History { entries: vec![entry(11, "setWeight 5 % is proved")], calls })).unwrap();
+        reply.send(Ok(History { entries: vec![entry(11, "setWeight 5 % is proved")], calls, releases: Vec::new() })).unwrap();
     });
     result.unwrap();
     assert!(text.starts_with("shop/checkout  Progressing  step 2/5 pause 10m for 3m12s\n"), "{text}");
@@ -193,6 +193,42 @@ async fn status_waits_also_through_a_restart() {
     let (result, _again) = tokio::join!(run_on(&screen, &address, &line), restarts);
     assert_eq!(result.unwrap(), Exit::Done, "{}", screen.text());
     assert!(screen.text().lines().last().unwrap().starts_with("shop/checkout Healthy:"), "{}", screen.text());
+}
+
+/// A refusal is an end only when the proxies have proved that no key is left on the candidate.
+#[tokio::test]
+async fn a_refusal_is_waited_for_until_keys_are_back() {
+    let server = Server::start(vec![progressing()]).await;
+    let (screen, address) = (Screen::default(), server.address.clone());
+    let reverting = RolloutView { message: "all keys back to v1: waiting for edge-2".to_owned(), step: None, ..phase(Phase::Degraded) };
+    let (_, result) = run(&address, &["status", "checkout", "--wait", "--timeout", "1ms"]).await;
+    assert_eq!(result.unwrap(), Exit::TimedOut);
+    let changes = async {
+        screen.until("Progressing").await;
+        server.show(vec![reverting.clone()]);
+        screen.until("shop/checkout Degraded: all keys back").await;
+        let over = RolloutView { candidate: None, message: "v2 was refused: too slow; all on v1".to_owned(), ..reverting.clone() };
+        server.show(vec![over]);
+    };
+    let (result, ()) = tokio::join!(run_on(&screen, &address, &["status", "checkout", "--wait", "--timeout", "20s"]), changes);
+    assert_eq!(result.unwrap(), Exit::Degraded);
+    assert!(screen.text().ends_with("shop/checkout Degraded: v2 was refused: too slow; all on v1\n"), "{}", screen.text());
+}
+
+#[tokio::test]
+async fn watch_ends_with_the_release() {
+    let server = Server::start(vec![progressing()]).await;
+    let (screen, address) = (Screen::default(), server.address.clone());
+    let changes = async {
+        screen.until("Progressing").await;
+        server.show(vec![RolloutView { revision: 13, ..phase(Phase::Degraded) }]);
+        screen.until("Degraded").await;
+        server.show(vec![RolloutView { revision: 14, candidate: None, ..phase(Phase::Degraded) }]);
+    };
+    let (result, ()) = tokio::join!(run_on(&screen, &address, &["watch", "checkout", "--until-done"]), changes);
+    assert_eq!(result.unwrap(), Exit::Degraded);
+    assert_eq!(screen.text().lines().count(), 3, "{}", screen.text());
+    assert!(<crate::cli::Cli as clap::Parser>::try_parse_from(["shunt", "watch", "--until-done"]).is_err(), "of one Rollout");
 }
 
 #[tokio::test]

@@ -33,14 +33,14 @@ pub(super) fn progressing() -> RolloutView {
              "next": before(0) + 5_000, "note": "status 503 Service Unavailable"},
         ],
         "verdicts": [
-            {"metric": "errors", "outcome": "NeedMoreData", "value": "5/948 (0.53 %)", "baseline": "12/18233 (0.07 %)",
+            {"metric": "errors", "outcome": "needMoreData", "value": "5/948 (0.53 %)", "baseline": "12/18233 (0.07 %)",
              "samples": 948, "threshold": "E ≥ 400",
              "message": "errors: v2 failed 5/948 (0.53 %), v1 12/18233 (0.07 %); E is 31"},
-            {"metric": "slow", "outcome": "Pass", "value": "p99 120ms", "baseline": "", "samples": 948,
+            {"metric": "slow", "outcome": "pass", "value": "p99 120ms", "baseline": "", "samples": 948,
              "threshold": "p99 ≤ 300ms", "message": "slow: p99 of 948 requests of v2 is at most 200ms"},
         ],
-        "policy": {"Live": {"since": before(190_000), "proxies": 1}},
-        "routes": {"Waiting": {"behind": ["edge-2"]}},
+        "policy": {"state": "live", "since": before(190_000), "proxies": 1},
+        "routes": {"state": "waiting", "behind": ["edge-2"]},
         "misrouted": 3, "warnings": ["edge-2 has not reported for 31s"], "notes": ["spec.key comes from the MeshPolicy"], "at": NOW,
     }))
     .unwrap()
@@ -73,8 +73,8 @@ pub(super) fn healthy() -> RolloutView {
         "stable": "v7", "release": "v7", "candidate": null, "step": null,
         "versions": [{"name": "v7", "role": "stable", "weight": 100, "share": null, "requests": 0, "failed": 0, "open": 0}],
         "verdicts": [],
-        "policy": {"Unknown": {"since": before(65_000)}},
-        "routes": {"Rejected": {"node": "edge-1", "error": "no such cluster"}},
+        "policy": {"state": "unknown", "since": before(65_000)},
+        "routes": {"state": "rejected", "node": "edge-1", "error": "no such cluster"},
         "misrouted": 0, "warnings": [], "notes": [], "at": NOW,
     }))
     .unwrap()

@@ -5,7 +5,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// One entry per schema version: what leads to it from the one before. Never edited, only added to.
-const STEPS: &[&str] = &[FIRST, INSTANCES, FREEZE, ACCESS, CALLS, MEASUREMENTS, CALL_LOG, BOUND_TOKENS, SIGNING, STORE, CEILING, ACCEPTED];
+const STEPS: &[&str] =
+    &[FIRST, INSTANCES, FREEZE, ACCESS, CALLS, MEASUREMENTS, CALL_LOG, BOUND_TOKENS, SIGNING, STORE, CEILING, ACCEPTED, RELEASE_LOG];
 
 const FIRST: &str = "
 -- Rollouts that are not yet forgotten. The plan is kept so that the last good version runs on when its manifest cannot be read.
@@ -212,6 +213,17 @@ CREATE TABLE accepted_routes (
     rollout TEXT PRIMARY KEY REFERENCES rollouts (id) ON DELETE CASCADE,
     routes  TEXT NOT NULL                 -- JSON
 ) STRICT, WITHOUT ROWID;
+";
+
+const RELEASE_LOG: &str = "
+-- Who asked for which release, and why. Outlives its Rollout.
+CREATE TABLE release_log (
+    number  INTEGER PRIMARY KEY AUTOINCREMENT,
+    rollout TEXT NOT NULL,
+    at      INTEGER NOT NULL,             -- ms since the epoch
+    asked   TEXT NOT NULL                 -- JSON
+) STRICT;
+CREATE INDEX release_log_of_rollout ON release_log (rollout, number);
 ";
 
 /// Sets the connection up and brings the file to the newest schema.

@@ -15,6 +15,7 @@ use crate::sample;
 mod access;
 mod full;
 mod measurements;
+mod release_log;
 
 fn stored() -> Stored {
     let plan = sample::plan("");

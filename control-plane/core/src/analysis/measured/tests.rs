@@ -112,7 +112,7 @@ fn an_old_measurement_is_no_pass() {
     let at = |seconds: u64| verdict(&metric, Some(&history), EPOCH, Time(60_000 + seconds * 1_000));
     assert_eq!(at(71).outcome, Outcome::Pass);
     assert_eq!(at(72).outcome, Outcome::NeedMoreData);
-    assert_eq!(at(72).message, "slow: 0.25, 72s ago; needs a newer one");
+    assert_eq!(at(72).message, "slow: 0.25, 1m12s ago; needs a newer one");
 }
 
 #[test_case("s", "slow (dry run): would pass: 0.25 keeps value ≤ 0.5"; "good")]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use shunt_core::Plan;
+
 use super::tree::At;
 use super::{Findings, filter, manager};
 
@@ -18,14 +20,17 @@ pub(super) struct Whole<'v> {
     pub(super) clusters: BTreeSet<&'v str>,
     /// Whether more clusters come from a control plane.
     pub(super) more_clusters: bool,
+    /// Rollouts that the control plane drives.
+    pub(super) plans: &'v [Plan],
 }
 
-pub(super) fn check(root: &At<'_>, found: &mut Findings) {
+pub(super) fn check<'v>(root: &At<'v>, plans: &'v [Plan], found: &mut Findings) {
     let clusters = root.list("static_resources.clusters");
     let whole = Whole {
         root: root.clone(),
         clusters: clusters.iter().map(|cluster| cluster.text("name")).collect(),
         more_clusters: root.field("dynamic_resources.cds_config").is_some(),
+        plans,
     };
     admin(root, found);
     let managers = managers(root);
@@ -94,7 +99,7 @@ fn listen(root: &At<'_>, ours: &At<'_>, found: &mut Findings) {
         }
     }
     match root.field("dynamic_resources.ads_config") {
-        Some(source) => api(&Whole { root: root.clone(), clusters: names(root), more_clusters: false }, &source, found),
+        Some(source) => api(&Whole { root: root.clone(), clusters: names(root), more_clusters: false, plans: &[] }, &source, found),
         None => found.missing(
             root,
             "dynamic_resources.ads_config",

@@ -8,6 +8,7 @@ use shunt_filter_core::{RouteHeader, RoutingPolicy};
 use super::Findings;
 use super::bootstrap::Whole;
 use super::tree::At;
+use super::versions;
 
 pub(super) fn check(manager: &At<'_>, policy: Option<&RoutingPolicy>, whole: &Whole<'_>, found: &mut Findings) {
     let Some(hosts) = manager.field("route_config.virtual_hosts").map(|hosts| hosts.items()) else {
@@ -28,18 +29,7 @@ pub(super) fn check(manager: &At<'_>, policy: Option<&RoutingPolicy>, whole: &Wh
     if values.is_empty() {
         found.error(&at, format!("no route matches {ROUTE_HEADER}: whatever the filter decides, every request takes the default route; add one route per version with headers: [{{name: {ROUTE_HEADER}, string_match: {{exact: NAMESPACE/ROLLOUT/VERSION}}}}]"));
     }
-    for service in policy.into_iter().flat_map(|policy| &policy.services) {
-        let decided = service.versions.iter().filter(|version| Some(&version.name) != service.default_route.as_ref());
-        for version in decided {
-            let value = format!("{}/{}", service.name, version.name);
-            if !values.contains_key(&value) {
-                found.error(
-                    &at,
-                    format!("the policy decides {value}, but no route matches that value: such requests take the default route"),
-                );
-            }
-        }
-    }
+    versions::check(&at, &versions::decided(policy, whole.plans), &hosts, found);
 }
 
 /// The routes of one virtual host, in order: the first that matches wins.
@@ -64,12 +54,12 @@ fn virtual_host(host: &At<'_>, whole: &Whole<'_>, values: &mut BTreeMap<String, 
 }
 
 /// The condition on our header.
-fn header<'v>(route: &At<'v>) -> Option<At<'v>> {
+pub(super) fn header<'v>(route: &At<'v>) -> Option<At<'v>> {
     route.list("match.headers").into_iter().find(|header| header.text("name").eq_ignore_ascii_case(ROUTE_HEADER))
 }
 
 /// Matches every path, whatever the headers.
-fn is_everything(route: &At<'_>) -> bool {
+pub(super) fn is_everything(route: &At<'_>) -> bool {
     let narrow = |header: &At<'_>| header.text("name") != ":authority";
     route.text("match.prefix") == "/" && !route.list("match.headers").iter().any(narrow) && route.list("match.query_parameters").is_empty()
 }

@@ -8,7 +8,7 @@ const OWN_ROUTES: &str = include_str!("../../../../../envoy/own-routes/envoy.yam
 const STATIC: &str = include_str!("../../../../../envoy/static/envoy.yaml");
 
 fn findings(text: &str) -> Vec<(Severity, String, String)> {
-    check(text).unwrap().into_iter().map(|finding| (finding.severity, finding.path, finding.message)).collect()
+    check(text, &[]).unwrap().into_iter().map(|finding| (finding.severity, finding.path, finding.message)).collect()
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn plugin(policy: &str) -> String {
 #[test_case("\\\"stable\\\":\\\"v1\\\"", "\\\"stable\\\":\\\"v9\\\"", "the filter would refuse the policy: services[0].stable"; "a policy that does not compile")]
 #[test_case("\\\"format\\\":1", "\\\"format\\\":", "cannot be read"; "a policy that is no JSON")]
 #[test_case("checkout-v2", "checkout-v3", "expects answers from the cluster checkout-v3"; "a cluster of the policy")]
-#[test_case("{\\\"name\\\":\\\"v2\\\"", "{\\\"name\\\":\\\"v3\\\"", "decides shop/checkout/v3, but no route matches"; "a version without a route")]
+#[test_case("{\\\"name\\\":\\\"v2\\\"", "{\\\"name\\\":\\\"v3\\\"", "shop/checkout/v3 is decided, but no route matches"; "a version without a route")]
 fn a_policy_in_the_bootstrap(right: &str, wrong: &str, message: &str) {
     let whole = plugin(POLICY);
     assert!(whole.contains(right), "{whole}");
@@ -155,9 +155,38 @@ fn shunt_xds_bootstrap() -> String {
     })
 }
 
+const CHECKOUT: &str = include_str!("../../../../../envoy/own-routes/checkout.yaml");
+
+/// The routes of the shipped file for this Rollout, one thing edited.
+fn for_checkout(right: &str, wrong: &str) -> Vec<(Severity, String, String)> {
+    let edited = format!("{CHECKOUT}{OWN_ROUTES}").contains(right);
+    assert!(edited, "the shipped files no longer have {right:?}");
+    let documents = shunt_core::manifest::parse("checkout.yaml", &CHECKOUT.replacen(right, wrong, 1)).unwrap();
+    let plans: Vec<_> = documents.iter().map(|document| shunt_core::manifest::compile(document, None).unwrap()).collect();
+    let found = check(&OWN_ROUTES.replacen(right, wrong, 1), &plans).unwrap();
+    found.into_iter().map(|finding| (finding.severity, finding.path, finding.message)).collect()
+}
+
+#[test_case("{exact: shop/checkout/v2}", "{exact: shop/checkout/v3}", "virtual_hosts", "shop/checkout/v2 is decided, but no route"; "no route of a version")]
+#[test_case("exact: shop/checkout/v2}}]\n                          route: {cluster: checkout-v2}", "exact: shop/checkout/v2}}]\n                          route: {cluster: checkout-v1}", "routes[1].route.cluster", "go to checkout-v1, but that version is the cluster checkout-v2"; "a route to another version")]
+#[test_case("match: {prefix: /}\n                          route: {cluster: checkout-v1}", "match: {prefix: /}\n                          route: {cluster: checkout-v2}", "routes[2].route.cluster", "which are shop/checkout/v1 by default"; "a default route to another version")]
+#[test_case("metadata: {name: checkout,", "metadata: {name: till,", "virtual_hosts", "shop/till/v2 is decided"; "another Rollout")]
+fn a_rollout_beside_the_bootstrap(right: &str, wrong: &str, path: &str, message: &str) {
+    let found = for_checkout(right, wrong);
+    assert!(
+        found.iter().any(|(how, place, words)| *how == Severity::Error && place.ends_with(path) && words.contains(message)),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn the_shipped_rollout_and_bootstrap_fit() {
+    assert_eq!(for_checkout("release: v1", "release: v1"), []);
+}
+
 #[test]
 fn other_files_are_refused() {
     for text in ["a: [", "{\"a\": 1", "kind: Rollout", "[1, 2]"] {
-        assert!(check(text).is_err(), "{text}");
+        assert!(check(text, &[]).is_err(), "{text}");
     }
 }
