@@ -57,7 +57,9 @@ fn typical(stable: Option<&Counters>) -> Typical {
 fn routes(standing: Standing<'_>, published: Delivery) -> Delivery {
     match standing {
         Standing::Published => published,
-        Standing::Aside => Delivery::Waiting { behind: vec!["the control plane, which looks for the Rollout that a proxy refuses,".to_owned()] },
+        Standing::Aside => {
+            Delivery::Waiting { behind: vec!["the control plane, which looks for the Rollout that a proxy refuses,".to_owned()] }
+        }
         Standing::Rejected(Rejected { node, kind, error, .. }) => {
             Delivery::Rejected { node: node.clone(), error: format!("{kind}: {error}") }
         }

@@ -14,8 +14,8 @@ use shunt_core::delivery::{Belief, Reports};
 use shunt_core::isolation::{Opinion, Refusal};
 use shunt_core::observation::{Answers, Delivery};
 use shunt_filter_core::{RolloutId, VersionName};
-use shunt_xds::{Nack, NodeStatus};
 use shunt_xds::resource::Kind;
+use shunt_xds::{Nack, NodeStatus};
 
 use crate::board::{PolicyProof, RoutesProof, Sequence};
 use crate::standalone::{Database, StoreError};

@@ -49,7 +49,7 @@ impl Wanted {
         let settled = match view.phase {
             Phase::Healthy => view.stable == view.release,
             Phase::Degraded => view.is_over(),
-            Phase::Progressing | Phase::Paused => true,
+            Phase::Progressing | Phase::Paused | Phase::Rejected => true,
         };
         (self.phases.is_empty() || (settled && self.phases.contains(&view.phase)))
             && self.stable.as_ref().is_none_or(|stable| *stable == view.stable)

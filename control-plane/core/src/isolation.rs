@@ -266,7 +266,8 @@ impl Isolation {
             Next::Try => self.search = Some(search),
             Next::Reject(id, node, refusal) => {
                 // What was tried just now, or, where nothing was, what was refused in company.
-                let tried = self.shown.get(&id).and_then(|shown| shown.routes.clone()).filter(|shown| self.accepted.get(&id) != Some(shown));
+                let tried =
+                    self.shown.get(&id).and_then(|shown| shown.routes.clone()).filter(|shown| self.accepted.get(&id) != Some(shown));
                 let routes = tried.or_else(|| search.suspect(&id).cloned());
                 if let Some((opinion, routes)) = opinions.iter().find(|opinion| opinion.node == node).zip(routes) {
                     self.reject(&id, routes, opinion, &refusal, now);

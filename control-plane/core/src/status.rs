@@ -114,7 +114,9 @@ impl RolloutView {
     pub fn is_over(&self) -> bool {
         match self.phase {
             Phase::Healthy => self.concluded.is_some() || self.stable == self.release,
-            Phase::Degraded | Phase::Rejected => self.candidate.is_none(),
+            Phase::Degraded => self.candidate.is_none(),
+            // It goes on only with another manifest.
+            Phase::Rejected => true,
             Phase::Progressing | Phase::Paused => false,
         }
     }

@@ -123,7 +123,10 @@ fn around(list: &ProxyList, rollouts: &[RolloutView], now: Time) -> Vec<Finding>
 fn rejected(view: &RolloutView) -> Option<Finding> {
     let rejected = view.rejected.as_ref()?;
     let what = format!("{} is rejected: {} refuses its {}: {}", view.id, tame(&rejected.node), rejected.kind, tame(&rejected.error));
-    Some(finding(what, "what was accepted before stays in force. Change its manifest, and it is tried again; so it is when that proxy connects anew"))
+    Some(finding(
+        what,
+        "what was accepted before stays in force. Change its manifest, and it is tried again; so it is when that proxy connects anew",
+    ))
 }
 
 /// A proxy that refuses the policy holds up all Rollouts: it is said once.

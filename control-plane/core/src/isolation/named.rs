@@ -41,8 +41,12 @@ mod tests {
 
     #[test]
     fn resources() {
-        let refusal =
-            Refusal { kind: String::new(), resources: vec!["shunt/shop/bad/v2".to_owned()], error: "duration out of range".to_owned(), world: 1 };
+        let refusal = Refusal {
+            kind: String::new(),
+            resources: vec!["shunt/shop/bad/v2".to_owned()],
+            error: "duration out of range".to_owned(),
+            world: 1,
+        };
         assert_eq!(rollouts(&refusal).first().map(ToString::to_string), Some("shop/bad".to_owned()));
     }
 }

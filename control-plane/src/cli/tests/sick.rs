@@ -27,7 +27,12 @@ async fn each_proxy_with_what_helps() {
 #[tokio::test]
 async fn a_refusal_is_said_once_with_whose_it_is() {
     let rejected = RolloutView {
-        rejected: Some(RejectedView { node: "edge-1".to_owned(), kind: "clusters".to_owned(), error: "out of range".to_owned(), since: Time(0) }),
+        rejected: Some(RejectedView {
+            node: "edge-1".to_owned(),
+            kind: "clusters".to_owned(),
+            error: "out of range".to_owned(),
+            since: Time(0),
+        }),
         phase: Phase::Rejected,
         ..healthy()
     };
@@ -36,7 +41,9 @@ async fn a_refusal_is_said_once_with_whose_it_is() {
     let server = Server::start(vec![rejected, stands(progressing()), stands(healthy())]).await;
     let (text, result) = run(&server.address, &["doctor"]).await;
     assert_eq!(result.unwrap(), Exit::Wrong);
-    for line in ["blog/checkout is rejected: edge-1 refuses its clusters: out of range", "2 Rollouts stand still: edge-2 refuses the policy"] {
+    for line in
+        ["blog/checkout is rejected: edge-1 refuses its clusters: out of range", "2 Rollouts stand still: edge-2 refuses the policy"]
+    {
         assert_eq!(text.matches(line).count(), 1, "{line}: {text}");
     }
 }
