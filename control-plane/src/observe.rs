@@ -87,7 +87,7 @@ pub(crate) fn observe(
         None => (unpublished(), unpublished(), unpublished()),
     };
     let answers = |version: &VersionName| {
-        board.proofs(&plan.id).map(|proofs| proxies.answers(&plan.id, version, proofs.policy, now)).unwrap_or_default()
+        press.board().proofs(&plan.id).map(|proofs| proxies.answers(&plan.id, version, proofs.policy, now)).unwrap_or_default()
     };
     let in_epoch = |counters: &Counters| counters.ended().saturating_sub(counters.uncounted);
     let seen = |(name, counters): (&VersionName, &Counters)| {

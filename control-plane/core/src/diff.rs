@@ -156,9 +156,9 @@ spec:
     fn words_are_those_of_manifests() {
         let own =
             "  service: {hosts: [shop.test], defaultRoute: v1}\n  versions:\n    - {name: v1, cluster: a}\n    - {name: v2, cluster: b}\n";
-        let start = SHOP.find("  service:").unwrap();
-        let end = SHOP.find("  release:").unwrap();
-        let edited = format!("{}{own}{}", &SHOP[..start], &SHOP[end..]).replace("beta:", "Beta_x:");
+        let (before, service) = SHOP.split_once("  service:").unwrap();
+        let (_, after) = service.split_once("  release:").unwrap();
+        let edited = format!("{before}{own}  release:{after}").replace("beta:", "Beta_x:");
         let found = differences(&edited);
         let paths: Vec<&str> = found.iter().map(|(path, ..)| path.as_str()).collect();
         assert!(paths.contains(&"routing.external.defaultRoute") || paths.contains(&"routing"), "{paths:?}");

@@ -150,7 +150,7 @@ mod tests {
     #[test_case("lint ", Wanted::Nothing; "files")]
     fn what_is_typed(line: &str, expected: Wanted) {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        assert_eq!(wanted(&words), expected);
+        assert_eq!(Some(wanted(&words)), Some(expected));
     }
 
     #[test]

@@ -68,7 +68,7 @@ fn collect(value: &Value, path: String, all: &mut Vec<(String, Value)>) {
     let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     match value {
         Value::Object(fields) if POLICY.iter().any(|name| fields.get(*name).is_some_and(Value::is_array)) => {
-            all.push((path, value.clone()))
+            all.push((path, value.clone()));
         }
         Value::Object(fields) => {
             for (name, inner) in fields {

@@ -2,8 +2,7 @@
 
 use insta::assert_snapshot;
 use serde_json::Value;
-use shunt_core::observation::Delivery;
-use shunt_core::status::{RejectedView, RolloutView};
+use shunt_core::status::{DeliveryView, RejectedView, RolloutView};
 use shunt_core::{Phase, Time};
 
 use super::server::{Server, run};
@@ -36,7 +35,7 @@ async fn a_refusal_is_said_once_with_whose_it_is() {
         phase: Phase::Rejected,
         ..healthy()
     };
-    let refused = Delivery::Rejected { node: "edge-2".to_owned(), error: "extensions: Invalid path".to_owned() };
+    let refused = DeliveryView::Rejected { node: "edge-2".to_owned(), error: "extensions: Invalid path".to_owned() };
     let stands = |view| RolloutView { policy: refused.clone(), ..view };
     let server = Server::start(vec![rejected, stands(progressing()), stands(healthy())]).await;
     let (text, result) = run(&server.address, &["doctor"]).await;
