@@ -73,7 +73,7 @@ fn comes_to_rest(world: &mut World) -> Result<(), String> {
             return at_rest(world, phase);
         }
         if phase == Phase::Paused {
-            world.command(Verb::Promote, world.state.revision);
+            world.confirmed(Verb::Promote);
         }
         world.now = world.now.after(Span::seconds(90));
     }

@@ -162,7 +162,7 @@ services:
     assert!(text.starts_with("GET shop.test/ → v1\n"), "{text}");
     let words = format!("{:#}", explain("broken.yaml", "a: b").await.1.unwrap_err());
     assert!(words.contains("broken.yaml") && words.contains("services[0].stable"), "{words}");
-    assert!(explain("no.json", "a: b").await.1.unwrap_err().to_string().contains("is not a routing policy"));
+    assert!(explain("no.json", "a: b").await.1.unwrap_err().to_string().contains("is neither YAML nor JSON"));
 }
 
 #[tokio::test]
