@@ -50,7 +50,7 @@ async fn the_same_in_other_words() {
 async fn what_differs_by_rollout() {
     let at = tempfile::tempdir().unwrap();
     let named = |name: &str| CHECKOUT.replace("name: checkout,", &format!("name: {name},")).replace("shop.test", &format!("{name}.test"));
-    let mesh = "apiVersion: shunt.dev/v1alpha1\nkind: MeshPolicy\nmetadata: {name: mesh}\nspec: {limits: {maxExposed: 3}}\n";
+    let mesh = "apiVersion: shunt.dev/v1alpha1\nkind: MeshPolicy\nmetadata: {name: mesh}\nspec: {defaults: {maxExposed: 20}}\n";
     let other =
         CHECKOUT.replace("9002", "9102").replace("{setWeight: 5}", "{setWeight: 1}, {setWeight: 5}").replace("exact: '1'", "prefix: yes-");
     folder(at.path(), "staging", &[("a.yaml", CHECKOUT), ("b.yaml", &named("cart")), ("c.yaml", &named("old"))]);
@@ -61,7 +61,7 @@ async fn what_differs_by_rollout() {
     let (text, _) = diff(at.path(), &["-o", "json"]).await;
     let found: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(found["rollouts"]["shop/old"], "onlyLeft");
-    assert_eq!(found["rollouts"]["shop/cart"]["differs"][0], json!({"path": "maxExposed", "left": 5, "right": 3}));
+    assert_eq!(found["rollouts"]["shop/cart"]["differs"][0], json!({"path": "maxExposed", "left": 5, "right": 20}));
 }
 
 #[tokio::test]
