@@ -19,7 +19,7 @@ async fn refused(fault: Fault, changed: impl Fn(Load) -> Load) -> Result<String>
     rig.shops[1].fault(fault);
     let load = changed(Load::new(rig.address).users(1000).rate(200.0)).start();
     rig.release("v2")?;
-    let view = rig.until("v2 is refused", RUN, |view| view["phase"] == "Degraded").await?;
+    let view = rig.until("v2 is refused", RUN, |view| view["phase"] == "Degraded" && view["candidate"].is_null()).await?;
     drop(load);
     let story = rig.story().await?;
     ensure!(story.iter().all(|line| !line.contains("setWeight 50")), "v2 got more users first: {story:#?}");

@@ -136,6 +136,7 @@ async fn a_crash_loop_says_what_the_process_said() -> Result<()> {
         .await?;
     let trouble = instances(&view, "v2")[0]["trouble"].as_str().unwrap_or_default().to_owned();
     assert!(trouble.starts_with("exit code 3: ") && trouble.contains("as it was asked to"), "{trouble}");
+    let view = farm.until("v2 is refused", |view| view["phase"] == "Degraded" && view["candidate"].is_null()).await?;
     assert!(view["message"].as_str().unwrap_or_default().contains("exit code 3"), "{view:#}");
     Ok(())
 }
@@ -191,7 +192,7 @@ async fn recreate_with_a_candidate_that_never_gets_ready_ends_at_its_deadline_an
     .await?;
     let view = farm.until("v2 is refused, and v1 answers", |view| view["phase"] == "Degraded" && view["candidate"].is_null()).await?;
     let message = view["message"].as_str().unwrap_or_default();
-    assert!(message.contains("v2 was refused: requests were held for 8s: 0 of 1 instances of v2 are ready"), "{message}");
+    assert!(message.contains("v2 was refused: requests were held for 8s: 0 of 1 instance of v2 ready"), "{message}");
     let all = load.stop().await;
     assert_eq!(all.failed(), 0, "{}", all.summary());
     Ok(())
