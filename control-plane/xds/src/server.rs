@@ -215,9 +215,9 @@ impl<S: Speech> Conversation<S> {
         let mut pushes = Vec::new();
         let said = S::ask(ask);
         if let Some(store) = said.as_ref().and_then(|said| said.foreign(self.server.publisher.store())) {
-            self.foreign = Some(store);
-            if !self.server.publisher.lets(self.foreign.as_deref()) {
-                // Nothing more is said, also of kinds that were asked for before.
+            let known = self.foreign.replace(store).is_some();
+            if !known && !self.server.publisher.lets(self.foreign.as_deref()) {
+                // Nothing more is said, also of kinds that were asked for before. What is asked from now on is remembered, all kinds of it.
                 *session = Session::new(S::VARIANT);
             }
         }

@@ -18,6 +18,9 @@ pub(super) const RESERVE: &str = "reserve";
 /// Its size: some fifty transitions of a usual Rollout.
 pub(super) const RESERVE_BYTES: usize = 1024 * 1024;
 
+/// What must be free beside it before a store that was full is written again.
+const MARGIN_BYTES: usize = 128 * 1024;
+
 /// The connection, as the store's thread owns it.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -93,7 +96,8 @@ impl Keeper {
             return Ok(());
         }
         // The file first: a write that fits would use up what is left for the urgent.
-        let done = self.set_aside().map_err(|error| StoreError::Full(error.to_string())).and_then(|()| {
+        let room = self.set_aside().and_then(|()| self.has_margin());
+        let done = room.map_err(|error| StoreError::Full(error.to_string())).and_then(|()| {
             let written = self.connection.execute("UPDATE store SET settled = settled", []);
             Ok(written.map(drop)?)
         });
@@ -121,6 +125,13 @@ impl Keeper {
     /// The log's content goes into the file, and its space is free.
     fn shrink(&mut self) -> Result<(), StoreError> {
         Ok(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    }
+
+    /// Whether a few transitions fit, and not just one small write: without a margin a disk at its limit is full and not full by turns.
+    fn has_margin(&self) -> std::io::Result<()> {
+        let path = self.reserve.with_extension("margin");
+        let written = std::fs::write(&path, vec![0; MARGIN_BYTES]);
+        std::fs::remove_file(&path).and(written)
     }
 
     /// Writes the file unless it is there, whole. Zeros are written, because a file that is only made longer takes no space.
