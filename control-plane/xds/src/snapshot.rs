@@ -63,7 +63,7 @@ impl Snapshot {
         self.resources.get(&kind)?.get(name)
     }
 
-    /// The same with the store's name behind every version; see [`crate::resource::store_of`].
+    /// The same with the store's name behind every version; see `store_of`.
     pub fn marked(self, store: &str) -> Self {
         if store.is_empty() {
             return self;
