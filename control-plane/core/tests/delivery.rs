@@ -104,6 +104,22 @@ fn in_epoch(epoch: u64, slot: u16, ended: u64) -> ServiceReport {
 }
 
 #[test]
+fn a_proxy_that_connected_a_moment_ago_is_waited_for() {
+    let mut edge = Edge::default();
+    edge.run(&["main", "w0"], 1, 0, 10);
+    edge.reports.connection("second", true, at(10));
+    let of_both = |edge: &Edge, seconds: u64| edge.reports.delivery(1, &expected(&["edge", "second"]), at(seconds));
+    assert_eq!(of_both(&edge, 11), Delivery::Waiting { behind: vec!["second".to_owned()] }, "its listener may serve users already");
+    edge.reports.take(post("second", "main", 1), at(12));
+    assert_eq!(of_both(&edge, 12), Delivery::Live { since: at(12), proxies: 2 });
+
+    let mut edge = Edge::default();
+    edge.reports.connection("second", true, at(10));
+    edge.run(&["main"], 1, 0, 45);
+    assert_eq!(of_both(&edge, 41), live(0), "one that never reports does not hold a step for ever");
+}
+
+#[test]
 fn live_when_the_last_vm_has_it() {
     let mut edge = Edge::default();
     assert_eq!(edge.policy(1, 0), Delivery::Unknown { since: at(0) });

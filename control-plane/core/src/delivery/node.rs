@@ -189,9 +189,11 @@ impl Node {
         self.connection(false, now);
     }
 
-    /// What it runs is not known any more: it has not reported to this process, and had little time for that.
+    /// What it runs is not known: it is connected, or was when it was recorded, has not reported to this process, and had little time
+    /// for that. Its listener may serve users already.
     pub(super) fn unheard(&self, now: Time) -> bool {
-        self.heard.is_none() && self.recorded.is_some_and(|at| now.since(at) < SILENT)
+        let connected = self.closed.is_none().then_some(self.opened).filter(|at| *at > Time::default());
+        self.heard.is_none() && self.recorded.into_iter().chain(connected).any(|at| now.since(at) < SILENT)
     }
 
     /// Some of its VMs may not have reported to this process yet, and nobody knows how many there are.
