@@ -83,7 +83,7 @@ pub(crate) struct Board {
     contributions: BTreeMap<RolloutId, Contribution>,
     recorded: BTreeMap<RolloutId, ContributionRecord>,
     published: PolicyRecord,
-    /// Generations up to this one may have been published by a process that could not record them.
+    /// Generations up to this one may have been published by a process that could not record them and was killed.
     floor: u64,
     /// Hash of the routes that this process published; none: nothing yet.
     routes: Option<String>,
@@ -101,9 +101,11 @@ struct Sum {
 }
 
 impl Board {
-    /// With what was recorded; `stored` are the Rollouts that must contribute before anything is published.
+    /// With what was recorded; `stored` are the Rollouts that must contribute before anything is published. Where the process before
+    /// this one was killed, proxies may run generations that it had no room to record: everything is pushed and proved anew, above them.
     pub(crate) fn new(published: PolicyRecord, recorded: BTreeMap<RolloutId, ContributionRecord>, stored: BTreeSet<RolloutId>) -> Self {
         let floor = published.ceiling;
+        let recorded = if floor > published.generation { BTreeMap::new() } else { recorded };
         Self { missing: stored, contributions: BTreeMap::new(), recorded, published, floor, routes: None, sum: None }
     }
 
@@ -213,7 +215,7 @@ impl Board {
             return Some(Why::Heal(reason.to_owned()));
         }
         if self.routes.is_none() {
-            return Some(Why::Restarted);
+            return Some(if self.floor > self.published.generation { Why::Killed } else { Why::Restarted });
         }
         if self.routes.as_ref() != Some(&sum.routes_content) {
             return Some(Why::Routes);
@@ -231,6 +233,7 @@ enum Why {
     Policy,
     Routes,
     Restarted,
+    Killed,
     /// Somebody contributes nothing new; only that is recorded.
     Recorded,
     Proof,
@@ -241,7 +244,7 @@ impl Why {
     /// Whether the policy gets a new generation; without one its bytes are those that proxies have.
     fn pushes(&self) -> bool {
         match self {
-            Why::Policy | Why::Proof | Why::Heal(_) => true,
+            Why::Policy | Why::Killed | Why::Proof | Why::Heal(_) => true,
             Why::Routes | Why::Restarted | Why::Recorded => false,
         }
     }
@@ -253,6 +256,7 @@ impl std::fmt::Display for Why {
             Why::Policy => f.write_str("the policy changed"),
             Why::Routes => f.write_str("routes changed"),
             Why::Restarted => f.write_str("as before the restart"),
+            Why::Killed => f.write_str("the process before this one was killed, and may have published more than it recorded"),
             Why::Recorded => f.write_str("as before"),
             Why::Proof => f.write_str("routes are acknowledged; the reports on this generation prove them"),
             Why::Heal(reason) => f.write_str(reason),

@@ -80,6 +80,9 @@ fn empty() -> Board {
 struct Outside {
     policy: PolicyRecord,
     contributions: BTreeMap<RolloutId, ContributionRecord>,
+    /// Nothing can be recorded; what is published meanwhile waits here.
+    full: bool,
+    unrecorded: Option<(PolicyRecord, Vec<(RolloutId, ContributionRecord)>)>,
     sequence: Sequence,
     /// Content by generation, over all restarts.
     pushed: BTreeMap<u64, String>,
@@ -88,8 +91,10 @@ struct Outside {
 impl Outside {
     fn step(&mut self, board: &mut Board, around: &Circumstances<'_>) -> Option<Publication> {
         let publication = board.next(around).unwrap()?;
-        self.policy = publication.record.clone();
-        self.contributions.extend(publication.changed.iter().cloned());
+        let mut changed = self.unrecorded.take().map(|(_, changed)| changed).unwrap_or_default();
+        changed.extend(publication.changed.iter().cloned());
+        self.unrecorded = Some((publication.record.clone(), changed));
+        self.fill(self.full);
         self.sequence += 1;
         board.published(&publication, self.sequence);
         let bytes = serde_json::to_string(&publication.policy).unwrap();
@@ -98,8 +103,30 @@ impl Outside {
         Some(publication)
     }
 
+    /// The disk is full from now on, or what waited is recorded.
+    fn fill(&mut self, full: bool) {
+        self.full = full;
+        if let Some((policy, changed)) = self.unrecorded.take_if(|_| !full) {
+            self.policy = policy;
+            self.contributions.extend(changed);
+        }
+    }
+
+    /// The newest generation that proxies may run.
+    fn newest(&self) -> u64 {
+        self.pushed.last_key_value().map_or(0, |(generation, _)| *generation)
+    }
+
+    /// The process ended in order, after all was recorded, and another one starts.
     fn restart(&mut self, stored: impl IntoIterator<Item = RolloutId>) -> Board {
-        self.sequence = 0;
+        self.fill(false);
+        self.policy.ceiling = self.policy.generation;
+        self.kill(stored)
+    }
+
+    /// The process was killed, and another one starts, which publishes nothing before there is room.
+    fn kill(&mut self, stored: impl IntoIterator<Item = RolloutId>) -> Board {
+        (self.unrecorded, self.full, self.sequence) = (None, false, 0);
         Board::new(self.policy.clone(), self.contributions.clone(), stored.into_iter().collect())
     }
 }
@@ -145,6 +172,26 @@ fn a_restart_publishes_the_same_bytes_and_keeps_proofs() {
     assert_eq!(publication.changed, []);
     assert_eq!(board.proofs(&id(1)), Some(before));
     assert_eq!(outside.step(&mut board, &around(Some(1))), None, "nothing is left to prove");
+}
+
+#[test]
+fn after_a_kill_everything_is_pushed_and_proved_above_what_was_not_recorded() {
+    let (mut board, mut outside) = (empty(), Outside::default());
+    board.contribute(&id(1), desired(1, Some(1), Some(1)));
+    outside.step(&mut board, &around(Some(0)));
+    outside.step(&mut board, &around(Some(1)));
+    outside.fill(true);
+    board.contribute(&id(1), desired(1, Some(2), Some(1)));
+    assert_eq!(outside.step(&mut board, &around(Some(1))).unwrap().policy.generation, 3);
+
+    let mut board = outside.kill([id(1)]);
+    board.contribute(&id(1), desired(1, Some(1), Some(1)));
+    let publication = outside.step(&mut board, &around(None)).unwrap();
+    let above = publication.policy.generation;
+    assert!(above > 3, "a proxy that runs 3 would not take it: {above}");
+    let proofs = board.proofs(&id(1)).unwrap();
+    assert_eq!(proofs.policy.generation, above, "a report of 3 proves another service");
+    assert_eq!(proofs.routes, RoutesProof::Acknowledge(1));
 }
 
 #[test]
@@ -235,7 +282,9 @@ enum Event {
     Acknowledge,
     Interval(u32),
     Heal,
+    Full(bool),
     Restart,
+    Kill,
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -245,7 +294,9 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         3 => Just(Event::Acknowledge),
         1 => prop_oneof![Just(250), Just(5_000)].prop_map(Event::Interval),
         1 => Just(Event::Heal),
-        2 => Just(Event::Restart),
+        1 => any::<bool>().prop_map(Event::Full),
+        1 => Just(Event::Restart),
+        1 => Just(Event::Kill),
     ];
     proptest::collection::vec(event, 1..60)
 }
@@ -276,8 +327,10 @@ proptest! {
                 Event::Acknowledge => now.acknowledged = Some(outside.sequence),
                 Event::Interval(interval) => now.report = report(interval),
                 Event::Heal => now.heal = Some("heal"),
-                Event::Restart => {
-                    board = outside.restart(wanted.keys().cloned());
+                Event::Full(full) => outside.fill(full),
+                Event::Restart | Event::Kill => {
+                    let stored = wanted.keys().cloned();
+                    board = if matches!(event, Event::Kill) { outside.kill(stored) } else { outside.restart(stored) };
                     now.acknowledged = None;
                     for (index, (id, desired)) in wanted.iter().enumerate() {
                         prop_assert!(index == 0 || board.next(&now).unwrap().is_none(), "published before {id} contributed");
@@ -285,25 +338,25 @@ proptest! {
                     }
                 }
             }
-            let before = outside.policy.clone();
-            let published = outside.step(&mut board, &now);
-            if let Some(publication) = &published {
-                prop_assert!(publication.record.generation >= before.generation);
-                prop_assert!(publication.record.generation > before.generation || publication.record.hash == before.hash);
+            let before = (outside.newest(), board.floor.max(board.generation()));
+            if let Some(publication) = &outside.step(&mut board, &now) {
+                let generation = publication.record.generation;
+                prop_assert!(generation >= before.0, "a generation below what proxies run");
+                prop_assert!(generation <= before.1 + 1, "a jump from {} to {generation}", before.1);
             }
             now.heal = None;
             prop_assert!(outside.step(&mut board, &now).is_none(), "pushed twice for one reason");
-            let newest: RoutingPolicy = serde_json::from_str(&outside.pushed[&outside.policy.generation]).unwrap();
+            let newest: RoutingPolicy = serde_json::from_str(&outside.pushed[&outside.newest()]).unwrap();
             for (id, desired) in &wanted {
                 let proofs = board.proofs(id).expect("published");
-                prop_assert!(proofs.policy.generation <= outside.policy.generation);
+                prop_assert!(proofs.policy.generation <= outside.newest());
                 let carries = |policy: &RoutingPolicy| policy.services.iter().find(|service| service.name == *id) == desired.service.as_ref();
                 prop_assert!(carries(&newest));
                 for bytes in outside.pushed.range(proofs.policy.generation.max(1)..).map(|(_, bytes)| bytes) {
                     prop_assert!(carries(&serde_json::from_str(bytes).unwrap()), "a generation above the proof has another service");
                 }
                 if let RoutesProof::Report(sequence, generation) = proofs.routes {
-                    prop_assert!(sequence <= outside.sequence && generation <= outside.policy.generation);
+                    prop_assert!(sequence <= outside.sequence && generation <= outside.newest());
                 }
             }
         }
