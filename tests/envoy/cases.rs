@@ -147,7 +147,7 @@ fn installed(policy: &RoutingPolicy) -> RoutingPolicy {
 struct Counted {
     keyless: u64,
     not_serving: u64,
-    /// Another version answered than was decided, or nobody.
+    /// Another version than was decided answered, or no version.
     astray: u64,
     /// `v1 started`, `v1 ended`, `rule beta`, `mirror v2`.
     by_name: BTreeMap<String, u64>,

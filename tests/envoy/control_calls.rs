@@ -95,7 +95,7 @@ async fn killed_in_the_middle_of_each_question_nothing_is_forgotten_and_no_answe
         let mut ids: Vec<String> = outside.asked(path).iter().map(|asked| asked.body["id"].to_string()).collect();
         ids.dedup();
         assert_eq!(ids.len(), 1, "the same question: {path}");
-        // The one that the killed process had asked is answered as well, but nobody heard it.
+        // The one that the killed process had asked is answered as well, but to a process that is gone.
         assert!(done(&outside, path).len() <= 2, "{path}: {:?}", done(&outside, path));
     }
     let steps: Vec<u64> = outside.asked("/step").iter().filter_map(|asked| asked.body["step"]["number"].as_u64()).collect();
@@ -145,7 +145,7 @@ async fn a_no_refuses_the_release_and_what_undoes_things_follows() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_hook_that_fails_refuses_the_release_before_anybody_sees_it() -> Result<()> {
+async fn a_hook_that_fails_refuses_the_release_before_any_user_sees_it() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let note = folder.path().join("note");
     let script = format!("echo \"$SHUNT_CANDIDATE over $SHUNT_STABLE, try $SHUNT_TRY\" > {}; echo no disk >&2; exit 4", note.display());
@@ -222,7 +222,7 @@ async fn a_command_dies_with_the_control_plane_and_is_done_again_as_the_same_cal
 }
 
 fn is_running(pid: &str) -> bool {
-    // A zombie that nobody has reaped yet is no longer running.
+    // A zombie that its parent has not reaped yet is no longer running.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }

@@ -27,7 +27,7 @@ async fn a_canary_is_promoted_and_no_request_fails() -> Result<()> {
     let after = load.tally_since(mark);
     let all = load.stop().await;
     assert_eq!(all.failed(), 0, "{}", all.summary());
-    assert_eq!(all.flips(1), 0, "nobody changes version twice");
+    assert_eq!(all.flips(1), 0, "no user changes version twice");
     assert_eq!(after.of_version("v1"), 0, "{}", after.summary());
     assert!((10.0..32.0).contains(&share), "20 % were asked for, {share:.1} % measured");
     let told = rig.story().await?;

@@ -5,7 +5,7 @@ use shunt_testbed::Scenario;
 
 use crate::control_rig::{ROLLOUT, RUN, Rig, STEP, stable, weight};
 
-/// A canary that waits for somebody at 20 %.
+/// A canary that waits for an operator at 20 %.
 const WAITING: &str = "strategy: {canary: {steps: [{setWeight: 20}, {pause: {}}, {setWeight: 50}]}}
   analysis: {metrics: [{name: errors, successRate: {noWorseThanStable: {}}, minSamples: 20}]}
   keepOld: 0s";
@@ -17,7 +17,7 @@ async fn pause_resume_promote_abort_retry() -> Result<()> {
     let load = rig.load();
     rig.control.cli_ok(&["release", ROLLOUT, "v2"]).await?;
     let waits = |view: &serde_json::Value| view["phase"] == "Paused" && view["step"]["number"] == 2;
-    rig.until("it waits for somebody", STEP, waits).await?;
+    rig.until("it waits for an operator", STEP, waits).await?;
 
     rig.control.cli_ok(&["pause", ROLLOUT, "--reason", "lunch"]).await?;
     let view = rig.until("it is held", STEP, |view| view["message"].as_str().is_some_and(|text| text.contains("lunch"))).await?;
@@ -54,7 +54,7 @@ async fn pause_resume_promote_abort_retry() -> Result<()> {
 async fn a_command_survives_a_crash_or_was_never_taken() -> Result<()> {
     let mut rig = Rig::start(2, WAITING).await?;
     rig.control.cli_ok(&["release", ROLLOUT, "v2"]).await?;
-    rig.until("it waits for somebody", STEP, |view| view["phase"] == "Paused").await?;
+    rig.until("it waits for an operator", STEP, |view| view["phase"] == "Paused").await?;
     rig.control.cli_ok(&["abort", ROLLOUT]).await?;
     rig.control.kill();
     rig.control.restart().await?;

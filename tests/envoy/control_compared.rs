@@ -49,7 +49,7 @@ async fn a_candidate_that_answers_without_a_body_is_refused() -> Result<()> {
 async fn a_candidate_that_never_answers_is_refused_while_it_hangs() -> Result<()> {
     let story = Scenario::new("a candidate that never answers, and patient clients");
     let reason = refused(Fault { hang_percent: 100.0, ..Fault::default() }, |load| load.timeout(Duration::from_secs(30))).await?;
-    story.then("nobody had to wait for a timeout to know it");
+    story.then("no client had to wait for a timeout before it was known");
     ensure!(reason.contains("hanging: v2 left") && reason.contains("without an answer"), "{reason}");
     Ok(())
 }

@@ -42,7 +42,7 @@ async fn a_third_version_in_the_middle_starts_at_step_one() -> Result<()> {
     assert_eq!(all.failed(), 0, "{}", all.summary());
     let first = all.shots().iter().find(|shot| shot.version.as_deref() == Some("v3")).map(|shot| shot.at).unwrap_or_default();
     let late = all.only(|shot| shot.at > first && shot.version.as_deref() == Some("v2"));
-    assert_eq!(late.requests(), 0, "nobody meets v2 any more once somebody met v3: {}", late.summary());
+    assert_eq!(late.requests(), 0, "no user meets v2 any more once a user met v3: {}", late.summary());
     let told = rig.story().await?.join("\n");
     assert!(told.contains("another release replaces v2; its keys go back to v1 first"), "{told}");
     Ok(())

@@ -22,7 +22,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// Somebody outside has said "not yet" to this gate three times, and the release is where it was.
+    /// The receiver of this gate's calls has said "not yet" three times, and the release is where it was.
     async fn held(&self, gate: &str, percent: f64) -> Result<()> {
         let path = format!("/{gate}");
         let before = self.outside.asked(&path).len();
@@ -31,7 +31,7 @@ impl Stage {
         let view = self.rig.until(&format!("{gate} holds it"), STEP, |view| view["message"].to_string().contains(&says)).await?;
         assert_eq!((weight(&view, "v2"), &view["stable"]), (percent, &"v1".into()), "{view:#}");
         if percent == 0.0 {
-            assert_eq!(self.rig.shops[1].counts().total, 0, "nobody is on v2");
+            assert_eq!(self.rig.shops[1].counts().total, 0, "no user is on v2");
         }
         self.story.then(format!("{gate} holds the release at {percent} %"));
         self.outside.set(&path, Says::Status(200));
@@ -91,7 +91,7 @@ async fn each_gate_holds_a_release_and_lets_it_go_on() -> Result<()> {
     Ok(())
 }
 
-/// What came bears a signature that whoever knows the secret can verify, and nobody else can make.
+/// What came bears a signature that a receiver with the secret can verify, and that cannot be made without it.
 fn signed(asked: &Asked) -> Result<()> {
     let header = |name: &str| asked.headers.get(name).with_context(|| format!("{name} in {:?}", asked.headers));
     let (timestamp, signature) = (header("x-shunt-timestamp")?, header("x-shunt-signature")?);
@@ -127,7 +127,7 @@ async fn a_person_is_a_gate_too_and_the_journal_says_who() -> Result<()> {
     rig.release("v2")?;
     for (gate, percent) in [("confirmRollout", 0.0), ("confirmPromotion", 20.0)] {
         let at = |view: &Value| view["phase"] == "Paused" && view["step"]["text"].to_string().contains(gate);
-        let view = rig.until(&format!("{gate} waits for somebody"), STEP, at).await?;
+        let view = rig.until(&format!("{gate} waits for an operator"), STEP, at).await?;
         assert_eq!(weight(&view, "v2"), percent, "{view:#}");
         rig.control.cli_ok(&["promote", ROLLOUT, "--reason", &format!("{gate} looks good")]).await?;
     }

@@ -133,7 +133,7 @@ async fn story(outside: Outside) -> Result<()> {
     let paused = async |version: &str| {
         rig.release(version)?;
         let at = |view: &Value| view["phase"] == "Paused" && view["candidate"] == version;
-        rig.until(&format!("{version} waits for somebody"), RUN, at).await
+        rig.until(&format!("{version} waits for an operator"), RUN, at).await
     };
     paused("v2").await?;
     assert_eq!(
@@ -153,7 +153,7 @@ async fn story(outside: Outside) -> Result<()> {
     let all = load.stop().await;
     assert_eq!(all.failed(), 0, "{}", all.summary());
 
-    let before = &["v2 over v1 after nobody", "v3 over v2 after v1", "v4 over v2 after v1"][..];
+    let before = &["v2 over v1 after none", "v3 over v2 after v1", "v4 over v2 after v1"][..];
     for (hook, event, calls) in [
         ("beforeDeploy", None, before),
         ("beforeTraffic", None, before),
@@ -162,7 +162,7 @@ async fn story(outside: Outside) -> Result<()> {
         ("onRollForward", Some("rollForward"), &["v4 over v2 after v1"]),
     ] {
         let bodies = outside.called(hook)?;
-        let text = |body: &Value, field: &str| body[field].as_str().unwrap_or("nobody").to_owned();
+        let text = |body: &Value, field: &str| body[field].as_str().unwrap_or("none").to_owned();
         let told = |body: &Value| format!("{} over {} after {}", text(body, "candidate"), text(body, "stable"), text(body, "previous"));
         let told: Vec<String> = bodies.iter().map(told).collect();
         assert_eq!(told, calls, "{hook}");

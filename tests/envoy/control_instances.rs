@@ -1,4 +1,4 @@
-//! Instances that the control plane runs: scaled, crashed, replaced and adopted under load, and nobody notices.
+//! Instances that the control plane runs: scaled, crashed, replaced and adopted under load, and no user notices.
 
 use std::net::SocketAddr;
 
@@ -172,7 +172,7 @@ async fn recreate_with_a_candidate_that_exits_at_once_holds_users_for_seconds() 
 }
 
 #[tokio::test]
-async fn a_canary_that_exits_at_once_is_refused_before_anybody_is_sent_to_it() -> Result<()> {
+async fn a_canary_that_exits_at_once_is_refused_before_any_user_is_sent_to_it() -> Result<()> {
     let (_farm, _, all) = a_candidate_that_exits_at_once("strategy: {canary: {steps: [{setWeight: 50}]}}").await?;
     assert_eq!((all.failed(), all.of_version("v1")), (0, all.requests()), "{}", all.summary());
     Ok(())

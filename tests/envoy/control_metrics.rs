@@ -133,8 +133,8 @@ spec:
 async fn a_source_that_stays_down_ends_the_run_at_its_limit() -> Result<()> {
     let rig = Rig::start(2, CANARY).await?;
     let load = rig.load();
-    let nobody = "      - {name: gone, web: {url: 'http://127.0.0.1:1/', timeout: 2s}, max: 1, interval: 1s, consecutiveErrorLimit: 2}";
-    release(&rig, "v2", &judged(nobody, ""))?;
+    let gone = "      - {name: gone, web: {url: 'http://127.0.0.1:1/', timeout: 2s}, max: 1, interval: 1s, consecutiveErrorLimit: 2}";
+    release(&rig, "v2", &judged(gone, ""))?;
     let view = rig.until("it is refused", RUN, |view| view["phase"] == "Degraded" && view["candidate"].is_null()).await?;
     let message = view["message"].as_str().unwrap_or_default();
     assert!(message.contains("gone: the web source could not be asked 3 times in a row, 2 allowed"), "{view:#}");
@@ -269,7 +269,7 @@ async fn a_test_is_won_by_what_prometheus_tells_and_held_without_it() -> Result<
     let message = view["contest"]["message"].as_str().unwrap_or_default();
     story.then(message);
     assert!(message.starts_with("answered: Prometheus could not be asked 3 times in a row, 2 allowed: "), "{view:#}");
-    assert_eq!(view["stable"], "v2", "nobody wins by default: {view:#}");
+    assert_eq!(view["stable"], "v2", "no version wins by default: {view:#}");
     load.stop().await;
     Ok(())
 }

@@ -8,7 +8,7 @@ use shunt_testbed::{Client, ControlPlane, Load, LocalShop, Scenario, locate};
 use crate::control_rig::{CANARY, FILE, ROLLOUT, RUN, STEP, manifest, proxy};
 
 #[tokio::test]
-async fn without_the_filter_right_after_each_promotion_nobody_notices() -> Result<()> {
+async fn without_the_filter_right_after_each_promotion_no_user_notices() -> Result<()> {
     let story = Scenario::new("the filter is switched off right after each promotion");
     let shops = [LocalShop::start("v1").await?, LocalShop::start("v2").await?, LocalShop::start("v3").await?];
     let text = |release: &str| manifest("checkout", "shop.test", &shops, release, CANARY);

@@ -9,7 +9,7 @@ use shunt_testbed::{Envoy, EnvoyOptions, Scenario, until};
 
 use crate::control_rig::{CANARY, ROLLOUT, RUN, Rig, STEP, proxy, stable, weight};
 
-/// A canary that waits for somebody at 20 %.
+/// A canary that waits for an operator at 20 %.
 const WAITING: &str = "strategy: {canary: {steps: [{setWeight: 20}, {pause: {}}, {setWeight: 50}, {pause: {}}]}}
   analysis: {metrics: [{name: errors, successRate: {noWorseThanStable: {}}, minSamples: 20}]}
   keepOld: 0s";

@@ -58,7 +58,7 @@ async fn instances_that_register_come_and_go_without_a_failed_request() -> Resul
 
     control.kill();
     control.restart().await?;
-    // While it starts it knows nobody.
+    // While it starts it knows no instance.
     until("it is still known", CHANGE, || async { matches!(ask(&control, Method::PUT, steady).await, Ok((200, _))) }).await?;
     until("the silent one is gone", CHANGE, || async {
         drop(ask(&control, Method::PUT, steady).await);

@@ -75,7 +75,7 @@ async fn a_candidate_that_stalls_or_is_dead_costs_users_nothing() -> Result<()> 
     story.then("copies are answered again when v2 has recovered");
 
     rig.shops[1].stop().await;
-    until("copies find nobody", STEP, || async { statistic(&rig, "upstream_cx_connect_fail").await.is_ok_and(|fails| fails > 0) }).await?;
+    until("copies find no v2", STEP, || async { statistic(&rig, "upstream_cx_connect_fail").await.is_ok_and(|fails| fails > 0) }).await?;
     users.more(&story, "v2 is dead").await?;
 
     let all = users.stop().await;

@@ -1,4 +1,5 @@
-//! A bootstrap to stand on: an Envoy starts while no control plane is there, users keep their version, nobody fails; then it takes over.
+//! A bootstrap to stand on: an Envoy starts while no control plane is there, users keep their version, no request fails; then the
+//! control plane takes over.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::control_tls::certs;
 
 const USERS: usize = 300;
 
-/// Waits for somebody at 30 %.
+/// Waits for an operator at 30 %.
 const SPEC: &str = "strategy: {canary: {steps: [{setWeight: 30}, {pause: {}}, {setWeight: 60}, {pause: {}}]}}
   analysis: {metrics: [{name: errors, successRate: {noWorseThanStable: {}}, minSamples: 20}]}";
 
@@ -32,7 +33,7 @@ fn homes(tally: &Tally) -> BTreeMap<usize, String> {
 }
 
 #[tokio::test]
-async fn an_envoy_starts_without_a_control_plane_and_nobody_notices() -> Result<()> {
+async fn an_envoy_starts_without_a_control_plane_and_no_user_notices() -> Result<()> {
     let story = Scenario::new("an Envoy starts from its last-known-good bootstrap");
     let mut rig = Rig::start(2, SPEC).await?;
     rig.release("v2")?;
@@ -49,7 +50,7 @@ async fn an_envoy_starts_without_a_control_plane_and_nobody_notices() -> Result<
     let data = rig.control.data().display().to_string();
     assert_eq!(rig.control.cli_ok(&[&words[..], &["--data", &data]].concat()).await?, standing);
 
-    story.when("nobody is there, and an Envoy starts with it");
+    story.when("no control plane is there, and an Envoy starts with that bootstrap");
     rig.envoy.kill();
     let envoy = Envoy::start(&standing, EnvoyOptions::default()).await?;
     let address = envoy.listener("shunt").await?;
@@ -89,7 +90,7 @@ async fn the_file_names_instances_and_connects_with_certificates() -> Result<()>
     let data = farm.control.data().display().to_string();
     assert_eq!(farm.control.cli_ok(&[&words[..], &["--data", &data]].concat()).await?, standing, "its state says the same");
 
-    story.when("nobody is there, and an Envoy starts with it");
+    story.when("no control plane is there, and an Envoy starts with that bootstrap");
     farm.envoy.kill();
     let envoy = Envoy::start(&standing, EnvoyOptions::default()).await?;
     let address = envoy.listener("shunt").await?;

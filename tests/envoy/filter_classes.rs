@@ -151,7 +151,7 @@ async fn answers_that_are_no_failures_have_a_class() -> Result<()> {
     let count = |class| epoch.responses[&class].versions[&v2()];
     assert_eq!([ResponseClass::Redirect, ResponseClass::Rejected, ResponseClass::Empty].map(count), [2, 4, 6]);
     assert_eq!((&epoch.failed, &epoch.abandoned), (&slots(&["ned"]), &Slots::new()));
-    assert_eq!(epoch.hanging, None, "nobody said after how long a request hangs");
+    assert_eq!(epoch.hanging, None, "the policy does not say after how long a request hangs");
     let told = told(&epoch);
     for line in ["2 x GET /reply: 503", "2 x GET /reply: 302", "2 x POST /reply: 401", "2 x GET /stream: 200, empty"] {
         assert!(told.iter().any(|told| told == line), "{line} among {told:?}");

@@ -55,8 +55,8 @@ const ABANDONED: [u64; 5] = [0, 0, 1, 0, 0];
 const CANCELLED: [u64; 5] = [0, 0, 0, 1, 0];
 const UNCOUNTED: [u64; 5] = [0, 0, 0, 0, 1];
 
-/// An address where nobody listens.
-fn nobody() -> Result<SocketAddr> {
+/// An address where no process listens.
+fn unused_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
 
@@ -93,7 +93,7 @@ async fn replies_of_the_upstream() -> Result<()> {
 async fn replies_that_envoy_makes_itself() -> Result<()> {
     let shop = LocalShop::start("v1").await?;
     let mut plan = Plan::new(&[("v1", shop.address())])?;
-    plan.versions.extend([("refused", Some(nobody()?)), ("empty", None)]);
+    plan.versions.extend([("refused", Some(unused_address()?)), ("empty", None)]);
     let direct = |path: &str, status: u16| json!({"match": {"path": path}, "direct_response": {"status": status}});
     let mut held = direct("/held", 503);
     merge(&mut held, json!({"response_headers_to_add": [{"header": {"key": "x-shunt-held", "value": "1"}}]}));
@@ -149,7 +149,7 @@ async fn clients_that_leave() -> Result<()> {
 }
 
 #[tokio::test]
-async fn websockets_end_well_whoever_closes() -> Result<()> {
+async fn websockets_end_well_whichever_side_closes() -> Result<()> {
     let mut shop = LocalShop::start("v2").await?;
     let mut stage = Stage::new(Plan::new(&[("v2", shop.address())])?, all_to("v2")).await?;
     let mut socket = WebSocket::open(stage.rig.address, "shop.test", "/ws", &[]).await?;
@@ -174,7 +174,7 @@ async fn websockets_end_well_whoever_closes() -> Result<()> {
 async fn grpc_by_its_own_status() -> Result<()> {
     let shop = LocalShop::start("v2").await?;
     let mut plan = Plan::new(&[("v2", shop.address())])?;
-    plan.versions.push(("refused", Some(nobody()?)));
+    plan.versions.push(("refused", Some(unused_address()?)));
     plan.cluster = json!({"typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {"http2_protocol_options": {}},
@@ -212,7 +212,7 @@ async fn grpc_by_its_own_status() -> Result<()> {
         (200, Some("14"), Some("1"))
     );
     assert_eq!(stage.counts("gRPC, held", 1).await?, UNCOUNTED);
-    assert_eq!(sum(&stage.receiver, |part| part.misrouted + part.unrouted), astray, "a held reply is nobody's fault");
+    assert_eq!(sum(&stage.receiver, |part| part.misrouted + part.unrouted), astray, "a held reply is neither misrouted nor unrouted");
 
     let ask = grpc.request(Method::POST, "/reply?status=200&header=grpc-status:14").header("content-type", "application/grpc");
     assert_eq!(ask.send().await?.status, 200);

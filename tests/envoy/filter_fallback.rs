@@ -117,7 +117,7 @@ async fn a_version_that_is_not_serving_or_has_no_route_is_answered_by_stable() -
     stage.live(json!({"split": half_to("v2"), "versions": [version("v1"), absent]})).await?;
     until("decisions say so", SOON, || async { sum(&stage.receiver, |part| part.not_serving) > 50 }).await?;
     let tally = load.stop().await;
-    story.then("nobody noticed");
+    story.then("no user noticed");
     assert_eq!((tally.failed(), tally.of_version("v2"), stage.v2.counts().total), (0, 0, 0), "{}", tally.summary());
     settled(&stage.receiver, u64::try_from(tally.requests())?).await?;
     assert_eq!(

@@ -120,7 +120,7 @@ async fn many_flags_are_handed_on_in_one_header() -> Result<()> {
 async fn values_are_compared_like_versions() -> Result<()> {
     let story = Scenario::new("a value that makes requests fail");
     let mut stage = Stage::start().await?;
-    stage.push(&[switch("half", &["shop.test", "api.test"], 50), switch("nobody", &["api.test"], 0)]).await?;
+    stage.push(&[switch("half", &["shop.test", "api.test"], 50), switch("zero", &["api.test"], 0)]).await?;
     story.when("users of one host ask, then the same of another where everything fails");
     let users: Vec<String> = (0..60).map(|number| format!("user-{number}")).collect();
     for user in &users {
@@ -142,7 +142,7 @@ async fn values_are_compared_like_versions() -> Result<()> {
     let parts = stage.receiver.service(&"shop/half".parse()?);
     assert_eq!(parts.values().map(|part| part.keyless).sum::<u64>(), 1);
     assert!(parts.values().all(|part| part.epoch.as_ref().is_none_or(|epoch| epoch.epoch == 7)));
-    assert_eq!(stage.values("shop/nobody", 21).await?["off"].failed, 21, "a flag of the same host knows what its users met");
+    assert_eq!(stage.values("shop/zero", 21).await?["off"].failed, 21, "a flag of the same host knows what its users met");
     Ok(())
 }
 
@@ -157,7 +157,7 @@ async fn a_flag_switched_off_is_off_at_every_worker() -> Result<()> {
         stage.ask("shop.test", "/", &[("x-user", "ann")]).await?;
     }
     assert_eq!(flags(&stage.shop.requests()), vec!["risky"; 60]);
-    story.when("it is pushed with nobody in it, and every VM has said so");
+    story.when("it is pushed with no user in it, and every VM has said so");
     stage.push(&[switch("risky", &["shop.test"], 0)]).await?;
     stage.shop.reset_counts();
     for _ in 0..60 {

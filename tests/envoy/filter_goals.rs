@@ -92,7 +92,7 @@ async fn goals_are_counted_per_user() -> Result<()> {
     assert_eq!(epoch.goals.get("looked"), Some(&cells(&["eve", "fay"])));
     assert_eq!(epoch.goals.get("broken"), Some(&cells(&["gus"])));
     assert_eq!(epoch.cells, Some(cells(&["ann", "bob", "cid", "dan", "eve", "fay", "gus"])));
-    assert_eq!(epoch.latency, None, "nobody said what is slow");
+    assert_eq!(epoch.latency, None, "the policy does not say what is slow");
     Ok(())
 }
 
@@ -112,7 +112,7 @@ async fn a_cohort_is_counted_by_its_rule() -> Result<()> {
     let control = users.iter().find(|user| point(user, "t") >= 500_000).map_or("", String::as_str);
     stage.ask(control, "/", &[("x-in", "1"), ("x-after", "1")]).await?;
     let epoch = stage.epoch().await?;
-    story.then("those that the rule assigns and those that it leaves to stable are its arms, nobody else");
+    story.then("those that the rule assigns and those that it leaves to stable are its arms, no other users");
     let of = |user: &String| split::cell(point(user, "t"));
     assert_eq!(epoch.cells, Some(users.iter().map(of).collect()));
     let test = u64::try_from(users.iter().filter(|user| point(user, "t") < 500_000).count())?;
@@ -125,7 +125,7 @@ async fn a_cohort_is_counted_by_its_rule() -> Result<()> {
 async fn slots_by_latency() -> Result<()> {
     let story = Scenario::new("slots by latency");
     let by_rule = json!({"name": "staff", "match": [{"headers": {"x-staff": {"present": true}}}], "split": {"weights": {"v2": 100}}});
-    // Far apart, so that a busy machine makes nobody slow by chance.
+    // Far apart, so that a busy machine makes no user slow by chance.
     let thresholds = json!({"p50Us": 1_500_000, "p90Us": 3_000_000, "p99Us": 5_000_000});
     let mut stage =
         Stage::start(json!({"latency": {"version": "v1", "thresholds": thresholds, "others": thresholds}, "rules": [by_rule]})).await?;
@@ -150,7 +150,7 @@ async fn slots_by_latency() -> Result<()> {
     assert_eq!(latency.above_p90, slots(&["quick", "slow"]));
     assert_eq!(latency.above_p99, slots(&["quick"]));
     assert_eq!(epoch.seen, slots(&["quick", "slow", "late", "socket"]));
-    assert_eq!((epoch.goals.len(), epoch.cells), (0, None), "nobody asked for goals");
+    assert_eq!((epoch.goals.len(), epoch.cells), (0, None), "the policy asks for no goals");
     Ok(())
 }
 

@@ -108,7 +108,7 @@ async fn every_vm_says_soon_what_it_runs() -> Result<()> {
     let vms: Vec<String> = receiver.latest().into_keys().collect();
     assert_eq!(vms.len(), usize::try_from(WORKERS)? + 1, "each worker's, and the main thread's");
 
-    story.when("pushes come whose interval is longer than anybody waits");
+    story.when("pushes come whose interval is longer than this test waits");
     let mut times = Vec::new();
     for round in 0..10_u32 {
         let mut next = policy(at, json!({"split": split(round + 1)}));

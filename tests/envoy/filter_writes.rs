@@ -112,7 +112,7 @@ async fn a_generated_key_is_kept_in_a_cookie_and_already_counts() -> Result<()> 
 }
 
 #[tokio::test]
-async fn a_reply_for_everybody_carries_nobodys_cookie() -> Result<()> {
+async fn a_reply_for_everybody_carries_no_users_cookie() -> Result<()> {
     let stage = Stage::new(json!({"key": [{"cookie": "shunt-id", "generate": {}}], "split": everybody("v2")})).await?;
     for (value, cookies) in [("public%2C+max-age=60", 0), ("max-age=60,+Public", 0), ("private", 1), ("max-age=60", 1)] {
         let (reply, _) = stage.ask(&format!("/reply?header=cache-control:{value}&header=set-cookie:own=1"), &[]).await?;

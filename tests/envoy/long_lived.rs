@@ -22,15 +22,15 @@ const SPEC: &str = "strategy: {blueGreen: {preview: {match: [{headers: {x-previe
   timeout: 5m
   analysis: {metrics: [{name: errors, successRate: {min: 50%}, minSamples: 20}]}";
 
-const SOMEBODY: &str = "shunt-id=somebody";
+const VISITOR: &str = "shunt-id=visitor";
 
 fn versions() -> [Version<'static>; 2] {
     [Version::new("v1", 1), Version::new("v2", 1)]
 }
 
-/// A question of somebody's.
+/// A question of the visitor's.
 fn ask(farm: &Farm, path: &str) -> Ask {
-    Client::new(farm.address).host("shop.test").timeout(Duration::from_secs(60)).request(Method::GET, path).header("cookie", SOMEBODY)
+    Client::new(farm.address).host("shop.test").timeout(Duration::from_secs(60)).request(Method::GET, path).header("cookie", VISITOR)
 }
 
 async fn released(farm: &Farm, spec: &str) -> Result<()> {
@@ -44,7 +44,7 @@ async fn what_began_before_a_switch_goes_on_and_ends_with_its_version() -> Resul
     let story = Scenario::new("long-lived connections across blue/green");
     let farm = Farm::start(&versions(), SPEC).await?;
     let load = farm.load();
-    let mut socket = WebSocket::open(farm.address, "shop.test", "/ws", &[("cookie", SOMEBODY)]).await?;
+    let mut socket = WebSocket::open(farm.address, "shop.test", "/ws", &[("cookie", VISITOR)]).await?;
     let (mut events, begun) = (Events::open(ask(&farm, "/events?ms=50")).await?, Instant::now());
     assert_eq!((socket.version(), events.version()), (Some("v1"), Some("v1")));
     // This one takes as long as the whole release.
@@ -55,7 +55,7 @@ async fn what_began_before_a_switch_goes_on_and_ends_with_its_version() -> Resul
     released(&farm, SPEC).await?;
     socket.echo("still here").await.context("right after the switch")?;
     let switched = begun.elapsed();
-    let new = WebSocket::open(farm.address, "shop.test", "/ws", &[("cookie", SOMEBODY)]).await?;
+    let new = WebSocket::open(farm.address, "shop.test", "/ws", &[("cookie", VISITOR)]).await?;
     let again = Events::open(ask(&farm, "/events?ms=50")).await?;
     assert_eq!((new.version(), again.version()), (Some("v2"), Some("v2")));
     story.then("the old ones go on with v1, new ones of the same user begin with v2");
@@ -86,7 +86,7 @@ async fn a_grpc_stream_goes_on_while_calls_on_its_connection_switch() -> Result<
     let spec = SPEC.replace("timeout: 5m", "timeout: 1s");
     let farm = Farm::speaking("http2", &versions(), &spec).await?;
     let load = farm.load();
-    let mut caller = Caller::connect(farm.address, "shop.test", &[("cookie", SOMEBODY)]).await?;
+    let mut caller = Caller::connect(farm.address, "shop.test", &[("cookie", VISITOR)]).await?;
     let mut talk = caller.talk("/shop.Chat/Talk").await?;
     talk.echo("hello").await?;
     assert_eq!((talk.version(), caller.call("/shop.Checkout/Buy").await?.as_deref()), (Some("v1"), Some("v1")));
@@ -113,7 +113,7 @@ async fn while_requests_are_held_a_grpc_caller_is_told_unavailable() -> Result<(
     let spec = "strategy: {recreate: {}}
   drainDeadline: 1s";
     let farm = Farm::speaking("http2", &versions(), spec).await?;
-    let mut caller = Caller::connect(farm.address, "shop.test", &[("cookie", SOMEBODY)]).await?;
+    let mut caller = Caller::connect(farm.address, "shop.test", &[("cookie", VISITOR)]).await?;
     farm.write(&versions(), "v2", spec)?;
     // Answers in turn, repetitions left out.
     let mut told: Vec<String> = Vec::new();

@@ -24,7 +24,7 @@ const RECREATE: Case = Case {
     spec: "strategy: {recreate: {deadline: 5m}}
   drainDeadline: 1s",
     good: End::Promoted,
-    // Nobody can judge while nobody is answered; it is judged by its readiness only.
+    // Requests judge no version while they are held; it is judged by its readiness only.
     bad: End::Promoted,
     changes: 1,
 };

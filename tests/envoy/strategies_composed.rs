@@ -10,7 +10,7 @@ use shunt_testbed::{Client, RunningLoad, Scenario, Tally, until};
 use crate::control_rig::{ROLLOUT, Rig, STEP};
 use crate::strategies_rig::{End, Watch};
 
-/// After each step somebody looks.
+/// After each step an operator looks.
 const SPEC: &str = "strategy:
     canary:
       steps:
@@ -109,7 +109,7 @@ impl Stage {
         Ok(sent())
     }
 
-    /// Nobody failed, nobody changed more often than that, every line was recorded once.
+    /// No request failed, no user changed more often than that, every line was recorded once.
     async fn end(self, changes: usize) -> Result<()> {
         let all = self.load.stop().await;
         assert_eq!((all.failed(), all.flips(changes)), (0, 0), "{}", all.summary());
@@ -151,7 +151,7 @@ async fn up_to_half(stage: &mut Stage) -> Result<()> {
     // Not all of them on a busy machine, because only so many may be under way.
     assert!(copies > 500, "everybody's requests are copied: {copies} of {} and more", others.requests());
     let strange = stage.rig.shops[1].requests().into_iter().find(|seen| seen.shadow() == (seen.header("x-staff").is_some()));
-    assert!(strange.is_none(), "neither staff nor a marked copy of somebody else: {strange:?}");
+    assert!(strange.is_none(), "neither staff nor a marked copy of another user: {strange:?}");
 
     stage.reach(EARLY).await?;
     assert_eq!((stage.staff().await?, stage.early().await?), (all("v2"), chosen()));

@@ -10,7 +10,7 @@ use crate::strategies_rig::{End, Watch};
 const FLAG: &str = "shop/quick-basket";
 const NAME: &str = "quick-basket";
 const PROMOTED: &str = "[{setWeight: 20}, {pause: {duration: 1s}}, {setWeight: 50}]";
-/// Somebody may look at a fifth of the users, and at all of them.
+/// An operator may look at a fifth of the users, and at all of them.
 const WATCHED: &str = "[{setWeight: 20}, {pause: {}}, {setWeight: 50}, {setWeight: 100}, {pause: {}}]";
 
 fn manifest(release: &str, steps: &str) -> String {
@@ -65,7 +65,7 @@ impl Stage {
         Ok(sent())
     }
 
-    /// Nobody failed by the proxies, nobody changed more often than that, every line was recorded once. Gives all requests.
+    /// No request failed by the proxies, no user changed more often than that, every line was recorded once. Gives all requests.
     async fn end(self, watch: &Watch, changes: usize) -> Result<Tally> {
         let mut all = Vec::new();
         for load in self.loads {
@@ -109,11 +109,11 @@ async fn flag_with_a_bad_value_killed_at_every_transition() -> Result<()> {
         assert_eq!(tally.of_version("on"), 0, "{}", tally.summary());
     }
     let all = stage.end(&watch, 2).await?;
-    assert!(all.injected() > 0, "somebody had it: {}", all.summary());
+    assert!(all.injected() > 0, "some requests met it: {}", all.summary());
     Ok(())
 }
 
-/// Somebody aborts when so many steps are proved; whether they are met is seen in requests before, and at both proxies afterwards.
+/// An operator aborts when so many steps are proved; whether they are met is seen in requests before, and at both proxies afterwards.
 async fn aborted(step: u64, killed: bool) -> Result<()> {
     let story = Scenario::new(format!("a flag is aborted after step {step}"));
     let mut stage = Stage::start(WATCHED).await?;

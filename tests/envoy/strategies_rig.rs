@@ -58,7 +58,7 @@ impl Watch {
             // While it starts it knows nothing.
             if let Ok(view) = control.rollout(&self.rollout).await {
                 let now = revision(&view);
-                // It does not die by itself after what was recorded for a command, because somebody waits for the answer.
+                // It does not die by itself after what was recorded for a command, because a client waits for the answer.
                 if self.killed && now > self.seen && !self.risen {
                     self.raise(control).await?;
                 } else if let Some(value) = look(&view).filter(|_| now > self.begun) {
@@ -91,7 +91,7 @@ impl Watch {
         Ok(end)
     }
 
-    /// Waits until the release waits for somebody, with this step proved before it.
+    /// Waits until the release waits for an operator, with this step proved before it.
     pub(crate) async fn paused_after(&mut self, control: &mut ControlPlane, step: u64) -> Result<()> {
         let paused = |view: &Value| view["phase"] == "Paused" && view["step"]["number"] == step + 1;
         self.until(control, &format!("it waits after step {step}"), |view| paused(view).then_some(())).await

@@ -12,7 +12,7 @@ use crate::xds_rig::{HALF, Rig, SOON, Variant, live, manifest};
 /// Requests that were on their way when the candidate died may be lost, if they must not be sent twice.
 const IN_FLIGHT: Duration = Duration::from_millis(100);
 
-/// Waits until nobody is answered by the candidate any more, though keys are its.
+/// Waits until no user is answered by the candidate any more, though keys are its.
 async fn until_only_stable(load: &RunningLoad) -> Result<()> {
     until("stable answers everybody", SOON, || async {
         let mark = load.mark();

@@ -16,7 +16,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 pub(crate) const ROLLOUT: &str = "shop/checkout";
 /// Its manifest's file.
 pub(crate) const FILE: &str = "checkout.yaml";
-/// A release waits at 50 % until somebody says more.
+/// A release waits at 50 % until an operator says more.
 pub(crate) const HALF: &str = "strategy: {canary: {steps: [{setWeight: 50}, {pause: {}}]}}
   analysis: {metrics: [{name: errors, successRate: {noWorseThanStable: {}}, minSamples: 20}]}
   fallbackDeadline: 1h

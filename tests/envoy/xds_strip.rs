@@ -13,7 +13,7 @@ async fn a_client_cannot_choose_its_version() -> Result<()> {
     let (v1, v2) = (LocalShop::start("v1").await?, LocalShop::start("v2").await?);
     let rig = Rig::start(Variant::Delta, &manifest(&[("v1", &[v1.address()]), ("v2", &[v2.address()])], "v1", HALF)).await?;
     rig.until("v2 has a route", |view| view["versions"].as_array().is_some_and(|all| all.len() == 2)).await?;
-    story.given("v2 is there, with a route, and nobody should get it");
+    story.given("v2 is there, with a route, and no user should get it");
     let dump = rig.envoy.config_dump().await?.to_string();
     assert!(dump.contains("shop/checkout/v2"), "v2 has a route");
     refused_or_ignored(&rig.client(), &v1, &v2).await?;
@@ -49,6 +49,6 @@ async fn refused_or_ignored(client: &Client, v1: &LocalShop, v2: &LocalShop) -> 
     }
     let reply = client.request(Method::GET, "/").header("x_shunt_route", "shop/checkout/v2").send().await?;
     assert_eq!(reply.status, 400, "some upstreams read underscores as dashes");
-    assert_eq!(v2.counts().total, 0, "nobody reached v2");
+    assert_eq!(v2.counts().total, 0, "no request reached v2");
     Ok(())
 }

@@ -43,7 +43,7 @@ async fn an_empty_world_makes_a_proxy_ready_at_once() -> Result<()> {
     for variant in BOTH {
         let stage = tokio::time::timeout(AT_ONCE, Stage::start(variant, Vec::new())).await??;
         let reply = Client::new(stage.address).host("shop.test").get("/").await?;
-        assert_eq!(reply.status, 404, "{variant:?}: nobody has claimed this host");
+        assert_eq!(reply.status, 404, "{variant:?}: no Rollout has claimed this host");
     }
     Ok(())
 }

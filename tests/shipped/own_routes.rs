@@ -15,7 +15,7 @@ const USERS: usize = 400;
 const SOON: Duration = Duration::from_secs(25);
 const RUN: Duration = Duration::from_secs(90);
 
-/// The manifest as shipped, but for its times: nobody waits ten minutes here.
+/// The manifest as shipped, but for its times: no test waits ten minutes.
 fn manifest(release: &str) -> String {
     let text = read("envoy/own-routes/checkout.yaml");
     let short = text.replace("duration: 10m", "duration: 1s").replace("release: v1", &format!("release: {release}"));
@@ -80,7 +80,7 @@ async fn a_canary_over_routes_of_the_users_own() -> Result<()> {
 
     let all = load.stop().await;
     assert_eq!(all.failed(), 0, "{}", all.summary());
-    assert_eq!(all.flips(1), 0, "nobody changes version twice: {}", all.summary());
+    assert_eq!(all.flips(1), 0, "no user changes version twice: {}", all.summary());
 
     story.when("the filter is gone, because an Envoy starts without a control plane");
     let lone = self::envoy(&control, &v1, &v2).await?;

@@ -60,7 +60,7 @@ async fn static_envoy_with_a_policy_file() -> Result<()> {
     .await?;
 
     story.when("a broken policy replaces it");
-    std::fs::write(&next, all.replace(r#""stable": "v1""#, r#""stable": "nobody""#))?;
+    std::fs::write(&next, all.replace(r#""stable": "v1""#, r#""stable": "unknown""#))?;
     std::fs::rename(&next, &policy)?;
     until("Envoy to refuse it", Duration::from_secs(10), || async {
         envoy.stats("update_rejected|config_fail|config_reject").await.is_ok_and(|stats| stats.values().any(|count| *count > 0))

@@ -21,7 +21,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// How long a child may take to end after it was told to.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// Hands Ctrl-C and SIGTERM on to the whole family of the running child, so that nobody stays behind whoever sent the signal.
+/// Hands Ctrl-C and SIGTERM on to the whole family of the running child, so that no process stays behind, wherever the signal came from.
 pub(crate) fn watch_signals() {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return };
     std::thread::spawn(move || {

@@ -176,7 +176,7 @@ impl<'a> Rollout<'a> {
         self.evidence = EpochReport { epoch, latency, ..EpochReport::default() };
     }
 
-    /// Nobody is left to decide, and what they decided has taken effect.
+    /// No judge is left to decide, and what they decided has taken effect.
     fn settled(&self, now: u32, end: u32) -> bool {
         let waiting = |index: &usize| self.decided[*index].is_none_or(|at| now < at + 3);
         let watched: &[usize] = match (self.world.scenario.world.metric, now < end) {

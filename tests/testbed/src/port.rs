@@ -9,7 +9,7 @@ const COUNT: u32 = 22_000;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// A loopback port that nobody listens on. Each process starts its search elsewhere, so that runs go side by side.
+/// A loopback port that no process listens on. Each process starts its search elsewhere, so that runs go side by side.
 ///
 /// # Panics
 /// When no port is free at all.

@@ -16,7 +16,7 @@ pub use rustix::process::Signal;
 use crate::locate;
 use crate::until::until_some;
 
-/// Sends a signal to a process that somebody started for the caller; nothing happens when it has ended.
+/// Sends a signal to a process that another process started for the caller; nothing happens when it has ended.
 pub fn signal(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let _ = pid.map(|pid| kill_process(pid, signal));
@@ -103,7 +103,7 @@ impl Child {
     pub fn signal(&self, signal: Signal) {
         if self.exited().is_none() {
             let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-            // It may end in this very moment; then there is nobody to signal, which is what was wanted.
+            // It may end in this very moment; then there is no process to signal, which is what was wanted.
             let _ = pid.map(|pid| kill_process(pid, signal));
         }
     }

@@ -60,7 +60,7 @@ impl Prometheus {
         found.await.with_context(|| self.child.log_tail(20))
     }
 
-    /// SIGKILL: nobody answers at its address any more.
+    /// SIGKILL: no process answers at its address any more.
     pub fn kill(&mut self) {
         self.child.kill();
     }

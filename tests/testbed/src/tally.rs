@@ -21,12 +21,12 @@ pub struct Shot {
     pub error: Option<Box<str>>,
     /// The shop failed it because a fault was asked for (`x-injected`).
     pub injected: bool,
-    /// Nobody answered on purpose (`x-shunt-held`).
+    /// On purpose, no version answered (`x-shunt-held`).
     pub held: bool,
 }
 
 impl Shot {
-    /// A broken exchange or a status of 500 and above that nobody asked for.
+    /// A broken exchange or a status of 500 and above, neither injected nor held.
     pub fn failed(&self) -> bool {
         (self.error.is_some() || self.status >= 500) && !self.injected && !self.held
     }
@@ -85,7 +85,7 @@ impl Tally {
         self.shots.iter().filter(|shot| shot.injected).count()
     }
 
-    /// Those that nobody answered on purpose.
+    /// Those that, on purpose, no version answered.
     #[must_use]
     pub fn held(&self) -> Self {
         self.only(|shot| shot.held)

@@ -1,4 +1,4 @@
-//! Somebody outside who is asked, and told: answers each path as it is set, and remembers what came.
+//! A receiver of webhooks, outside: is asked, and told; answers each path as it is set, and remembers what came.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

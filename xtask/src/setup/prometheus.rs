@@ -1,5 +1,5 @@
 //! Prometheus, for the tests of metrics from outside: Debian's package, unpacked into the cache and not installed, so that no
-//! service begins and nobody need be root.
+//! service begins and the caller need not be root.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! Runs a program that dies with whoever asked for it: `shunt-leash <pid of the starter> <program> [argument]...`;
-//! with `parent` instead of a process id it is whoever runs this.
+//! Runs a program that dies with its starter: `shunt-leash <pid of the starter> <program> [argument]...`;
+//! with `parent` instead of a process id the starter is the process that runs this.
 //!
 //! It asks the kernel for SIGKILL at the starter's death and then becomes the program, so the process id stays the same.
 //! A program of its own because the safe way to ask is from inside the child, before `exec`.

@@ -58,7 +58,7 @@ struct Args {
     /// Ends with this exit code at once.
     #[arg(long)]
     crash: Option<u8>,
-    /// Ends when the process with this id is gone: whoever is started by something that may be killed must not outlive its test.
+    /// Ends when the process with this id is gone: an instance must not outlive its test, and what started it may be killed.
     #[arg(long)]
     while_alive: Option<u32>,
     /// How long it goes on taking requests after SIGTERM, milliseconds.

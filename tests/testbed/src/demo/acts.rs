@@ -30,7 +30,7 @@ const SAMPLES: [Sample; 7] = [
     ("a colleague, by header", "/cart", &[("x-team", "checkout-web"), ("cookie", "shunt-id=user-1")]),
     ("a preview, by path", "/preview/cart?full=1", &[("cookie", "shunt-id=user-1")]),
     ("not a preview", "/previews", &[("cookie", "shunt-id=user-1")]),
-    ("somebody who forges our header", "/", &[("x-shunt-route", "shop/checkout/v2"), ("cookie", "shunt-id=user-1")]),
+    ("a client that forges our header", "/", &[("x-shunt-route", "shop/checkout/v2"), ("cookie", "shunt-id=user-1")]),
 ];
 
 /// Act 1: what `explain` says beside what really happens.
@@ -123,14 +123,14 @@ pub(super) async fn killed(stage: &mut Stage, picture: &Picture) -> Result<Act> 
     .await?;
     let alone = stage.tally_since(&mark);
     picture.say(format!(
-        "  nobody steers for {:.1} s: {} requests, {} failed, {} users changed version, {}",
+        "  no control plane for {:.1} s: {} requests, {} failed, {} users changed version, {}",
         dead.elapsed().as_secs_f64(),
         alone.requests(),
         alone.failed(),
         alone.flips(0),
         shares(&alone)
     ));
-    ensure!(alone.flips(0) == 0, "users changed version while nobody steered");
+    ensure!(alone.flips(0) == 0, "users changed version while no control plane was there");
     picture.say("$ shunt serve    (again, with the same data)");
     stage.control.restart().await?;
     let mut watch = Watch::resume(stage, picture, "v5", before["revision"].as_u64().unwrap_or(0));

@@ -106,7 +106,7 @@ impl<'s> Watch<'s> {
         Ok(())
     }
 
-    /// Until it is refused, or over without promotion, and nobody is sent to it any more.
+    /// Until it is refused, or over without promotion, and no user is sent to it any more.
     pub(super) async fn ended(&mut self) -> Result<()> {
         let version = self.version.clone();
         self.until(&format!("{version} to be over"), |look| {

@@ -33,7 +33,7 @@ pub enum Strategy {
     Canary,
     /// Versions compared by what users do.
     AbTest,
-    /// Copies, whose answers nobody sees.
+    /// Copies, whose answers no user sees.
     Shadow,
     /// Values of a feature flag.
     Flag,

@@ -7,7 +7,7 @@ use hyper::header::{HeaderMap, SET_COOKIE};
 /// The users of a load; requests are theirs in turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Users {
-    /// Nobody in particular: no cookie.
+    /// Users whom no cookie tells apart.
     Anonymous,
     /// Each has the cookie `<name>=<prefix><number>` from the start.
     Cookie {
@@ -50,7 +50,7 @@ impl Users {
         Self::Browser { count, name: "shunt-id".to_owned() }
     }
 
-    /// How many there are; 1 for nobody in particular.
+    /// How many there are; 1 for anonymous ones.
     pub fn count(&self) -> usize {
         match self {
             Self::Anonymous => 1,

@@ -56,7 +56,7 @@ pub(super) fn talk(state: &Arc<State>, mut question: Incoming) -> Body {
             }
         };
         let trailers = HeaderMap::from_iter([("grpc-status".parse().expect("a name"), HeaderValue::from_static(status))]);
-        // Nobody may be left to hear it.
+        // The caller may be gone already.
         let _ = pieces.send(Ok(Frame::trailers(trailers))).await;
     })
 }

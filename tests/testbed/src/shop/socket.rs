@@ -61,6 +61,6 @@ async fn echo(upgraded: Upgraded, mut stop: watch::Receiver<bool>) {
             break;
         }
     }
-    // Nobody may be left to say good-bye to.
+    // The client may be gone already.
     let _ = socket.close(None).await;
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use super::variant::{Behind, Variant, bootstrap};
 use crate::{Envoy, EnvoyOptions, Load};
 
-/// Requests per second of our own load, where `wrk` is missing. Below saturation, so that nobody waits for anybody.
+/// Requests per second of our own load, where `wrk` is missing. Below saturation, so that no request waits for another.
 const OWN_RATE: f64 = 4_000.0;
 /// Connections of `wrk`.
 const CONNECTIONS: u32 = 16;

@@ -142,7 +142,7 @@ impl Candidate {
     }
 }
 
-/// One release of it, from nobody on it to nobody on it.
+/// One release of it, from no user on it to no user on it.
 pub(super) async fn release(candidate: &'static Candidate) -> Result<Row> {
     let bar = ProgressBar::new_spinner().with_message(candidate.name);
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -164,7 +164,7 @@ pub(super) async fn release(candidate: &'static Candidate) -> Result<Row> {
     let all = stage.stop_load().await;
     bar.finish_and_clear();
     if !matches!(candidate.bad, Bad::Missing) {
-        ensure!(all.failed() == 0, "requests failed that nobody failed on purpose: {}", all.summary());
+        ensure!(all.failed() == 0, "requests failed that were not failed on purpose: {}", all.summary());
     }
     Ok(row(candidate, end, began, &all, view["message"].as_str().unwrap_or_default()))
 }

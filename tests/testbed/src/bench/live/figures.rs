@@ -41,7 +41,7 @@ impl Case {
         }
         let (exposed, bad) = (self.spread(|round| seconds(round.exposed)), self.spread(|round| round.bad as f64));
         let goal = |what, limit, measured| Goal { what, limit, measured };
-        vec![goal("seconds until nobody meets it", 7.0, exposed.median), goal("bad requests served", 8.0, bad.median)]
+        vec![goal("seconds until no user meets it", 7.0, exposed.median), goal("bad requests served", 8.0, bad.median)]
     }
 
     fn spread(&self, of: impl Fn(&Round) -> f64) -> Spread {

@@ -1,4 +1,4 @@
-//! Releases that fail more often than stable, one after the other: where the time goes until nobody meets them any more.
+//! Releases that fail more often than stable, one after the other: where the time goes until no user meets them any more.
 
 use std::time::{Duration, SystemTime};
 
@@ -62,7 +62,7 @@ fn manifest(points: f64) -> Result<String> {
     ))
 }
 
-/// One bad release, from nobody on it to nobody on it.
+/// One bad release, from no user on it to no user on it.
 async fn round(stage: &mut Stage, number: usize) -> Result<Round> {
     let revision = stage.view().await?["revision"].as_u64().context("no revision")?;
     let began = SystemTime::now();
@@ -74,7 +74,7 @@ async fn round(stage: &mut Stage, number: usize) -> Result<Round> {
     let trace = until_applied(stage, revision).await?;
     let tallies = stage.stop_loads().await;
     let all = Tally::of_all(tallies.iter().cloned());
-    ensure!(all.failed() == 0, "requests failed that nobody failed on purpose: {}", all.summary());
+    ensure!(all.failed() == 0, "requests failed that were not failed on purpose: {}", all.summary());
     let bad = |tally: &Tally| tally.only(|shot| shot.injected && shot.version.as_deref() == Some("v2"));
     let known = tallies.iter().zip(trace.reports).flat_map(|(tally, report)| {
         let ends = bad(tally).shots().iter().map(|shot| began + shot.at + shot.latency).collect::<Vec<_>>();

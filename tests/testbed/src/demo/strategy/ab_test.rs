@@ -34,7 +34,7 @@ pub(super) async fn play(picture: &Picture, report: &mut Report) -> Result<Stage
     let (act, won) = test(&stage, picture, "v2").await?;
     ensure!(won, "v2 did not win");
     report.acts.push(act);
-    picture.title("v3 is as good as v2: nobody wins");
+    picture.title("v3 is as good as v2: no version wins");
     let (act, won) = test(&stage, picture, "v3").await?;
     ensure!(!won, "v3 won without being better");
     report.acts.push(act);

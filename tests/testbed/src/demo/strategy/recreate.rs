@@ -14,7 +14,7 @@ const SPEC: &str = "  drainDeadline: 2s\n  strategy: {recreate: {deadline: 8s}}\
 pub(super) async fn play(picture: &Picture, report: &mut Report) -> Result<Stage> {
     let versions = [version("v1", 2, &[])?, version("v2", 2, &[])?, version("v3", 2, &["--unready"])?].concat();
     let mut stage = Stage::play(picture, &[(FILE, &manifest(&versions, SPEC))]).await?;
-    picture.title("v2 replaces v1: nobody ever meets both");
+    picture.title("v2 replaces v1: they never answer at the same time");
     stage.start_load(200.0);
     Watch::release(&stage, picture, "v2").await?.promoted().await?;
     let tally = stage.stop_load().await;
@@ -25,7 +25,7 @@ pub(super) async fn play(picture: &Picture, report: &mut Report) -> Result<Stage
     stage.start_load(200.0);
     Watch::release(&stage, picture, "v3").await?.ended().await?;
     let tally = stage.stop_load().await;
-    ensure!(tally.of_version("v3") == 0, "v3 answered somebody");
+    ensure!(tally.of_version("v3") == 0, "v3 answered a user");
     ensure!(tally.shots().last().is_some_and(|shot| shot.version.as_deref() == Some("v2")), "v2 is not back: {}", tally.summary());
     report.acts.push(act("v2 -> v3, not ready in 8 s, v2 back", &tally));
     Ok(stage)

@@ -1,4 +1,5 @@
-//! shadow: copies for the candidate, compared by the proxies' own counters; nobody sees an answer of it, and a stalled one costs nobody anything.
+//! shadow: copies for the candidate, compared by the proxies' own counters; no user sees an answer of it, and a stalled one costs no
+//! user anything.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
