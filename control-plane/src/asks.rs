@@ -171,7 +171,7 @@ impl Reconciler {
         Ok(asked.filter(|asked| first.is_some_and(|first| asked.at.after(PATIENCE) >= first.at)).collect())
     }
 
-    /// What was found of a Rollout; nothing of one that nobody knows is an error.
+    /// What was found of a Rollout; nothing of one that is not known is an error.
     fn known<T>(&self, rollout: &RolloutId, found: Result<T, StoreError>, nothing: impl Fn(&T) -> bool) -> Result<T, Refusal> {
         let found = found.map_err(|error| unavailable(&error))?;
         let known = self.on.read(rollout).is_some() || self.on.conflicted().contains_key(rollout);

@@ -1,7 +1,7 @@
 //! The board: the only writer of the merged policy and of the routes that proxies get.
 //!
 //! Every Rollout puts its contribution here; [`Board::next`] says what to publish, if anything. It publishes nothing until every
-//! stored Rollout has contributed once, and a generation is recorded before anybody sees it. Pure: whoever calls it does the I/O.
+//! stored Rollout has contributed once, and a generation is recorded before any proxy sees it. Pure: the caller does the I/O.
 //!
 //! Two proofs come from generations. A service is in force at a proxy that reports the generation that first carried it, or a later
 //! one. Routes are in force at a proxy that acknowledged them and then reports a generation that was pushed after everybody had
@@ -154,7 +154,7 @@ impl Board {
         self.contributions.get(id).filter(|_| self.is_live()).and_then(Contribution::proofs)
     }
 
-    /// What to publish now; none when proxies have it already, or somebody has not contributed yet.
+    /// What to publish now; none when proxies have it already, or some Rollout has not contributed yet.
     pub(crate) fn next(&mut self, around: &Circumstances<'_>) -> Result<Option<Publication>, BoardError> {
         if !self.missing.is_empty() {
             return Ok(None);
@@ -234,7 +234,7 @@ enum Why {
     Routes,
     Restarted,
     Killed,
-    /// Somebody contributes nothing new; only that is recorded.
+    /// A Rollout contributes nothing new; only that is recorded.
     Recorded,
     Proof,
     Heal(String),

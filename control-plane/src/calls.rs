@@ -92,7 +92,7 @@ impl Calls {
         Ok(Self { book, log, messenger, chance, resting: false, back })
     }
 
-    /// Begins what is due, cuts off what nobody wants any more, and tells what is known of what is wanted.
+    /// Begins what is due, cuts off what is not wanted any more, and tells what is known of what is wanted.
     pub(crate) async fn look(&mut self, database: &Database, stored: &Stored, now: Time) -> Result<BTreeMap<String, CallSeen>, StoreError> {
         let (plan, state) = (&stored.plan, &stored.state);
         let wanted = desired::calls(plan, state);
@@ -110,7 +110,7 @@ impl Calls {
         Ok(seen)
     }
 
-    /// Somebody is asked since the run came there.
+    /// An operator is asked since the run came there.
     async fn wait(&self, database: &Database, plan: &Plan, state: &State, call: &Call) -> Result<(), StoreError> {
         let since = state.run.as_ref().map_or(Time::default(), |run| run.since);
         if self.log.find(&plan.id, &call.id).is_some_and(|known| known.since == since) {
@@ -123,7 +123,7 @@ impl Calls {
         self.book.get(&(rollout.clone(), id.to_owned())).map(|page| page.record.progress.seen.clone())
     }
 
-    /// What nobody wants any more is cut off and forgotten: a run that goes back to a step asks anew.
+    /// What is not wanted any more is cut off and forgotten: a run that goes back to a step asks anew.
     async fn tidy(&mut self, database: &Database, rollout: &RolloutId, wanted: &[Call]) -> Result<(), StoreError> {
         let past = |key: &(RolloutId, String)| key.0 == *rollout && wanted.iter().all(|call| call.id != key.1);
         let ids: Vec<String> = self.book.keys().filter(|key| past(key)).map(|key| key.1.clone()).collect();
@@ -166,7 +166,7 @@ impl Calls {
         let (messenger, back, id) = (self.messenger.clone(), self.back.clone(), call.id.clone());
         async move {
             let reply = messenger.deliver(&message).await;
-            // Nobody takes it any more when the process ends.
+            // The control plane takes no reply any more when it ends.
             drop(back.send(Back::Call(Tried { rollout, id, number, reply })).await);
         }
     }

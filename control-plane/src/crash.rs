@@ -1,6 +1,6 @@
 //! Where a test may make the process die, or a proxy refuse a Rollout. Release builds have nothing of it.
 //!
-//! What a crash costs is tried by killing the real process between any two lines of its work. From outside nobody can hit the
+//! What a crash costs is tried by killing the real process between any two lines of its work. From outside no test can hit the
 //! moment between a record and what follows from it, a millisecond later; this does.
 
 use shunt_core::Desired;

@@ -34,7 +34,7 @@ impl Desk {
         Ok((Self { store, tokens, errands, clock }, Access { tokens: seen, desk, now: clock, limits: Limits::default() }))
     }
 
-    /// Does one errand after the other until nobody has any.
+    /// Does one errand after the other until no more can come.
     pub(crate) async fn run(mut self) {
         while let Some(errand) = self.errands.recv().await {
             self.errand(errand).await;

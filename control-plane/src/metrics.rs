@@ -1,7 +1,7 @@
 //! Metrics with a source outside: asks the sources while a release needs it, and keeps what they said.
 //!
 //! What is due, and what an answer means, is decided in the core; here is only the asking. Each question has a task of its own with a
-//! time-out, so a source that hangs delays nobody else.
+//! time-out, so a source that hangs delays no other question.
 
 mod goals;
 mod http;
@@ -110,13 +110,13 @@ impl Sources {
     pub(crate) async fn take(&mut self, database: &Database, answered: Answered) -> Result<(), StoreError> {
         let Answered { key, measurement } = answered;
         self.asked.remove(&key);
-        // Nobody waits any more for what belongs to an attempt that is over.
+        // What belongs to an attempt that is over is not waited for any more.
         let Some(history) = self.histories.get_mut(&key) else { return Ok(()) };
         history.take(measurement);
         database.keep_measurements(key, history.clone()).await
     }
 
-    /// The process is about to end: nobody is asked any more.
+    /// The process is about to end: no source is asked any more.
     pub(crate) fn rest(&mut self) {
         self.resting = true;
     }
@@ -128,7 +128,7 @@ impl Sources {
             if let Reading::Error(error) = &measurement.reading {
                 tracing::warn!(rollout = %key.rollout, metric = metric.name, "{} could not be asked: {error}", metric.source_name());
             }
-            // Nobody listens any more when the process ends.
+            // The control plane takes no answer any more when it ends.
             let _ = back.send(Back::Measured(Answered { key, measurement })).await;
         });
     }

@@ -1,4 +1,4 @@
-//! The filter's module: embedded at build time, or a file for whoever works on the filter.
+//! The filter's module: embedded at build time, or a file for developers of the filter.
 
 use std::path::Path;
 use std::sync::Arc;

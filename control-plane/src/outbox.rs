@@ -133,7 +133,7 @@ impl Outbox {
             let (messenger, back, number, id) = (self.messenger.clone(), self.back.clone(), first.number, id.clone());
             lane.flight = Some(Flight::begin(&spec, async move {
                 let reply = messenger.deliver(&message).await;
-                // Nobody takes it any more when the process ends.
+                // The control plane takes no reply any more when it ends.
                 drop(back.send(Back::Letter(Returned { lane: id, number, reply })).await);
             }));
         }

@@ -124,7 +124,7 @@ impl Proxies {
         Ok(())
     }
 
-    /// Somebody says that a proxy is gone for good. False: nobody knows it.
+    /// An operator says that a proxy is gone for good. False: it is not known.
     pub(crate) async fn forget(&mut self, node: &str, database: &Database) -> Result<bool, StoreError> {
         if !self.expected.contains(node) && !self.nodes.contains_key(node) {
             return Ok(false);
@@ -178,7 +178,7 @@ impl Proxies {
             RoutesProof::None => {
                 return Delivery::Live { since: Time::default(), proxies: u32::try_from(self.expected.len()).unwrap_or(u32::MAX) };
             }
-            // Nobody can have reported a generation that is yet to be pushed.
+            // No proxy can have reported a generation that is yet to be pushed.
             RoutesProof::Acknowledge(sequence) => (sequence, u64::MAX),
             RoutesProof::Report(sequence, generation) => (sequence, generation),
         };
@@ -188,7 +188,7 @@ impl Proxies {
 
     /// Whether no proxy that may still be there, however silent, has other routes and endpoints than these: what stopping an
     /// instance asks for.
-    pub(crate) fn nobody_uses_other_routes(&self, proof: RoutesProof, now: Time) -> bool {
+    pub(crate) fn no_proxy_uses_other_routes(&self, proof: RoutesProof, now: Time) -> bool {
         let generation = match proof {
             RoutesProof::None => return true,
             RoutesProof::Acknowledge(_) => u64::MAX,
@@ -198,7 +198,7 @@ impl Proxies {
             Delivery::Live { .. } | Delivery::Unknown { .. } => true,
             Delivery::Waiting { .. } | Delivery::Rejected { .. } => false,
         };
-        // Where no proxy is expected, nobody can.
+        // Where no proxy is expected, none can have others.
         here && matches!(self.reports.everywhere(generation, &self.expected, now), Delivery::Live { .. } | Delivery::Unknown { .. })
     }
 

@@ -57,7 +57,7 @@ pub(crate) struct Reconciler {
     metrics: Metrics,
     /// Whether the manifests may have changed since they were read.
     unread: bool,
-    /// Whether somebody has frozen all releases, as recorded.
+    /// Whether an operator has frozen all releases, as recorded.
     pub(crate) freeze: Freeze,
     /// Whether anything may be published.
     pub(crate) hold: Hold,
@@ -113,12 +113,12 @@ impl Reconciler {
         self.unread = true;
     }
 
-    /// Takes what somebody outside answered.
+    /// Takes what a receiver or a source outside answered.
     pub(crate) async fn answered(&mut self, back: Back) {
         self.outside.take(self.on.database(), back, (self.clock)()).await;
     }
 
-    /// The process is about to end: nobody outside is asked any more.
+    /// The process is about to end: no receiver or source outside is asked any more.
     pub(crate) fn rest(&mut self) {
         self.outside.rest();
     }
@@ -236,7 +236,7 @@ impl Reconciler {
         let told = self.outside.sources.told(id);
         let mut seen = observe(&self.press, &self.proxies, &mut self.analysts, &stored, &self.freeze, &told, now);
         seen.capacity = self.instances.capacity(&stored, now);
-        // Whoever is asked outside is asked when that can be recorded; until then nothing that waits for it goes on.
+        // Receivers and sources outside are asked when that can be recorded; until then nothing that waits for them goes on.
         seen.calls = unless_full(self.outside.calls.look(self.on.database(), &stored, now).await)?.unwrap_or_default();
         unless_full(self.outside.sources.attend(self.on.database(), &stored, now).await)?;
         seen.verdicts.extend(self.outside.sources.verdicts(&stored, now));
@@ -251,7 +251,7 @@ impl Reconciler {
                 Vec::new()
             }
         };
-        // A command is answered after its record; whoever gave it must hear of it.
+        // A command is answered after its record; the caller who gave it must hear of it.
         if next.entry.as_ref().is_some_and(|entry| entry.command.is_none()) {
             crash::after_record(id);
         }
@@ -289,7 +289,7 @@ impl Reconciler {
         self.outside.log.dismiss(id);
         self.outside.sources.dismiss(id);
         self.show.forget(id);
-        // Whoever waited for its hosts may have them now.
+        // A Rollout that waited for its hosts may have them now.
         self.unread = true;
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What many tests begin with: a Rollout, a store that survives a crash, somebody outside.
+//! What many tests begin with: a Rollout, a store that survives a crash, a server outside.
 
 mod server;
 

@@ -1,4 +1,4 @@
-//! `shunt serve`: puts everything together, and runs it until somebody says stop.
+//! `shunt serve`: puts everything together, and runs it until it is told to stop.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -71,7 +71,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let press = Press::new(board, accepted, publisher.clone(), filter, metrics.clone(), keyring);
 
     let xds = incoming(xds, doors.clone(), Guests::Proxies, Admission::default());
-    let api = incoming(api, doors, Guests::Anybody, Admission::default());
+    let api = incoming(api, doors, Guests::AnyClient, Admission::default());
     let xds = tokio::spawn(shunt_xds::serve_on(xds, publisher, fleet.clone(), clock, until(stopped.clone())));
     let api = tokio::spawn(crate::http::serve(api, shunt_api::router(app), Times::default(), until(stopped.clone())));
     let desk = tokio::spawn(desk.run());
@@ -80,7 +80,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let mut reconciler = Reconciler::new(clock, on, instances, outside, proxies, fleet, press, show, metrics, hold);
     reconciler.freeze = freeze;
     let ended = work(&mut reconciler, inbox, answers, stopping).await;
-    // The desk ends when nobody can ask it any more, after all that was done is recorded.
+    // The desk ends when the API cannot ask it any more, after all that was done is recorded.
     let servers = async { (xds.await, api.await, desk.await) };
     if tokio::time::timeout(GRACE, servers).await.is_err() {
         tracing::warn!("connections were cut after {GRACE:?}");

@@ -38,7 +38,7 @@ pub(crate) struct Shown {
     pub(crate) proxies: watch::Receiver<Arc<Vec<ProxyView>>>,
     /// What is wrong with the manifests.
     pub(crate) problems: watch::Receiver<Arc<Vec<ManifestError>>>,
-    /// Whether somebody has frozen all releases.
+    /// Whether an operator has frozen all releases.
     pub(crate) freeze: watch::Receiver<Freeze>,
     /// Whether everything has contributed and is served.
     pub(crate) ready: watch::Receiver<bool>,
@@ -81,7 +81,7 @@ impl Show {
         }
     }
 
-    /// Whether somebody has frozen all releases.
+    /// Whether an operator has frozen all releases.
     pub(crate) fn freeze(&self, freeze: &Freeze) {
         self.freeze.send_if_modified(|old| {
             let changed = old != freeze;

@@ -245,7 +245,7 @@ impl Standalone {
         Command { id, verb, revision, by, reason, confirm }
     }
 
-    /// Forgets a Rollout of which nothing is left. Whoever waited for its hosts is looked at with the next [`Standalone::refresh`].
+    /// Forgets a Rollout of which nothing is left. One that waited for its hosts is looked at with the next [`Standalone::refresh`].
     pub(crate) async fn forget(&mut self, id: &RolloutId) -> Result<(), StoreError> {
         self.database.forget(id).await?;
         self.rollouts.remove(id);

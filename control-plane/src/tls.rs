@@ -1,5 +1,5 @@
 //! TLS: files become a configuration that is made anew when they change, connections become wires that know who is at their other
-//! end. Certificates are made here too, for whoever has no authority of their own.
+//! end. Certificates are made here too, for operators without an authority of their own.
 
 mod authority;
 mod files;

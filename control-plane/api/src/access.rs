@@ -64,7 +64,7 @@ impl FromStr for Role {
 /// A token as it is kept: without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
-    /// Names it, and whoever uses it.
+    /// Names it, and the client that uses it.
     pub name: String,
     /// What it allows.
     pub role: Role,
@@ -112,21 +112,21 @@ pub struct Access {
 }
 
 impl Access {
-    /// Without tokens, and with nobody to record anything: for tests of other things.
+    /// Without tokens, and without anything that records: for tests of other things.
     pub fn open() -> Self {
         let lane = || Lane::new(Bucket::new(1_000_000, 1_000_000), 64, 64);
         let limits = Limits { looks: lane(), changes: lane(), ..Limits::default() };
         Self { tokens: watch::channel(Arc::default()).1, desk: mpsc::channel(1).0, now: Time::default, limits }
     }
 
-    /// Who sends this secret (none: nobody says who they are); or why nobody is let in.
+    /// Who sends this secret (none: the client does not say who it is); or why it is not let in.
     pub(crate) fn actor(&self, peer: &Peer, secret: Option<&str>) -> Result<Actor, Stranger> {
         let tokens = self.tokens.borrow();
         match secret {
             None if tokens.is_empty() && peer.is_local() => Ok(Actor::local(peer)),
             None if tokens.is_empty() => Err(Stranger::NoTokens),
             None => Err(Stranger::NoToken),
-            // Whoever has a token already should not fail where none is needed yet.
+            // A client that has a token already should not fail where none is needed yet.
             Some(_) if tokens.is_empty() && peer.is_local() => Ok(Actor::local(peer)),
             Some(secret) => {
                 let hash = TokenHash::of(secret);
@@ -140,7 +140,7 @@ impl Access {
     }
 }
 
-/// Why somebody is not let in.
+/// Why a client is not let in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Stranger {
     /// It says nothing.
@@ -149,7 +149,7 @@ pub enum Stranger {
     /// There is none that it could say.
     #[error("this server has no tokens yet, and without one only its own machine is let in")]
     NoTokens,
-    /// It says one that nobody knows, or that was revoked.
+    /// It says one that is not known, or that was revoked.
     #[error("the token is not known here; it may have been revoked")]
     Unknown,
     /// Its time is over.
@@ -202,7 +202,7 @@ impl Actor {
         self.token.as_deref().unwrap_or("loopback")
     }
 
-    /// For the journal: the token's name, or, where there are no tokens, what somebody says of himself.
+    /// For the journal: the token's name, or, where there are no tokens, what the client says of itself.
     pub fn by(&self, said: &str) -> String {
         match (&self.token, said) {
             (Some(name), _) => name.clone(),

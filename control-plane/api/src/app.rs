@@ -42,7 +42,7 @@ pub struct App {
     pub reports: mpsc::Sender<Post>,
     /// How much memory they may take.
     pub memory: Memory,
-    /// Whether somebody has frozen all releases.
+    /// Whether an operator has frozen all releases.
     pub freeze: watch::Receiver<Freeze>,
     /// True once the state is read, all Rollouts have contributed and xDS is served: `/readyz`.
     pub ready: watch::Receiver<bool>,
@@ -233,7 +233,7 @@ pub enum Ask {
         version: VersionName,
         /// Where it listens.
         address: SocketAddr,
-        /// Answered once that is recorded; none: nobody is registered there.
+        /// Answered once that is recorded; none: no instance is registered there.
         reply: Reply<Option<InstanceView>>,
     },
     /// Where a registered instance is in its life.
@@ -244,7 +244,7 @@ pub enum Ask {
         version: VersionName,
         /// Where it listens.
         address: SocketAddr,
-        /// None: nobody is registered there, or not any more.
+        /// None: no instance is registered there, or not any more.
         reply: Reply<Option<InstanceView>>,
     },
     /// What instances of a Rollout write.

@@ -26,7 +26,7 @@ pub enum Errand {
         /// Answered once that is recorded.
         reply: Reply<()>,
     },
-    /// Keep what somebody did.
+    /// Keep what a client did.
     Note(Deed),
     /// What was done.
     Audit {
@@ -68,7 +68,7 @@ pub struct AuditWanted {
     pub limit: usize,
 }
 
-/// A token that somebody wants.
+/// A token that an admin wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewToken {
@@ -93,7 +93,7 @@ pub struct Secret {
     pub token: String,
 }
 
-/// Something that somebody did, or tried.
+/// Something that a client did, or tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deed {
@@ -143,7 +143,7 @@ pub enum Begun {
     New,
     /// It was done: this was answered.
     Done(Answer),
-    /// It was begun, and nobody knows what became of it: it is being done now, or the process ended meanwhile.
+    /// It was begun, and what became of it is not known: it is being done now, or the process ended meanwhile.
     Open,
     /// The key was used for another request.
     Other,

@@ -51,7 +51,7 @@ fn root() -> String {
 pub struct Explanation {
     /// Generation of the policy it was decided with.
     pub generation: u64,
-    /// Whose host it is; none: nobody's, the filter passes such requests on as they are.
+    /// Whose host it is; none: it belongs to no Rollout, the filter passes such requests on as they are.
     pub rollout: Option<RolloutId>,
     /// Who answers; none as above, or when it is left to chance.
     pub version: Option<VersionName>,
@@ -69,7 +69,7 @@ pub struct Explanation {
     /// Decided flags, in order of the policy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<FlagExplanation>,
-    /// What else somebody should know: rules that fall through, where values came from, chance, headers that never count.
+    /// What else the reader should know: rules that fall through, where values came from, chance, headers that never count.
     pub notes: Vec<String>,
 }
 
@@ -180,7 +180,7 @@ fn flag(flag: &FlagDecision<'_>) -> FlagExplanation {
     FlagExplanation { name: flag.name.to_owned(), version: flag.version.clone(), reason }
 }
 
-/// A host that the policy does not name: a Rollout's with nothing to decide, or nobody's.
+/// A host that the policy does not name: of a Rollout with nothing to decide, or of no Rollout.
 fn undecided(rollouts: &[Arc<RolloutNow>], question: &Question) -> Result<Explanation, Problem> {
     let mut explanation = Explanation::default();
     match with_host(rollouts, question)? {

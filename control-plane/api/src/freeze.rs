@@ -1,4 +1,4 @@
-//! `/v1/freeze`: nothing goes forward, anywhere, until somebody ends it. Aborts and rollbacks work.
+//! `/v1/freeze`: nothing goes forward, anywhere, until an operator ends it. Aborts and rollbacks work.
 
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -19,7 +19,7 @@ pub struct FreezeBody {
     /// Who asks; empty: `api`.
     #[serde(default)]
     pub by: String,
-    /// Why, for whoever wonders. Required.
+    /// Why, for operators who find it. Required.
     pub reason: String,
 }
 

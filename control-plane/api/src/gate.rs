@@ -25,7 +25,7 @@ use crate::shares::Share;
 
 pub(crate) use repeat::repeat;
 
-/// What a route asks of whoever calls it.
+/// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
     /// Nothing: it says nothing worth protecting.
@@ -102,7 +102,7 @@ impl Gate {
     }
 
     /// Who it is, and by what name it is counted. A sender that is not known counts by address and apart, so that guessing tokens is
-    /// slow and costs nobody else a request.
+    /// slow and costs no other caller a request.
     fn admit(&self, peer: &Peer, headers: &HeaderMap) -> Result<(Actor, String), Problem> {
         match self.access.actor(peer, bearer(headers)) {
             Ok(actor) => {
@@ -203,7 +203,7 @@ impl Gate {
         let Deed { by, address, verb, object, result, .. } = &deed;
         tracing::info!(by, address, verb, object, result, "asked through the API");
         if self.access.desk.send(Errand::Note(deed)).await.is_err() {
-            tracing::debug!("nobody keeps the audit");
+            tracing::debug!("the audit is not kept: the desk has ended");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use shunt_core::identity::Caller;
 
-/// Laid into every request by whoever accepts connections (an axum extension). A request without one is trusted with nothing.
+/// Laid into every request by the listener that accepts connections (an axum extension). A request without one is trusted with nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// Where it is.

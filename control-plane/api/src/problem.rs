@@ -82,7 +82,7 @@ pub enum Problem {
     /// The idempotency key was used for something else.
     #[error("the idempotency key {0:?} was used for another request")]
     KeyReused(String),
-    /// A request with this idempotency key was begun, and nobody knows what became of it yet.
+    /// A request with this idempotency key was begun, and what became of it is not known yet.
     #[error("a request with the idempotency key {0:?} was begun and is not answered")]
     KeyOpen(String),
     /// The connection does not speak for that proxy.
@@ -112,7 +112,7 @@ fn foreign(host: &str) -> String {
     if host.is_empty() { "the request names no host".to_owned() } else { format!("{host:?} is no name of this machine") }
 }
 
-/// What kind of problem an answer tells, for whoever passes it on.
+/// What kind of problem an answer tells, for the code that passes it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kind(pub(crate) &'static str);
 

@@ -58,7 +58,7 @@ pub(crate) async fn put(
     Ok(Json(registered.instance))
 }
 
-/// `DELETE .../endpoints/{address}`: 202 and on its way out; 404 when nobody is registered there.
+/// `DELETE .../endpoints/{address}`: 202 and on its way out; 404 when no instance is registered there.
 pub(crate) async fn delete(
     State(app): State<App>,
     Path((namespace, name, version, address)): Path<Full>,
@@ -70,7 +70,7 @@ pub(crate) async fn delete(
 }
 
 fn unknown(address: SocketAddr) -> Problem {
-    Problem::UnknownPath(format!("{address}: nobody is registered there"))
+    Problem::UnknownPath(format!("{address}: no instance is registered there"))
 }
 
 /// Which version of which Rollout, and what is shown of its instances.

@@ -244,7 +244,7 @@ fn changes_of_rollouts() -> Vec<Route> {
             .gives(Gives::Json("Accepted")),
         Route::get("/v1/freeze", "getFreeze", freeze::get).says("Whether all releases are frozen, and why").gives(Gives::Json("Freeze")),
         Route::put("/v1/freeze", "freeze", freeze::put)
-            .says("Nothing goes forward, anywhere, until somebody ends it; aborts and rollbacks work")
+            .says("Nothing goes forward, anywhere, until an operator ends it; aborts and rollbacks work")
             .takes(Takes::Json("NewFreeze"))
             .gives(Gives::Json("Freeze")),
         Route::delete("/v1/freeze", "unfreeze", freeze::delete).says("Releases go on").gives(Gives::Json("Freeze")),

@@ -1,4 +1,4 @@
-//! One Rollout, at once or when it is in a phase that somebody waits for.
+//! One Rollout, at once or when it is in a phase that the caller waits for.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::body::Asked;
 use crate::problem::Problem;
 use crate::rollouts::find;
 
-/// How long somebody waits who does not say how long.
+/// How long a caller waits who does not say how long.
 const WAIT: Span = Span::seconds(30);
-/// How long anybody may wait in one request.
+/// How long a caller may wait in one request.
 const WAIT_MAX: Span = Span::seconds(300);
 
 /// `?wait=Healthy,Degraded&stable=v2&after=7&timeout=60s`

@@ -36,7 +36,7 @@ pub(crate) struct Proofs {
 pub(crate) struct PolicyProof {
     /// Reports of this generation, or a later one.
     pub(crate) generation: u64,
-    /// Whoever refuses what was published as this sequence, or later, disproves it.
+    /// A proxy that refuses what was published as this sequence, or later, disproves it.
     pub(crate) sequence: Sequence,
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum RoutesProof {
     None,
     /// Every connected proxy must acknowledge this sequence first.
     Acknowledge(Sequence),
-    /// They did; reports of this generation, or a later one, prove the rest. Whoever connects anew must acknowledge, too.
+    /// They did; reports of this generation, or a later one, prove the rest. A proxy that connects anew must acknowledge, too.
     Report(Sequence, u64),
 }
 

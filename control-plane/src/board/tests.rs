@@ -201,7 +201,7 @@ fn routes_are_proved_by_a_generation_pushed_after_their_acknowledgement() {
     outside.step(&mut board, &around(Some(0)));
     assert_eq!(board.proofs(&id(1)).unwrap().routes, RoutesProof::Acknowledge(1));
     assert_eq!(outside.step(&mut board, &around(Some(0))), None, "not acknowledged");
-    assert_eq!(outside.step(&mut board, &around(None)), None, "nobody connected acknowledges nothing");
+    assert_eq!(outside.step(&mut board, &around(None)), None, "where no proxy is connected, none acknowledges");
     let push = outside.step(&mut board, &around(Some(1))).unwrap();
     assert_eq!(board.proofs(&id(1)).unwrap().routes, RoutesProof::Report(1, push.policy.generation));
     assert_eq!(outside.step(&mut board, &around(Some(2))), None, "one push is enough");

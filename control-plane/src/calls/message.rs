@@ -1,4 +1,4 @@
-//! One thing to say to somebody outside, and the one who says it.
+//! One thing to say to a receiver outside (a web server, a program), and the messenger that says it.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl Message {
     pub(crate) fn of_call(spec: &CallSpec, body: &Body, at: Time) -> Self {
         let mut headers = vec![("x-shunt-call", body.id.clone()), ("x-shunt-try", body.r#try.to_string())];
         if spec.kind == CallKind::Hook {
-            // A gate is asked anew each time: whoever keeps answers by this key would say "not yet" for ever.
+            // A gate is asked anew each time: a receiver that keeps answers by this key would say "not yet" for ever.
             headers.push(("idempotency-key", body.id.clone()));
         }
         Self {

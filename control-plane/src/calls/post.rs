@@ -73,7 +73,7 @@ async fn answer(mut response: Response, by: String) -> Reply {
     }
 }
 
-/// What somebody said, fit for a journal: one line, no control characters, not too long.
+/// What a receiver or a program said, fit for a journal: one line, no control characters, not too long.
 pub(super) fn one_line(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();

@@ -35,7 +35,7 @@ pub(super) async fn run(command: &[String], message: &Message) -> Reply {
     outputs.feed(&mut child, message.body.clone());
     match tokio::time::timeout(message.patience(), child.wait()).await {
         Ok(status) => {
-            // It is reaped: its number may be somebody else's from now on.
+            // It is reaped: its number may be another process's from now on.
             group.0 = None;
             verdict(command, status, &outputs.end().await)
         }
@@ -78,7 +78,7 @@ fn with(what: &str, said: &str) -> String {
     if said.is_empty() { what.to_owned() } else { format!("{what}: {said}") }
 }
 
-/// A process group that is killed when nobody waits for it any more.
+/// A process group that is killed when it is not waited for any more.
 struct Group(Option<Pid>);
 
 impl Group {
@@ -119,7 +119,7 @@ impl Outputs {
         Self { out, err, readers, feeder: JoinSet::new() }
     }
 
-    /// A process that does not read its input is no error. A guard's pipe stays open until nobody waits for it any more.
+    /// A process that does not read its input is no error. A guard's pipe stays open until it is not waited for any more.
     fn feed(&mut self, child: &mut Child, body: Vec<u8>) {
         if let Some(mut pipe) = child.stdin.take() {
             self.feeder.spawn(async move {

@@ -172,7 +172,7 @@ async fn a_gate_is_asked_until_it_answers_and_never_again() {
     assert_eq!(rig.look(12_201).await, yes);
     let mut rig = rig.crash().await;
     assert_eq!(rig.look(99_000).await, yes, "an answer survives");
-    assert_eq!(server.requests().len(), 2, "nobody is asked twice who has answered");
+    assert_eq!(server.requests().len(), 2, "no receiver is asked again once it has answered");
     let shown = rig.shown();
     assert_eq!((shown.state, shown.tries, shown.by.as_deref(), shown.note.as_str()), (CallState::Yes, 2, Some("127.0.0.1"), "go"));
     assert_eq!((shown.since, shown.at, shown.next), (Time(2_000), Time(12_200), None), "also after a crash");
@@ -210,7 +210,7 @@ async fn a_hook_fails_after_its_retries() {
 }
 
 #[tokio::test]
-async fn what_nobody_wants_any_more_is_cut_off_and_asked_anew_when_somebody_does() {
+async fn what_is_no_longer_wanted_is_cut_off_and_asked_anew_when_it_is_wanted_again() {
     let server = Server::start(vec![Answer::Silence]).await;
     let mut rig = Rig::start(&format!("{{hook: {{name: warm, webhook: {{url: '{}'}}}}}}", server.url())).await;
     rig.look(2_000).await;
@@ -230,7 +230,7 @@ async fn a_person_is_not_called() {
     let mut rig = Rig::start("{gate: {name: board}}").await;
     assert_eq!(rig.look(2_000).await, None);
     assert_eq!(rig.store.database.calls().await.unwrap(), []);
-    assert_eq!((rig.shown().state, rig.shown().asks.as_str()), (CallState::Waiting, "somebody"));
+    assert_eq!((rig.shown().state, rig.shown().asks.as_str()), (CallState::Waiting, "an operator"));
     let mut rig = rig.crash().await;
     rig.look(3_000).await;
     assert_eq!(rig.views().len(), 1, "it waits since it began to");

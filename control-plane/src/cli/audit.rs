@@ -81,7 +81,7 @@ pub(crate) async fn run(args: &AuditArgs, client: &Client, console: &mut Console
     let query: Vec<(&str, &str)> = query.into_iter().filter_map(|(name, value)| Some((name, value?.as_str()))).collect();
     let audit: Audit = client.get_with(&["audit"], &query).await?;
     console.show(&audit, |console| match audit.entries.is_empty() {
-        true => vec!["Nobody asked to change anything.".to_owned()],
+        true => vec!["No client asked to change anything.".to_owned()],
         false => table(&audit.entries, console.paint, &console.zone),
     })?;
     Ok(Exit::Done)

@@ -35,7 +35,7 @@ pub(crate) enum ClientError {
         /// Why it cannot be used.
         error: String,
     },
-    /// Nobody answers.
+    /// No server answers.
     #[error("no control plane answers at {server} ({cause})\n{}", remedy(server, cause))]
     Unreachable {
         /// Where.

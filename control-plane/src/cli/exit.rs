@@ -18,7 +18,7 @@ pub(crate) enum Exit {
     Degraded,
     /// 4: `--timeout` passed first.
     TimedOut,
-    /// 5: somebody must decide.
+    /// 5: an operator must decide.
     Paused,
     /// 6: still on its way (without `--wait`).
     Progressing,
@@ -33,7 +33,7 @@ pub(crate) const TABLE: &str = "Exit codes:
   2  wrong usage
   3  the release was refused: aborted by the analysis or by an operator (Degraded), or its routes by a proxy (Rejected)
   4  --timeout passed first
-  5  the run waits for somebody (Paused)
+  5  the run waits for an operator (Paused)
   6  still on its way (Progressing, only without --wait)
   7  over as planned without a promotion: a shadow that only looked, an A/B test without a winner";
 

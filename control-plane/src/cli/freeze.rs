@@ -1,4 +1,4 @@
-//! `shunt freeze`, `shunt unfreeze`: nothing goes forward, anywhere, until somebody ends it.
+//! `shunt freeze`, `shunt unfreeze`: nothing goes forward, anywhere, until an operator ends it.
 
 use clap::Args;
 use shunt_api::freeze::FreezeBody;

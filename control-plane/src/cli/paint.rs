@@ -1,4 +1,4 @@
-//! Colours, only where somebody sees them.
+//! Colours, only on a terminal.
 
 use std::io::IsTerminal;
 
@@ -49,7 +49,7 @@ impl Paint {
         self.with("36", text)
     }
 
-    /// Somebody should look.
+    /// The operator should look.
     pub(crate) fn attention(self, text: &str) -> String {
         self.with("33", text)
     }

@@ -1,4 +1,4 @@
-//! `shunt plan`: what a release will do, before anybody sees it.
+//! `shunt plan`: what a release will do, before any user sees it.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use super::show::forecast as picture;
 
 const EXAMPLES: &str =
     "The state machine of `shunt serve` runs over a modelled world: proxies that apply everything at once, a candidate as good as
-stable, users with Zipf request rates, and somebody who promotes a pause without end after 10m. Every weight takes the 3s of its
+stable, users with Zipf request rates, and an operator who promotes a pause without end after 10m. Every weight takes the 3s of its
 proof. What an analysis sees is the smallest regression that 9 of 10 of 400 simulated releases are caught with, by the test that judges
 real ones (a sequential log-rank test on the first failure per slot; ter Schure and others, arXiv 2011.06931), and with a tolerance
 (`by`) also what it would see without. Sources of metrics (prometheus, web) answer at once, and all that they say is good: the table

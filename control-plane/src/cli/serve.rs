@@ -66,7 +66,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILE", requires = "client_ca")]
     client_crl: Option<PathBuf>,
 
-    /// Push this module instead of the built-in one, for whoever works on the filter
+    /// Push this module instead of the built-in one, for developers of the filter
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) filter: Option<PathBuf>,
 }

@@ -50,7 +50,7 @@ Examples:
 
 /// For `approve --help`.
 pub(super) const APPROVE: &str =
-    "Who approves, and why, stands in the journal. Only where the release waits for somebody: `shunt promote` ends other waits.
+    "Who approves, and why, stands in the journal. Only where the release waits for an operator: `shunt promote` ends other waits.
 
 Examples:
   shunt approve shop/checkout --reason 'change 4711 is signed'";

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 async fn start(times: Times, router: Router) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let wires = incoming(listener, Doors::Open, Guests::Anybody, Admission::default());
+    let wires = incoming(listener, Doors::Open, Guests::AnyClient, Admission::default());
     tokio::spawn(serve(wires, router, times, std::future::pending()));
     address
 }

@@ -93,7 +93,7 @@ impl Goals {
         own.map(|(key, known)| (key.goal.clone(), known.told.clone())).collect()
     }
 
-    /// Takes an answer; nobody waits any more for one of a test that is over.
+    /// Takes an answer; one of a test that is over is not waited for any more.
     pub(super) fn take(&mut self, answered: AnsweredGoal) {
         if let Some(known) = self.known.get_mut(&answered.key) {
             known.waiting = false;
@@ -127,7 +127,7 @@ fn ask(http: Http, back: mpsc::Sender<Back>, key: Key, question: Question) {
         if let Err(error) = &answer {
             tracing::warn!(rollout = %key.rollout, goal = key.goal, "{} could not be asked: {error}", question.goal.source.name());
         }
-        // Nobody listens any more when the process ends.
+        // The control plane takes no answer any more when it ends.
         let _ = back.send(Back::Goal(AnsweredGoal { key, answer })).await;
     });
 }

@@ -102,7 +102,7 @@ pub(super) fn shown(body: &[u8]) -> String {
 }
 
 fn builder() -> reqwest::ClientBuilder {
-    // A header with a secret in it must not follow a redirect to somebody else.
+    // A header with a secret in it must not follow a redirect to another server.
     Client::builder().user_agent(concat!("shunt/", env!("CARGO_PKG_VERSION"))).redirect(reqwest::redirect::Policy::none())
 }
 

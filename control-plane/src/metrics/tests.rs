@@ -154,7 +154,7 @@ async fn a_source_that_does_not_answer_is_an_error(path: &str, part: &str) {
 }
 
 #[tokio::test]
-async fn nobody_there_and_no_secret_are_errors_without_the_address_of_a_key() {
+async fn an_unused_address_and_a_missing_secret_are_errors_without_the_address_of_a_key() {
     let http = Http::new().unwrap();
     let error = web::ask(&http, &web_source("http://127.0.0.1:1/?key=hidden".to_owned()), &filled("v2")).await.unwrap_err();
     assert!(!error.contains("hidden"), "{error}");

@@ -147,7 +147,7 @@ async fn a_receiver_that_fails_is_tried_with_growing_waits_and_given_up_in_the_e
 }
 
 #[tokio::test]
-async fn one_that_does_not_answer_keeps_nobody_else_waiting() {
+async fn one_that_does_not_answer_keeps_no_other_receiver_waiting() {
     let (dead, alive) = (Server::start(vec![Answer::Silence]).await, Server::start(vec![Answer::says(200, "")]).await);
     let both = format!(
         "notifications: [{{name: dead, webhook: {{url: '{}'}}}}, {{name: alive, webhook: {{url: '{}'}}, format: text}}]",

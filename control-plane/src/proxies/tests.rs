@@ -99,7 +99,7 @@ async fn forgetting_takes_a_known_one_away_and_says_no_to_others() {
     let (_dir, database) = open();
     let mut proxies = one(&database).await;
     proxies.sync(vec![closed("a", 3_000)], Time(3_000));
-    assert!(!proxies.forget("nobody", &database).await.unwrap());
+    assert!(!proxies.forget("unknown", &database).await.unwrap());
     assert!(proxies.forget("a", &database).await.unwrap());
     proxies.keep(&database, Time(4_000)).await.unwrap();
     assert!(database.expected().await.unwrap().is_empty(), "and it stays away");

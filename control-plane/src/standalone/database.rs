@@ -82,8 +82,8 @@ pub(crate) enum StoreError {
         /// In this program.
         known: u32,
     },
-    /// Somebody else recorded a transition of this Rollout meanwhile.
-    #[error("{0} was recorded by somebody else meanwhile; nothing was written")]
+    /// Another process recorded a transition of this Rollout meanwhile.
+    #[error("{0} was recorded by another process meanwhile; nothing was written")]
     Moved(RolloutId),
     /// What is recorded cannot be read by this program.
     #[error("what is recorded as {what} cannot be read: {error}")]
@@ -120,7 +120,7 @@ impl From<rusqlite::Error> for StoreError {
 type Work = Box<dyn FnOnce(&mut Keeper) + Send>;
 
 /// Opens the file, or makes it. A new one is made aside and renamed when it is whole, so that one without content is never new: it
-/// was cut off, and whoever takes it for a new one loses what every user was sent to.
+/// was cut off, and a control plane that takes it for a new one loses what every user was sent to.
 fn connect(folder: &Path) -> Result<Connection, StoreError> {
     let failed = |error| StoreError::Folder { path: folder.to_owned(), error };
     let path = folder.join(FILE);

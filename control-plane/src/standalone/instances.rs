@@ -136,7 +136,7 @@ impl Instances {
         Ok(())
     }
 
-    /// What each version should have; what nobody wants any more goes.
+    /// What each version should have; what no Rollout wants any more goes.
     fn want(&mut self, on: &Standalone) {
         let mut wanted = BTreeSet::new();
         for stored in on.all() {
@@ -286,7 +286,7 @@ impl Instances {
     }
 }
 
-/// Requests of a version in flight, as the filters count them; none while it is not in the policy, and nobody counts.
+/// Requests of a version in flight, as the filters count them; none while it is not in the policy, and no filter counts.
 fn open(on: &Standalone, proxies: &Proxies, (id, version): &Key) -> Option<u64> {
     let stored = on.read(id)?;
     shunt_core::desired(&stored.plan, &stored.state).service?;
@@ -301,7 +301,7 @@ fn is_proved(on: &Standalone, board: &Board, proxies: &Proxies, id: &RolloutId, 
         // Its routes were gone from every proxy before it was forgotten.
         return true;
     }
-    board.proofs(id).is_some_and(|proofs| proxies.nobody_uses_other_routes(proofs.routes, now))
+    board.proofs(id).is_some_and(|proofs| proxies.no_proxy_uses_other_routes(proofs.routes, now))
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ async fn a_folder_that_is_not_there_is_an_error_where_nothing_is_recorded() {
 }
 
 #[tokio::test]
-async fn a_host_stays_with_whoever_has_it() {
+async fn a_host_stays_with_the_rollout_that_has_it() {
     let bed = Bed::new();
     bed.write("z.yaml", &manifest("z", "shop.test", "v1"));
     bed.open().await.unwrap().close();

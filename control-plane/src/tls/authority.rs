@@ -95,7 +95,7 @@ impl Authority {
         Ok(Pair { certificate, key: key.serialize_pem(), serial })
     }
 
-    /// The list of revoked certificates (RFC 5280), PEM; whoever trusts this authority trusts it, as long as the authority lasts.
+    /// The list of revoked certificates (RFC 5280), PEM; a server that trusts this authority trusts it, as long as the authority lasts.
     pub(crate) fn revocation_list(&self, revoked: impl Iterator<Item = Revoked>, now: Duration) -> anyhow::Result<String> {
         let epoch = date_time_ymd(1970, 1, 1);
         let entry = |one: Revoked| RevokedCertParams {

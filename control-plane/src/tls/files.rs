@@ -23,7 +23,7 @@ pub(crate) struct TlsFiles {
     pub(crate) certificate: PathBuf,
     /// Its key.
     pub(crate) key: PathBuf,
-    /// Authorities whose certificates proxies show; none: nobody is asked for one.
+    /// Authorities whose certificates proxies show; none: no client is asked for one.
     pub(crate) client_ca: Option<PathBuf>,
     /// Which of them count no longer: lists of revoked certificates (RFC 5280); none: all count.
     pub(crate) client_crl: Option<PathBuf>,
@@ -35,7 +35,7 @@ pub(crate) enum Guests {
     /// Only proxies come here: xDS.
     Proxies,
     /// People come here too, with tokens instead: the API, which takes reports of proxies that showed one.
-    Anybody,
+    AnyClient,
 }
 
 /// Configurations for both kinds of listeners.
@@ -50,7 +50,7 @@ impl Configs {
     pub(super) fn of(&self, guests: Guests) -> Arc<ServerConfig> {
         match guests {
             Guests::Proxies => self.xds.clone(),
-            Guests::Anybody => self.api.clone(),
+            Guests::AnyClient => self.api.clone(),
         }
     }
 }
@@ -81,7 +81,7 @@ struct Texts {
 impl Texts {
     fn configs(&self, files: &TlsFiles) -> anyhow::Result<Configs> {
         let config = |guests| self.config(files, guests).map(Arc::new);
-        Ok(Configs { xds: config(Guests::Proxies)?, api: config(Guests::Anybody)? })
+        Ok(Configs { xds: config(Guests::Proxies)?, api: config(Guests::AnyClient)? })
     }
 
     fn config(&self, files: &TlsFiles, guests: Guests) -> anyhow::Result<ServerConfig> {
@@ -102,7 +102,7 @@ impl Texts {
                     .allow_unknown_revocation_status();
                 let verifier = match guests {
                     Guests::Proxies => verifier,
-                    Guests::Anybody => verifier.allow_unauthenticated(),
+                    Guests::AnyClient => verifier.allow_unauthenticated(),
                 };
                 builder.with_client_cert_verifier(verifier.build()?)
             }
@@ -113,7 +113,7 @@ impl Texts {
             .with_context(|| format!("TLS: {} and {} do not fit", files.certificate.display(), files.key.display()))?;
         config.alpn_protocols = match guests {
             Guests::Proxies => vec![b"h2".to_vec()],
-            Guests::Anybody => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            Guests::AnyClient => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         };
         Ok(config)
     }

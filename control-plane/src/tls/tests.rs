@@ -191,7 +191,7 @@ async fn xds_is_for_certified_proxies_only() {
 
 #[tokio::test]
 async fn people_need_no_certificate_and_speak_for_no_proxy() {
-    let mut rig = Rig::start(Guests::Anybody).await;
+    let mut rig = Rig::start(Guests::AnyClient).await;
     let stream = rig.connect(None).await.unwrap();
     assert_eq!(rig.caller().await, Caller::Unknown);
     drop(stream);
@@ -199,7 +199,7 @@ async fn people_need_no_certificate_and_speak_for_no_proxy() {
 
 #[tokio::test]
 async fn new_files_are_used_without_a_restart() {
-    let rig = Rig::start(Guests::Anybody).await;
+    let rig = Rig::start(Guests::AnyClient).await;
     let shown = |stream: &TlsStream<TcpStream>| stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
     let first = shown(&rig.connect(None).await.unwrap());
     // What cannot be used changes nothing.
@@ -267,7 +267,7 @@ async fn end(mut wire: Wire) -> std::io::Result<usize> {
 #[tokio::test]
 async fn a_connection_on_which_nothing_is_said_ends() {
     let admission = Admission { first: Duration::from_millis(50), ..Admission::default() };
-    let mut rig = Rig::start_with(Guests::Anybody, admission).await;
+    let mut rig = Rig::start_with(Guests::AnyClient, admission).await;
     let silent = rig.connect(None).await.unwrap();
     let wire = rig.wires.recv().await.unwrap();
     assert_eq!(end(wire).await.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
@@ -278,7 +278,7 @@ async fn a_connection_on_which_nothing_is_said_ends() {
 async fn a_handshake_that_does_not_come_gives_its_place_back() {
     let handshakes = shunt_api::shares::Shares::new(1, 1);
     let admission = Admission { handshake: Duration::from_millis(50), handshakes: handshakes.clone(), ..Admission::default() };
-    let rig = Rig::start_with(Guests::Anybody, admission).await;
+    let rig = Rig::start_with(Guests::AnyClient, admission).await;
     let silent = TcpStream::connect(rig.address).await.unwrap();
     let freed = async {
         while rig.connect(None).await.is_err() {
@@ -293,7 +293,7 @@ async fn a_handshake_that_does_not_come_gives_its_place_back() {
 #[tokio::test]
 async fn proxies_have_places_of_their_own() {
     let admission = Admission { others: shunt_api::shares::Shares::new(1, 1), ..Admission::default() };
-    let mut rig = Rig::start_with(Guests::Anybody, admission).await;
+    let mut rig = Rig::start_with(Guests::AnyClient, admission).await;
     let other = rig.connect(None).await.unwrap();
     let held = rig.wires.recv().await.unwrap();
     let mut refused = rig.connect(None).await.unwrap();

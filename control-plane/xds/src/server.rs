@@ -48,7 +48,7 @@ struct Server {
 }
 
 /// Hands out what `publisher` publishes and tells `fleet` what became of it, until `shutdown` ends; then closes all streams.
-/// `now` is the clock. Errors when the transport fails. In clear text, to whoever connects: for loopback addresses.
+/// `now` is the clock. Errors when the transport fails. In clear text, to every client that connects: for loopback addresses.
 pub async fn serve(
     listener: TcpListener,
     publisher: Publisher,

@@ -1,4 +1,4 @@
-//! What else somebody should know who asks where a request goes.
+//! What else an operator should know who asks where a request goes.
 
 use shunt_core::explain;
 use shunt_core::status::DeliveryView;

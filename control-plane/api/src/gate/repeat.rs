@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: a request that is sent twice acts once, and both get the same answer.
 //!
-//! The key is recorded before anything is done, so that not even a crash in between makes it act twice: whoever asks again is told
-//! that nobody knows. Kept for 24 hours, per author.
+//! The key is recorded before anything is done, so that not even a crash in between makes it act twice: a caller who asks again is told
+//! that it is not known. Kept for 24 hours, per author.
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
@@ -85,7 +85,7 @@ async fn begin(access: &Access, key: Key, request: String) -> Result<Begun, Prob
 }
 
 /// Keeps the answer. Nothing was done where the process was too busy or failed before it acted: then the key is free again. Where
-/// nobody knows what was done, it stays as it is.
+/// it is not known what was done, the key stays as it is.
 async fn keep(access: &Access, key: Key, response: Response) -> Response {
     let kind = response.extensions().get::<Kind>().copied();
     if kind == Some(Kind::NO_ANSWER) {

@@ -47,7 +47,7 @@ async fn as_soon_as_there_is_a_token_everybody_needs_one() {
 }
 
 #[tokio::test]
-async fn from_outside_nobody_is_let_in_without_a_token() {
+async fn from_outside_no_client_is_let_in_without_a_token() {
     let (_, access) = open(Vec::new(), Limits::default());
     let server = Server::start_with(access, outside()).await;
     for (method, path) in [(Method::GET, "/v1/rollouts"), (Method::GET, "/metrics"), (Method::POST, COMMANDS), (Method::POST, "/v1/tokens")]
@@ -89,7 +89,7 @@ async fn a_token_for_instances_registers_those_of_its_rollout_and_nothing_else()
     let (_desk, access) = open(vec![bound], Limits::default());
     let server = Server::start_with(access, outside()).await;
     let endpoint = |rollout: &str| format!("/v1/rollouts/{rollout}/versions/v1/endpoints/0.0.0.0:1");
-    // 400: let in, and told that nobody can be reached there.
+    // 400: let in, and told that no instance can be reached there.
     for method in [Method::PUT, Method::GET, Method::DELETE] {
         assert_eq!(problem(send(&server, method.clone(), &endpoint("shop/checkout"), "instances").await).await.0, 400, "{method}");
     }
@@ -114,7 +114,7 @@ async fn a_token_for_instances_registers_those_of_its_rollout_and_nothing_else()
 #[tokio::test]
 async fn each_role_may_do_what_it_says() {
     let (server, _desk) = guarded(outside()).await;
-    // 403: not allowed; anything else: let in, and nobody plays the process here.
+    // 403: not allowed; anything else: let in, and nothing plays the process here.
     let cases = [
         (Method::GET, "/v1/rollouts", [200, 200, 200]),
         (Method::GET, "/v1/rollouts/shop/checkout", [200, 200, 200]),
@@ -145,7 +145,7 @@ async fn each_role_may_do_what_it_says() {
 #[tokio::test]
 async fn the_journal_names_the_token_and_the_audit_says_who_did_what() {
     let (mut server, desk) = guarded(outside()).await;
-    let body = json!({"verb": "abort", "reason": "too many errors", "by": "somebody else"});
+    let body = json!({"verb": "abort", "reason": "too many errors", "by": "another name"});
     let request = server.http.post(server.url(COMMANDS)).bearer_auth("ci").json(&body).send();
     let (answer, ()) = tokio::join!(request, async {
         let Some(Ask::Command { by, reply, .. }) = server.asks.recv().await else { panic!("a command") };
@@ -154,9 +154,9 @@ async fn the_journal_names_the_token_and_the_audit_says_who_did_what() {
     });
     assert_eq!(answer.unwrap().status(), 200);
     send(&server, Method::POST, COMMANDS, "reader").await;
-    send(&server, Method::POST, COMMANDS, "nobody").await;
+    send(&server, Method::POST, COMMANDS, "unknown").await;
     server.get("/v1/rollouts").await;
-    assert_eq!(desk.deeds.lock().unwrap().len(), 2, "reading is not recorded, and nobody knows who strangers are");
+    assert_eq!(desk.deeds.lock().unwrap().len(), 2, "reading is not recorded, and it is not known who strangers are");
     let first = server.http.get(server.url("/v1/audit?limit=1")).bearer_auth("root").send().await.unwrap().json::<Value>().await.unwrap();
     assert_eq!(first["entries"][0]["by"], "reader");
     assert_eq!((&first["entries"][0]["status"], &first["entries"][0]["result"]), (&json!(403), &json!("forbidden")));

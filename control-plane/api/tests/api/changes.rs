@@ -38,7 +38,7 @@ async fn refusals_say_why() {
         let request = server.http.post(server.url(COMMANDS)).json(&json!({"verb": "resume"})).send();
         let (answer, ()) = tokio::join!(request, async {
             let Some(Ask::Command { by, revision: None, reply, .. }) = server.asks.recv().await else { panic!("a command") };
-            assert_eq!(by, "api", "nobody gave a name");
+            assert_eq!(by, "api", "the request gave no name");
             reply.send(Err(refusal.clone())).unwrap();
         });
         let (status, body) = problem(answer.unwrap()).await;

@@ -17,7 +17,7 @@ use crate::fixture::{Server, problem};
 /// Long enough for anything that does not hang.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// So many places for all, and for each; as often as anybody likes.
+/// So many places for all, and for each; as often as a client likes.
 fn lane(places: usize, each: usize) -> Lane {
     Lane::new(Bucket::new(1_000_000, 1_000_000), places, each)
 }

@@ -47,7 +47,7 @@ async fn what_is_unknown_is_answered_with_what_is_known() {
     assert_eq!(status, 405);
 }
 
-/// Before the manifests are read nobody can say that something is not there.
+/// Before the manifests are read the control plane cannot say that something is not there.
 #[tokio::test]
 async fn a_process_that_is_starting_says_so() {
     let server = Server::start().await;

@@ -77,7 +77,7 @@ async fn refusals_are_kept_and_failures_are_not() {
 }
 
 #[tokio::test]
-async fn what_nobody_knows_is_not_done_again() {
+async fn what_may_have_been_done_is_not_done_again() {
     let (_desk, access) = open(vec![token("ci", Role::Operate, None)], Limits::default());
     let mut server = Server::start_with(access, Peer::local()).await;
     let mut asks = std::mem::replace(&mut server.asks, mpsc::channel(1).1);

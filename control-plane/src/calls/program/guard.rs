@@ -57,7 +57,7 @@ pub(crate) fn guard() -> Option<ExitCode> {
 fn watch(input: usize, program: &OsString, args: impl Iterator<Item = OsString>) -> ExitCode {
     let mut body = vec![0; input];
     if io::stdin().read_exact(&mut body).is_err() {
-        // Whoever started it is gone already.
+        // The control plane that started it is gone already.
         return ExitCode::FAILURE;
     }
     let spawned = std::process::Command::new(program).args(args).stdin(Stdio::piped()).spawn();

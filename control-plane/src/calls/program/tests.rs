@@ -52,7 +52,7 @@ async fn a_flood_of_output_is_read_and_not_kept() {
 }
 
 #[tokio::test]
-async fn what_it_leaves_running_keeps_nobody_waiting() {
+async fn what_it_leaves_running_is_not_waited_for() {
     let start = Instant::now();
     let reply = shell("sleep 30 & echo $!").await;
     let Reply::Yes { note, .. } = &reply else { panic!("{reply:?}") };
@@ -66,7 +66,7 @@ fn end(pid: i32) {
 }
 
 fn is_running(pid: &str) -> bool {
-    // A zombie that nobody has reaped yet is no longer running.
+    // A zombie that is not reaped yet is no longer running.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
@@ -92,7 +92,7 @@ async fn after_the_time_out_the_whole_group_is_gone() {
 }
 
 #[tokio::test]
-async fn nobody_waiting_means_that_the_group_is_killed() {
+async fn the_group_is_killed_when_it_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("self");
     let script = format!("echo $$ > {}.new; mv {}.new {}; sleep 300", file.display(), file.display(), file.display());

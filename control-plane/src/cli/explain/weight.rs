@@ -42,7 +42,7 @@ impl AtWeight {
         let Some(name) = router.lookup(host).map(|service| service.name().clone()) else {
             anyhow::bail!(
                 "no policy decides for {host} now, so who would come first is not settled: that hangs on the attempt of the release\n\
-                 Start the release (a first step of `setWeight: 0` exposes nobody), then ask again."
+                 Start the release (a first step of `setWeight: 0` exposes no user), then ask again."
             );
         };
         for service in policy.services.iter_mut().filter(|service| service.name == name) {

@@ -84,7 +84,7 @@ fn row(row: &Row<'_>, paint: Paint) -> [String; 7] {
     [clock(first.at), number.clone(), text.clone(), takes(*lasts), weight, users, note(first, paint)]
 }
 
-/// A ramp at the beginning of these: at least three weights, each followed by the same pause, and nobody waits for anything. Also
+/// A ramp at the beginning of these: at least three weights, each followed by the same pause, and no leg waits for anything. Also
 /// what follows it.
 fn ramp(legs: &[Leg]) -> Option<(Row<'_>, &[Leg])> {
     let (first, pause) = (legs.first()?, legs.get(1)?);

@@ -108,7 +108,7 @@ async fn metrics_from_outside_and_a_tolerance() {
 }
 
 #[tokio::test]
-async fn a_limit_that_nobody_keeps() {
+async fn a_limit_that_no_version_keeps() {
     let (text, result) = plan(COMPOSED, &["--baseline-errors", "2%"]).await;
     assert_eq!(result.unwrap(), Exit::Wrong);
     assert_snapshot!(text);

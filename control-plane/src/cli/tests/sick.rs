@@ -18,9 +18,9 @@ async fn each_proxy_with_what_helps() {
     let (text, _) = run(&server.address, &["doctor", "-o", "json"]).await;
     let found: Value = serde_json::from_str(&text).unwrap();
     assert!(found["proxies"].as_array().unwrap().iter().any(|one| !one["findings"].as_array().unwrap().is_empty()), "{text}");
-    let (_, result) = run(&server.address, &["doctor", "nobody"]).await;
+    let (_, result) = run(&server.address, &["doctor", "unknown"]).await;
     let words = result.unwrap_err().to_string();
-    assert!(words.starts_with("no proxy nobody ever connected or reported\nKnown: "), "{words}");
+    assert!(words.starts_with("no proxy unknown ever connected or reported\nKnown: "), "{words}");
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ async fn names_without_a_namespace() {
 }
 
 #[tokio::test]
-async fn nobody_there() {
+async fn an_address_without_a_server() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
@@ -100,7 +100,7 @@ async fn nobody_there() {
 }
 
 #[tokio::test]
-async fn somebody_else_there() {
+async fn another_server_there() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move { axum::serve(listener, axum::Router::new()).await });
@@ -261,9 +261,9 @@ async fn watch_follows_until_it_is_gone() {
     assert!(lines.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{text}");
 }
 
-/// Numbers change all the time; a log of them helps nobody.
+/// Numbers change all the time; a log of them helps no reader.
 #[tokio::test]
-async fn watch_prints_transitions_where_nobody_looks() {
+async fn watch_prints_transitions_without_a_terminal() {
     let server = Server::start(vec![healthy(), progressing()]).await;
     let (screen, address) = (Screen::default(), server.address.clone());
     let changes = async {

@@ -9,7 +9,7 @@ use super::{Shared, StoreError, from_json, to_json};
 const KEPT: u64 = 100_000;
 
 impl Shared {
-    /// Keeps what somebody did.
+    /// Keeps what a client of the API did.
     pub(crate) async fn note(&self, deed: Deed) -> Result<(), StoreError> {
         self.with(move |connection| {
             let text = to_json(&deed, || "audit".to_owned())?;

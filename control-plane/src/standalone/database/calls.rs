@@ -1,4 +1,4 @@
-//! What came of calls: an answer must survive a crash, or somebody would be asked twice.
+//! What came of calls: an answer must survive a crash, or a receiver would be asked twice.
 
 use rusqlite::params;
 use shunt_core::call::{CallView, Progress};

@@ -1,4 +1,4 @@
-//! Whether somebody has frozen all releases: must survive a restart, or one would go on in the middle of the night.
+//! Whether an operator has frozen all releases: must survive a restart, or one would go on in the middle of the night.
 
 use rusqlite::{OptionalExtension, params};
 use shunt_core::observation::Freeze;

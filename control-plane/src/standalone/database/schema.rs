@@ -91,7 +91,7 @@ CREATE TABLE instance_numbers (
 ";
 
 const FREEZE: &str = "
--- Whether somebody has frozen all releases; one row.
+-- Whether an operator has frozen all releases; one row.
 CREATE TABLE freeze (
     one    INTEGER PRIMARY KEY CHECK (one = 1),
     freeze TEXT NOT NULL                  -- JSON
@@ -123,7 +123,7 @@ CREATE TABLE idempotency (
     key     TEXT NOT NULL,
     at      INTEGER NOT NULL,             -- ms since the epoch
     request TEXT NOT NULL,                -- digest
-    status  INTEGER,                      -- none: begun, and nobody knows what became of it
+    status  INTEGER,                      -- none: begun, and what became of it is not known
     kind    TEXT,
     body    BLOB,
     PRIMARY KEY (by, key)

@@ -1,4 +1,4 @@
-//! Whether anybody is still connected to an instance: the kernel's own table, so that nothing in flight is overlooked.
+//! Whether a client is still connected to an instance: the kernel's own table, so that nothing in flight is overlooked.
 
 use std::collections::BTreeSet;
 use std::fs;

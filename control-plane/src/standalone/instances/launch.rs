@@ -1,5 +1,5 @@
 //! Makes processes in two steps, so that none runs that is not recorded: a shim that waits for a word becomes the program when it
-//! gets it, and ends when whoever started it dies before.
+//! gets it, and ends when the control plane that started it dies before.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -78,7 +78,7 @@ pub(crate) fn shim() -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
     args.next().filter(|first| first == SHIM)?;
     let program = args.next()?;
-    // A session of its own: no terminal's Ctrl-C or hang-up reaches it. It cannot fail: nobody made this process lead a group.
+    // A session of its own: no terminal's Ctrl-C or hang-up reaches it. It cannot fail: this process leads no group.
     let _ = rustix::process::setsid();
     if io::stdin().read_exact(&mut [0]).is_err() {
         return Some(ExitCode::FAILURE);

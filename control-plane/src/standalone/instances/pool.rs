@@ -14,7 +14,7 @@ use super::LOOK;
 pub(super) struct Pool {
     /// In order of id.
     pub(super) instances: Vec<Instance>,
-    /// As installed; none: nobody wants this version any more.
+    /// As installed; none: no Rollout wants this version any more.
     pub(super) backend: Option<Backend>,
     wanted: Wanted,
 }
@@ -24,9 +24,9 @@ pub(super) struct Pool {
 pub(super) struct Circumstances<'c> {
     /// Every proxy has a discovery without those that leave.
     pub(super) proved: bool,
-    /// Local ports with open connections; none: nobody knows.
+    /// Local ports with open connections; none: it is not known.
     pub(super) busy: Option<&'c BTreeSet<u16>>,
-    /// Requests of the version in flight; none: nobody counts them.
+    /// Requests of the version in flight; none: no filter counts them.
     pub(super) open: Option<u64>,
     /// The number of the next instance.
     pub(super) next: u64,
@@ -127,7 +127,7 @@ impl Pool {
     }
 }
 
-/// Nobody is connected to its process. Of other machines' nobody knows.
+/// No client is connected to its process. Of processes on other machines it is not known.
 fn is_quiet(one: &Instance, known: &Circumstances<'_>) -> bool {
     let port = one.address.as_deref().and_then(|address| address.rsplit_once(':')?.1.parse::<u16>().ok());
     let free = || Some(!known.busy?.contains(&port?));

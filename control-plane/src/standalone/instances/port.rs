@@ -23,7 +23,7 @@ pub(super) fn free(seed: u64, number: u64) -> Option<(u16, u64)> {
     })
 }
 
-/// Neither on loopback nor on all addresses does anybody listen there.
+/// Neither on loopback nor on all addresses does a process listen there.
 fn is_free(port: u16) -> bool {
     [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED].into_iter().all(|address| TcpListener::bind((address, port)).is_ok())
 }

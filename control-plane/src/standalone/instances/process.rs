@@ -32,7 +32,7 @@ pub(super) fn standing(process: &Process) -> Standing {
         Ok(boot) if boot == process.boot => {}
         Ok(_) | Err(_) => return Standing::OtherBoot,
     }
-    // The handle first: whoever it names cannot change any more, so what is read next is about that one or about nobody.
+    // The handle first: the process that it names cannot change any more, so what is read next is about that process or about none.
     let Some(handle) = number(process.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else {
         return Standing::Ended;
     };
@@ -47,7 +47,7 @@ pub(super) fn signal(process: &Process, signal: Signal) {
     let Standing::Alive(handle) = standing(process) else { return };
     let group = number(process.pid).map(|pid| kill_process_group(pid, signal));
     if !matches!(group, Some(Ok(()))) {
-        // It may end in this very moment; then there is nobody to signal, which is what was wanted.
+        // It may end in this very moment; then there is no process to signal, which is what was wanted.
         let _ = pidfd_send_signal(&handle, signal);
     }
 }
@@ -70,7 +70,7 @@ pub(super) async fn ended(handle: OwnedFd, child: Option<Child>) -> String {
 pub(super) fn reaped(child: Option<Child>) -> String {
     match child.map(|mut child| child.wait()) {
         Some(Ok(status)) => words(status),
-        Some(Err(error)) => format!("ended, nobody knows how: {error}"),
+        Some(Err(error)) => format!("ended, how is not known: {error}"),
         None => "ended, exit code unknown (started before the control plane)".to_owned(),
     }
 }

@@ -19,7 +19,7 @@ impl Instances {
                     let event = Event::Launched { process: held.process.clone(), address: format!("127.0.0.1:{port}") };
                     self.happen(&key, id, event, now);
                     if let Err(error) = self.record(database).await {
-                        // It gets no word, so it ends, and nobody will ever know of it.
+                        // It gets no word, so it ends and leaves no trace.
                         self.happen(&key, id, Event::Exited { how: "could not be recorded".to_owned(), words: String::new() }, now);
                         return Err(error);
                     }

@@ -18,7 +18,7 @@ const ROOM_MIN: u64 = 16 * 1024;
 /// Most logs in one answer.
 const LOGS_MAX: usize = 64;
 
-/// Logs that somebody wants, and where they are. Reading takes a while: away from the reconciler.
+/// Logs that a client of the API wants, and where they are. Reading takes a while: away from the reconciler.
 #[derive(Debug)]
 pub(crate) struct Reading {
     logs: Vec<(VersionName, u64, PathBuf)>,

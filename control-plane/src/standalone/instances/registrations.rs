@@ -60,7 +60,7 @@ impl Instances {
         self.view(key, id)
     }
 
-    /// A renewal changes nothing that anybody waits for: no bell, no line in the log.
+    /// A renewal changes nothing that is waited for: no bell, no line in the log.
     fn happen_quietly(&mut self, key: &Key, id: u64, event: Event, now: Time) {
         let Some(pool) = self.pools.get_mut(key) else { return };
         let stage = pool.get(id).map(|one| one.stage);
@@ -73,7 +73,7 @@ impl Instances {
         }
     }
 
-    /// One address cannot be two versions: their requests would be told apart by nobody.
+    /// One address cannot be two versions: no proxy could tell their requests apart.
     fn refuse_taken(&self, key: &Key, address: &str) -> Result<(), Refusal> {
         let taken = |pool: &super::Pool| pool.instances.iter().any(|one| one.address.as_deref() == Some(address));
         match self.pools.iter().find(|(other, pool)| *other != key && taken(pool)) {

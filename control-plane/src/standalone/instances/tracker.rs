@@ -53,7 +53,7 @@ impl Tellers {
     fn teller(&self, instance: u64, tag: u64) -> impl Fn(Event) + Send + Sync + use<> {
         let (tell, bell) = (self.tell.clone(), self.bell.clone());
         move |event| {
-            // Nobody listens any more when the control plane ends.
+            // No event is taken any more when the control plane ends.
             drop(tell.send(Happened { instance, tag, event }));
             bell.notify_one();
         }

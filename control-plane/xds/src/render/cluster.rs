@@ -153,7 +153,7 @@ fn primary() -> Thresholds {
     }
 }
 
-/// When checks call every host of the default version unhealthy there is nobody left to fall back to: better all of them than none.
+/// When checks call every host of the default version unhealthy there is none left to fall back to: better all of them than none.
 /// The same for every version, so that a promotion changes no cluster; the aggregate's own threshold decides when to fall back.
 fn last_resort() -> Option<CommonLbConfig> {
     Some(CommonLbConfig { healthy_panic_threshold: Some(Percent { value: 1.0 }), ..CommonLbConfig::default() })

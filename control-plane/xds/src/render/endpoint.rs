@@ -18,7 +18,7 @@ use shunt_filter_core::names::{shadow_cluster, version_cluster};
 use super::number;
 use crate::resource::Resource;
 
-/// With the default of 140 one unhealthy host of two would send 30 % to the next priority: the fallback is for when nobody is left.
+/// With the default of 140 one unhealthy host of two would send 30 % to the next priority: the fallback is for when no host is left.
 const OVERPROVISIONED: u32 = 100_000;
 
 /// Whether Envoy must resolve names itself.

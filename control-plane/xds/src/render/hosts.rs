@@ -1,4 +1,4 @@
-//! Which services a host may mean, in the filter's own order, so that a request is routed by whoever decided it.
+//! Which services a host may mean, in the filter's own order, so that a request is routed by the service that decided it.
 
 use std::collections::BTreeMap;
 

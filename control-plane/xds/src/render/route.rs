@@ -52,7 +52,7 @@ struct Target<'w> {
     copy: Option<&'w VersionName>,
 }
 
-/// All hosts of all services. A host that nobody owns gets Envoy's 404.
+/// All hosts of all services. A host that no Rollout owns gets Envoy's 404.
 pub(super) fn configuration(services: &[Routes]) -> Arc<Resource> {
     let configuration = RouteConfiguration {
         name: SHUNT.to_owned(),

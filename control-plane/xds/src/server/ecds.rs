@@ -1,5 +1,5 @@
 //! ECDS as a service of its own, for an Envoy whose listeners, routes and clusters are not ours: its one configuration source for ADS
-//! may be somebody else's, so the filter's configuration comes over a stream that carries nothing else.
+//! may be another control plane's, so the filter's configuration comes over a stream that carries nothing else.
 
 use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse};
 use envoy_types::pb::envoy::service::extension::v3::extension_config_discovery_service_server::ExtensionConfigDiscoveryService;

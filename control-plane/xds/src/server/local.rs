@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tonic::transport::server::Connected;
 
-/// Says that whoever is at the other end may speak for any proxy.
+/// Says that the client at the other end may speak for any proxy.
 #[derive(Debug)]
 pub(super) struct Local(pub(super) TcpStream);
 

@@ -124,7 +124,7 @@ const ONE: [&str; 5] = ["C:a", "E:a", "L:shunt", "R:shunt", "X:shunt"];
 /// A proxy that has `ONE`, all acknowledged as world 1.
 fn settled(variant: Variant) -> Proxy {
     let mut proxy = Proxy::new(variant);
-    assert!(proxy.aim(1, &ONE).is_empty(), "nobody asked yet");
+    assert!(proxy.aim(1, &ONE).is_empty(), "the proxy has not asked yet");
     assert_eq!(proxy.fresh("C", &[]), ["C a"]);
     assert!(proxy.fresh("L", &[]).is_empty(), "listeners wait until clusters are acknowledged");
     assert!(proxy.ack("C").is_empty(), "and until endpoints are asked for");

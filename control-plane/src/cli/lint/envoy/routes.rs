@@ -1,4 +1,4 @@
-//! Routes: one per header value, before the default; nobody else's in front of them.
+//! Routes: one per header value, before the default; no other route in front of them.
 
 use std::collections::BTreeMap;
 
@@ -88,7 +88,7 @@ fn ours_is_right(route: &At<'_>, header: &At<'_>, values: &mut BTreeMap<String, 
     }
 }
 
-/// Methods and authorities may be told apart: the others have routes of their own, or belong to somebody else.
+/// Methods and authorities may be told apart: the others have routes of their own, or are not of this service.
 fn is_all_paths(route: &At<'_>) -> bool {
     let ours = |header: &At<'_>| header.text("name").starts_with(':') || header.text("name").eq_ignore_ascii_case(ROUTE_HEADER);
     route.text("match.prefix") == "/" && route.list("match.headers").iter().all(ours)
@@ -102,7 +102,7 @@ fn marks(route: &At<'_>) -> bool {
     !mirrors.is_empty() && mirrors.iter().all(marked)
 }
 
-/// A route of somebody else's in front of ours.
+/// A route that is not ours in front of ours.
 fn shadows(route: &At<'_>, found: &mut Findings) {
     if is_everything(route) {
         found.error(route, format!("this route takes every request before those that match {ROUTE_HEADER}: move it behind them"));

@@ -128,7 +128,7 @@ async fn a_key_counts_for_a_day_and_over_restarts() {
     assert!(matches!(store.begin(key(), "r1".to_owned(), Time(day)).await, Err(StoreError::Closed)));
     let database = Database::open(dir.path()).unwrap();
     let store = database.share();
-    assert_eq!(store.begin(key(), "r1".to_owned(), Time(day)).await.unwrap(), Begun::Open, "nobody knows whether it was done");
+    assert_eq!(store.begin(key(), "r1".to_owned(), Time(day)).await.unwrap(), Begun::Open, "it is not known whether it was done");
     assert_eq!(store.begin(key(), "r2".to_owned(), Time(day)).await.unwrap(), Begun::Other);
     let answer = Answer { status: 200, kind: "application/json".to_owned(), body: b"{}".to_vec() };
     store.finish(key(), Some(answer.clone())).await.unwrap();

@@ -1,4 +1,4 @@
-//! The route of a service whose requests are held: nobody answers, and the reply says when to come back.
+//! The route of a service whose requests are held: no version answers, and the reply says when to come back.
 
 use envoy_types::pb::envoy::config::core::v3::data_source::Specifier;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
