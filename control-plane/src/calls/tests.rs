@@ -230,7 +230,7 @@ async fn a_person_is_not_called() {
     let mut rig = Rig::start("{gate: {name: board}}").await;
     assert_eq!(rig.look(2_000).await, None);
     assert_eq!(rig.store.database.calls().await.unwrap(), []);
-    assert_eq!((rig.shown().state, rig.shown().asks.as_str()), (CallState::Waiting, "somebody"));
+    assert_eq!((rig.shown().state, rig.shown().asks.as_str()), (CallState::Waiting, "an operator"));
     let mut rig = rig.crash().await;
     rig.look(3_000).await;
     assert_eq!(rig.views().len(), 1, "it waits since it began to");
