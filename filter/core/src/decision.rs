@@ -212,7 +212,7 @@ impl fmt::Display for FlagDecision<'_> {
 }
 
 impl Reason<'_> {
-    /// `fallback` is which version gets what no rule or range claims.
+    /// `fallback` names the version that gets what no rule or range claims.
     fn sentence(&self, f: &mut fmt::Formatter<'_>, fallback: &dyn fmt::Display) -> fmt::Result {
         match self {
             Self::Rule { name, point: Some(point), key, range } => {

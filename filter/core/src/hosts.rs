@@ -169,7 +169,7 @@ impl<'p> Claims<'p> {
         Hosts { exact: self.exact.clone(), wildcard: self.wildcard.clone(), answers }
     }
 
-    /// Ports that any claim has a host at, each once.
+    /// Ports at which any claim names the host, each once.
     fn ports(&self, host: &str, own: &[Claim<'p>]) -> Vec<u16> {
         let mut ports = Vec::new();
         for port in [own].into_iter().chain(self.covering(host)).flatten().filter_map(|claim| claim.port) {

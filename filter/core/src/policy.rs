@@ -142,8 +142,8 @@ pub struct ServicePolicy {
     pub goals: Vec<Goal>,
 }
 
-/// Something users may reach: a request that counts in the epoch, matches, and is answered well enough. All users of one key
-/// reached it in the version that the key had when that request was decided.
+/// Something users may reach: a request that counts in the epoch, matches, and is answered well enough. It counts for
+/// its key, in the version that the key had when that request was decided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Goal {

@@ -1,5 +1,5 @@
-//! The modelled world: what is published is in force at once, requests come at an even rate, no version fails more
-//! often than always.
+//! The modelled world: what is published is in force at once, requests come at an even rate, no version
+//! fails more often than always.
 
 use std::collections::BTreeMap;
 
