@@ -24,8 +24,8 @@ pub(super) fn progressing() -> RolloutView {
             {"name": "v2", "role": "candidate", "weight": 5, "share": 4.94, "requests": 948, "failed": 5, "open": 0},
         ],
         "calls": [
-            {"id": "1/1/board", "name": "board", "kind": "gate", "about": "gate board before step 1 of 5", "asks": "an operator", "attempt": 2,
-             "state": "yes", "tries": 0, "since": before(400_000), "at": before(300_000), "by": "ann", "note": "looks good"},
+            {"id": "1/1/board", "name": "board", "kind": "gate", "about": "gate board before step 1 of 5", "asks": "an operator",
+             "attempt": 2, "state": "yes", "tries": 0, "since": before(400_000), "at": before(300_000), "by": "ann", "note": "looks good"},
             {"id": "1/2/migrate", "name": "migrate", "kind": "hook", "about": "hook migrate before step 2 of 5", "asks": "command /bin/migrate",
              "attempt": 2, "state": "done", "tries": 2, "since": before(300_000), "at": before(250_000), "by": "/bin/migrate", "note": "3 tables"},
             {"id": "9-3-1/load", "name": "load", "kind": "hook", "about": "hook load after stepped of v2", "asks": "webhook load.test",
