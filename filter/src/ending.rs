@@ -53,7 +53,7 @@ impl Ended {
         if flags == 0 && (lasted >= TIMEOUT_MIN || code.is_some_and(|code| (300..400).contains(&code))) {
             outcome.details = text("response\0code_details");
         }
-        outcome.held = answered == Answered::Nobody && host::header(Map::Response, HELD_HEADER).is_some();
+        outcome.held = answered == Answered::NoCluster && host::header(Map::Response, HELD_HEADER).is_some();
         let ending = outcome.ending();
         Self { class: ending.class, response: ending.response, answer: ending.answer, code, answered, upgraded: code == Some(101) }
     }
@@ -98,7 +98,7 @@ fn answered(lane: Option<&Lane>) -> Answered {
     let cluster = host::property("xds\0cluster_name").unwrap_or_default();
     match lane {
         Some(lane) => lane.cluster(&cluster),
-        None if cluster.is_empty() => Answered::Nobody,
+        None if cluster.is_empty() => Answered::NoCluster,
         None => Answered::Decided,
     }
 }

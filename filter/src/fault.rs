@@ -1,4 +1,4 @@
-//! Only with the feature `panic-on-request-header`, for tests of what a panic costs; never in a module that anybody installs.
+//! Only with the feature `panic-on-request-header`, for tests of what a panic costs; never in a module that is released.
 #![allow(clippy::panic)]
 
 use crate::host::{self, Map};

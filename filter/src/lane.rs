@@ -23,7 +23,7 @@ pub(crate) struct Lane {
     service: Rc<ServiceTally>,
     total: Rc<VersionTally>,
     epoch: Option<Arm>,
-    /// None: a flag's value reaches whoever answers.
+    /// None: a flag's value reaches any version that answers.
     answers: Option<Answers>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) enum Answered {
     /// Another one.
     Other,
     /// No cluster was chosen: a direct response or a missing cluster.
-    Nobody,
+    NoCluster,
 }
 
 impl Lane {
@@ -107,7 +107,7 @@ impl Lane {
     pub(crate) fn cluster(&self, name: &[u8]) -> Answered {
         let clusters = self.answers.as_ref().map(|answers| answers.clusters.as_slice()).unwrap_or_default();
         if name.is_empty() {
-            Answered::Nobody
+            Answered::NoCluster
         } else if clusters.is_empty() || clusters.iter().any(|cluster| cluster.as_bytes() == name) {
             Answered::Decided
         } else {
@@ -174,11 +174,11 @@ impl Lane {
                 self.service.plain(|plain| add_one(&mut plain.misrouted));
                 true
             }
-            (Some(_), Answered::Nobody) if counted => {
+            (Some(_), Answered::NoCluster) if counted => {
                 self.service.plain(|plain| add_one(&mut plain.unrouted));
                 false
             }
-            (Some(_), Answered::Nobody | Answered::Decided) | (None, _) => false,
+            (Some(_), Answered::NoCluster | Answered::Decided) | (None, _) => false,
         }
     }
 }

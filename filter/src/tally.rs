@@ -169,14 +169,14 @@ impl EpochTally {
         }
     }
 
-    /// Somebody of this cell was here.
+    /// A user of this cell was here.
     pub(crate) fn mark_cell(&self, cell: u32) {
         if let Some(cells) = self.cells.borrow_mut().as_mut() {
             cells.insert(cell);
         }
     }
 
-    /// Somebody of this cell reached a goal.
+    /// A user of this cell reached a goal.
     pub(crate) fn mark_goal(&self, name: &str, cell: u32) {
         let mut goals = self.goals.borrow_mut();
         match goals.get_mut(name) {

@@ -94,7 +94,7 @@ async fn a_manifest_deleted_in_the_middle_gives_all_keys_back_first() -> Result<
     let place = |part: &str| told.iter().position(|line| line.contains(part)).unwrap_or_else(|| panic!("{part:?} is not in {told:#?}"));
     let order = [
         place("the manifest is gone; all keys back to v1"),
-        place("nobody is sent to v2 any more"),
+        place("no user is sent to v2 any more"),
         place("the service leaves the policy"),
         place("its routes go"),
         place("nothing of it is left"),

@@ -1,6 +1,6 @@
 //! The state machine: (plan, state, observation, commands) -> next state. One transition at most, pure and total.
 //!
-//! The order of concerns is fixed: the manifest is gone; what somebody asked; versions that come and go; what ends a run early
+//! The order of concerns is fixed: the manifest is gone; what an operator asked; versions that come and go; what ends a run early
 //! (a changed release, a failed analysis, a candidate that does not answer); and only then the run's own next stage.
 
 mod blocked;
@@ -168,7 +168,7 @@ fn proved(plan: &Plan, run: &Run, seen: &Observation) -> Result<u32, String> {
     }
 }
 
-/// What the run waits for beside proofs: instances, or somebody outside.
+/// What the run waits for beside proofs: instances, or the answer of a gate or hook.
 pub(crate) fn missing_equipment(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
     equip::missing(plan, state, run, step, seen)
 }
@@ -189,7 +189,7 @@ fn live(delivery: &Delivery, what: &str) -> Result<(Time, u32), String> {
         Delivery::Live { since, proxies } => Ok((*since, *proxies)),
         Delivery::Waiting { behind } => Err(format!("waiting for {} to report {what}", behind.join(", "))),
         Delivery::Rejected { node, error } => Err(format!("{node} refuses {what}: {error}")),
-        Delivery::Unknown { .. } => Err(format!("no proxy reports, so nobody knows who has {what}")),
+        Delivery::Unknown { .. } => Err(format!("no proxy reports, so it is not known who has {what}")),
     }
 }
 

@@ -65,7 +65,7 @@ pub enum Outcome {
     Fail,
     /// Too few samples or slots to pass.
     NeedMoreData,
-    /// Measured, and neither good nor bad more often than is allowed: somebody has to look.
+    /// Measured, and neither good nor bad more often than is allowed: an operator has to look.
     Inconclusive,
     /// The source did not answer.
     SourceError,

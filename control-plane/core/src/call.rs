@@ -1,7 +1,7 @@
-//! What somebody outside is asked while a release goes on: gates that say yes or no, and hooks that do something.
+//! What people and systems outside are asked while a release goes on: gates that say yes or no, and hooks that do something.
 //!
 //! The machine only names the calls it wants answered ([`crate::desired::Desired::calls`]); the platform makes them, at least once each, and
-//! records what came of them, so that a restart asks nobody twice who has answered.
+//! records what came of them, so that a restart does not repeat a call that was answered.
 
 mod body;
 mod progress;

@@ -1,4 +1,4 @@
-//! What somebody asks of a running Rollout: a verb, and the revision its author saw.
+//! What an operator or a pipeline asks of a running Rollout: a verb, and the revision its author saw.
 
 use serde::{Deserialize, Serialize};
 

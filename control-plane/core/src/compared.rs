@@ -19,7 +19,7 @@ pub struct Compared<'s> {
 }
 
 impl<'s> Compared<'s> {
-    /// The run's candidate while somebody is on it, or the version just promoted while the old one is kept; none: nobody is exposed.
+    /// The run's candidate while users are on it, or the version just promoted while the old one is kept; none: no user is exposed.
     pub fn of(state: &'s State) -> Option<Self> {
         match (&state.run, &state.previous) {
             (Some(run), _) if run.stage.exposes() => Some(Self::in_run(state, run)),
@@ -57,7 +57,7 @@ impl<'s> Compared<'s> {
     }
 }
 
-/// With an experiment's baseline: everything that the two do not have is stable's by name, so that nobody else counts as the baseline's.
+/// With an experiment's baseline: everything that the two do not have is stable's by name, so that no other user counts as the baseline's.
 fn beside_baseline(state: &State, run: &Run, baseline: &VersionName) -> Vec<Range> {
     let weight = |version: &VersionName| {
         let own = run.ranges.iter().filter(|range| range.version == *version);

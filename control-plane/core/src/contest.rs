@@ -1,6 +1,6 @@
 //! How an A/B test stands: several versions compared by goals.
 //!
-//! Everything is judged at every look, as often as anybody likes: each statement is wrong with a probability of at most 5 % (a winner,
+//! Everything is judged at every look, as often as the reader likes: each statement is wrong with a probability of at most 5 % (a winner,
 //! over all pairs of versions and all goals together) or 0.1 % (a sample ratio mismatch) over the whole test.
 
 mod decision;

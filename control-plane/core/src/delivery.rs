@@ -80,7 +80,7 @@ impl Reports {
         taken.changed
     }
 
-    /// The first report of a slot wins: what is noted here never changes within an epoch, whoever reports later or again.
+    /// The first report of a slot wins: what is noted here never changes within an epoch, whichever proxy reports later or again.
     fn note_first(&mut self, id: RolloutId, epoch: u64, slots: &LatencySlots) {
         if self.firsts.len() >= NODES_MAX && !self.firsts.contains_key(&id) {
             return;
@@ -281,7 +281,7 @@ impl Reports {
         }
     }
 
-    /// `shunt forget NODE`: somebody says that it is gone for good.
+    /// `shunt forget NODE`: the operator says that it is gone for good.
     pub fn forget(&mut self, node: &str) {
         self.nodes.remove(node);
         self.claims.forget(node);

@@ -205,7 +205,7 @@ fn rule_policy(plan: &Plan, state: &State, rule: &PlannedRule) -> Option<Rule> {
     Some(Rule { name: rule.name.clone(), matches: rule.matches.clone(), split: Split { salt, ranges, ..Split::default() } })
 }
 
-/// Why rules and mirrors that name this version fall through, if they do: it was refused and somebody must decide first.
+/// Why rules and mirrors that name this version fall through, if they do: it was refused and an operator must decide first.
 pub fn withheld<'s>(state: &'s State, version: &VersionName) -> Option<&'s str> {
     let recorded = state.refused.as_ref().filter(|refused| refused.version == *version).map(|refused| refused.reason.as_str());
     let ending = state.run.as_ref().filter(|run| run.candidate == *version).and_then(|run| match &run.stage {
@@ -217,7 +217,7 @@ pub fn withheld<'s>(state: &'s State, version: &VersionName) -> Option<&'s str> 
     ending.or(recorded)
 }
 
-/// Whether the run may send anybody to its candidate.
+/// Whether the run may send users to its candidate.
 fn exposed(run: &Run) -> bool {
     match run.stage {
         Stage::Preparing => run.forward_from.is_some(),
@@ -235,8 +235,8 @@ fn steps_so_far<'p>(plan: &'p Plan, run: &Run) -> &'p [Step] {
     match run.stage {
         Stage::Equipping { step } => plan.steps.get(..step).unwrap_or(&plan.steps),
         Stage::Applying { step } | Stage::Holding { step } => plan.steps.get(..=step).unwrap_or(&plan.steps),
-        // Cohorts and copies stay until the candidate is stable, so that nobody in them changes version twice: after `setWeight: 100` a promotion then changes nothing here, and
-        // what is proved stays proved.
+        // Cohorts and copies stay until the candidate is stable, so that no user in them changes version twice: after `setWeight: 100` a
+        // promotion then changes nothing here, and what is proved stays proved.
         Stage::Shifting | Stage::Switching => &plan.steps,
         Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => &[],
     }

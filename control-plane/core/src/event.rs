@@ -1,4 +1,4 @@
-//! What happened, for whoever wants to be told: each transition of the journal as CloudEvents, with its numbers.
+//! What happened, for receivers of notifications: each transition of the journal as CloudEvents, with its numbers.
 //!
 //! Pure and repeatable: the same journal gives the same events with the same ids, so that a receiver can tell a repetition.
 
@@ -32,13 +32,13 @@ pub enum EventKind {
     RollForward,
     /// A step was entered.
     Stepped,
-    /// The run waits for somebody: a pause without end, a manual gate, or a hold with its reason.
+    /// The run waits for an operator: a pause without end, a manual gate, or a hold with its reason.
     Paused,
     /// It goes on.
     Resumed,
     /// The candidate is stable.
     Promoted,
-    /// The release is refused: a failed analysis, a gate's or hook's no, or somebody's abort. Keys go back.
+    /// The release is refused: a failed analysis, a gate's or hook's no, or an operator's abort. Keys go back.
     Aborted,
     /// `release:` names stable again and keys go back, or an older version is stable again.
     RolledBack,
@@ -48,7 +48,7 @@ pub enum EventKind {
     Deleted,
     /// A run ended as it should without promotion: a shadow, an A/B test without a winner.
     Concluded,
-    /// The run is over without promotion, and nobody is on the candidate any more.
+    /// The run is over without promotion, and no user is on the candidate any more.
     Recovered,
 }
 
@@ -139,7 +139,7 @@ pub struct Data {
     pub step: Option<StepBody>,
     /// How long the run has lasted.
     pub lasted: Option<Span>,
-    /// Who asked for it; none when nobody did.
+    /// Who asked for it; none when the machine did it by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Why, in their words.

@@ -1,6 +1,6 @@
 //! What a release will do: the real state machine run over a modelled world, so that a forecast cannot differ from what the machine does.
 //!
-//! The model: proxies that apply everything at once, a candidate as good as stable, users with Zipf request rates, and somebody who
+//! The model: proxies that apply everything at once, a candidate as good as stable, users with Zipf request rates, and an operator who
 //! promotes a pause without end after [`PATIENCE`]. Nothing is random but the users, and they are the same each time.
 
 mod journey;
@@ -20,7 +20,7 @@ pub use crate::contest::Tells;
 pub use measuring::{Measuring, StepMeasurements};
 pub use people::Traffic;
 
-/// How long somebody takes to promote what waits for a person.
+/// How long an operator takes to promote what waits for one.
 pub const PATIENCE: Span = Span::seconds(600);
 
 /// What a release will do.
@@ -60,7 +60,7 @@ pub struct Forecast {
     pub lasts: Span,
     /// How it ends.
     pub end: End,
-    /// What somebody should change, or know.
+    /// What the operator should change, or know.
     pub warnings: Vec<String>,
 }
 
@@ -98,7 +98,7 @@ pub struct Leg {
     pub weight: Weight,
     /// Users of the candidate by that share; members of cohorts come on top.
     pub users: u64,
-    /// Why it waits for somebody; none: it does not.
+    /// Why it waits for an operator; none: it does not.
     pub waits: Option<String>,
 }
 
@@ -178,7 +178,7 @@ pub enum End {
     Concluded(String),
     /// Refused, although it is as good as stable.
     Refused(String),
-    /// It waits for somebody for ever.
+    /// It waits for an operator for ever.
     Stuck(String),
 }
 
@@ -262,11 +262,11 @@ mod tests {
         let waits: Vec<&str> = seen.legs.iter().filter_map(|leg| leg.waits.as_deref()).collect();
         assert!(waits.iter().any(|why| why.starts_with("no progress for 10m: no pass of the analysis: ")), "{:?}", seen.legs);
         assert!(seen.warnings[0].contains("cannot decide in time"), "{:?}", seen.warnings);
-        assert_eq!(seen.end, End::Promoted, "somebody goes on without it");
+        assert_eq!(seen.end, End::Promoted, "an operator goes on without it");
     }
 
     #[test]
-    fn latency_compared_with_stable_holds_nobody_up() {
+    fn latency_compared_with_stable_holds_nothing_up() {
         let metrics = "  analysis: {metrics: [{name: errors, successRate: {noWorseThanStable: {}}}, {name: slow, latency: {noWorseThanStable: {}}}]}\n";
         let seen = foresee("{setWeight: 5}, {pause: {duration: 10m}}, {setWeight: 50}, {pause: {duration: 10m}}", metrics, USUAL);
         let expected = [(None, 0), (Some(1), 3), (Some(2), 600), (Some(3), 3), (Some(4), 600), (None, 3)];
@@ -296,7 +296,7 @@ mod tests {
         let ask = || foresee("{setWeight: 5}, {pause: {}}, {setWeight: 50}, {pause: {duration: 2d}}", "", USUAL);
         let once = ask();
         assert_eq!(once, ask());
-        assert_eq!(once.legs[2].waits.as_deref(), Some("until somebody promotes"));
+        assert_eq!(once.legs[2].waits.as_deref(), Some("until an operator promotes"));
         assert_eq!(once.lasts, Span::seconds(3 + 600 + 3 + 2 * 86_400 + 3));
     }
 

@@ -32,7 +32,7 @@ pub enum NotYou {
     /// It showed no certificate.
     #[error("a proxy must show a client certificate that names it: make one with `shunt certs proxy {0}`")]
     Uncertified(String),
-    /// It is somebody else's.
+    /// Its certificate is another proxy's, or none's.
     #[error("the certificate names {names}, not {node}: every proxy speaks for itself only")]
     Other {
         /// Whom it wants to speak for.
@@ -57,7 +57,7 @@ impl Identity {
     /// All names, for people, and to tell callers apart.
     pub fn text(&self) -> String {
         let all: Vec<&str> = self.uris.iter().chain(&self.hosts).map(String::as_str).collect();
-        if all.is_empty() { "nobody".to_owned() } else { all.join(", ") }
+        if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
     }
 }
 
@@ -124,6 +124,6 @@ mod tests {
     fn without_a_certificate_only_this_machine_speaks_for_proxies() {
         assert_eq!(Caller::Local.may_be("edge-1"), Ok(()));
         assert!(Caller::default().may_be("edge-1").unwrap_err().to_string().contains("shunt certs proxy edge-1"));
-        assert!(certified(&[], &[]).may_be("edge-1").unwrap_err().to_string().contains("names nobody"));
+        assert!(certified(&[], &[]).may_be("edge-1").unwrap_err().to_string().contains("names nothing"));
     }
 }

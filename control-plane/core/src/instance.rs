@@ -1,5 +1,5 @@
 //! One instance of a version: a process that we start, or an address that registered itself. Its life is pure: what happened
-//! ([`Instance::after`]) and what is wanted ([`steer()`]) make the next recorded state; whoever calls does the I/O that it asks for.
+//! ([`Instance::after`]) and what is wanted ([`steer()`]) make the next recorded state; the caller does the I/O that it asks for.
 //!
 //! Starting -> Probing -> Ready -> Leaving (out of discovery) -> Draining (proved at every proxy) -> Terminating (SIGTERM) ->
 //! Killing (SIGKILL) -> gone. A process that ends by itself starts again, later each time.

@@ -29,7 +29,7 @@ pub struct Observation {
     pub misrouting: Misrouting,
     /// Misrouted or unrouted requests so far, for people.
     pub misrouted: u64,
-    /// By version; one that nobody ever named is absent and has no requests.
+    /// By version; one that no manifest ever named is absent and has no requests.
     pub versions: BTreeMap<VersionName, VersionSeen>,
     /// One per metric of the plan, in its order; empty while nothing is analysed.
     pub verdicts: Vec<Verdict>,
@@ -45,7 +45,7 @@ pub struct Observation {
     /// How an A/B test stands.
     #[serde(default, skip_serializing_if = "Contest::is_none")]
     pub contest: Contest,
-    /// Whether somebody has frozen all releases.
+    /// Whether an operator has frozen all releases.
     #[serde(default)]
     pub freeze: Freeze,
     /// How long requests of stable take, from which the next epoch's latency thresholds are made.
@@ -76,7 +76,7 @@ impl Observation {
     }
 }
 
-/// Whether somebody has frozen all releases: nothing goes forward, aborts and rollbacks work.
+/// Whether an operator has frozen all releases: nothing goes forward, aborts and rollbacks work.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Freeze {

@@ -184,7 +184,7 @@ pub enum Strategy {
     Canary,
     /// Arms compared by goals.
     AbTest,
-    /// Copies, whose answers nobody sees.
+    /// Copies, whose answers no user sees.
     Shadow,
 }
 
@@ -197,8 +197,8 @@ pub enum Progress {
     Readiness,
 }
 
-/// The first share of keys that steps give to one version: what `maxExposed` is when nobody says it. Everybody where no step gives any:
-/// before the promotion there is nothing to judge.
+/// The first share of keys that steps give to one version: what `maxExposed` is when no manifest says it. Everybody where no step gives
+/// any: before the promotion there is nothing to judge.
 pub fn first_weight(steps: &[Step]) -> Weight {
     steps.iter().filter_map(Step::largest_weight).find(|weight| *weight > Weight::ZERO).unwrap_or(Weight::ALL)
 }
@@ -227,7 +227,7 @@ pub struct Hook {
     pub call: CallSpec,
 }
 
-/// Somebody who is told what happens, at least once and in order.
+/// A receiver that is told what happens, at least once and in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
@@ -318,7 +318,7 @@ pub struct PlannedRule {
     pub name: String,
     /// Any of these; empty: every request.
     pub matches: Vec<Match>,
-    /// Who answers; none: whoever has `role` (rules of steps, overrides of the mesh policy).
+    /// Who answers; none: the version that has `role` (rules of steps, overrides of the mesh policy).
     pub version: Option<VersionName>,
     /// Who answers when `version` is none.
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! Old ranges + new weights -> new ranges, moving the least possible.
 //!
-//! The hash space is a line of segments, each with an owner; what no range covers has one too: nobody, which means stable. A change of
+//! The hash space is a line of segments, each with an owner; what no range covers has one too: no version, which means stable. A change of
 //! weights makes some owners give points and others get them. Points move from a giver to a getter once and nothing else moves, so
 //! what moves is the sum of what the getters gain: no assignment with these weights moves less. This is Random Slicing (Miranda et
 //! al., ACM Transactions on Storage 10(3), 2014) with a choice of gaps that keeps users monotone and segments few:
@@ -41,7 +41,7 @@ pub fn reshape(old: &[Range], weights: &[(VersionName, Weight)]) -> Vec<Range> {
     }
 }
 
-/// Who has a point; none: nobody, which means stable.
+/// Who has a point; none: no version, which means stable.
 type Owner<'a> = Option<&'a VersionName>;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -223,7 +223,7 @@ impl<'a> Line<'a> {
         let ends = |segment: &Segment<'a>| {
             let low = Segment { from: segment.from, to: segment.from.saturating_add(cut), owner: getter };
             let high = Segment { from: segment.to.saturating_sub(cut), to: segment.to, owner: getter };
-            // A canary takes from the start of what nobody has, and whoever gives gives the last ones in.
+            // A canary takes from the start of what no version has, and a version that gives gives the last ones in.
             if giver.is_none() { [low, high] } else { [high, low] }
         };
         let lines = self.segments.iter().filter(fits).flat_map(ends).map(|piece| self.with(piece));

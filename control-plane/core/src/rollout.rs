@@ -99,13 +99,13 @@ pub struct RolloutSpec {
     /// How long proxies may answer the candidate's requests from stable before the release aborts. Default: 1m.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_deadline: Option<Span>,
-    /// Who is asked before a release goes on. Default: nobody.
+    /// Who is asked before a release goes on. Default: no gate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gates: Option<GatesSpec>,
     /// What is done around a release. Default: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks: Option<HooksSpec>,
-    /// Who is told what happens. Default: nobody.
+    /// Who is told what happens. Default: no receiver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notifications: Option<Vec<NotificationSpec>>,
     /// Active health checks of endpoints. Default: none.

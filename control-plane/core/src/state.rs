@@ -108,7 +108,7 @@ impl State {
         self.installed.get(version).is_some_and(|installed| installed.stage == Installation::Serving)
     }
 
-    /// What a glance needs. A run that waits for somebody (a pause without end, or a hold) is Paused.
+    /// What a glance needs. A run that waits for an operator (a pause without end, or a hold) is Paused.
     pub fn phase(&self, plan: &Plan) -> Phase {
         match &self.run {
             None if self.refused.as_ref().is_some_and(|refused| refused.version == plan.release) => Phase::Degraded,
@@ -119,7 +119,7 @@ impl State {
                 None if run.paused.is_some() => Phase::Paused,
                 // It runs away from a refused release.
                 None if self.refused.as_ref().is_some_and(|refused| refused.version == plan.release) => Phase::Degraded,
-                None if run.stage.step().and_then(|step| plan.steps.get(step)).is_some_and(Step::waits_for_somebody) => Phase::Paused,
+                None if run.stage.step().and_then(|step| plan.steps.get(step)).is_some_and(Step::waits_for_an_operator) => Phase::Paused,
                 None => Phase::Progressing,
             },
         }
@@ -187,9 +187,9 @@ pub struct Run {
     pub since: Time,
     /// A hold, by command or by a deadline.
     pub paused: Option<Paused>,
-    /// The last epoch in which the analysis passed, or somebody went on without it.
+    /// The last epoch in which the analysis passed, or an operator went on without it.
     pub passed: Option<u64>,
-    /// The epoch in which somebody went on although it fails, past the point of no return.
+    /// The epoch in which an operator went on although it fails, past the point of no return.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regardless: Option<u64>,
     /// True on the way back to an old version that was still warm: without steps, and not judged, because the other way leads to
@@ -199,7 +199,7 @@ pub struct Run {
     /// How warm the instances are that users meet.
     #[serde(default, skip_serializing_if = "Warmed::is_cold")]
     pub warmed: Warmed,
-    /// Since when requests are held (recreate): nobody answers until the run ends, one way or the other.
+    /// Since when requests are held (recreate): no version answers until the run ends, one way or the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Time>,
     /// How many instances each side has, as far as they are ours.
@@ -211,7 +211,7 @@ pub struct Run {
     /// Further versions that this run has given keys to: they stay until it is over.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub arms: BTreeSet<VersionName>,
-    /// The step that follows the installation; not the first when somebody restarted from a later one.
+    /// The step that follows the installation; not the first when an operator restarted from a later one.
     #[serde(default)]
     pub first_step: usize,
     /// Set when this run replaces one that could not go back: the keys of that run stay where they are until this candidate takes them.
@@ -239,7 +239,7 @@ impl Default for Sizes {
 pub enum Stage {
     /// The candidate is being installed.
     Preparing,
-    /// A step waits for instances, or for somebody outside, before it changes any traffic.
+    /// A step waits for instances, or for the answer of a gate or hook, before it changes any traffic.
     Equipping {
         /// Index into the plan's steps.
         step: usize,
@@ -264,7 +264,7 @@ pub enum Stage {
     Restoring(Ending),
     /// All keys go back to stable; not yet proved.
     Reverting(Ending),
-    /// Nobody is sent to the candidate any more; its requests in flight end.
+    /// No user is sent to the candidate any more; its requests in flight end.
     Draining(Ending),
 }
 
@@ -282,7 +282,7 @@ impl Stage {
         }
     }
 
-    /// Whether somebody may be sent to the candidate, so that it can be judged.
+    /// Whether users may be sent to the candidate, so that it can be judged.
     pub fn exposes(&self) -> bool {
         match self {
             Stage::Equipping { .. } | Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => true,
@@ -340,7 +340,7 @@ pub struct Paused {
 pub struct Previous {
     /// Its name.
     pub version: VersionName,
-    /// Warm until then; what is past only waits until nobody can use it any more.
+    /// Warm until then; what is past only waits until no proxy can use it any more.
     pub until: Time,
     /// How many instances it keeps, as a share of full size.
     #[serde(default = "all")]
@@ -382,7 +382,7 @@ pub enum Phase {
     Healthy,
     /// A run is on its way.
     Progressing,
-    /// A run waits for somebody.
+    /// A run waits for an operator.
     Paused,
     /// `release:` was refused.
     Degraded,

@@ -69,7 +69,7 @@ pub struct RolloutView {
     pub routes: DeliveryView,
     /// Requests another version answered than was decided, or none.
     pub misrouted: u64,
-    /// What somebody should know: conflicts, refused manifests, silent proxies.
+    /// What the operator should know: conflicts, refused manifests, silent proxies.
     pub warnings: Vec<String>,
     /// What explains decisions beyond the policy: withheld rules, and where values came from that the Rollout does not set itself.
     pub notes: Vec<String>,
@@ -291,7 +291,7 @@ fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Strin
             (None, None) => "goes on".to_owned(),
         },
         Stage::Equipping { step } if waits_for_a_person(plan, *step) => {
-            "waits for somebody: `shunt approve` says yes, `shunt abort` says no".to_owned()
+            "waits for an operator: `shunt approve` says yes, `shunt abort` says no".to_owned()
         }
         Stage::Equipping { step } => match missing_equipment(plan, state, run, *step, seen) {
             Some(missing) => missing,
@@ -340,7 +340,7 @@ fn versions(plan: &Plan, state: &State, seen: &Observation) -> Vec<VersionView> 
 
 fn version_view(plan: &Plan, state: &State, seen: &Observation, name: &VersionName, requests: u64) -> VersionView {
     let seen = seen.versions.get(name).cloned().unwrap_or_default();
-    // After a release nobody counts any more.
+    // After a release nothing is counted any more.
     let recorded = state.figures.versions.get(name).copied().unwrap_or_default();
     let examples = || state.run.is_none().then(|| state.figures.steps.last()?.exemplars.get(name).cloned()).flatten().unwrap_or_default();
     VersionView {

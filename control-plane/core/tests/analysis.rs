@@ -271,7 +271,7 @@ fn other_arms_within_an_epoch_start_afresh() {
     let five = split(FIVE);
     let bad = Evidence::epoch(1).failed([3, 77, 150, 204, 499]);
     assert_eq!(analyst.look(of_four(&[errors()]), five.arms(), &bad.0)[0].outcome, Outcome::Fail);
-    // Whose slots 3, 77, … were when they failed is not known any more: they count for nobody.
+    // Whose slots 3, 77, … were when they failed is not known any more: they count for no version.
     let half = split(500_000);
     let first = analyst.look(of_four(&[errors()]), half.arms(), &bad.0).remove(0);
     assert!(first.outcome == Outcome::NeedMoreData && !first.message.contains("slots,"), "{}", first.message);
@@ -369,14 +369,14 @@ fn the_first_report_of_a_slot_says_whether_its_first_request_was_slow() {
 }
 
 #[test]
-fn latency_is_not_passed_while_nobody_knows_what_is_slow() {
+fn latency_is_not_passed_while_it_is_not_known_what_is_slow() {
     let verdict = verdict(as_fast(), FIVE, &Evidence::epoch(1).times("v2", &[(50, 300)]).seen(0..60));
     assert_eq!(verdict.outcome, Outcome::NeedMoreData);
     assert!(verdict.message.ends_with("how long requests of v1 take is not known yet"), "{}", verdict.message);
 }
 
 #[test]
-fn latency_shares_the_error_with_errors_and_is_not_compared_with_nobody() {
+fn latency_shares_the_error_with_errors_and_is_not_compared_without_users_on_stable() {
     let split = split(1_000_000);
     let verdicts = Analyst::default().look(of_four(&[errors(), as_fast()]), split.arms(), &Evidence::epoch(1).0);
     assert!(verdicts.iter().all(|verdict| verdict.outcome == Outcome::NotApplicable), "{verdicts:?}");

@@ -27,11 +27,11 @@ const STATES: [(&str, &str); 24] = [
     ("preparing: the candidate is being installed", "versions v1; wait 30s; routes hang; steps setWeight 5; versions v1 v2 v3; release v2"),
     ("preparing: its instances are missing", "instances 2; wait 5s; steps setWeight 5; broken v2; release v2; wait 5s"),
     ("a step waits for instances", "instances 4; wait 5s; steps scale candidate 50 | setWeight 50; broken v2; release v2; wait 5s"),
-    ("a step waits for somebody (gate)", "steps gate board | setWeight 5; release v2; wait 5s"),
+    ("a step waits for an operator (gate)", "steps gate board | setWeight 5; release v2; wait 5s"),
     ("a step waits for a webhook", "steps webhook board | setWeight 5; release v2; wait 5s"),
     ("a step is published, not proved", "steps setWeight 5 | pause; release v2"),
     ("a step lasts (pause with a duration)", "steps setWeight 5 | pause 1h | setWeight 50; release v2; wait 10s"),
-    ("a step waits for somebody (pause)", "steps setWeight 5 | pause | setWeight 50; release v2; wait 10s"),
+    ("a step waits for an operator (pause)", "steps setWeight 5 | pause | setWeight 50; release v2; wait 10s"),
     ("a step waits for a pass", "analysis lacks data; steps setWeight 5 | analysis 5s; release v2; wait 20s"),
     (
         "requests are held",

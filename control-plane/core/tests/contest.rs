@@ -214,8 +214,8 @@ fn too_little_says_so() {
     let nothing = test.look(&EpochReport::default());
     assert_eq!(nothing.outcome, ContestOutcome::NotEnoughData);
     assert_eq!(nothing.message, "not enough data: v1 has met 0 of the 100 users needed");
-    assert_eq!(nothing.effects[0].value, "nobody yet");
-    // Everybody met, nobody reached it: the interval is as wide as chance allows, not none.
+    assert_eq!(nothing.effects[0].value, "no users yet");
+    // All users took part, none reached it: the interval is as wide as chance allows, not none.
     let mut random = Random(0x5EED_1008);
     let none = test.play(&mut random, 2_000, 1, &[&[0.0], &[0.0]]).pop().unwrap();
     assert_eq!(none.outcome, ContestOutcome::NotEnoughData);
@@ -310,7 +310,7 @@ fn a_source_that_is_down_is_never_a_winner() {
     assert_eq!(said.outcome, ContestOutcome::SourceError, "{}", said.message);
     assert_eq!(said.message, "bought: Prometheus could not be asked 3 times in a row, 2 allowed: no answer within 10s");
     source.take(Ok(BTreeMap::new()));
-    assert_eq!(told(&test, source).outcome, ContestOutcome::NotEnoughData, "it answers again, and knows nobody yet");
+    assert_eq!(told(&test, source).outcome, ContestOutcome::NotEnoughData, "it answers again, and knows no users yet");
 }
 
 #[test]

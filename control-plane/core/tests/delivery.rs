@@ -190,7 +190,7 @@ fn a_replaced_vm_says_its_last_word() {
     edge.last("w0", 1, 11);
     edge.run(&["main2", "w02"], 2, 11, 30);
     assert_eq!(edge.policy(2, 26), live(10));
-    // Nobody forgets that there were two.
+    // It is not forgotten that there were two.
     edge.run(&["main2"], 3, 30, 100);
     assert_eq!(edge.policy(3, 96), behind());
 }
@@ -211,7 +211,7 @@ fn killed_and_started_again_with_fewer_workers() {
 }
 
 #[test]
-fn a_connection_that_flaps_forgets_nobody() {
+fn a_connection_that_flaps_forgets_no_vm() {
     let mut edge = Edge::default();
     edge.reports.connection("edge", true, at(0));
     edge.run(&["main", "w0"], 1, 1, 20);
@@ -420,7 +420,7 @@ fn what_ended_vms_leave_does_not_fill_the_memory() {
 }
 
 #[test]
-fn short_lived_vms_do_not_fill_the_memory_or_hold_up_anybody() {
+fn short_lived_vms_do_not_fill_the_memory_or_hold_up_a_release() {
     let mut edge = Edge::default();
     edge.run(&["main", "w0"], 1, 0, 10);
     for number in 0..3_000 {

@@ -1,4 +1,4 @@
-//! What steps ended with stays when nobody counts any more, until another release begins.
+//! What steps ended with stays when nothing is counted any more, until another release begins.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 

@@ -57,7 +57,7 @@ fn of_two_seen_at_once_the_smaller_name_wins() {
 }
 
 #[test]
-fn one_that_is_refused_refuses_nobody() {
+fn one_that_is_refused_refuses_no_other() {
     let (a, b, c) = (plan("a", "{hosts: [x]}"), plan("b", "{hosts: [x, w]}"), plan("c", "{hosts: [w]}"));
     assert_eq!(refused(&[(&a, 1), (&b, 2), (&c, 3)]), ["b"]);
 }
@@ -137,7 +137,7 @@ fn overrides_come_first_and_follow_the_roles_of_the_moment() {
     for installed in state.installed.values_mut() {
         installed.stage = Installation::Serving;
     }
-    assert_eq!(rules(&plan, &state), [pair("stay-stable", "v1"), pair("old", "v1")], "without a run nobody is the candidate");
+    assert_eq!(rules(&plan, &state), [pair("stay-stable", "v1"), pair("old", "v1")], "without a run no version is the candidate");
 
     state.run = Some(Run {
         candidate: plan.versions[1].name.clone(),

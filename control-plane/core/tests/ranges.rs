@@ -8,7 +8,7 @@ use shunt_filter_core::policy::Range;
 use shunt_filter_core::weight::POINTS;
 use shunt_filter_core::{VersionName, Weight};
 
-/// Points of each of N versions; what is missing to [`POINTS`] is nobody's.
+/// Points of each of N versions; what is missing to [`POINTS`] belongs to no version.
 type Weights = Vec<u32>;
 
 fn version(index: usize) -> VersionName {
@@ -36,14 +36,14 @@ fn moved(a: &[Range], b: &[Range]) -> u32 {
     compared(a, b).iter().filter(|(_, old, new)| old != new).map(|(len, ..)| len).sum()
 }
 
-fn nobody(weights: &Weights) -> u32 {
+fn left_over(weights: &Weights) -> u32 {
     POINTS - weights.iter().sum::<u32>()
 }
 
 /// The least that any assignment could move: what its getters gain.
 fn least(old: &Weights, new: &Weights) -> u32 {
     let gains = old.iter().zip(new).map(|(o, n)| n.saturating_sub(*o)).sum::<u32>();
-    gains + nobody(new).saturating_sub(nobody(old))
+    gains + left_over(new).saturating_sub(left_over(old))
 }
 
 fn points_of(ranges: &[Range], index: usize) -> u32 {
@@ -55,7 +55,7 @@ fn segments(ranges: &[Range]) -> usize {
     edges.len() - 1
 }
 
-/// Who follows whom; none: nobody.
+/// Which version follows which; none: no version.
 fn outline(ranges: &[Range]) -> Vec<Option<&VersionName>> {
     let mut owners: Vec<_> = compared(ranges, ranges).into_iter().map(|(_, owner, _)| owner).collect();
     owners.dedup();
@@ -81,9 +81,9 @@ fn check_shape(ranges: &[Range], weights: &Weights) {
 /// One change of weights.
 #[derive(Debug, Clone)]
 enum Change {
-    /// All anew: these shares of what the last one, nobody, leaves.
+    /// All anew: these shares of what the last one, which stands for no version, leaves.
     All(Vec<u32>),
-    /// Points from one to another; owner N is nobody.
+    /// Points from one to another; owner N is no version.
     Move { from: usize, to: usize, points: u32 },
     /// All that one has, to another.
     Merge { from: usize, to: usize },
@@ -91,7 +91,7 @@ enum Change {
 
 fn apply(weights: &Weights, change: &Change, unit: u32) -> Weights {
     let n = weights.len();
-    let mut all: Vec<u32> = weights.iter().copied().chain([nobody(weights)]).collect();
+    let mut all: Vec<u32> = weights.iter().copied().chain([left_over(weights)]).collect();
     let (from, to, points) = match change {
         Change::All(shares) => {
             let total = u64::from(shares.iter().sum::<u32>().max(1));
@@ -149,10 +149,10 @@ proptest! {
             weights = apply(&weights, change, 100);
             ranges = reshape(&ranges, &named(&weights));
         }
-        // Everybody else keeps a share of what they have, nobody too: what they lose is the raise.
+        // All other versions keep a share of what they have, and what no version has shrinks too: what they lose is the raise.
         let raised = raised % n;
         let mut next: Weights = weights.iter().zip(&shares).map(|(points, keep)| points / 100 * keep).collect();
-        let kept = nobody(&weights) / 100 * shares[8];
+        let kept = left_over(&weights) / 100 * shares[8];
         next[raised] = 0;
         next[raised] = POINTS - kept - next.iter().sum::<u32>();
         let reshaped = reshape(&ranges, &named(&next));
@@ -197,10 +197,10 @@ proptest! {
             ranges = reshape(&ranges, &named(&weights));
         }
         let mut next = weights.clone();
-        next[raised % n] += (by * 100).min(nobody(&weights));
+        next[raised % n] += (by * 100).min(left_over(&weights));
         let higher = reshape(&ranges, &named(&next));
         // Where the raise swallowed a gap between two ranges, or fragments are being cleared away, the way back is another one.
-        let owners = weights.iter().filter(|points| **points > 0).count() + usize::from(nobody(&next) > 0);
+        let owners = weights.iter().filter(|points| **points > 0).count() + usize::from(left_over(&next) > 0);
         if outline(&higher) == outline(&ranges) && segments(&higher) <= owners * (owners - 1) / 2 + 1 {
             prop_assert_eq!(&reshape(&higher, &named(&weights)), &ranges, "by way of {:?}", higher);
         }

@@ -98,7 +98,7 @@ fn a_release() -> String {
     album.picture("no pass in time");
     album.act(|world| world.judge = Judge::Pass);
     album.act(|world| world.command(Verb::Promote, world.state.revision));
-    album.picture("a pause for somebody");
+    album.picture("a pause for an operator");
     album.act(|world| world.command(Verb::Promote, world.state.revision));
     album.picture("all keys");
     album.act(|world| world.edges.iter_mut().for_each(|edge| edge.takes_routes = false));

@@ -1,5 +1,5 @@
-//! Who gets a request: rules in order, then the split, then whoever gets all that nothing else claims. The same for the versions of a
-//! service and the values of a flag.
+//! Who gets a request: rules in order, then the split, then the version that gets all that nothing else claims. The same for the
+//! versions of a service and the values of a flag.
 
 use crate::decision::{Counted, Generated, Reason};
 use crate::fields::{Fields, Values};
@@ -115,7 +115,7 @@ impl CompiledRule {
         Some((*owner, Reason::Rule { name: &self.name, point: Some(point), key: Some(key.label), range }))
     }
 
-    /// The point of a request that this rule assigned, or left over for nobody else to claim.
+    /// The point of a request that this rule assigned, or left over and nothing else claimed.
     fn counts(&self, reason: &Reason<'_>, keys: &Keys<'_, '_, '_>, left_over: LeftOver) -> Option<u32> {
         let mine = match reason {
             Reason::Rule { name, .. } => *name == self.name,

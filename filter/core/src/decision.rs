@@ -89,7 +89,7 @@ pub enum FlagsHeader {
     /// It stays as it came, or absent: there is no flag, or what came says the same already.
     #[default]
     Keep,
-    /// It goes: every decided flag has its default, and nobody else's came in beside them.
+    /// It goes: every decided flag has its default, and no other flags came in beside them.
     Remove,
     /// It becomes this: flags of others that came in, then those decided here.
     Set(String),
@@ -212,7 +212,7 @@ impl fmt::Display for FlagDecision<'_> {
 }
 
 impl Reason<'_> {
-    /// `fallback` is who gets what nobody claims.
+    /// `fallback` names the version that gets what no rule or range claims.
     fn sentence(&self, f: &mut fmt::Formatter<'_>, fallback: &dyn fmt::Display) -> fmt::Result {
         match self {
             Self::Rule { name, point: Some(point), key, range } => {

@@ -104,7 +104,7 @@ fn in_host(byte: u8) -> bool {
 }
 
 impl<'p> Claims<'p> {
-    /// Whoever claims a pattern under this name already, otherwise none and the pattern is now claimed.
+    /// Which one claims a pattern under this name already, otherwise none and the pattern is now claimed.
     pub(crate) fn claim(&mut self, name: &'p str, pattern: Pattern, port: Port, by: usize) -> Option<usize> {
         let claims = self.of(pattern)?;
         let taken = claims.iter().find(|claim| claim.port == port && claim.name == name).map(|claim| claim.by);
@@ -169,7 +169,7 @@ impl<'p> Claims<'p> {
         Hosts { exact: self.exact.clone(), wildcard: self.wildcard.clone(), answers }
     }
 
-    /// Ports that anybody claims a host at, each once.
+    /// Ports at which any claim names the host, each once.
     fn ports(&self, host: &str, own: &[Claim<'p>]) -> Vec<u16> {
         let mut ports = Vec::new();
         for port in [own].into_iter().chain(self.covering(host)).flatten().filter_map(|claim| claim.port) {

@@ -1,6 +1,6 @@
 //! Every bound on a policy and on what is read of a request, in one place.
 //!
-//! What a policy may hold is bounded so that compiling takes milliseconds and a decision microseconds, whoever wrote it: the filter
+//! What a policy may hold is bounded so that compiling takes milliseconds and a decision microseconds, for every policy: the filter
 //! runs in the proxy's own threads, and nothing stops a loop there.
 
 /// Services in a policy, and flags.

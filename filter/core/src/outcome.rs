@@ -146,7 +146,7 @@ impl Outcome {
             return Class::Uncounted;
         }
         if self.code == Some(101) {
-            // An upgraded connection ended: well, whoever closes it.
+            // An upgraded connection ended: well, whichever side closes it.
             return Class::Succeeded;
         }
         if self.flags & CLIENT_LEFT != 0 {

@@ -121,7 +121,7 @@ pub struct ServicePolicy {
     #[serde(default)]
     pub analysis: bool,
     /// Set while requests that match this rule count in the epoch, instead of those that reach the split (an A/B test within a
-    /// cohort): those that its split assigns, and those that it leaves over and nobody else claims.
+    /// cohort): those that its split assigns, and those that it leaves over and nothing else claims.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted_rule: Option<String>,
     /// What counts as slow in this epoch; none: the report has no slots by latency.
@@ -142,8 +142,8 @@ pub struct ServicePolicy {
     pub goals: Vec<Goal>,
 }
 
-/// Something users may reach: a request that counts in the epoch, matches, and is answered well enough. Whoever has the same key
-/// reached it in the version that the key had when that request was decided.
+/// Something users may reach: a request that counts in the epoch, matches, and is answered well enough. It counts for
+/// its key, in the version that the key had when that request was decided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Goal {
@@ -249,7 +249,7 @@ pub struct Split {
 }
 
 impl Split {
-    /// True when it assigns nobody.
+    /// True when it assigns no key.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty() && self.weights.is_empty()
     }

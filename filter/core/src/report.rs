@@ -162,7 +162,7 @@ impl Counters {
 }
 
 /// Requests assigned by the split (or by the policy's `countedRule`), decided and answered under one epoch. A misrouted one is in
-/// neither arm; a flag's value reaches whoever answers, so for flags it is.
+/// neither arm; a flag's value reaches any version that answers, so for flags it is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EpochReport {

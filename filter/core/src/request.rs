@@ -32,7 +32,7 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Adds what somebody else needs.
+    /// Adds what another part of the policy needs.
     pub(crate) fn join(&mut self, other: &Self) {
         for name in &other.headers {
             if !self.headers.contains(name) {

@@ -1,4 +1,4 @@
-//! From key and salt to a point of the hash space, and from a point to whoever owns its range.
+//! From key and salt to a point of the hash space, and from a point to the owner of its range.
 //!
 //! `hash = XXH3-64(key, seed = XXH3-64(salt))`, `point = floor(hash * 10^6 / 2^64)`, `slot = floor(point / 100)`,
 //! `cell = floor(point / 10)`. Mirrors hash with
@@ -64,7 +64,7 @@ impl<T> Ranges<T> {
         Self { seed, everybody, owners }
     }
 
-    /// True when it assigns nobody.
+    /// True when it assigns no key.
     pub fn is_empty(&self) -> bool {
         self.owners.is_empty()
     }

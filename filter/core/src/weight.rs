@@ -24,9 +24,9 @@ pub enum WeightError {
 }
 
 impl Weight {
-    /// Nobody.
+    /// No key.
     pub const ZERO: Weight = Weight(0);
-    /// Everybody.
+    /// All keys.
     pub const ALL: Weight = Weight(POINTS);
 
     /// From parts per million; more than a million becomes all.

@@ -1,4 +1,4 @@
-//! The types of `testdata/cases/*.yaml`, shared by whoever runs the table (`#[path]`-included): natively, and through a real Envoy.
+//! The types of `testdata/cases/*.yaml`, shared by the tests that run the table (`#[path]`-included): natively, and through a real Envoy.
 //! See `testdata/README.md`.
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "shared by two test binaries, each of which uses a part")]

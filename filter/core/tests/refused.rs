@@ -191,7 +191,7 @@ fn unknown_fields_are_ignored() {
 #[test_case("/flags/-", json!({"name": "b", "rollout": "shop/new-cart", "hosts": ["b.test"], "values": {"a": 1}, "stable": "a", "default": "a"}), "flags[1].rollout: \"shop/new-cart\" stands there twice")]
 #[test_case("/flags/0/hosts", json!([]), "flags[0].hosts: there is no host")]
 #[test_case("/flags/0/stable", json!("x"), "flags[0].stable: \"x\" is not a version here; use one of off, on")]
-#[test_case("~/countedRule", json!("nobody"), "services[1].countedRule: \"nobody\" is not a rule here; use one of testers")]
+#[test_case("~/countedRule", json!("unknown"), "services[1].countedRule: \"unknown\" is not a rule here; use one of testers")]
 #[test_case("/flags/0/countedRule", json!("testers"), "flags[0].countedRule: \"testers\" is not a rule here; use one of staff")]
 #[test_case("~/goals/0/name", json!("a b"), "services[1].goals[0].name: \"a b\" is not a name for it")]
 #[test_case("~/goals/-", json!({"name": "paid"}), "services[1].goals[1].name: \"paid\" stands there twice")]

@@ -1,4 +1,4 @@
-//! What keeps a release from going forward: somebody froze all releases, or it is no time for it. Ways back are never blocked.
+//! What keeps a release from going forward: an operator froze all releases, or it is no time for it. Ways back are never blocked.
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -16,7 +16,7 @@ pub fn blocked(plan: &Plan, run: Option<&Run>, seen: &Observation) -> Option<Str
     frozen(seen).or_else(|| closed(plan, seen.now))
 }
 
-/// The sentence of a freeze; nobody overrides it but who ends it.
+/// The sentence of a freeze; no command overrides it, only its end.
 pub(super) fn frozen(seen: &Observation) -> Option<String> {
     match &seen.freeze {
         Freeze::Off => None,

@@ -1,4 +1,4 @@
-//! What somebody asked: obeyed, or refused with the reason and what to do instead.
+//! What an operator asked: obeyed, or refused with the reason and what to do instead.
 
 use super::blocked::{closed, frozen};
 use super::ending::{self, aborted};
@@ -19,7 +19,7 @@ pub(super) fn obey(plan: &Plan, state: &State, seen: &Observation, command: &Com
     if plan.gone || state.retiring.is_some() {
         return Err("its manifest is gone and it is on its way out; put the manifest back first".to_owned());
     }
-    // Nothing that somebody asks overtakes what ends the run: a promotion at the moment of a failure would hide it.
+    // Nothing that an operator asks overtakes what ends the run: a promotion at the moment of a failure would hide it.
     if let Some((run, ending)) = state.run.as_ref().and_then(|run| Some((run, ending::early(plan, state, run, seen)?)))
         && command.verb != Verb::Abort
         && !no_return(plan, run)
@@ -142,7 +142,7 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
         return Err(why);
     }
     match (&run.stage, &run.paused) {
-        (Stage::Equipping { step }, None) if plan.steps.get(*step).is_some_and(Step::waits_for_somebody) => {
+        (Stage::Equipping { step }, None) if plan.steps.get(*step).is_some_and(Step::waits_for_an_operator) => {
             let what = plan.steps.get(*step).map(Step::to_string).unwrap_or_default();
             let made = go_on(plan, state, *step, seen);
             Ok(Transition::new(made.state, format!("{what}: yes, by {}; {}", command.author(), made.reason)))
@@ -169,7 +169,7 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
             None => "nothing waits for a promotion here".to_owned(),
         }),
         (Stage::Preparing, None) if super::missing_instances(plan, state, &run.candidate, seen).is_some() => {
-            Err("its instances are missing, and nobody is sent to what is not there: wait for them, or abort".to_owned())
+            Err("its instances are missing, and no user is sent to what is not there: wait for them, or abort".to_owned())
         }
         (_, None) => Err(match super::missing_proof(plan, run, seen) {
             Some(missing) => format!("this step is not proved yet and a proof cannot be skipped: {missing}"),

@@ -9,7 +9,7 @@ use crate::plan::{AbTestStep, Arm, OnWinner, Plan};
 use crate::state::{Ending, Paused, Run, Stage, State};
 use shunt_filter_core::Weight;
 
-/// `release:` names another arm of the running test: it becomes the candidate, and nobody changes version.
+/// `release:` names another arm of the running test: it becomes the candidate, and no user changes version.
 pub(super) fn winner_released(plan: &Plan, state: &State, run: &Run) -> Option<Transition> {
     let test = plan.test(run.stage.step()?)?;
     let takes_part = |arm: &&Arm| arm.version == plan.release && run.ranges.iter().any(|range| range.version == arm.version);
@@ -75,7 +75,7 @@ pub(super) fn result(plan: &Plan, run: &Run, seen: &Observation) -> String {
     test.map(said).map(|said| format!(" ({said})")).unwrap_or_default()
 }
 
-/// The test is over and nobody is promoted.
+/// The test is over and no version is promoted.
 pub(super) fn conclude(state: &State, run: &Run, result: &str, seen: &Observation) -> Transition {
     leave(state, run, Ending::Concluded { result: result.to_owned() }, seen)
 }

@@ -48,7 +48,7 @@ fn failure(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<
     let failed = seen.verdicts.iter().find(|verdict| verdict.outcome == Outcome::Fail);
     let asked = || outside(plan, state, seen);
     failed.map(|verdict| cause::sentence(plan, state, verdict, seen)).or_else(asked).or_else(|| match seen.misrouting {
-        // A held request is answered by nobody on purpose.
+        // A held request is answered by no version on purpose.
         Misrouting::Growing { since } if run.held.is_none() && seen.now.since(since.max(run.since)) >= plan.fallback_deadline => {
             let why = proof::astray(plan, &run.candidate, seen).unwrap_or_else(|| {
                 format!("another version or none answered {}; are its endpoints up?", counted(seen.misrouted, "request"))
@@ -59,7 +59,7 @@ fn failure(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<
     })
 }
 
-/// Somebody outside asks for the way back.
+/// The rollback gate asks for the way back.
 fn outside(plan: &Plan, state: &State, seen: &Observation) -> Option<String> {
     let call = plan.rollback_call.as_ref()?;
     match seen.calls.get(&rollback_id(state, call))? {
@@ -69,7 +69,7 @@ fn outside(plan: &Plan, state: &State, seen: &Observation) -> Option<String> {
     }
 }
 
-/// Whether the run sends anybody to its candidate yet, so that it can be blamed for what is misrouted.
+/// Whether the run sends users to its candidate yet, so that it can be blamed for what is misrouted.
 fn reached(plan: &Plan, run: &Run) -> bool {
     let seen_by_some = |step: &Step| matches!(step, Step::Rule(_) | Step::Mirror(_));
     let cohort = |step: usize| plan.steps.iter().take(step.saturating_add(1)).any(seen_by_some);
@@ -108,21 +108,21 @@ pub(super) fn revert(state: &State, run: &Run, ending: Ending, now: Time) -> Tra
     Transition::new(State { default_route, epoch, installed, ..with_run(state, reverting) }, reason)
 }
 
-/// Every proxy sends nobody there any more. No deadline: until then some proxy may still use the candidate, and it is named.
+/// No proxy sends users there any more. No deadline: until then some proxy may still use the candidate, and it is named.
 pub(super) fn reverted(plan: &Plan, state: &State, run: &Run, ending: &Ending, seen: &Observation) -> Option<Transition> {
-    let nobody_there = matches!(seen.everywhere, Delivery::Unknown { .. });
-    let proxies = live(&seen.policy, "").map(|(_, proxies)| proxies).ok().or(nobody_there.then_some(0))?;
+    let no_proxies = matches!(seen.everywhere, Delivery::Unknown { .. });
+    let proxies = live(&seen.policy, "").map(|(_, proxies)| proxies).ok().or(no_proxies.then_some(0))?;
     let default_route = match &state.default_route {
-        DefaultRoute::Changing { .. } if !nobody_there && live(&seen.routes, "").is_err() => return None,
+        DefaultRoute::Changing { .. } if !no_proxies && live(&seen.routes, "").is_err() => return None,
         DefaultRoute::Changing { to } => DefaultRoute::Settled(to.clone()),
         // The held route is lifted with this.
-        DefaultRoute::Settled(_) if run.held.is_some() && !nobody_there && live(&seen.routes, "").is_err() => return None,
+        DefaultRoute::Settled(_) if run.held.is_some() && !no_proxies && live(&seen.routes, "").is_err() => return None,
         settled @ DefaultRoute::Settled(_) => settled.clone(),
     };
     let others = if ruled(plan, state, &run.candidate) { " but by long-lived rules" } else { "" };
     let proxies = super::install::proxies_text(proxies);
     let down = run.held.map(|since| format!("; requests were held for {}", seen.now.since(since))).unwrap_or_default();
-    let reason = format!("nobody is sent to {} any more{others}, proved by {proxies}{down}", run.candidate);
+    let reason = format!("no user is sent to {} any more{others}, proved by {proxies}{down}", run.candidate);
     let draining = at(run, Stage::Draining(ending.clone()), seen.now);
     Some(Transition::new(State { default_route, ..with_run(state, draining) }, reason))
 }
@@ -137,7 +137,7 @@ pub(super) fn drained(plan: &Plan, state: &State, run: &Run, ending: &Ending, se
     }
     // Its instances go with this.
     if needs_everybody(state, &run.candidate) {
-        super::install::nobody_uses_it(seen)?;
+        super::install::no_proxy_uses_it(seen)?;
     }
     let refused = match ending {
         Ending::Refused { reason } => Some(Refused { version: run.candidate.clone(), reason: reason.clone(), at: seen.now }),
@@ -148,8 +148,8 @@ pub(super) fn drained(plan: &Plan, state: &State, run: &Run, ending: &Ending, se
         Ending::Refused { .. } | Ending::RolledBack | Ending::Superseded | Ending::Deleted => None,
     };
     let reason = match (ending, open) {
-        (Ending::Concluded { result }, 0) => format!("{result}; {} is left until release changes or somebody retries", run.candidate),
-        (Ending::Refused { .. }, 0) => format!("{} is refused until release changes or somebody retries", run.candidate),
+        (Ending::Concluded { result }, 0) => format!("{result}; {} is left until release changes or an operator retries", run.candidate),
+        (Ending::Refused { .. }, 0) => format!("{} is refused until release changes or an operator retries", run.candidate),
         (_, _) if ruled => format!("{} is left to long-lived rules; its run is over", run.candidate),
         (_, 0) => format!("{} has nothing in flight; its run is over", run.candidate),
         (_, open) => {
@@ -191,11 +191,11 @@ pub(super) fn retire(plan: &Plan, state: &State, seen: &Observation) -> Option<T
         (Some(Retiring::EndingRun), Some(run)) => super::in_run(plan, state, run, seen),
         (Some(Retiring::EndingRun), None) => to(Retiring::LeavingPolicy, "no run is left; the service leaves the policy"),
         (Some(Retiring::LeavingPolicy), _) => {
-            super::install::nobody_uses_it(seen)?;
+            super::install::no_proxy_uses_it(seen)?;
             to(Retiring::LeavingRoutes, "no proxy decides for it any more; its routes go")
         }
         (Some(Retiring::LeavingRoutes), _) => {
-            super::install::nobody_uses_it(seen)?;
+            super::install::no_proxy_uses_it(seen)?;
             to(Retiring::Gone, "nothing of it is left")
         }
         (Some(Retiring::Gone), _) => None,

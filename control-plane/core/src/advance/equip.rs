@@ -1,4 +1,4 @@
-//! What a step needs before it changes any traffic: instances, or the answer of somebody outside.
+//! What a step needs before it changes any traffic: instances, or the answer of a gate or hook.
 
 use super::step::{go_on, reweigh_all};
 use super::{Transition, at, ending, forward, overdue, with_run};
@@ -24,7 +24,7 @@ pub(super) fn equipped(plan: &Plan, state: &State, run: &Run, step: usize, seen:
     }
     if let Some(missing) = missing(plan, state, run, step, seen) {
         return match what {
-            _ if what.waits_for_somebody() => None,
+            _ if what.waits_for_an_operator() => None,
             Step::Scale(_) | Step::Experiment(_) => lacking(plan, state, run, missing, seen),
             _ => overdue(plan, state, run, run.since, &missing, seen.now),
         };
@@ -46,7 +46,7 @@ pub(super) fn equipped(plan: &Plan, state: &State, run: &Run, step: usize, seen:
     })
 }
 
-/// A step that shows somebody the candidate, or the promotion, and instances that were missing.
+/// A step that shows users the candidate, or the promotion, and instances that were missing.
 fn exposing(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<Transition> {
     match short(plan, state, run, step, seen) {
         Some(missing) => lacking(plan, state, run, missing, seen),
@@ -54,7 +54,7 @@ fn exposing(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observati
     }
 }
 
-/// Before anybody is sent to instances that are not there, the run waits for them: arms of a test, or a candidate that was scaled down by
+/// Before any user is sent to instances that are not there, the run waits for them: arms of a test, or a candidate that was scaled down by
 /// steps that were edited meanwhile.
 pub(super) fn first(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<Transition> {
     let missing = short(plan, state, run, step, seen)?;
@@ -64,7 +64,7 @@ pub(super) fn first(plan: &Plan, state: &State, run: &Run, step: usize, seen: &O
     Some(Transition::new(with_run(state, waiting), format!("first {missing}")))
 }
 
-/// The share of its instances that the candidate needs for a step: all for the promotion, some for any that shows it to somebody.
+/// The share of its instances that the candidate needs for a step: all for the promotion, some for any that shows it to users.
 fn needed(plan: &Plan, step: usize) -> Weight {
     match plan.steps.get(step) {
         None => Weight::ALL,
@@ -212,7 +212,7 @@ pub fn missing_instances(plan: &Plan, state: &State, version: &VersionName, seen
     let wanted = scaled(plan, state, version)?;
     let about = |trouble: &str| if trouble.is_empty() { String::new() } else { format!(" ({trouble})") };
     match seen.capacity.get(version) {
-        None => Some(format!("nobody knows the instances of {version} yet")),
+        None => Some(format!("the instances of {version} are not known yet")),
         Some(Capacity::Unmanaged) => None,
         Some(Capacity::Instances { running, .. }) if wanted == 0 && *running > 0 => {
             Some(format!("{} of {version} still there", counted(u64::from(*running), "instance")))
@@ -229,8 +229,8 @@ pub fn missing_instances(plan: &Plan, state: &State, version: &VersionName, seen
     }
 }
 
-/// Instances as the step asks for, and the run waits for them. Steps that were edited meanwhile never leave anybody without the instances
-/// that their keys need.
+/// Instances as the step asks for, and the run waits for them. Steps that were edited meanwhile never leave a version without the
+/// instances that its keys need.
 pub(super) fn scale(plan: &Plan, state: &State, run: &Run, step: usize, scale: Scale, seen: &Observation) -> State {
     let mut sizes = run.sizes;
     match scale.role {
@@ -250,7 +250,7 @@ fn without(weight: Weight, other: Weight) -> Weight {
 /// How much less than its keys need stable may have, by the steps as they are written (`maxUnavailable`).
 fn unavailable(plan: &Plan) -> Weight {
     let (mut weight, mut most) = (Weight::ZERO, Weight::ZERO);
-    // Whoever holds requests may take everything.
+    // A strategy that holds requests may take everything.
     for step in plan.steps.iter().take_while(|step| **step != Step::Hold) {
         match step {
             Step::SetWeight(next) => weight = *next,
@@ -264,5 +264,5 @@ fn unavailable(plan: &Plan) -> Weight {
 /// Stable may be shrunk only when no proxy that may still be there can send it more than it keeps.
 pub(super) fn shrinks_too_early(state: &State, run: &Run, what: &Step, seen: &Observation) -> bool {
     let shrinks = matches!(what, Step::Scale(Scale { role: Role::Stable, share }) if *share < run.sizes.stable);
-    shrinks && ending::needs_everybody(state, &state.stable) && super::install::nobody_uses_it(seen).is_none()
+    shrinks && ending::needs_everybody(state, &state.stable) && super::install::no_proxy_uses_it(seen).is_none()
 }

@@ -103,7 +103,7 @@ fn lately_stable(plan: &Plan, state: &State, candidate: &VersionName, now: Time)
     plan.strategy != Strategy::Recreate && state.former.iter().any(|former| former.version == *candidate && lately(former.until))
 }
 
-/// The candidate starts whole, unless a step before anybody sees it says how many instances there should be.
+/// The candidate starts whole, unless a step before any user sees it says how many instances there should be.
 fn first_sizes(plan: &Plan) -> Sizes {
     let before = plan.steps.iter().take_while(|step| !step.exposes());
     let scaled = before.into_iter().any(|step| matches!(step, Step::Scale(Scale { role: Role::Candidate, .. })));
@@ -126,7 +126,7 @@ fn let_go(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> 
     let previous = state.previous.as_ref().filter(|previous| seen.now >= previous.until)?;
     // Its instances go with this: no proxy may still use it, and what is in flight ends or has had its time.
     if ending::needs_everybody(state, &previous.version) {
-        let proved = super::install::nobody_uses_it(seen)?;
+        let proved = super::install::no_proxy_uses_it(seen)?;
         let open = seen.versions.get(&previous.version).map_or(0, |version| version.open);
         if open > 0 && seen.now.since(proved.max(previous.until)) < plan.drain_deadline {
             return None;

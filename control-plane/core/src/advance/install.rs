@@ -84,9 +84,9 @@ fn serve(state: &State, seen: &Observation) -> Option<Transition> {
     (!names.is_empty()).then(|| Transition::new(State { installed, ..state.clone() }, reason))
 }
 
-/// Nobody names it any more, at any proxy, and its requests have ended or had their time: cluster and route go.
+/// No policy names it any more, at any proxy, and its requests have ended or had their time: cluster and route go.
 fn remove(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
-    let proved = nobody_uses_it(seen)?;
+    let proved = no_proxy_uses_it(seen)?;
     let (name, since) = state.installed.iter().find_map(|(name, known)| match known.stage {
         Installation::Leaving { since } => Some((name, since)),
         _ => None,
@@ -102,8 +102,8 @@ fn remove(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> 
 }
 
 /// Since when no proxy can use what the policy does not name. Destroying waits for every proxy that may still use it, with no
-/// time-out. Where no proxy is expected, nobody can.
-pub(super) fn nobody_uses_it(seen: &Observation) -> Option<Time> {
+/// time-out. Where no proxy is expected, none can.
+pub(super) fn no_proxy_uses_it(seen: &Observation) -> Option<Time> {
     match seen.everywhere {
         Delivery::Live { since, .. } => Some(since),
         Delivery::Unknown { .. } => Some(Time::default()),

@@ -18,7 +18,7 @@ pub(super) fn shift(state: &State, run: &Run, seen: &Observation) -> Transition 
 
 /// Proved: the default route follows, where routes are ours.
 pub(super) fn shifted(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Transition> {
-    // While requests are held nobody answers, so there is nothing to watch.
+    // While requests are held no version answers, so there is nothing to watch.
     let proof = if run.held.is_some() { live(&seen.policy, "the policy").map(|(_, proxies)| proxies) } else { proved(plan, run, seen) };
     let proxies = match proof {
         Ok(proxies) => proxies_text(proxies),
@@ -58,7 +58,7 @@ fn promoted(plan: &Plan, state: &State, run: &Run, proxies: &str, now: Time) -> 
 }
 
 /// The old stable: kept warm, or at least until no proxy can use its instances any more. What a return left is not kept warm: releasing
-/// it again goes through the steps, and no failure sends anybody back to it.
+/// it again goes through the steps, and no failure sends users back to it.
 fn left(plan: &Plan, state: &State, run: &Run, now: Time) -> Option<Previous> {
     let warm = !run.returning && !forward::no_return(plan, run) && run.held.is_none();
     let keep_old = if warm { plan.keep_old } else { Span::default() };

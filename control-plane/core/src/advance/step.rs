@@ -31,7 +31,7 @@ pub(super) fn prepared(plan: &Plan, state: &State, run: &Run, seen: &Observation
 /// What a step asks for is published; it counts when it is proved.
 pub(super) fn applied(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<Transition> {
     let proof = match plan.steps.get(step) {
-        // Nobody answers, so there is nothing to watch: every moment counts.
+        // No version answers, so there is nothing to watch: every moment counts.
         Some(Step::Hold) => live(&seen.policy, "the policy").and_then(|_| live(&seen.routes, "the held route")).map(|(_, proxies)| proxies),
         _ => proved(plan, run, seen),
     };
@@ -132,7 +132,7 @@ pub(super) fn waive(state: &State, run: &Run) -> State {
 }
 
 /// What is missing where no metric has anything to say.
-const NOBODY_JUDGES: &str = "no analysis can judge in this step";
+const NOTHING_JUDGES: &str = "no analysis can judge in this step";
 
 /// What a held step, its duration over, still waits for; none: nothing.
 pub(super) fn missing_pass(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
@@ -153,7 +153,7 @@ pub(super) fn missing_pass(plan: &Plan, state: &State, run: &Run, step: usize, s
 enum Pass {
     /// In this epoch, at this look.
     Now,
-    /// Not at this look, but before, or somebody went on without it: earlier in this epoch, or in another one and now nothing can
+    /// Not at this look, but before, or an operator went on without it: earlier in this epoch, or in another one and now nothing can
     /// judge. With what is missing now.
     Before(String),
     /// Not yet; with what is missing.
@@ -164,7 +164,7 @@ fn passed(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Pass {
     let judging = || seen.verdicts.iter().filter(|verdict| verdict.outcome != Outcome::NotApplicable);
     let short: Vec<&Verdict> = judging().filter(|verdict| verdict.outcome != Outcome::Pass).collect();
     if judging().next().is_none() {
-        let missing = NOBODY_JUDGES.to_owned();
+        let missing = NOTHING_JUDGES.to_owned();
         return if run.passed.is_some() { Pass::Before(missing) } else { Pass::Missing(missing) };
     }
     if short.is_empty() {

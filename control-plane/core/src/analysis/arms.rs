@@ -101,7 +101,7 @@ mod tests {
         (slots.candidate.iter().collect(), slots.stable.iter().count(), slots.candidate_points, slots.stable_points)
     }
 
-    #[test_case(&[], &[], 10_000, 0, 1_000_000; "nobody but stable")]
+    #[test_case(&[], &[], 10_000, 0, 1_000_000; "only stable")]
     #[test_case(&[(0, 300, "v2")], &[0, 1, 2], 9_997, 300, 999_700; "whole slots")]
     #[test_case(&[(0, 250, "v2")], &[0, 1], 9_997, 250, 999_750; "a cut slot is left out of both")]
     #[test_case(&[(50, 250, "v2")], &[1], 9_997, 200, 999_800; "cut on both sides")]

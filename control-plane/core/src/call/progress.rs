@@ -164,7 +164,7 @@ mod tests {
     #[test_case(CallKind::Rollback, yes(), "yes"; "back")]
     #[test_case(CallKind::Rollback, no(), "again in 10s"; "not back")]
     #[test_case(CallKind::Rollback, neither(), "again in 10s"; "neither")]
-    #[test_case(CallKind::Rollback, nothing(), "again in 10s"; "nobody there")]
+    #[test_case(CallKind::Rollback, nothing(), "again in 10s"; "no answer")]
     fn one_try(kind: CallKind, reply: Reply, expected: &str) {
         let after = Progress::new(Time(5)).begun().took(&spec(kind, 3), reply, Time(100), 0.5);
         let found = match &after.seen {

@@ -10,7 +10,7 @@ use crate::time::Time;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallView {
-    /// The id that whoever is asked gets, the same at each try.
+    /// The id that the receiver gets, the same at each try.
     pub id: String,
     /// Name of the gate or hook.
     pub name: String,
@@ -18,7 +18,7 @@ pub struct CallView {
     pub kind: CallKind,
     /// What it is about, for people.
     pub about: String,
-    /// Who is asked, or what runs: `somebody`, `webhook gate.example`, `command /usr/local/bin/migrate`.
+    /// Who is asked, or what runs: `an operator`, `webhook gate.example`, `command /usr/local/bin/migrate`.
     pub asks: String,
     /// What happened before it, when no release waits for it: `promoted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,7 +57,7 @@ pub enum CallState {
     No,
     /// A hook failed, or did not answer after all retries.
     Failed,
-    /// Somebody went on without its answer.
+    /// An operator went on without its answer.
     Skipped,
     /// The run went elsewhere before it had an answer.
     Ended,
@@ -122,13 +122,13 @@ impl CallView {
         }
     }
 
-    /// Nobody waits for it any more, because of this transition.
+    /// The release waits for it no more, because of this transition.
     #[must_use]
     pub fn overtaken(self, command: Option<&Command>, reason: &str, now: Time) -> Self {
         let view = Self { at: now, next: None, ..self };
         match command {
             Some(command) if matches!(command.verb, Verb::Promote | Verb::PromoteTo { .. } | Verb::PromoteFull) => {
-                let state = if view.asks == SOMEBODY { CallState::Yes } else { CallState::Skipped };
+                let state = if view.asks == OPERATOR { CallState::Yes } else { CallState::Skipped };
                 Self { state, by: Some(command.by.clone()), note: command.reason.clone(), ..view }
             }
             command => {
@@ -140,12 +140,12 @@ impl CallView {
 }
 
 /// Who answers a gate without a webhook.
-const SOMEBODY: &str = "somebody";
+const OPERATOR: &str = "an operator";
 
 /// A URL may hold a secret: only its host is shown.
 fn asks(spec: &CallSpec) -> String {
     match &spec.action {
-        Action::Manual => SOMEBODY.to_owned(),
+        Action::Manual => OPERATOR.to_owned(),
         Action::Command(command) => format!("command {}", command.first().map_or("", String::as_str)),
         Action::Webhook(webhook) => match &webhook.address {
             Address::Url(url) => format!("webhook {}", host(url)),
@@ -182,7 +182,7 @@ mod tests {
         Action::Webhook(Webhook { address, secret_file: None, headers: none.clone(), metadata: none, interval: Span::seconds(1) })
     }
 
-    #[test_case(Action::Manual, "somebody")]
+    #[test_case(Action::Manual, "an operator")]
     #[test_case(Action::Command(vec!["/bin/x".to_owned(), "--key=1".to_owned()]), "command /bin/x"; "without its arguments")]
     #[test_case(webhook(Address::Url("https://a:b@gate.test:1/x?key=1".to_owned())), "webhook gate.test:1"; "without what may be secret")]
     #[test_case(webhook(Address::File("/etc/url".to_owned())), "webhook of /etc/url")]

@@ -55,7 +55,7 @@ fn rate(people: &People<'_>, goal: usize) -> String {
         None => (people.converted(goal).round(), people.users().round()),
     };
     if of == 0.0 {
-        return "nobody yet".to_owned();
+        return "no users yet".to_owned();
     }
     format!("{part} of {of} ({})", number::percent(100.0 * part / of))
 }

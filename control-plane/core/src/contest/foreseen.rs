@@ -1,4 +1,4 @@
-//! What an A/B test will be able to tell, before anybody takes part.
+//! What an A/B test will be able to tell, before any user takes part.
 
 use std::collections::BTreeMap;
 
@@ -98,7 +98,7 @@ fn unlucky(users: f64, of_control: f64, rate: f64, more: f64) -> (f64, f64) {
     (hits(users, rate + more - short * one), hits(of_control, rate + short * other))
 }
 
-/// Cells with somebody in them, when so many users fall into them at random.
+/// Cells with a user in them, when so many users fall into cells at random.
 fn filled(of: u64, users: f64) -> Draws {
     let cells = of as f64;
     Draws { of, drawn: if of == 0 { 0 } else { (-cells * (-users / cells).exp_m1()).round() as u64 } }

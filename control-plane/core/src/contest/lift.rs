@@ -6,7 +6,7 @@
 //!
 //! The interval holds every θ0 with Q'/P_θ0 < 1/α: a confidence sequence by inverting tests (Robbins 1970; Howard, Ramdas, McAuliffe,
 //! Sekhon, arXiv 1810.08240). Q' is the mean of P_θ, ln θ normal around 0. Two things are approximate here: the ratio is taken as the
-//! same all the time, and P_θ depends on the order of the draws, which nobody records; it is taken along the straight line from no
+//! same all the time, and P_θ depends on the order of the draws, which is not recorded; it is taken along the straight line from no
 //! draw to all.
 //!
 //! A ratio of rates per cell is one of rates per user also where users share cells: with λ users per cell and rate r, a cell stays
@@ -219,6 +219,6 @@ mod tests {
         let (low, high) = rate(half(2_000), half(2_000), 400, 100_f64.ln());
         assert!(low > 0.07 && low < 0.1 && high > 0.1 && high < 0.13, "{low} to {high}");
         let (low, high) = rate(half(2_000), half(2_000), 0, 100_f64.ln());
-        assert!(low < 1e-6 && high > 0.001 && high < 0.01, "nobody yet is no proof of nobody: {low} to {high}");
+        assert!(low < 1e-6 && high > 0.001 && high < 0.01, "no success yet is no proof of none: {low} to {high}");
     }
 }

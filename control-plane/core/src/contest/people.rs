@@ -178,7 +178,7 @@ mod tests {
         name.parse().unwrap()
     }
 
-    #[test_case(&[], 0, 100_000, 0; "nobody but stable")]
+    #[test_case(&[], 0, 100_000, 0; "only stable")]
     #[test_case(&[(0, 500_000, "v2")], 50_000, 50_000, 0; "half each")]
     #[test_case(&[(0, 25, "v2")], 2, 99_997, 0; "a cut cell is in neither")]
     #[test_case(&[(0, 25, "v2"), (25, 40, "v2")], 4, 99_996, 0; "neighbours are joined")]

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_says_nothing() {
+    fn no_users_say_nothing() {
         let none = Figures::Share { users: 0.0, successes: 0.0 };
         let some = Figures::Share { users: 1_000.0, successes: 0.0 };
         assert!(lift(none, some, 0.05).low.is_infinite());

@@ -196,7 +196,7 @@ impl Node {
         self.heard.is_none() && self.recorded.into_iter().chain(connected).any(|at| now.since(at) < SILENT)
     }
 
-    /// Some of its VMs may not have reported to this process yet, and nobody knows how many there are.
+    /// Some of its VMs may not have reported to this process yet, and it is not known how many there are.
     fn partly_heard(&self, now: Time) -> bool {
         self.recorded.is_some() && self.heard.is_some_and(|at| now.since(at) < ALL_HEARD)
     }
@@ -233,7 +233,7 @@ impl Node {
         self.lost(now) > 0
     }
 
-    /// So many fewer; none while nobody posts.
+    /// So many fewer; none while no VM posts.
     fn lost(&self, now: Time) -> usize {
         let posting = self.living(now).filter(|vm| !self.quiet(vm)).count();
         if posting == 0 { 0 } else { self.peak.saturating_sub(posting) }

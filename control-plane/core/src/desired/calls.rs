@@ -1,4 +1,4 @@
-//! What somebody outside should be asked now.
+//! What gates and hooks should be asked now.
 
 use crate::call::{Call, CallSpec};
 use crate::plan::{Plan, Step};

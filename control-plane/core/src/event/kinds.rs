@@ -4,7 +4,7 @@ use super::EventKind;
 use crate::plan::Plan;
 use crate::state::{Ending, Phase, Run, State};
 
-/// In order; most transitions are nothing that anybody must be told.
+/// In order; of most transitions no receiver must be told.
 pub(super) fn kinds(plan: &Plan, before: &State, next: &State) -> Vec<EventKind> {
     match (&before.run, &next.run) {
         (None, Some(run)) => begun(run),

@@ -29,7 +29,7 @@ pub enum Letter {
 }
 
 impl Letter {
-    /// Letters to the same receiver are delivered in order; a receiver that does not answer keeps nobody else waiting.
+    /// Letters to the same receiver are delivered in order; a receiver that does not answer keeps no other receiver waiting.
     pub fn lane(&self) -> String {
         match self {
             Letter::Notice { to, .. } => format!("notification {}", to.name),
@@ -86,7 +86,7 @@ fn errands<'a>(plan: &'a Plan, before: &'a State, entry: &'a Entry, event: &'a E
     })
 }
 
-/// Which hooks follow an event. What undoes things comes when nobody is on the candidate any more, not when keys begin to go back.
+/// Which hooks follow an event. What undoes things comes when no user is on the candidate any more, not when keys begin to go back.
 fn point(kind: EventKind, before: &State, next: &State) -> Option<HookPoint> {
     match kind {
         EventKind::Promoted => Some(HookPoint::AfterPromote),

@@ -145,8 +145,8 @@ impl Journey {
             if self.state.run.is_none() {
                 return;
             }
-            if self.somebody(&plan) {
-                // Whoever promotes sees what comes of it at once.
+            if self.promote(&plan) {
+                // The operator who promotes sees what comes of it at once.
                 self.rest(&plan);
             }
             self.wait(&plan);
@@ -173,7 +173,7 @@ impl Journey {
         }
     }
 
-    /// Whether the machine, or somebody, does something now.
+    /// Whether the machine, or an operator, does something now.
     fn happens(&mut self, plan: &Plan) -> bool {
         self.next(plan, &[]).entry.is_some() || self.waits_for(plan).is_some()
     }
@@ -206,20 +206,20 @@ impl Journey {
         next.entry
     }
 
-    /// What a person would end now: a missed deadline at once, a pause without end after a while.
+    /// What an operator would end now: a missed deadline at once, a pause without end after a while.
     fn waits_for(&self, plan: &Plan) -> Option<String> {
         let run = self.state.run.as_ref()?;
         match &run.paused {
             Some(paused) => Some(paused.reason.clone()),
             None if self.state.phase(plan) == crate::Phase::Paused && self.now.since(run.since) >= PATIENCE => {
-                Some("until somebody promotes".to_owned())
+                Some("until an operator promotes".to_owned())
             }
             None => None,
         }
     }
 
-    /// A person promotes what waits for one. True: something came of it.
-    fn somebody(&mut self, plan: &Plan) -> bool {
+    /// An operator promotes what waits for one. True: something came of it.
+    fn promote(&mut self, plan: &Plan) -> bool {
         let Some(why) = self.waits_for(plan) else { return false };
         // A test that ends without a winner is held as it should be.
         let held = self
@@ -234,7 +234,7 @@ impl Journey {
             id: 1,
             verb: Verb::Promote,
             revision: self.state.revision,
-            by: "somebody".to_owned(),
+            by: "an operator".to_owned(),
             reason: String::new(),
             confirm: true,
         };
@@ -287,7 +287,7 @@ impl Journey {
         self.measure(step, self.now.since(self.entered));
         let gate = step.and_then(|step| self.plan.steps.get(step.saturating_sub(1)));
         let waits = match gate {
-            Some(Step::Call(call)) if call.action == Action::Manual => Some("until somebody approves".to_owned()),
+            Some(Step::Call(call)) if call.action == Action::Manual => Some("until an operator approves".to_owned()),
             _ => self.waits.take().or_else(|| self.opened()).or_else(|| self.passed(run, was)),
         };
         let promoting = was == Place::Promotion;
@@ -358,7 +358,7 @@ impl Journey {
         });
     }
 
-    /// What the longest of them see; a ramp has dozens of short ones, and nobody reads them all.
+    /// What the longest of them see; a ramp has dozens of short ones, and no reader wants them all.
     fn sights(&mut self) {
         let mut longest: Vec<Span> = self.looks.iter().map(|look| look.lasts).collect();
         longest.sort_by(|a, b| b.cmp(a));

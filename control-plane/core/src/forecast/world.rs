@@ -1,4 +1,5 @@
-//! The modelled world: what is published is in force at once, requests come at an even rate, nobody fails more than always.
+//! The modelled world: what is published is in force at once, requests come at an even rate, no version
+//! fails more often than always.
 
 use std::collections::BTreeMap;
 
@@ -144,7 +145,7 @@ impl World {
         }
     }
 
-    /// Nobody is better than others, and everybody takes part.
+    /// No arm is better than others, and everybody takes part.
     fn contest(&self, plan: &Plan, state: &State, now: Time) -> Contest {
         let test = state.run.as_ref().filter(|run| run.stage.exposes()).and_then(|run| Some((run, plan.test(run.stage.step()?)?)));
         test.map_or_else(Contest::default, |(run, test)| alike(test, &run.ranges, &state.stable, self.sample(now)))
@@ -215,7 +216,7 @@ impl World {
             epoch: state.epoch,
             versions: [arms.candidate, arms.stable].map(|name| (name.clone(), self.counters(share(state, name), now))).into(),
             seen: self.seen.clone(),
-            // No failure stands out, and nobody is slow: the candidate is as good as stable.
+            // No failure stands out, and no version is slow: the candidate is as good as stable.
             failed: Slots::default(),
             latency: self.timed().then(|| LatencySlots { seen: self.seen.clone(), ..LatencySlots::default() }),
             ..EpochReport::default()
@@ -252,7 +253,7 @@ pub(super) fn counters(requests: u64, failed: u64) -> Counters {
     Counters { started: requests, succeeded: requests.saturating_sub(failed), failed, latency, ..Counters::default() }
 }
 
-/// Machines say yes at once, people after a while; nobody outside asks for a rollback.
+/// Machines say yes at once, people after a while; no rollback gate asks for the way back.
 fn answer(call: &Call, since: Time, now: Time) -> CallSeen {
     let patience = match call.spec.action {
         Action::Manual => PATIENCE,

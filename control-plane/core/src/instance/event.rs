@@ -27,7 +27,7 @@ pub enum Event {
         /// The last line of its output; empty: it wrote none.
         words: String,
     },
-    /// The machine was started anew: its process went with everything else, which is nobody's fault.
+    /// The machine was started anew: its process went with everything else, for which no version is to blame.
     Vanished,
     /// It answers its probe, often enough.
     Healthy,
@@ -77,7 +77,7 @@ impl Instance {
             (Event::Unhealthy { why }, Stage::Ready) => Self { trouble: why, ..self.at(Stage::Probing, now) },
             (Event::Unhealthy { why }, Stage::Probing) => Self { trouble: why, ..self.clone() },
             (Event::Renewed { expires }, Stage::Probing | Stage::Ready) => Self { kind: Kind::Registered { expires }, ..self.clone() },
-            // It was late; nobody asked it to go.
+            // It was late; the control plane did not ask it to go.
             (Event::Renewed { expires }, Stage::Leaving | Stage::Draining) if expired(self, now) => {
                 let kind = Kind::Registered { expires };
                 Self { kind, trouble: String::new(), ..self.at(Stage::Probing, now) }

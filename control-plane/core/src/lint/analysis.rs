@@ -75,7 +75,7 @@ impl Lint<'_> {
             };
             self.warn(path, message);
         } else if weight == Weight::ALL && !fixed {
-            self.warn(path, "nothing can judge here: nobody is left on stable to compare with; add a fixed limit such as {name: limit, successRate: {min: 99%}}");
+            self.warn(path, "nothing can judge here: no user is left on stable to compare with; add a fixed limit such as {name: limit, successRate: {min: 99%}}");
         }
     }
 

@@ -48,8 +48,8 @@ impl Lint<'_> {
     fn lasts(&self) -> Span {
         let of_step = |step: &Step| match step {
             Step::Pause(Some(span)) | Step::Analysis(span) => span.0,
-            // Nobody knows how long somebody takes.
-            step if step.waits_for_somebody() => u64::MAX,
+            // It is not known how long an operator takes.
+            step if step.waits_for_an_operator() => u64::MAX,
             Step::Experiment(experiment) => experiment.duration.0,
             Step::AbTest(test) => test.duration.map_or(u64::MAX, |duration| duration.0),
             _ => 0,

@@ -23,7 +23,7 @@ impl Lint<'_> {
                 Step::Experiment(experiment) => weight = experiment.weight,
                 Step::Conclude => weight = Weight::ALL,
                 Step::Pause(None) => {
-                    let message = "waits until somebody runs `shunt promote`: write a duration if nobody should have to";
+                    let message = "waits until an operator runs `shunt promote`: write a duration if no operator should have to";
                     self.warn(path, message);
                 }
                 Step::Mirror(mirror) if mirror.unsafe_methods && mirror.weight > Weight::ZERO => {
@@ -77,7 +77,7 @@ impl Lint<'_> {
         let straight_on = matches!(following, Some(Step::SetWeight(_))) && next < Weight::ALL;
         if !path.contains('[') {
             if straight_on && self.plan.strategy == Strategy::RollingUpdate {
-                self.warn(path, "goes from batch to batch at once, so nobody is looked at on the way: write delay, for example 5m");
+                self.warn(path, "goes from batch to batch at once, so no batch is looked at on the way: write delay, for example 5m");
             }
             return;
         }

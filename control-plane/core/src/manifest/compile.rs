@@ -25,7 +25,7 @@ use crate::rollout::version::versions;
 use crate::rollout::{Rollout, RolloutSpec, StrategySpec};
 use shunt_filter_core::{VersionName, Weight};
 
-/// Requests of the candidate in a step before a pass is possible, when nobody says it.
+/// Requests of the candidate in a step before a pass is possible, when no manifest says it.
 const MIN_SAMPLES: u64 = 100;
 
 /// Everything under way of one compilation.
@@ -263,10 +263,10 @@ impl Compiler<'_> {
         self.spec.max_exposed.unwrap_or_else(|| self.defaults.max_exposed.unwrap_or(Weight::ALL).min(allowed))
     }
 
-    /// Where nobody says it, a release that needs a pass keeps to its first weight.
+    /// Where no manifest says it, a release that needs a pass keeps to its first weight.
     fn max_exposed(&mut self, plan: &Plan) -> Weight {
         if self.spec.max_exposed == Some(Weight::ZERO) {
-            self.problems.add("spec.maxExposed", "0 lets nobody see the candidate, so no analysis could pass: write more than 0");
+            self.problems.add("spec.maxExposed", "0 lets no user see the candidate, so no analysis could pass: write more than 0");
         }
         let built_in = match plan.progress() {
             Progress::Pass => first_weight(&plan.steps),

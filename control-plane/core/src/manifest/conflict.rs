@@ -12,7 +12,7 @@ use crate::time::Time;
 /// Rollouts that must change nothing because an older one owns a host of theirs, each with a sentence for people. `plans` come with
 /// the time each was first seen; of two seen at once the smaller name is older. Hosts are compared with their port: no port means
 /// all of them, and 80 and 443 are one, because requests that name no port may mean either. A wildcard and an exact host below it are
-/// no conflict: the exact one wins. Feature flags are in nobody's way but that of a flag of the same name.
+/// no conflict: the exact one wins. Feature flags conflict only with a flag of the same name.
 pub fn conflicts(plans: &[(&Plan, Time)]) -> BTreeMap<RolloutId, String> {
     let mut by_age: Vec<&(&Plan, Time)> = plans.iter().collect();
     by_age.sort_by_key(|(plan, seen)| (*seen, plan.id.clone()));

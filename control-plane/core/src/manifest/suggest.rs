@@ -1,6 +1,6 @@
 //! "Did you mean": the nearest of the names that are known.
 
-/// What to say about a field that nobody knows.
+/// What to say about a field that does not exist.
 pub(super) fn unknown_field(key: &str, known: &[&str]) -> String {
     match nearest(key, known) {
         Some(name) => format!("unknown field; did you mean {name}?"),

@@ -70,7 +70,7 @@ impl Prohibition {
 impl Limits {
     pub(super) fn check(&self, problems: &mut Problems) {
         if self.max_exposed == Some(Weight::ZERO) {
-            problems.add("spec.limits.maxExposed", "0 lets nobody see a candidate, so no analysis could pass: write more than 0");
+            problems.add("spec.limits.maxExposed", "0 lets no user see a candidate, so no analysis could pass: write more than 0");
         }
         if self.min_samples == Some(0) {
             problems.add("spec.limits.minSamples", "0 limits nothing: write 1 or more, or remove it");

@@ -8,7 +8,7 @@ use crate::manifest::Problems;
 use crate::plan::{PlannedRule, Role};
 use crate::rollout::rule::{self, RuleNames};
 
-/// Whoever matches gets the version with that role, in every Rollout.
+/// A request that matches gets the version with that role, in every Rollout.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct OverrideSpec {
     /// Its name in decisions and counters. Required.

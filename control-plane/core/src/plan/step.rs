@@ -13,7 +13,7 @@ use crate::time::Span;
 pub enum Step {
     /// The candidate's share of keys.
     SetWeight(Weight),
-    /// Wait; none: until somebody promotes.
+    /// Wait; none: until an operator promotes.
     Pause(Option<Span>),
     /// A cohort gets the candidate until the run ends.
     Rule(PlannedRule),
@@ -38,8 +38,8 @@ pub enum Step {
 }
 
 impl Step {
-    /// Whether only a person ends it.
-    pub fn waits_for_somebody(&self) -> bool {
+    /// Whether only an operator ends it.
+    pub fn waits_for_an_operator(&self) -> bool {
         match self {
             Step::Pause(None) => true,
             Step::Call(call) => call.kind == CallKind::Gate && call.action == Action::Manual,
@@ -102,7 +102,7 @@ impl Step {
         }
     }
 
-    /// Whether it may send somebody to the candidate, or copies.
+    /// Whether it may send users to the candidate, or copies.
     pub fn exposes(&self) -> bool {
         match self {
             Step::SetWeight(weight) => *weight > Weight::ZERO,
@@ -145,7 +145,7 @@ pub struct AbTestStep {
 }
 
 impl AbTestStep {
-    /// The arms that are compared with stable. A version that has become stable since somebody made it an arm is the control.
+    /// The arms that are compared with stable. A version that has become stable since the manifest made it an arm is the control.
     pub fn against(&self, stable: &VersionName) -> impl Iterator<Item = &Arm> {
         self.arms.iter().filter(move |arm| arm.version != *stable)
     }
@@ -164,7 +164,7 @@ pub struct Arm {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OnWinner {
-    /// Somebody promotes, or aborts.
+    /// An operator promotes, or aborts.
     #[default]
     Ask,
     /// It goes on to the next step, when the winner is the release.

@@ -15,7 +15,7 @@ pub struct GatesSpec {
     /// Before anything is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirm_rollout: Option<GateSpec>,
-    /// Before each step that sends somebody to the candidate.
+    /// Before each step that sends users to the candidate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirm_step: Option<GateSpec>,
     /// Before the promotion.
@@ -33,13 +33,13 @@ pub struct HooksSpec {
     /// Before the candidate's instances start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before_deploy: Option<HookSpec>,
-    /// Before the first step that sends somebody to the candidate.
+    /// Before the first step that sends users to the candidate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before_traffic: Option<HookSpec>,
     /// The candidate is stable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_promote: Option<HookSpec>,
-    /// A run is over without promotion, and nobody is on the candidate any more.
+    /// A run is over without promotion, and no user is on the candidate any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_rollback: Option<HookSpec>,
     /// A release replaces a refused one, or one that could no longer go back.
@@ -89,7 +89,7 @@ pub(crate) fn around(gates: Option<&GatesSpec>, hooks: Option<&HooksSpec>, names
 fn rollback(spec: Option<&GateSpec>, names: &mut RuleNames, problems: &mut Problems) -> Option<CallSpec> {
     let (spec, path) = (spec?, "spec.gates.rollback");
     if spec.webhook.is_none() {
-        problems.add(path, "asks nobody: write webhook: {url: ...}; a person goes back with `shunt abort`");
+        problems.add(path, "has no receiver to ask: write webhook: {url: ...}; a person goes back with `shunt abort`");
         return None;
     }
     spec.call(CallKind::Rollback, Naming::Field("rollback"), path, names, problems)

@@ -10,7 +10,7 @@ use crate::rollout::calls::{COMMAND_TIMEOUT, Naming, WEBHOOK_TIMEOUT, WebhookSpe
 use crate::rollout::rule::RuleNames;
 use crate::time::Span;
 
-/// Somebody who is told. Exactly one of `webhook`, `command`.
+/// A receiver of what happens. Exactly one of `webhook`, `command`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NotificationSpec {

@@ -1,4 +1,4 @@
-//! Who routes to the versions: Shunt, the user's own Envoy, or nobody (they are values of a flag).
+//! Who routes to the versions: Shunt, the user's own Envoy, or no proxy (they are values of a flag).
 
 use crate::plan::{Backend, Version};
 
@@ -9,16 +9,16 @@ pub(crate) enum Owner {
     Shunt,
     /// Versions are clusters of the user's own Envoy.
     User,
-    /// Versions are values.
-    Nobody,
+    /// No proxy: versions are values of a flag.
+    Flag,
 }
 
 impl Owner {
-    /// Whoever is named by any version, beside Shunt; that all agree is checked elsewhere.
+    /// The one that any version names, beside Shunt; that all agree is checked elsewhere.
     pub(crate) fn of(versions: &[Version]) -> Self {
         let of = |version: &Version| match version.backend {
             Backend::Cluster(_) => Owner::User,
-            Backend::Value(_) => Owner::Nobody,
+            Backend::Value(_) => Owner::Flag,
             Backend::Endpoints(_) | Backend::Command(_) | Backend::Registered(_) => Owner::Shunt,
         };
         versions.iter().map(of).find(|owner| *owner != Owner::Shunt).unwrap_or(Owner::Shunt)
@@ -29,7 +29,7 @@ impl Owner {
         match self {
             Owner::Shunt => None,
             Owner::User => Some(format!("needs {what} that Shunt owns: set {yours}, and remove it here")),
-            Owner::Nobody => Some("has no meaning for a feature flag, which routes nothing: remove it".to_owned()),
+            Owner::Flag => Some("has no meaning for a feature flag, which routes nothing: remove it".to_owned()),
         }
     }
 }

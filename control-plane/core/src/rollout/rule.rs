@@ -82,7 +82,7 @@ pub(crate) fn matches(matches: Option<&[Match]>, path: &str, problems: &mut Prob
     }
 }
 
-/// The share of the matching keys; nobody is refused.
+/// The share of the matching keys; no user is refused.
 pub(crate) fn weight(weight: Option<Weight>, path: &str, problems: &mut Problems) -> Weight {
     let weight = weight.unwrap_or(Weight::ALL);
     if weight == Weight::ZERO {

@@ -48,7 +48,7 @@ pub struct StrategySpec {
     /// Arms compared by goals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ab_test: Option<AbTestSpec>,
-    /// Copies, whose answers nobody sees.
+    /// Copies, whose answers no user sees.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowSpec>,
 }

@@ -235,7 +235,7 @@ impl Kind<'_> {
         match self {
             Kind::Endpoints(_) | Kind::Dns(_) | Kind::Command(_) | Kind::Register(_) => "Shunt",
             Kind::Cluster(_) => "your own Envoy",
-            Kind::Value(_) => "nobody",
+            Kind::Value(_) => "no proxy",
         }
     }
 }

@@ -52,7 +52,7 @@ fn a_candidate_that_does_not_answer_in_one_sentence() {
 }
 
 #[test]
-fn clients_that_leave_both_versions_are_nobodys_fault() {
+fn clients_that_leave_both_versions_are_no_versions_fault() {
     let slots = || [(0..25).chain(500..975).collect(), Vec::new()];
     let left = Evidence::epoch(1).requests("v2", 300, 0).requests("v1", 5_700, 0).seen(0..60).unanswered("v2", (25, 0), slots());
     assert_eq!(verdict(hanging(), FIVE, &left).outcome, Outcome::Pass);

@@ -27,12 +27,12 @@ fn astray() -> Answers {
 }
 
 #[test]
-fn without_requests_nobody_answered() {
+fn without_requests_no_version_answered() {
     let mut edge = Edge::default();
     post(&mut edge, "w0", 1, 0, ended(0, 0));
     post(&mut edge, "w0", 2, 1, ended(0, 0));
     assert_eq!(answers(&edge, 2, 9), Answers::Nothing);
-    assert_eq!(answers(&edge, 3, 9), Answers::Nothing, "nothing is known of a generation that nobody has");
+    assert_eq!(answers(&edge, 3, 9), Answers::Nothing, "nothing is known of a generation that no proxy has");
 }
 
 #[test]

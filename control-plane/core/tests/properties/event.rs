@@ -61,7 +61,7 @@ pub(crate) enum Event {
 }
 
 /// The last one is as long as a name may be.
-const VERSIONS: [&str; 4] = ["v1", "v2", "v3", "v4-of-a-branch-whose-name-somebody-did-not-think-of-as-a-labelx"];
+const VERSIONS: [&str; 4] = ["v1", "v2", "v3", "v4-of-a-branch-whose-name-its-author-did-not-think-of-as-labelx"];
 const WAITS: [u64; 6] = [1, 3, 10, 40, 90, 700];
 const VERBS: [Verb; 12] = [
     Verb::Promote,

@@ -56,7 +56,7 @@ fn promotion(plan: &Plan, before: &State, entry: &Entry) -> Result<(), String> {
     Ok(())
 }
 
-/// Nothing that anybody may be sent to is taken away.
+/// Nothing that a user may be sent to is taken away.
 fn removal(plan: &Plan, before: &State, entry: &Entry) -> Result<(), String> {
     let everywhere = &entry.observation.everywhere;
     for (name, version) in before.installed.iter().filter(|(name, _)| !entry.next.installed.contains_key(*name)) {
@@ -93,7 +93,7 @@ fn running(before: &State, after: &State) -> Result<(), String> {
     Ok(())
 }
 
-/// Nobody is without the instances that their keys need.
+/// No version is without the instances that its keys need.
 fn instances(plan: &Plan, state: &State) -> Result<(), String> {
     if plan.routing != Routing::Managed {
         return Ok(());
@@ -125,20 +125,20 @@ fn stopped(plan: &Plan, before: &State, entry: &Entry) -> Result<(), String> {
     for version in entry.next.installed.keys() {
         let stops = scaled(plan, before, version) > Some(0) && scaled(plan, &entry.next, version) == Some(0);
         let clears = matches!(entry.next.run.as_ref().map(|run| &run.stage), Some(Stage::Clearing(_)));
-        // Started for a step that has not come: nobody was ever sent there.
+        // Started for a step that has not come: no user was ever sent there.
         let unused = before.run.as_ref().is_some_and(|run| run.candidate != *version && !run.arms.contains(version));
         holds!(!stops || known || clears || unused, "{version} stops while {everywhere:?}");
     }
     Ok(())
 }
 
-/// A run that ends without promotion leaves nobody on its candidate.
+/// A run that ends without promotion leaves no user on its candidate.
 fn ending(before: &State, entry: &Entry) -> Result<(), String> {
     let (seen, after) = (&entry.observation, &entry.next);
     let stage = |state: &State| state.run.as_ref().map(|run| run.stage.clone());
     if matches!((stage(before), stage(after)), (Some(Stage::Reverting(_)), Some(Stage::Draining(_)))) {
-        let nobody = matches!(seen.everywhere, Delivery::Unknown { .. });
-        holds!(live(&seen.policy) || nobody, "the end of a run is not proved: {:?}", seen.policy);
+        let no_proxies = matches!(seen.everywhere, Delivery::Unknown { .. });
+        holds!(live(&seen.policy) || no_proxies, "the end of a run is not proved: {:?}", seen.policy);
         holds!(matches!(after.default_route, DefaultRoute::Settled(_)), "the default route is still on its way");
     }
     if let (Some(run), None) = (&before.run, &after.run) {

@@ -42,7 +42,7 @@ fn grpc(code: u16, status: u32) -> Outcome {
 #[test_case(0, 1 << 8 | 1 << 14, "", Class::Uncounted; "no route, and the client left")]
 #[test_case(400, 1 << 18, "http1.codec_error", Class::Uncounted; "the client broke the protocol")]
 #[test_case(0, 1 << 18, "http1.codec_error", Class::Uncounted; "the client broke the protocol before an answer")]
-#[test_case(0, 0, "", Class::Failed; "no answer, and nobody says why")]
+#[test_case(0, 0, "", Class::Failed; "no answer, and Envoy does not say why")]
 fn classes(code: u16, flags: u64, details: &str, class: Class) {
     assert_eq!(outcome(code, flags, details).ending().class, class);
 }
@@ -85,7 +85,7 @@ fn response_classes(code: u16, response: Option<ResponseClass>) {
 
 #[test_case(Method::Get, 200, Body::Absent, true; "empty where there is usually something")]
 #[test_case(Method::Get, 200, Body::Present, false; "with a body")]
-#[test_case(Method::Get, 200, Body::Unread, false; "nobody looked")]
+#[test_case(Method::Get, 200, Body::Unread, false; "not looked at")]
 #[test_case(Method::Post, 201, Body::Absent, true; "created, says nothing")]
 #[test_case(Method::Head, 200, Body::Absent, false; "HEAD")]
 #[test_case(Method::Options, 200, Body::Absent, false; "OPTIONS")]

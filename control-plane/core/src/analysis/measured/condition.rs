@@ -124,7 +124,7 @@ fn program(text: &str) -> Result<Program, ConditionError> {
         let first = found.errors.first();
         let column = first.and_then(|error| usize::try_from(error.pos.1).ok()).unwrap_or(1);
         let message = first.map(|error| error.msg.clone()).unwrap_or_default();
-        // The list of everything that could have stood there helps nobody.
+        // The list of everything that could have stood there does not help the reader.
         let message = message.split(" expecting ").next().unwrap_or_default().trim_start_matches("Syntax error: ").to_owned();
         ConditionError::Syntax { column, message }
     })

@@ -1,6 +1,6 @@
 //! When a metric with a source is measured, and whom it looks at.
 //!
-//! A metric of the whole release is measured from the moment that somebody, or a copy, is sent to the candidate until the old version
+//! A metric of the whole release is measured from the moment that a user, or a copy, is sent to the candidate until the old version
 //! goes, and its limits hold for all of that (Argo's background analysis). One of a step is measured while the run is held there, anew
 //! for each step it belongs to (Argo's inline analysis).
 
@@ -107,12 +107,12 @@ pub fn scope(metric: &Measured, plan: &Plan, state: &State) -> Result<Scope, &'s
     }
 }
 
-/// Whether somebody, or a copy, is sent to the candidate.
+/// Whether a user, or a copy, is sent to the candidate.
 fn reached(plan: &Plan, run: &Run) -> bool {
     let step = match run.stage {
         Stage::Shifting | Stage::Switching => return true,
         Stage::Applying { step } | Stage::Holding { step } => step.saturating_add(1),
-        // The step itself has not begun to send anybody.
+        // The step itself has not begun to send users.
         Stage::Equipping { step } => step,
         Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => return false,
     };

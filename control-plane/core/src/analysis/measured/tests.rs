@@ -157,13 +157,13 @@ fn running(stage: Stage, weight: u32) -> State {
 }
 
 #[test_case(Stage::Preparing, 0, None; "being installed")]
-#[test_case(Stage::Holding { step: 0 }, 0, None; "a pause before anybody is sent")]
+#[test_case(Stage::Holding { step: 0 }, 0, None; "a pause before any user is sent")]
 #[test_case(Stage::Equipping { step: 1 }, 0, None; "the first weight waits for instances")]
 #[test_case(Stage::Applying { step: 1 }, 5, Some(None); "the first weight")]
 #[test_case(Stage::Holding { step: 2 }, 5, Some(None); "later")]
 #[test_case(Stage::Shifting, 100, Some(None); "everybody")]
 #[test_case(Stage::Reverting(Ending::RolledBack), 0, None; "on the way back")]
-fn the_whole_release_is_measured_while_somebody_is_sent(stage: Stage, weight: u32, expected: Option<Option<usize>>) {
+fn the_whole_release_is_measured_while_users_are_sent(stage: Stage, weight: u32, expected: Option<Option<usize>>) {
     let found = scope(&metric(), &plan(), &running(stage, weight));
     assert_eq!(found.ok(), expected.map(|step| Scope { attempt: 3, step }));
 }

@@ -1,4 +1,4 @@
-//! What somebody should change, or know.
+//! What the operator should change, or know.
 
 use super::Journey;
 use crate::analysis::{Guard, Metric};

@@ -1,4 +1,4 @@
-//! Who routes: Shunt, the user's own Envoy, or nobody (the versions are values of a flag); and what only makes sense for one of them.
+//! Who routes: Shunt, the user's own Envoy, or no proxy (the versions are values of a flag); and what only makes sense for one of them.
 
 use super::Compiler;
 use crate::plan::{HealthCheck, Protocol, Routing, Timeouts, Version};
@@ -12,7 +12,7 @@ impl Compiler<'_> {
         let owner = Owner::of(versions);
         let named = self.spec.service.as_ref().and_then(|service| service.default_route.clone());
         match (&self.spec.flag, owner) {
-            (Some(flag), Owner::Nobody) => {
+            (Some(flag), Owner::Flag) => {
                 if named.is_some() {
                     self.problems.add(DEFAULT_ROUTE, "has no meaning for a feature flag, which routes nothing: remove it");
                 }
@@ -26,7 +26,7 @@ impl Compiler<'_> {
                 }
                 None
             }
-            (None, Owner::Nobody) => {
+            (None, Owner::Flag) => {
                 self.problems.add(
                     "spec.flag",
                     "is missing: versions are values, so write the flag that they are values of, for example flag: {name: new-checkout}",

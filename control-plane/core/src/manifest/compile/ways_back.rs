@@ -6,7 +6,7 @@ use crate::plan::{Strategy, Window};
 use crate::rollout::window::windows;
 use crate::time::Span;
 
-/// How long the old version stays warm, when nobody says it.
+/// How long the old version stays warm, when the manifest does not say it.
 const KEEP_OLD: Span = Span::seconds(1_800);
 
 impl Compiler<'_> {

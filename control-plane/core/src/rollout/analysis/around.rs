@@ -26,7 +26,7 @@ impl Around<'static> {
         let (no_cluster, no_shadow) = match owner {
             Owner::Shunt => (None, None),
             Owner::User => (None, Some("copies are made by your own Envoy, to a cluster of yours: write its name")),
-            Owner::Nobody => (Some("the versions are values of a feature flag"), Some("the versions are values of a feature flag")),
+            Owner::Flag => (Some("the versions are values of a feature flag"), Some("the versions are values of a feature flag")),
         };
         Self { templates: &NO_TEMPLATES, namespace: "", no_cluster, no_shadow, in_test: false }
     }

@@ -9,13 +9,13 @@ use shunt_filter_core::Weight;
 pub(crate) struct Places {
     /// Before everything.
     pub(crate) confirm_rollout: Option<CallSpec>,
-    /// Before each step that sends somebody to the candidate.
+    /// Before each step that sends users to the candidate.
     pub(crate) confirm_step: Option<CallSpec>,
     /// Before the promotion.
     pub(crate) confirm_promotion: Option<CallSpec>,
     /// Before the candidate's instances start.
     pub(crate) before_deploy: Option<CallSpec>,
-    /// Before the first step that sends somebody to the candidate.
+    /// Before the first step that sends users to the candidate.
     pub(crate) before_traffic: Option<CallSpec>,
 }
 
@@ -24,7 +24,7 @@ pub(crate) struct Places {
 pub(crate) enum Whose {
     /// We do, so they can wait.
     Ours,
-    /// Somebody else.
+    /// Another system does.
     Theirs,
 }
 
@@ -33,27 +33,27 @@ pub(crate) fn weave(steps: Vec<Step>, places: &Places, instances: Whose) -> Vec<
     let call = |spec: &Option<CallSpec>| spec.clone().map(|spec| Step::Call(Box::new(spec)));
     let mut woven: Vec<Step> = call(&places.confirm_rollout).into_iter().chain(call(&places.before_deploy)).collect();
     let promotes = !steps.contains(&Step::Conclude);
-    // Without a step that says so, instances start with the run: before anybody is asked.
+    // Without a step that says so, instances start with the run: before any gate or hook is asked.
     if !woven.is_empty() && instances == Whose::Ours && !scales_first(&steps) {
         woven.push(Step::Scale(Scale { role: Role::Candidate, share: Weight::ALL }));
     }
-    let mut seen_by_nobody = true;
+    let mut unseen = true;
     for step in steps {
         if step.exposes() {
             woven.extend(call(&places.confirm_step));
-            woven.extend(call(&places.before_traffic).filter(|_| seen_by_nobody));
-            seen_by_nobody = false;
+            woven.extend(call(&places.before_traffic).filter(|_| unseen));
+            unseen = false;
         }
         woven.push(step);
     }
     if promotes {
-        woven.extend(call(&places.before_traffic).filter(|_| seen_by_nobody));
+        woven.extend(call(&places.before_traffic).filter(|_| unseen));
         woven.extend(call(&places.confirm_promotion));
     }
     woven
 }
 
-/// Whether a step says how many instances there are before anybody sees them.
+/// Whether a step says how many instances there are before any user sees them.
 fn scales_first(steps: &[Step]) -> bool {
     let before = steps.iter().take_while(|step| !step.exposes());
     before.into_iter().any(|step| matches!(step, Step::Scale(Scale { role: Role::Candidate, .. })))
@@ -97,7 +97,7 @@ mod tests {
     #[test_case(&[Step::Analysis(Span::seconds(1))], Whose::Theirs,
         "confirmRollout, beforeDeploy, analysis 1s, beforeTraffic, confirmPromotion"; "a switch at once")]
     #[test_case(&[weight(0), Step::Conclude], Whose::Theirs,
-        "confirmRollout, beforeDeploy, setWeight 0, conclude"; "nobody is sent, nothing promoted")]
+        "confirmRollout, beforeDeploy, setWeight 0, conclude"; "no user is sent, nothing promoted")]
     fn at_their_places(steps: &[Step], instances: Whose, expected: &str) {
         assert_eq!(woven(steps, instances), expected);
     }

@@ -37,7 +37,7 @@ pub struct AbTestSpec {
     /// Whether a result ends it before its time is over. Default: true without `duration`, else false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until_significant: Option<bool>,
-    /// Whether somebody promotes the winner, or it promotes itself. Default: ask.
+    /// Whether an operator promotes the winner, or it promotes itself. Default: ask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_winner: Option<OnWinner>,
     /// Differences smaller than this do not count, in percentage points. Default: 0.5pp.
@@ -56,9 +56,9 @@ pub struct ArmSpec {
     pub weight: Option<Weight>,
 }
 
-/// More arms need more users than anybody has.
+/// More arms need more users than any service has.
 const ARMS_MAX: usize = 8;
-/// Differences that nobody would act on.
+/// Differences too small to act on.
 const NEGLIGIBLE: Weight = Weight::ppm(5_000);
 
 impl AbTestSpec {
@@ -111,7 +111,7 @@ impl AbTestSpec {
         }
         let left = left(&arms);
         if left == Weight::ZERO && !arms.is_empty() {
-            problems.add(&path, "get all keys, so nobody is left on stable to compare with: let the weights add up to less than 100");
+            problems.add(&path, "get all keys, so no user is left on stable to compare with: let the weights add up to less than 100");
         }
         // At rest the release is what is stable, and no arm; when one is released that is not named, it takes part like the smallest.
         let smallest = arms.iter().map(|arm| arm.weight).min().unwrap_or(half).min(Weight::ppm(left.points().div_euclid(2)));
@@ -139,7 +139,7 @@ impl ArmSpec {
         }
         match self.weight {
             None => problems.add(format!("{path}.weight"), "is missing: write percent of the keys, for example 50"),
-            Some(Weight::ZERO) => problems.add(format!("{path}.weight"), "0 compares nobody: write more than 0"),
+            Some(Weight::ZERO) => problems.add(format!("{path}.weight"), "0 compares no users: write more than 0"),
             Some(_) => {}
         }
         Some(Arm { version: self.version.clone()?, weight: self.weight? })

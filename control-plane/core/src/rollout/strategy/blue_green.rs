@@ -15,16 +15,16 @@ use crate::time::Span;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BlueGreenSpec {
-    /// Who sees the candidate before everybody does. Default: nobody.
+    /// Who sees the candidate before everybody does. Default: no user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preview: Option<PreviewSpec>,
     /// Wait for a pass of the analysis before the switch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pre_promotion: Option<AnalysisStepSpec>,
-    /// Whether it switches by itself, or waits until somebody promotes. Default: true.
+    /// Whether it switches by itself, or waits until an operator promotes. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto_promote: Option<bool>,
-    /// It switches by itself after this long, or when somebody promotes earlier.
+    /// It switches by itself after this long, or when an operator promotes earlier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto_promote_after: Option<Span>,
     /// Wait for a pass of the analysis after the switch, while the old version is at full size.
@@ -48,7 +48,7 @@ const RULE: &str = "preview";
 
 impl BlueGreenSpec {
     pub(super) fn add(&self, path: &str, list: &mut List<'_>) {
-        if list.terms.owner == Owner::Nobody {
+        if list.terms.owner == Owner::Flag {
             return list
                 .refuse(path, "has no meaning for a feature flag, which has no instances: write canary: {steps: [{setWeight: 100}]}");
         }

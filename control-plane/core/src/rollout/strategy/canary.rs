@@ -23,7 +23,7 @@ const DEFAULT_WEIGHTS: [Weight; 3] = [Weight::ppm(50_000), Weight::ppm(250_000),
 const DEFAULT_PAUSE: Span = Span::seconds(300);
 
 /// Without a strategy: 5, 25, 50 %, five minutes each, then promotion; the analysis guards every step. Starts at `max_exposed` where
-/// that is less than 5 %, because nobody can be judged before.
+/// that is less than 5 %, because nothing can be judged before.
 pub fn default_steps(max_exposed: Weight) -> Vec<Step> {
     let first = DEFAULT_WEIGHTS.first().filter(|first| max_exposed < **first).map(|_| max_exposed);
     let weights = first.into_iter().chain(DEFAULT_WEIGHTS);

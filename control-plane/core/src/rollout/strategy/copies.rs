@@ -1,4 +1,4 @@
-//! Copies need somebody who looks at how they are answered: the proxies do not see it.
+//! Copies need a metric that looks at how they are answered: the proxies do not see it.
 
 use shunt_filter_core::Weight;
 

@@ -79,7 +79,7 @@ impl<'l> List<'l> {
         self.steps
     }
 
-    /// Nobody is promoted with less than all instances.
+    /// No candidate is promoted with less than all instances.
     fn whole(&mut self, path: &str) {
         let last = self.steps.iter().rev().find_map(|placed| match placed.step {
             Step::Scale(Scale { role: Role::Candidate, share }) => Some(share),

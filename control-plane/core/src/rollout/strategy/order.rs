@@ -1,4 +1,4 @@
-//! What must hold from step to step: weights only grow, nobody jumps where that is forbidden, and few see what has not passed.
+//! What must hold from step to step: weights only grow, no step jumps where that is forbidden, and few users see what has not passed.
 
 use shunt_filter_core::Weight;
 

@@ -20,7 +20,7 @@ pub struct RecreateSpec {
 
 pub(super) fn add(path: &str, list: &mut List<'_>) {
     match list.terms.owner {
-        Owner::Nobody => return list.refuse(path, "has no meaning for a feature flag, which has no instances: write canary"),
+        Owner::Flag => return list.refuse(path, "has no meaning for a feature flag, which has no instances: write canary"),
         Owner::User => {
             return list.refuse(path, "holds requests by a route of Shunt's, and the routes are your own: write blueGreen or canary");
         }

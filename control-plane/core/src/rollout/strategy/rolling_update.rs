@@ -53,7 +53,7 @@ const BATCHES_MAX: usize = 100;
 
 impl RollingUpdateSpec {
     pub(super) fn add(&self, path: &str, list: &mut List<'_>) {
-        if list.terms.owner == Owner::Nobody {
+        if list.terms.owner == Owner::Flag {
             return list.refuse(path, "has no meaning for a feature flag, which has no instances: write canary");
         }
         let full = list.terms.full();
@@ -86,7 +86,7 @@ impl RollingUpdateSpec {
         }
     }
 
-    /// Numbers of instances mean nothing where nobody knows how many there are.
+    /// Numbers of instances mean nothing where it is not known how many there are.
     fn counted(&self, path: &str, list: &mut List<'_>) {
         for (field, amount) in [("maxSurge", self.max_surge), ("maxUnavailable", self.max_unavailable), ("batch", self.batch)] {
             if let Some(Amount::Count(count)) = amount.filter(|amount| *amount != Amount::Count(0)) {

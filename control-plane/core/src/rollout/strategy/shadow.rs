@@ -1,4 +1,4 @@
-//! `shadow`: copies of requests go to the candidate, whose answers nobody sees.
+//! `shadow`: copies of requests go to the candidate, whose answers no user sees.
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;

@@ -42,7 +42,7 @@ pub struct StepSpec {
     /// A cohort gets the candidate until the run ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<RuleStepSpec>,
-    /// Copies of requests go to the candidate, whose answers nobody sees.
+    /// Copies of requests go to the candidate, whose answers no user sees.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirror: Option<MirrorSpec>,
     /// Wait for a pass of the analysis.
@@ -68,7 +68,7 @@ pub struct StepSpec {
 /// `pause`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PauseSpec {
-    /// How long. Default: until somebody promotes.
+    /// How long. Default: until an operator promotes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<Span>,
 }
@@ -197,7 +197,7 @@ impl PauseSpec {
         if self.duration == Some(Span::millis(0)) {
             list.refuse(
                 format!("{path}.duration"),
-                "0s does not wait: remove the step, or write pause: {} to wait until somebody promotes",
+                "0s does not wait: remove the step, or write pause: {} to wait until an operator promotes",
             );
         }
         list.push(path, Step::Pause(self.duration));

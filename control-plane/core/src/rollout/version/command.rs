@@ -5,11 +5,11 @@ use crate::manifest::Problems;
 use crate::plan::{Backend, CommandBackend};
 use crate::time::Span;
 
-/// Environment variable with the port, when nobody names another.
+/// Environment variable with the port, when the manifest names no other.
 const PORT_ENV: &str = "PORT";
-/// Between SIGTERM and SIGKILL, when nobody says it.
+/// Between SIGTERM and SIGKILL, when the manifest does not say it.
 const GRACE: Span = Span::seconds(10);
-/// Longer than anybody waits for a process to end.
+/// Longer than any process needs to end.
 const GRACE_MAX: Span = Span::seconds(3_600);
 
 impl VersionSpec {

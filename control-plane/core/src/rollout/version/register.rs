@@ -19,7 +19,7 @@ pub struct RegisterSpec {
     pub ttl: Option<Span>,
 }
 
-/// When nobody says it: three lost heartbeats of ten seconds.
+/// When the manifest does not say it: three lost heartbeats of ten seconds.
 const TTL: Span = Span::seconds(30);
 /// Shorter ones end registrations of instances that are well, at the first slow moment.
 const TTL_MIN: Span = Span::seconds(1);

@@ -55,7 +55,7 @@ impl ExperimentSpec {
         list.push(path, Step::Experiment(ExperimentStep { weight, duration, instances }));
     }
 
-    /// The two are of equal size: the candidate gets as many instances as the baseline, while nobody is on it.
+    /// The two are of equal size: the candidate gets as many instances as the baseline, while no user is on it.
     fn equal(&self, instances: u32, full: u32, path: &str, list: &mut List<'_>) {
         let has = list.instances(full);
         if instances == has {

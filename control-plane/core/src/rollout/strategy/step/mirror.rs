@@ -40,7 +40,7 @@ impl MirrorSpec {
                 return list
                     .refuse(path, "needs routes that Shunt owns: give the versions endpoints instead of cluster, or remove the step");
             }
-            Owner::Nobody => return list.refuse(path, "has no meaning for a feature flag, which routes nothing: remove it"),
+            Owner::Flag => return list.refuse(path, "has no meaning for a feature flag, which routes nothing: remove it"),
         }
         let step = MirrorStep {
             weight: self.weight.unwrap_or(Weight::ALL),

@@ -31,7 +31,7 @@ impl ScaleSpec {
         };
         let instances = amount.up(full);
         if amount.is_zero() {
-            return list.refuse(at, "0 leaves nobody to answer: write 1 or more");
+            return list.refuse(at, "0 leaves no instance to answer: write 1 or more");
         }
         if instances > full {
             return list.refuse(at, format!("{amount} is more than the {full} instances of the release: write {full} or less"));
