@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use shunt_api::logs::{Logs, LogsWanted};
-use shunt_api::rollouts::{History, ReleaseAsked};
+use shunt_api::rollouts::History;
 use shunt_api::{Accepted, Ask, Refusal, Reply};
 use shunt_core::advance::Next;
 use shunt_core::call::CallView;
-use shunt_core::journal::{Entry, Incident};
+use shunt_core::journal::{Entry, Incident, ReleaseAsked};
 use shunt_core::manifest::EditError;
 use shunt_core::observation::Freeze;
 use shunt_core::{Span, Time};
@@ -157,7 +157,8 @@ impl Reconciler {
     async fn incident(&self, rollout: &RolloutId, limit: usize) -> Result<Incident, StoreError> {
         let incident = self.on.database().incident(rollout, limit).await?;
         let calls = self.calls_since(rollout, incident.entries.first()).await?;
-        Ok(Incident { calls, ..incident })
+        let releases = self.releases_since(rollout, incident.entries.first()).await?;
+        Ok(Incident { calls, releases, ..incident })
     }
 
     async fn calls_since(&self, rollout: &RolloutId, first: Option<&Entry>) -> Result<Vec<CallView>, StoreError> {

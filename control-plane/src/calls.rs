@@ -17,7 +17,7 @@ use shunt_filter_core::RolloutId;
 use tokio::sync::mpsc;
 
 pub(crate) use log::CallLog;
-pub(crate) use message::{Message, Messenger};
+pub(crate) use message::{Message, Messenger, Written};
 pub(crate) use program::guard;
 
 use crate::outside::Back;
@@ -162,7 +162,7 @@ impl Calls {
         Ok(())
     }
 
-    fn work(&self, rollout: RolloutId, call: &Call, number: u32, message: Message) -> impl Future<Output = ()> + Send + 'static {
+    fn work(&self, rollout: RolloutId, call: &Call, number: u32, message: Written) -> impl Future<Output = ()> + Send + 'static {
         let (messenger, back, id) = (self.messenger.clone(), self.back.clone(), call.id.clone());
         async move {
             let reply = messenger.deliver(&message).await;

@@ -13,7 +13,7 @@ use shunt_core::{Plan, Span, Time};
 use shunt_filter_core::RolloutId;
 use tokio::sync::mpsc;
 
-use crate::calls::{CallLog, Chance, Flight, Message, Messenger};
+use crate::calls::{CallLog, Chance, Flight, Message, Messenger, Written};
 use crate::outside::Back;
 use crate::standalone::{Database, Posted, StoreError};
 
@@ -210,7 +210,7 @@ impl Lane {
 }
 
 /// The message, and what is asked with it.
-fn written(letter: &Letter, number: u32, now: Time) -> (Message, CallSpec) {
+fn written(letter: &Letter, number: u32, now: Time) -> (Written, CallSpec) {
     match letter {
         Letter::Notice { to, event } => {
             let spec = CallSpec {

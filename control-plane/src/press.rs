@@ -104,6 +104,9 @@ impl Press {
         self.board.withdraw(id);
         self.isolation.forget(id);
         self.contributed.remove(id);
+        if let Some((_, changed)) = &mut self.unrecorded {
+            changed.remove(id);
+        }
     }
 
     /// Brings to the proxies what is recorded; the policy, if it was published. On an error nothing was.

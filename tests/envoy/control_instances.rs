@@ -192,7 +192,7 @@ async fn recreate_with_a_candidate_that_never_gets_ready_ends_at_its_deadline_an
     .await?;
     let view = farm.until("v2 is refused, and v1 answers", |view| view["phase"] == "Degraded" && view["candidate"].is_null()).await?;
     let message = view["message"].as_str().unwrap_or_default();
-    assert!(message.contains("v2 was refused: requests were held for 8s: 0 of 1 instance of v2 ready"), "{message}");
+    assert!(message.contains("v2 was refused: requests were held for 8s: 0 of 1 instances of v2 ready"), "{message}");
     let all = load.stop().await;
     assert_eq!(all.failed(), 0, "{}", all.summary());
     Ok(())

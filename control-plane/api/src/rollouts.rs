@@ -5,12 +5,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use shunt_core::Time;
 use shunt_core::call::CallView;
-use shunt_core::journal::{Entry, Incident};
+use shunt_core::journal::{Entry, Incident, ReleaseAsked};
 use shunt_core::manifest::ManifestError;
 use shunt_core::status::RolloutView;
-use shunt_filter_core::{RolloutId, RoutingPolicy, VersionName};
+use shunt_filter_core::{RolloutId, RoutingPolicy};
 
 use crate::app::{App, Ask, RolloutNow};
 use crate::ask::look;
@@ -46,21 +45,6 @@ pub struct History {
     /// Releases and rollbacks that were asked for through the API since the first of these entries, oldest first.
     #[serde(default)]
     pub releases: Vec<ReleaseAsked>,
-}
-
-/// Who asked for a release or a rollback, and why: what changed the manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ReleaseAsked {
-    /// When.
-    pub at: Time,
-    /// The version that should be stable.
-    pub version: VersionName,
-    /// Who asked.
-    pub by: String,
-    /// Why, in the author's words; may be empty.
-    #[serde(default)]
-    pub reason: String,
 }
 
 /// `?limit=`

@@ -152,7 +152,8 @@ impl RolloutSeries {
         self.misrouted.get_or_create(&of).inc_by(view.misrouted);
         for verdict in &view.verdicts {
             for outcome in OUTCOMES {
-                let label = OfVerdict { rollout: rollout.clone(), metric: verdict.metric.clone(), outcome: format!("{outcome:?}") };
+                let metric = verdict.metric.clone();
+                let label = OfVerdict { rollout: rollout.clone(), metric, outcome: outcome.as_str().to_owned() };
                 self.verdict.get_or_create(&label).set(i64::from(verdict.outcome == outcome));
             }
         }

@@ -73,6 +73,20 @@ pub enum Outcome {
     NotApplicable,
 }
 
+impl Outcome {
+    /// As in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Pass => "pass",
+            Outcome::Fail => "fail",
+            Outcome::NeedMoreData => "needMoreData",
+            Outcome::Inconclusive => "inconclusive",
+            Outcome::SourceError => "sourceError",
+            Outcome::NotApplicable => "notApplicable",
+        }
+    }
+}
+
 /// 1/α of one comparison with stable in one step, α = 1 %.
 const ONE_IN: f64 = 100.0;
 

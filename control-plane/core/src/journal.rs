@@ -1,11 +1,13 @@
 //! The journal: each transition is one line with all that led to it, so that it can be printed, explained and run again.
 
+mod asked;
 mod difference;
 mod incident;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::RolloutId;
 
+pub use asked::ReleaseAsked;
 pub use difference::Difference;
 pub use incident::{Incident, Replayed};
 

@@ -1,23 +1,26 @@
 //! What a Rollout will do: its specification with defaults filled in and everything checked.
 
+mod analysis;
 mod backend;
 mod goal;
+mod notification;
+mod rule;
 mod step;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use shunt_filter_core::matching::{Match, regex_work};
+use shunt_filter_core::matching::regex_work;
 use shunt_filter_core::policy::{KeySource, Keyless};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
-use crate::analysis::measured::Measured;
-use crate::analysis::{Guard, Kind, LatencyTolerance, Metric, Tolerance};
-use crate::call::{Action, CallSpec};
-use crate::event::EventKind;
+use crate::call::CallSpec;
 use crate::time::Span;
+pub use analysis::AnalysisPlan;
 pub use backend::{Backend, CommandBackend, Probe, RegisteredBackend};
 pub use goal::{FiguresAsked, TestGoal, ToldGoal};
+pub use notification::{Format, Notification};
+pub use rule::{PlannedRule, Role};
 pub use step::{AbTestStep, Arm, ExperimentStep, MirrorStep, OnWinner, Scale, Step};
 
 /// How long users may be without an answer while requests are held, when nothing else is said.
@@ -227,37 +230,6 @@ pub struct Hook {
     pub call: CallSpec,
 }
 
-/// A receiver that is told what happens, at least once and in order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Notification {
-    /// For people, unique in the Rollout.
-    pub name: String,
-    /// Who.
-    pub to: Action,
-    /// Of what; never empty.
-    pub events: Vec<EventKind>,
-    /// In which words.
-    pub format: Format,
-    /// How long one try may take.
-    pub timeout: Span,
-    /// Tried for so long after the event before it is given up.
-    pub retry_for: Span,
-}
-
-/// How an event is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Format {
-    /// CloudEvents 1.0, structured: `application/cloudevents+json`.
-    #[default]
-    CloudEvents,
-    /// CloudEvents 1.0, binary: attributes in headers `ce-...`, the data in the body.
-    CloudEventsBinary,
-    /// `{"text": "one sentence"}`, as Slack, Mattermost, Teams and Google Chat take it.
-    Text,
-}
-
 /// After what a hook is called. (`beforeDeploy` and `beforeTraffic` are steps of their own: the release waits for them.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -309,89 +281,6 @@ pub struct Version {
     pub name: VersionName,
     /// Where its instances are.
     pub backend: Backend,
-}
-
-/// A rule with its version resolved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PlannedRule {
-    /// Its name.
-    pub name: String,
-    /// Any of these; empty: every request.
-    pub matches: Vec<Match>,
-    /// Who answers; none: the version that has `role` (rules of steps, overrides of the mesh policy).
-    pub version: Option<VersionName>,
-    /// Who answers when `version` is none.
-    #[serde(default)]
-    pub role: Role,
-    /// Share of the matching keys.
-    pub weight: Weight,
-}
-
-/// A version by what it is at the moment, for rules that do not name one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Role {
-    /// The version being released; without a run the rule falls through.
-    #[default]
-    Candidate,
-    /// Stable, whatever the split says.
-    Stable,
-}
-
-impl std::fmt::Display for Role {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Role::Candidate => "candidate",
-            Role::Stable => "stable",
-        })
-    }
-}
-
-/// What guards a release.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AnalysisPlan {
-    /// What the proxies report themselves. Without `analysis:` errors, responses, latency and hanging requests are compared with stable; empty where only sources outside judge.
-    pub metrics: Vec<Metric>,
-    /// Metrics with a source outside; their verdicts follow those of `metrics`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub measured: Vec<Measured>,
-}
-
-impl AnalysisPlan {
-    /// How much worse than stable the candidate may be.
-    pub fn tolerance(&self) -> Option<Tolerance> {
-        self.metrics.iter().find_map(|metric| metric.guard.tolerance())
-    }
-
-    /// Whether something of this kind is compared with stable.
-    pub fn compares(&self, kind: Kind) -> bool {
-        self.metrics.iter().any(|metric| metric.guard.compares() == Some(kind))
-    }
-
-    /// How much slower than stable the candidate may be; none: latency is not compared.
-    pub fn latency_tolerance(&self) -> Option<LatencyTolerance> {
-        self.metrics.iter().find_map(|metric| metric.guard.latency_tolerance())
-    }
-
-    /// How long latency is not judged after the first requests of new instances.
-    pub(crate) fn latency_warm_up(&self) -> Span {
-        let compared = self.metrics.iter().find(|metric| metric.guard.compares() == Some(Kind::Latency));
-        compared.map(|metric| metric.warm_up).unwrap_or_default()
-    }
-
-    /// The longest warm-up of a metric.
-    pub(crate) fn warm_up(&self) -> Span {
-        self.metrics.iter().map(|metric| metric.warm_up).max().unwrap_or_default()
-    }
-
-    /// The same without a tolerance of errors.
-    pub(crate) fn strict(&self) -> Self {
-        let strict = |metric: &Metric| match metric.guard {
-            Guard::ErrorsWithin(_) => Metric { guard: Guard::ErrorsNoWorseThanStable, ..metric.clone() },
-            _ => metric.clone(),
-        };
-        Self { metrics: self.metrics.iter().map(strict).collect(), measured: self.measured.clone() }
-    }
 }
 
 /// Active health checks.

@@ -385,3 +385,11 @@ fn latency_shares_the_error_with_errors_and_is_not_compared_without_users_on_sta
     // And a third of its part goes to each percentile.
     assert_eq!((verdicts[0].threshold.as_str(), verdicts[1].threshold.as_str()), ("E ≥ 800", "E ≥ 2400"));
 }
+
+#[test]
+fn an_outcome_has_one_name_in_json_and_in_labels() {
+    use Outcome::{Fail, Inconclusive, NeedMoreData, NotApplicable, Pass, SourceError};
+    for outcome in [Pass, Fail, NeedMoreData, Inconclusive, SourceError, NotApplicable] {
+        assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.as_str());
+    }
+}

@@ -112,6 +112,13 @@ impl Outside {
         }
     }
 
+    fn forget(&mut self, id: &RolloutId) {
+        self.contributions.remove(id);
+        if let Some((_, changed)) = &mut self.unrecorded {
+            changed.retain(|(other, _)| other != id);
+        }
+    }
+
     /// The newest generation that proxies may run.
     fn newest(&self) -> u64 {
         self.pushed.last_key_value().map_or(0, |(generation, _)| *generation)
@@ -321,7 +328,7 @@ proptest! {
                 }
                 Event::Withdraw(number) => {
                     wanted.remove(&id(number));
-                    outside.contributions.remove(&id(number));
+                    outside.forget(&id(number));
                     board.withdraw(&id(number));
                 }
                 Event::Acknowledge => now.acknowledged = Some(outside.sequence),

@@ -10,6 +10,9 @@ use shunt_core::{Span, Time};
 
 use super::{post, program};
 
+/// Ready to go, or why it cannot be written.
+pub(crate) type Written = Result<Message, String>;
+
 /// What is said, ready to go.
 #[derive(Debug)]
 pub(crate) struct Message {
@@ -34,25 +37,25 @@ const CLOUD_EVENT: &str = "application/cloudevents+json; charset=utf-8";
 
 impl Message {
     /// A gate, a hook, or the question whether to go back.
-    pub(crate) fn of_call(spec: &CallSpec, body: &Body, at: Time) -> Self {
+    pub(crate) fn of_call(spec: &CallSpec, body: &Body, at: Time) -> Written {
         let mut headers = vec![("x-shunt-call", body.id.clone()), ("x-shunt-try", body.r#try.to_string())];
         if spec.kind == CallKind::Hook {
             // A gate is asked anew each time: a receiver that keeps answers by this key would say "not yet" for ever.
             headers.push(("idempotency-key", body.id.clone()));
         }
-        Self {
+        Ok(Self {
             action: spec.action.clone(),
             timeout: spec.timeout,
             at,
             content_type: JSON,
             headers,
             environment: body.environment(),
-            body: json(body),
-        }
+            body: json(body)?,
+        })
     }
 
     /// An event.
-    pub(crate) fn of_event(to: &Notification, event: &Event, at: Time) -> Self {
+    pub(crate) fn of_event(to: &Notification, event: &Event, at: Time) -> Written {
         let attributes = [
             ("ce-specversion", &event.specversion),
             ("ce-id", &event.id),
@@ -62,9 +65,9 @@ impl Message {
             ("ce-time", &event.time),
         ];
         let (content_type, headers, body) = match to.format {
-            Format::CloudEvents => (CLOUD_EVENT, Vec::new(), json(event)),
-            Format::CloudEventsBinary => (JSON, attributes.map(|(name, value)| (name, value.clone())).to_vec(), json(&event.data)),
-            Format::Text => (JSON, Vec::new(), json(&serde_json::json!({ "text": sentence(event) }))),
+            Format::CloudEvents => (CLOUD_EVENT, Vec::new(), json(event)?),
+            Format::CloudEventsBinary => (JSON, attributes.map(|(name, value)| (name, value.clone())).to_vec(), json(&event.data)?),
+            Format::Text => (JSON, Vec::new(), json(&serde_json::json!({ "text": sentence(event) }))?),
         };
         let environment = vec![
             ("SHUNT_ROLLOUT", event.data.rollout.to_string()),
@@ -73,7 +76,7 @@ impl Message {
             ("SHUNT_VERSION", event.subject.clone()),
             ("SHUNT_TEXT", sentence(event)),
         ];
-        Self { action: to.to.clone(), timeout: to.timeout, at, content_type, headers, environment, body }
+        Ok(Self { action: to.to.clone(), timeout: to.timeout, at, content_type, headers, environment, body })
     }
 
     pub(super) fn patience(&self) -> Duration {
@@ -88,9 +91,9 @@ fn sentence(event: &Event) -> String {
     format!("{}: {} {}{by}: {}", data.rollout, data.event.as_str(), event.subject, data.reason)
 }
 
-/// Our own types with string keys always become JSON.
-fn json<T: serde::Serialize>(value: &T) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_default()
+/// An empty body would be taken for a message: better none is sent.
+fn json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, String> {
+    serde_json::to_vec(value).map_err(|error| format!("the body cannot be written as JSON, so nothing was sent: {error}"))
 }
 
 /// Says things; clones share what they have.
@@ -113,11 +116,28 @@ impl Messenger {
     }
 
     /// One try.
-    pub(crate) async fn deliver(&self, message: &Message) -> Reply {
+    pub(crate) async fn deliver(&self, written: &Written) -> Reply {
+        let message = match written {
+            Ok(message) => message,
+            Err(why) => return Reply::Neither { note: why.clone() },
+        };
         match &message.action {
             Action::Webhook(webhook) => post::post(&self.client, webhook, message).await,
             Action::Command(command) => program::run(command, message).await,
             Action::Manual => Reply::Neither { note: "a person answers it".to_owned() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[tokio::test]
+    async fn what_cannot_be_written_is_not_sent_empty() {
+        let why = json(&BTreeMap::from([(vec![1], 1)])).unwrap_err();
+        assert!(why.starts_with("the body cannot be written as JSON, so nothing was sent: "), "{why}");
+        assert_eq!(Messenger::new().unwrap().deliver(&Err(why.clone())).await, Reply::Neither { note: why });
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use shunt_core::Time;
 use shunt_core::journal::{Entry, Incident, Replayed};
+use shunt_core::plural::{counted, part};
 use shunt_filter_core::RolloutId;
 
 use super::console::Console;
@@ -115,17 +116,14 @@ fn lines(replay: &Replay, paint: Paint, zone: &TimeZone) -> Vec<String> {
         lines.extend(below);
     }
     lines.push(match (replay.different, replay.unknown) {
-        (0, 0) => format!("{}: {} made again, byte for byte", paint.good("the same"), transitions(replay.same)),
+        (0, 0) => format!("{}: {} made again, byte for byte", paint.good("the same"), counted(replay.same as u64, "transition")),
         (different, unknown) => {
             let unknown = if unknown == 0 { String::new() } else { format!(", {unknown} cannot be made again") };
-            format!("{}: {different} of {}{unknown}", paint.bad("different"), transitions(replay.transitions.len()))
+            let differ = part(different as u64, replay.transitions.len() as u64, "transition");
+            format!("{}: {differ}{unknown}", paint.bad("different"))
         }
     });
     lines
-}
-
-fn transitions(number: usize) -> String {
-    if number == 1 { "1 transition".to_owned() } else { format!("{number} transitions") }
 }
 
 fn mark(result: &Replayed, paint: Paint) -> String {

@@ -110,6 +110,7 @@ async fn a_refusal_disproves_what_it_is_about_and_nothing_older() {
     let (_dir, database) = open();
     let mut proxies = one(&database).await;
     proxies.sync(vec![connected("a", 4), refusing("b", 3)], Time(2_500));
+    proxies.take(post(report("b", 1, 5, false)), 5, Time(2_500));
     proxies.keep(&database, Time(2_500)).await.unwrap();
     assert!(matches!(proxies.policy(proof(5, 3), Time(2_600)), Delivery::Live { .. }), "b has this one");
     let rejected = Delivery::Rejected { node: "b".to_owned(), error: "extensions: no".to_owned() };

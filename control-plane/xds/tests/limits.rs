@@ -16,6 +16,9 @@ use shunt_xds::{NodeInfo, Snapshot, World, render};
 /// Envoy counts durations in nanoseconds, in 64 bits with a sign: so many whole seconds.
 const SECONDS_MAX: i64 = i64::MAX / 1_000_000_000;
 
+/// The one duration whose zero has a meaning: never.
+const IDLE: &str = "idle_timeout";
+
 /// Numbers of all sizes, small ones as often as huge ones.
 fn number() -> impl Strategy<Value = u64> {
     (0_u32..64, any::<u64>()).prop_map(|(shift, number)| number >> shift)
@@ -52,7 +55,10 @@ fn durations(snapshot: &Snapshot) -> Vec<(String, Duration)> {
     for routes in messages::<RouteConfiguration>(snapshot, Kind::Routes) {
         for route in routes.virtual_hosts.into_iter().flat_map(|host| host.routes) {
             if let Some(Action::Route(action)) = route.action {
-                found.push((route.name, action.timeout));
+                let longest = action.max_stream_duration.and_then(|limit| limit.max_stream_duration);
+                found.push((format!("{} timeout", route.name), action.timeout));
+                found.push((format!("{} {IDLE}", route.name), action.idle_timeout));
+                found.push((format!("{} max_stream_duration", route.name), longest));
             }
         }
     }
@@ -67,6 +73,8 @@ proptest! {
         interval in prop::option::of(span()),
         check in prop::option::of(span()),
         timeout in prop::option::of(span()),
+        idle in prop::option::of(span()),
+        stream in prop::option::of(span()),
         unhealthy in prop::option::of(number()),
         healthy in prop::option::of(number()),
     ) {
@@ -78,15 +86,20 @@ proptest! {
         ];
         let fields: String = fields.into_iter().flatten().collect();
         let timeout = timeout.map(|span| format!("\n  timeout: {span}")).unwrap_or_default();
+        let timeouts = [idle.map(|span| format!("idle: {span}")), stream.map(|span| format!("stream: {span}"))];
+        let timeouts: Vec<String> = timeouts.into_iter().flatten().collect();
+        let timeouts = if timeouts.is_empty() { String::new() } else { format!(", timeouts: {{{}}}", timeouts.join(", ")) };
         let manifest = format!(
             "apiVersion: shunt.dev/v1alpha1\nkind: Rollout\nmetadata: {{name: checkout, namespace: shop}}\nspec:\n  \
-             service: {{hosts: [shop.test]}}\n  versions: [{{name: v1, endpoints: ['127.0.0.1:9001']}}]\n  release: v1\n  \
+             service: {{hosts: [shop.test]{timeouts}}}\n  \
+             versions: [{{name: v1, endpoints: ['127.0.0.1:9001']}}]\n  release: v1\n  \
              health: {{path: /{fields}}}{timeout}\n"
         );
         let Some(snapshot) = rendered(&manifest) else { return Ok(()) };
         for (at, duration) in durations(&snapshot) {
             let inside = (0..SECONDS_MAX).contains(&duration.seconds) && (0..1_000_000_000).contains(&duration.nanos);
-            prop_assert!(inside && (duration.seconds, duration.nanos) > (0, 0), "{at}: {duration:?}");
+            let some = (duration.seconds, duration.nanos) > (0, 0) || at.ends_with(IDLE);
+            prop_assert!(inside && some, "{at}: {duration:?}");
         }
         for cluster in messages::<Cluster>(&snapshot, Kind::Cluster) {
             for check in cluster.health_checks {
@@ -101,10 +114,12 @@ proptest! {
 fn a_manifest_of_this_form_is_accepted_and_has_all_of_them() {
     let snapshot = rendered(
         "apiVersion: shunt.dev/v1alpha1\nkind: Rollout\nmetadata: {name: checkout, namespace: shop}\nspec:\n  \
-         service: {hosts: [shop.test]}\n  versions: [{name: v1, endpoints: ['127.0.0.1:9001']}]\n  release: v1\n  \
+         service: {hosts: [shop.test], timeouts: {idle: 0s, stream: 2h}}\n  versions: [{name: v1, endpoints: ['127.0.0.1:9001']}]\n  release: v1\n  \
          timeout: 30d\n  health: {path: /, interval: 1h, timeout: 1h, unhealthyThreshold: 100, healthyThreshold: 1}\n",
     );
     let found = durations(&snapshot.expect("accepted"));
     assert!(found.iter().any(|(at, duration)| at.ends_with(" interval") && duration.seconds == 3_600), "{found:?}");
     assert!(found.iter().any(|(_, duration)| duration.seconds == 30 * 86_400), "{found:?}");
+    assert!(found.iter().any(|(at, duration)| at.ends_with(IDLE) && duration.seconds == 0), "{found:?}");
+    assert!(found.iter().any(|(at, duration)| at.ends_with(" max_stream_duration") && duration.seconds == 7_200), "{found:?}");
 }

@@ -7,7 +7,7 @@ use crate::capacity::Capacity;
 use crate::desired::{call_id, scaled};
 use crate::observation::Observation;
 use crate::plan::{HELD_DEADLINE, Plan, Role, Scale, Step};
-use crate::plural::counted;
+use crate::plural::{counted, part};
 use crate::state::{Ending, Paused, Run, Sizes, Stage, State};
 use crate::time::{Span, Time};
 use shunt_filter_core::{BaselineName, VersionName, Weight};
@@ -223,7 +223,8 @@ pub fn missing_instances(plan: &Plan, state: &State, version: &VersionName, seen
             Some(format!("{version} is being scaled to {}", counted(u64::from(wanted), "instance")))
         }
         Some(Capacity::Instances { ready, trouble, .. }) if *ready < wanted => {
-            Some(format!("{ready} of {} of {version} ready{}", counted(u64::from(wanted), "instance"), about(trouble)))
+            let ready = part(u64::from(*ready), u64::from(wanted), "instance");
+            Some(format!("{ready} of {version} ready{}", about(trouble)))
         }
         Some(Capacity::Instances { .. }) => None,
     }

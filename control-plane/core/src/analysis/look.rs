@@ -3,6 +3,7 @@
 use shunt_filter_core::report::{Counters, EpochReport};
 
 use super::{Arms, Metric, Outcome, Verdict, Warmth};
+use crate::plural::counted;
 
 /// Candidate slots with at least one request below which nothing passes: fewer users say little about a release.
 pub(crate) const MIN_ACTIVE_SLOTS: u64 = 10;
@@ -42,15 +43,15 @@ impl Look<'_> {
             return Some(format!("not judged until new instances have answered for {} (warm-up)", self.metric.warm_up));
         }
         if self.slots < MIN_ACTIVE_SLOTS {
-            let slots = count(self.slots, "whole slot");
+            let slots = counted(self.slots, "whole slot");
             return Some(format!(
                 "{version} has {slots} of the hash space, {MIN_ACTIVE_SLOTS} are needed: raise its weight to 0.1 % or more"
             ));
         }
         let requests = self.metric.min_samples.saturating_sub(samples);
         let slots = MIN_ACTIVE_SLOTS.saturating_sub(self.active);
-        let requests = (requests > 0).then(|| format!("{} of {version}", count(requests, "more request")));
-        let slots = (slots > 0).then(|| count(slots, "more active slot"));
+        let requests = (requests > 0).then(|| format!("{} of {version}", counted(requests, "more request")));
+        let slots = (slots > 0).then(|| counted(slots, "more active slot"));
         match (requests, slots) {
             (None, None) => None,
             (Some(one), None) => Some(format!("needs {one}")),
@@ -70,10 +71,6 @@ impl Look<'_> {
     pub(super) fn not_applicable(&self, reason: &str) -> Verdict {
         self.verdict(Outcome::NotApplicable, String::new(), self.samples(), String::new(), reason)
     }
-}
-
-fn count(n: u64, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// Whether more than `allowed` percent are bad, of `samples`, or of `min_samples` while there are fewer: then it stays so even if all

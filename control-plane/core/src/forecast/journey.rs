@@ -1,24 +1,24 @@
 //! The way from a changed manifest to the end of the run, second by second.
 
+mod leg;
+mod look;
 mod warnings;
 
 use std::collections::BTreeMap;
 
 use shunt_filter_core::{VersionName, Weight};
 
-use super::measuring::{Measuring, StepMeasurements};
-use super::power::Releases;
+use super::measuring::Measuring;
 use super::world::World;
-use super::{Downtime, End, Forecast, Leg, Look, PATIENCE, Sight, TestLook, Traffic, Unseen};
-use crate::advance::{Next, advance, closed, needs_pass};
-use crate::call::Action;
+use super::{Downtime, End, Forecast, Leg, Look, PATIENCE, TestLook, Traffic, Unseen};
+use crate::advance::{Next, advance};
 use crate::command::{Command, Verb};
-use crate::contest::tells;
 use crate::desired::desired;
 use crate::journal::Entry;
 use crate::plan::{Plan, Step};
-use crate::state::{Run, Stage, State};
+use crate::state::{Stage, State};
 use crate::time::{Span, Time};
+use leg::place;
 
 /// No release is followed for longer.
 const MOST: Span = Span::seconds(60 * 24 * 3_600);
@@ -28,19 +28,6 @@ const RESTLESS: usize = 64;
 /// Longest stride in seconds, and where a window may open and close meanwhile.
 const LONGEST: u64 = 24 * 3_600;
 const WINDOW: u64 = 60;
-
-/// Splits of which is computed what their analysis sees.
-const SIGHTS: usize = 8;
-
-/// Where a run is, as people see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Before,
-    Step(usize),
-    Promotion,
-    WayBack,
-    Over,
-}
 
 /// See [`super::forecast`].
 pub(super) fn travel(plan: &Plan, from: &VersionName, to: &VersionName, traffic: Traffic, start: Time) -> Forecast {
@@ -276,113 +263,6 @@ impl Journey {
         }
     }
 
-    fn leg(&mut self, run: &Run, was: Place) {
-        let (step, text) = match was {
-            Place::Step(step) => (Some(step.saturating_add(1)), self.plan.steps.get(step).map(ToString::to_string).unwrap_or_default()),
-            Place::Before => (None, format!("{} is installed", run.candidate)),
-            Place::Promotion => (None, "promotion".to_owned()),
-            Place::WayBack => (None, "all keys back".to_owned()),
-            Place::Over => return,
-        };
-        self.measure(step, self.now.since(self.entered));
-        let gate = step.and_then(|step| self.plan.steps.get(step.saturating_sub(1)));
-        let waits = match gate {
-            Some(Step::Call(call)) if call.action == Action::Manual => Some("until an operator approves".to_owned()),
-            _ => self.waits.take().or_else(|| self.opened()).or_else(|| self.passed(run, was)),
-        };
-        let promoting = was == Place::Promotion;
-        let weight = if promoting { Weight::ALL } else { run.weight };
-        let lasts = self.now.since(self.entered);
-        self.legs.push(Leg {
-            step,
-            text,
-            at: self.entered.since(self.began),
-            lasts,
-            proof: if promoting { lasts } else { self.proof },
-            weight,
-            users: self.users(weight),
-            waits,
-        });
-        self.entered = self.now;
-        self.proof = Span::default();
-    }
-
-    /// What it waited for, when a window has opened this second.
-    fn opened(&self) -> Option<String> {
-        let before = Time(self.now.0.saturating_sub(1_000));
-        (self.entered < self.now && closed(&self.plan, before).is_some() && closed(&self.plan, self.now).is_none())
-            .then(|| "until a window opens".to_owned())
-    }
-
-    /// What a step waited for beyond its time.
-    fn passed(&self, run: &Run, was: Place) -> Option<String> {
-        let Place::Step(step) = was else { return None };
-        let due = self.entered.after(self.proof).after(self.plan.steps.get(step)?.lasts().unwrap_or_default());
-        (self.now > due && needs_pass(&self.plan, run, step)).then(|| "until the analysis passes".to_owned())
-    }
-
-    /// What was measured in a leg; legs that are over at once, or are not the metric's, are left out.
-    fn measure(&mut self, step: Option<usize>, lasts: Span) {
-        for (measuring, metric) in self.measured.iter_mut().zip(&self.plan.analysis.measured) {
-            let made = |all: &BTreeMap<String, u32>| all.get(&measuring.metric).copied().unwrap_or_default();
-            let made = made(&self.world.measurements).saturating_sub(made(&self.measurements));
-            if let Some(step) = step.filter(|_| made > 0 || (metric.steps.is_none() && lasts >= Span::seconds(10))) {
-                measuring.steps.push(StepMeasurements { step, made });
-            }
-        }
-        self.measurements = self.world.measurements.clone();
-    }
-
-    /// An epoch is over in which both versions had weight.
-    fn look(&mut self, run: &Run) {
-        let lasts = self.now.since(self.epoch);
-        if run.weight == Weight::ZERO || run.weight >= Weight::ALL || lasts == Span::default() {
-            return;
-        }
-        let requests = self.world.requests(run.weight, self.now);
-        self.looks.push(Look { weight: run.weight, lasts, requests, users: self.users(run.weight), sees: Sight::Nothing, without: None });
-    }
-
-    /// An epoch is over in which versions were compared by goals.
-    fn test(&mut self, run: &Run) {
-        let Some((step, test)) = run.stage.step().and_then(|step| Some((step, self.plan.test(step)?))) else { return };
-        let (lasts, sample) = (self.now.since(self.epoch), self.world.sample(self.now));
-        let smallest = test.arms.iter().map(|arm| arm.weight).min().unwrap_or_default();
-        self.tests.push(TestLook {
-            step: step.saturating_add(1),
-            lasts,
-            goal: test.goals.first().map(|goal| goal.name().to_owned()).unwrap_or_default(),
-            users: sample.users.round() as u64,
-            of_smallest_arm: (sample.users * smallest.as_percent() / 100.0).round() as u64,
-            tells: tells(test, &self.state.stable, sample),
-        });
-    }
-
-    /// What the longest of them see; a ramp has dozens of short ones, and no reader wants them all.
-    fn sights(&mut self) {
-        let mut longest: Vec<Span> = self.looks.iter().map(|look| look.lasts).collect();
-        longest.sort_by(|a, b| b.cmp(a));
-        let least = longest.get(SIGHTS.saturating_sub(1)).copied().unwrap_or_default();
-        let mut left = SIGHTS;
-        self.looks.retain(|look| {
-            let kept = look.lasts >= least && left > 0;
-            left = left.saturating_sub(usize::from(kept));
-            kept
-        });
-        let Some(longest) = longest.first() else { return };
-        let releases = Releases::new(&self.plan, self.traffic, *longest);
-        for look in &mut self.looks {
-            look.sees = releases.sight(look.weight, look.lasts);
-        }
-        if self.plan.analysis.tolerance().is_some() {
-            let strict = Plan { analysis: self.plan.analysis.strict(), ..self.plan.clone() };
-            let releases = Releases::new(&strict, self.traffic, *longest);
-            for look in &mut self.looks {
-                look.without = Some(releases.sight(look.weight, look.lasts));
-            }
-        }
-    }
-
     /// Held requests are answered with 503: for how long, and for how long at most.
     fn downtime(&self, stable: &VersionName) -> Option<Downtime> {
         let at_most = self.plan.held_deadline?;
@@ -406,15 +286,5 @@ impl Journey {
                 None => End::Promoted,
             },
         }
-    }
-}
-
-fn place(run: Option<&Run>) -> Place {
-    match run.map(|run| &run.stage) {
-        None => Place::Over,
-        Some(Stage::Preparing) => Place::Before,
-        Some(Stage::Equipping { step } | Stage::Applying { step } | Stage::Holding { step }) => Place::Step(*step),
-        Some(Stage::Shifting | Stage::Switching) => Place::Promotion,
-        Some(Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_)) => Place::WayBack,
     }
 }

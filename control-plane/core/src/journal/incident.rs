@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Difference, Entry, Origin};
+use super::{Difference, Entry, Origin, ReleaseAsked};
 use crate::call::CallView;
 use crate::plan::Plan;
 use crate::state::State;
@@ -23,6 +23,9 @@ pub struct Incident {
     /// Gates and hooks, for people: nothing of it is needed to run the entries again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<CallView>,
+    /// Releases and rollbacks that were asked for, for people like the calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<ReleaseAsked>,
 }
 
 /// What became of one entry when it was run again.
@@ -46,7 +49,8 @@ impl Incident {
         let (left_out, entries) = entries.split_at(cut);
         let first = left_out.last().filter(|last| follows(last, entries.first())).map(|last| last.next.clone());
         let named = |digest: &String| entries.iter().any(|entry| entry.plan == *digest);
-        Self { plans: plans.into_iter().filter(|(digest, _)| named(digest)).collect(), first, entries: entries.to_vec(), calls: Vec::new() }
+        let plans = plans.into_iter().filter(|(digest, _)| named(digest)).collect();
+        Self { plans, first, entries: entries.to_vec(), calls: Vec::new(), releases: Vec::new() }
     }
 
     /// Runs each entry again, from the state before it as recorded, so that one difference does not lead to others.

@@ -1,6 +1,7 @@
 //! `service`: what callers ask for.
 
 use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
@@ -13,7 +14,7 @@ use crate::time::Span;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceSpec {
-    /// Host names as callers write them, without port; `*.shop.test` matches every name below `shop.test`. Required.
+    /// Host names or IPv4 addresses as callers write them, without port; `*.shop.test` matches every name below `shop.test`. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hosts: Option<Vec<String>>,
     /// Port in the `:authority`. Default: any.
@@ -106,11 +107,12 @@ pub(crate) fn host(text: &str) -> Result<String, String> {
             scheme_rest.split('/').next().unwrap_or_default()
         ));
     }
-    if name.starts_with('[') {
-        return match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            Some(address) if address.parse::<std::net::Ipv6Addr>().is_ok() => Ok(name.to_owned()),
-            _ => Err(format!("{text:?} is not a host: write an IPv6 address as [::1], the port in service.port")),
-        };
+    if name.starts_with('[') || name.parse::<Ipv6Addr>().is_ok() {
+        // Envoy looks a host up as it is written, the filter by the address that it means: `[::1]` and `[0:0::1]` would be one host to
+        // the filter and two to the routes.
+        return Err(format!(
+            "{text:?} is an IPv6 address, which has many spellings, and Envoy would know only this one: write a name instead, for example \"shop.test\""
+        ));
     }
     if let Some((host, port)) = name.rsplit_once(':') {
         return Err(match port.parse::<u16>() {
@@ -139,7 +141,6 @@ mod tests {
     #[test_case("Shop.Test.", "shop.test"; "case and dot")]
     #[test_case("*.shop.test", "*.shop.test"; "wildcard")]
     #[test_case("127.0.0.1", "127.0.0.1"; "IPv4")]
-    #[test_case("[::1]", "[::1]"; "IPv6")]
     fn good(text: &str, expected: &str) {
         assert_eq!(host(text).unwrap(), expected);
     }
@@ -150,7 +151,10 @@ mod tests {
     #[test_case("shöp", "xn--"; "not ASCII")]
     #[test_case("a..b", "is not a host"; "empty part")]
     #[test_case("", "is not a host"; "empty")]
-    #[test_case("[::1]:80", "service.port"; "IPv6 with port")]
+    #[test_case("[::1]", "write a name instead"; "IPv6")]
+    #[test_case("[0:0::1]", "is an IPv6 address"; "IPv6 in another spelling")]
+    #[test_case("::1", "is an IPv6 address"; "IPv6 without brackets")]
+    #[test_case("[::1]:80", "is an IPv6 address"; "IPv6 with port")]
     fn bad(text: &str, says: &str) {
         let error = host(text).unwrap_err();
         assert!(error.contains(says), "{error}");

@@ -1,88 +1,32 @@
 //! A modelled world: proxies that take what is published, at once or when the script lets them.
 
+#[path = "world/edge.rs"]
+mod edge;
+#[path = "world/fleet.rs"]
+mod fleet;
+#[path = "world/judge.rs"]
+mod judge;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_core::advance;
-use shunt_core::analysis::{Evidence, Guard, Kind, Metric, Outcome, Verdict};
+use shunt_core::analysis::{Guard, Kind, Metric};
 use shunt_core::call::{Call, CallSeen};
-use shunt_core::capacity::{Capacity, CrashLoop, Exit};
 use shunt_core::command::{Command, Verb};
 use shunt_core::contest::Contest;
-use shunt_core::desired::{Desired, Routes, desired};
-use shunt_core::instance::CRASH_LOOP;
+use shunt_core::desired::{Desired, desired};
 use shunt_core::journal::Entry;
 use shunt_core::observation::{Answers, Delivery, Freeze, Misrouting, Observation, Typical, VersionSeen};
 use shunt_core::plan::{AnalysisPlan, Backend, CommandBackend, Plan, Routing, Step, Version};
-use shunt_core::state::{Stage, State};
+use shunt_core::state::State;
 use shunt_core::time::{Span, Time};
 use shunt_filter_core::exemplar::Exemplars;
-use shunt_filter_core::policy::{Flag, Keyless};
-use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
+use shunt_filter_core::policy::Keyless;
+use shunt_filter_core::{RolloutId, VersionName, Weight};
 
-/// How the analysis answers while both arms have weight.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Judge {
-    /// Passes.
-    Pass,
-    /// Says that the candidate is worse.
-    Fail,
-    /// A fixed limit is broken wherever the candidate answers, also alone.
-    Limit,
-    /// Never has enough data.
-    More,
-}
-
-/// A proxy: what it runs, since when, and what of it keeps up with what is published.
-#[derive(Clone)]
-pub(crate) struct Edge {
-    pub(crate) name: String,
-    pub(crate) takes_policy: bool,
-    pub(crate) takes_routes: bool,
-    /// Has not reported for a while: it proves nothing, and may still have what it had.
-    pub(crate) silent: bool,
-    service: Option<(Part, Time)>,
-    routes: Option<(Option<Routes>, Time)>,
-}
-
-/// What a Rollout has in the policy.
-type Part = (Option<ServicePolicy>, Option<Flag>);
-
-fn part(wanted: &Desired) -> Part {
-    (wanted.service.clone(), wanted.flag.clone())
-}
-
-impl Edge {
-    pub(crate) fn new(name: String) -> Self {
-        Self { name, takes_policy: true, takes_routes: true, silent: false, service: None, routes: None }
-    }
-
-    fn take(&mut self, wanted: &Desired, now: Time) {
-        if self.silent {
-            return;
-        }
-        if self.takes_policy && self.service.as_ref().is_none_or(|(known, _)| *known != part(wanted)) {
-            self.service = Some((part(wanted), now));
-        }
-        if self.takes_routes && self.routes.as_ref().is_none_or(|(routes, _)| *routes != wanted.routes) {
-            self.routes = Some((wanted.routes.clone(), now));
-        }
-    }
-
-    fn has_service(&self, wanted: &Desired) -> Option<Time> {
-        self.service.as_ref().filter(|(known, _)| *known == part(wanted)).map(|(_, at)| *at)
-    }
-
-    fn has_routes(&self, wanted: &Desired) -> Option<Time> {
-        self.routes.as_ref().filter(|(routes, _)| *routes == wanted.routes).map(|(_, at)| *at)
-    }
-}
-
-/// Instances of one version: when each was started, and when each began to stop.
-#[derive(Clone, Default)]
-struct Fleet {
-    alive: Vec<Time>,
-    stopping: Vec<Time>,
-}
+pub(crate) use edge::Edge;
+use fleet::Fleet;
+pub(crate) use judge::Judge;
 
 pub(crate) struct World {
     pub(crate) plan: Plan,
@@ -283,57 +227,6 @@ impl World {
         }
     }
 
-    /// One of its instances starts anew.
-    pub(crate) fn crash(&mut self, version: &VersionName) {
-        let now = self.now;
-        if let Some(first) = self.fleets.get_mut(version).and_then(|fleet| fleet.alive.first_mut()) {
-            *first = now;
-        }
-    }
-
-    /// Starts and stops instances as asked; each takes its time.
-    fn run_instances(&mut self, wanted: &Desired) {
-        let (now, takes) = (self.now, self.takes);
-        self.fleets.retain(|version, fleet| wanted.scale.contains_key(version) || !fleet.alive.is_empty() || !fleet.stopping.is_empty());
-        for version in wanted.scale.keys() {
-            self.fleets.entry(version.clone()).or_default();
-        }
-        for (version, fleet) in &mut self.fleets {
-            let size = wanted.scale.get(version).copied().unwrap_or(0) as usize;
-            while fleet.alive.len() < size {
-                fleet.alive.push(now);
-            }
-            while fleet.alive.len() > size {
-                fleet.alive.pop();
-                fleet.stopping.push(now);
-            }
-            fleet.stopping.retain(|since| now.since(*since) < takes);
-        }
-    }
-
-    fn capacity(&self, wanted: &Desired) -> BTreeMap<VersionName, Capacity> {
-        let unmanaged = self.state.installed.keys().map(|version| (version.clone(), Capacity::Unmanaged));
-        let mut capacity: BTreeMap<_, _> = unmanaged.collect();
-        for (version, wanted) in &wanted.scale {
-            let fleet = self.fleets.get(version).cloned().unwrap_or_default();
-            let crashing = self.crashing.contains(version) && !fleet.alive.is_empty();
-            let broken = crashing || self.broken.contains(version);
-            let ready = fleet.alive.iter().filter(|since| !broken && self.now.since(**since) >= self.takes).count();
-            let running = fleet.alive.len() + fleet.stopping.len();
-            let trouble = if broken { "exit code 1: no such table".to_owned() } else { String::new() };
-            let count = |many: usize| u32::try_from(many).expect("few");
-            let exit = Exit { how: "exit code 1".to_owned(), words: "no such table".to_owned() };
-            // The third end comes with its back-off about a second after the start.
-            let looped = crashing && fleet.alive.iter().any(|since| self.now.since(*since) >= Span::seconds(1));
-            let crash_loop = looped.then(|| CrashLoop { exits: vec![exit; CRASH_LOOP] });
-            let readied = fleet.alive.iter().map(|since| since.after(self.takes)).filter(|at| !broken && *at <= self.now);
-            let newest = readied.max().unwrap_or(Time(0));
-            let (ready, running) = (count(ready), count(running));
-            capacity.insert(version.clone(), Capacity::Instances { wanted: *wanted, ready, running, newest, trouble, crash_loop });
-        }
-        capacity
-    }
-
     fn seen_calls(&self, wanted: &Desired) -> BTreeMap<String, CallSeen> {
         let waiting = CallSeen::Waiting { since: Time(0), tries: 0, note: String::new() };
         let answer = |call: &Call| self.calls.get(&call.spec.name).cloned().unwrap_or_else(|| waiting.clone());
@@ -345,38 +238,6 @@ impl World {
         let step = self.state.run.as_ref().and_then(|run| run.stage.step());
         let on = step.and_then(|step| self.plan.steps.get(step)).is_some_and(|step| matches!(step, Step::AbTest(_)));
         if on { self.contest.clone() } else { Contest::default() }
-    }
-
-    fn evidence(&self) -> Evidence {
-        let requests = if self.judge == Judge::More { 48 } else { self.requests };
-        Evidence { requests, slots: requests.min(40) }
-    }
-
-    /// As the platform does it: while the candidate is exposed, and while the old version is kept.
-    fn verdicts(&self) -> Vec<Verdict> {
-        let (candidate, both) = match (&self.state.run, &self.state.previous) {
-            (Some(run), _) if run.stage == Stage::Preparing || run.stage.ending().is_some() => return Vec::new(),
-            (Some(run), _) => (&run.candidate, run.weight > Weight::ZERO && run.weight < Weight::ALL),
-            (None, Some(_)) => (&self.state.stable, false),
-            (None, None) => return Vec::new(),
-        };
-        let (outcome, message) = match self.judge {
-            Judge::Limit => (Outcome::Fail, format!("{candidate} failed 30/100 (30 %): below 99 % success")),
-            _ if !both => (Outcome::NotApplicable, "one arm has no weight".to_owned()),
-            Judge::Pass if self.requests < 100 => (Outcome::NeedMoreData, format!("errors: needs {} more requests", 100 - self.requests)),
-            Judge::Pass => (Outcome::Pass, "no worse than stable".to_owned()),
-            Judge::Fail => (Outcome::Fail, format!("{candidate} failed 5/48 (10.4 %), {} 0/912", self.state.stable)),
-            Judge::More => (Outcome::NeedMoreData, "errors: needs 52 more requests".to_owned()),
-        };
-        vec![Verdict {
-            metric: "errors".to_owned(),
-            outcome,
-            value: String::new(),
-            baseline: String::new(),
-            samples: 0,
-            threshold: String::new(),
-            message,
-        }]
     }
 
     /// Gives the plan its digest, the same for the same specification.

@@ -1,7 +1,8 @@
 //! The journal: one line per transition, and one per gate and hook beside it.
 
 use jiff::tz::TimeZone;
-use shunt_api::rollouts::{History, ReleaseAsked};
+use shunt_api::rollouts::History;
+use shunt_core::journal::ReleaseAsked;
 
 use super::{calls, figures};
 use crate::cli::paint::{Paint, tame};

@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 use shunt_api::Ask;
 use shunt_core::analysis::Evidence;
-use shunt_core::journal::{Entry, Incident};
+use shunt_core::journal::{Entry, Incident, ReleaseAsked};
 use shunt_core::manifest::{compile, parse};
 use shunt_core::observation::{Delivery, Misrouting, Observation};
 use shunt_core::{Plan, State, Time, advance};
@@ -87,11 +87,13 @@ async fn an_exported_journal_runs_again() {
         let mut server = Server::start(vec![progressing()]).await;
         let address = server.address.clone();
         let line = ["history", "shop/checkout", "--limit", "7", "-o", format];
+        let asked = ReleaseAsked { at: Time(1), version: "v2".parse().unwrap(), by: "ada".to_owned(), reason: "ticket 812".to_owned() };
         let ((text, result), ()) = tokio::join!(run(&address, &line), async {
             let Some(Ask::Incident { limit: 7, reply, .. }) = server.asks.recv().await else { panic!("a journal with its plans") };
-            reply.send(Ok(incident())).unwrap();
+            reply.send(Ok(Incident { releases: vec![asked], ..incident() })).unwrap();
         });
         assert_eq!(result.unwrap(), Exit::Done);
+        assert!(text.contains("releases") && text.contains("ticket 812"), "who asked, and why, as in the text: {text}");
         let (printed, exit) = replay(&format!("incident.{format}"), &text, &[]).await;
         assert_eq!(exit, Exit::Done, "{printed}");
         assert_snapshot!("a_replay", printed);

@@ -102,7 +102,7 @@ fn frames_of_watch() {
 #[test]
 fn a_history() {
     let entries = vec![super::server::entry(1, "v1 is stable"), super::server::entry(12, "promoted past \"pause\" by ada\u{1b}[2J")];
-    let releases = vec![shunt_api::rollouts::ReleaseAsked {
+    let releases = vec![shunt_core::journal::ReleaseAsked {
         at: super::views::NOW,
         version: "v2".parse().unwrap(),
         by: "ada".to_owned(),

@@ -1,7 +1,7 @@
 //! Who asked for which release through the API, and why: the journal knows only that the manifest changed.
 
 use rusqlite::params;
-use shunt_api::rollouts::ReleaseAsked;
+use shunt_core::journal::ReleaseAsked;
 use shunt_filter_core::RolloutId;
 
 use super::{Database, StoreError, from_json, to_json};
