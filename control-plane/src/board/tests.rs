@@ -83,6 +83,10 @@ struct Outside {
     /// Nothing can be recorded; what is published meanwhile waits here.
     full: bool,
     unrecorded: Option<(PolicyRecord, Vec<(RolloutId, ContributionRecord)>)>,
+    /// What this process may publish without a record, because the last record allows for it.
+    ceiling: u64,
+    /// The last step published nothing, for want of a record.
+    refused: bool,
     sequence: Sequence,
     /// Content by generation, over all restarts.
     pushed: BTreeMap<u64, String>,
@@ -90,7 +94,12 @@ struct Outside {
 
 impl Outside {
     fn step(&mut self, board: &mut Board, around: &Circumstances<'_>) -> Option<Publication> {
+        self.refused = false;
         let publication = board.next(around).unwrap()?;
+        self.refused = self.full && publication.record.generation > self.ceiling.max(board.generation());
+        if self.refused {
+            return None;
+        }
         let mut changed = self.unrecorded.take().map(|(_, changed)| changed).unwrap_or_default();
         changed.extend(publication.changed.iter().cloned());
         self.unrecorded = Some((publication.record.clone(), changed));
@@ -107,6 +116,7 @@ impl Outside {
     fn fill(&mut self, full: bool) {
         self.full = full;
         if let Some((policy, changed)) = self.unrecorded.take_if(|_| !full) {
+            self.ceiling = policy.ceiling;
             self.policy = policy;
             self.contributions.extend(changed);
         }
@@ -133,7 +143,7 @@ impl Outside {
 
     /// The process was killed, and another one starts, which publishes nothing before there is room.
     fn kill(&mut self, stored: impl IntoIterator<Item = RolloutId>) -> Board {
-        (self.unrecorded, self.full, self.sequence) = (None, false, 0);
+        (self.unrecorded, self.full, self.sequence, self.ceiling) = (None, false, 0, 0);
         Board::new(self.policy.clone(), self.contributions.clone(), stored.into_iter().collect())
     }
 }
@@ -353,6 +363,9 @@ proptest! {
             }
             now.heal = None;
             prop_assert!(outside.step(&mut board, &now).is_none(), "pushed twice for one reason");
+            if outside.refused {
+                continue;
+            }
             let newest: RoutingPolicy = serde_json::from_str(&outside.pushed[&outside.newest()]).unwrap();
             for (id, desired) in &wanted {
                 let proofs = board.proofs(id).expect("published");
