@@ -1,13 +1,12 @@
 //! The `shunt` binary.
 
-mod asks;
+mod access_store;
 mod board;
 mod cadence;
 mod calls;
 mod cli;
 mod crash;
 mod deploy;
-mod desk;
 mod hold;
 mod http;
 mod keyring;
@@ -20,6 +19,7 @@ mod press;
 mod proxies;
 mod reconcile;
 mod recover;
+mod requests;
 #[cfg(test)]
 mod sample;
 mod serve;

@@ -17,7 +17,6 @@ use shunt_core::{Span, Time, advance};
 use shunt_filter_core::RolloutId;
 use shunt_xds::Fleet;
 
-use crate::asks::Waiting;
 use crate::cadence::is_busy;
 use crate::crash;
 use crate::deploy::Deployments;
@@ -26,6 +25,7 @@ use crate::observe::{Analysts, observe};
 use crate::outside::{Back, Outside};
 use crate::press::Press;
 use crate::proxies::Proxies;
+use crate::requests::Waiting;
 use crate::show::{Show, warnings};
 use crate::standalone::{Instances, Standalone, StoreError, Stored};
 

@@ -6,16 +6,16 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use shunt_api::{Access, App, Ask, Memory, Metrics, Post};
+use shunt_api::{Access, App, ControlRequest, Memory, Metrics, Post};
 use shunt_core::Time;
 use shunt_xds::{Fleet, Publisher};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+use crate::access_store::AccessStore;
 use crate::board::Board;
 use crate::cli::ServeArgs;
-use crate::desk::Desk;
 use crate::hold::{EmptyState, Hold};
 use crate::http::Times;
 use crate::keyring::Keyring;
@@ -28,8 +28,8 @@ use crate::show::{Show, Shown};
 use crate::standalone::{Files, Instances, Launcher, Standalone};
 use crate::tls::{Admission, Doors, Guests, incoming};
 
-/// Questions that may wait; more are answered "busy" by the API after its own patience.
-const ASKS: usize = 256;
+/// Requests that may wait; more are answered "busy" by the API after its own patience.
+const REQUESTS: usize = 256;
 
 /// Reports that may wait; the API answers 503 to further ones, and nothing is lost by that.
 const REPORTS: usize = 4_096;
@@ -59,7 +59,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let hold = Hold::new(identity, empty);
     publisher.gate(hold.gate());
     let (stopping, stopped) = watch::channel(false);
-    let (desk, access) = Desk::open(on.database().share(), clock).await?;
+    let (access_store, access) = AccessStore::open(on.database().share(), clock).await?;
     let (app, inbox, show) = wire(&on, &fleet, access, stopped.clone());
     let (policy, recorded) = on.database().policy().await?;
     let board = Board::new(policy, recorded, on.ids().into_iter().collect::<BTreeSet<_>>());
@@ -74,14 +74,14 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let api = incoming(api, doors, Guests::AnyClient, Admission::default());
     let xds = tokio::spawn(shunt_xds::serve_on(xds, publisher, fleet.clone(), clock, until(stopped.clone())));
     let api = tokio::spawn(crate::http::serve(api, shunt_api::router(app), Times::default(), until(stopped.clone())));
-    let desk = tokio::spawn(desk.run());
+    let access_store = tokio::spawn(access_store.run());
     let instances = Instances::open(on.database(), &args.data(), Launcher::default(), clock()).await?;
     let freeze = on.database().freeze().await?;
     let mut reconciler = Reconciler::new(clock, on, instances, outside, proxies, fleet, press, show, metrics, hold);
     reconciler.freeze = freeze;
     let ended = work(&mut reconciler, inbox, answers, stopping).await;
-    // The desk ends when the API cannot ask it any more, after all that was done is recorded.
-    let servers = async { (xds.await, api.await, desk.await) };
+    // The access store ends when the API cannot ask it any more, after all that was done is recorded.
+    let servers = async { (xds.await, api.await, access_store.await) };
     if tokio::time::timeout(GRACE, servers).await.is_err() {
         tracing::warn!("connections were cut after {GRACE:?}");
     }
@@ -95,20 +95,21 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
 
 /// What comes in.
 struct Inbox {
-    asks: mpsc::Receiver<Ask>,
-    looks: mpsc::Receiver<Ask>,
+    requests: mpsc::Receiver<ControlRequest>,
+    reads: mpsc::Receiver<ControlRequest>,
     reports: mpsc::Receiver<Post>,
     files: watch::Receiver<Files>,
     fleet: watch::Receiver<u64>,
 }
 
 fn wire(on: &Standalone, fleet: &Fleet, access: Access, stopping: watch::Receiver<bool>) -> (App, Inbox, Show) {
-    let ((asks, asked), (looks, looked)) = (mpsc::channel(ASKS), mpsc::channel(ASKS));
+    let ((requests, requested), (reads, read)) = (mpsc::channel(REQUESTS), mpsc::channel(REQUESTS));
     let (reports, reported) = mpsc::channel(REPORTS);
     let (show, Shown { rollouts, policy, proxies, problems, freeze, ready, notices }) = Show::new();
     let (metrics, memory) = (Metrics::default(), Memory::default());
-    let app = App { rollouts, policy, proxies, problems, asks, looks, reports, memory, freeze, ready, notices, stopping, access, metrics };
-    (app, Inbox { asks: asked, looks: looked, reports: reported, files: on.files(), fleet: fleet.changed() }, show)
+    let app =
+        App { rollouts, policy, proxies, problems, requests, reads, reports, memory, freeze, ready, notices, stopping, access, metrics };
+    (app, Inbox { requests: requested, reads: read, reports: reported, files: on.files(), fleet: fleet.changed() }, show)
 }
 
 /// Takes what comes in, one thing after the other, and lets the reconciler settle after each.
@@ -127,27 +128,27 @@ async fn work(
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            Some(ask) = inbox.asks.recv() => reconciler.ask(ask).await,
+            Some(request) = inbox.requests.recv() => reconciler.handle(request).await,
             Some(back) = answers.recv() => reconciler.answered(back).await,
             Ok(()) = inbox.files.changed() => reconciler.manifests_changed(),
             1.. = inbox.reports.recv_many(&mut posts, REPORTS) => reconciler.take(&mut posts),
             Ok(()) = inbox.fleet.changed() => {}
             () = bell.notified() => {}
-            Some(look) = inbox.looks.recv() => reconciler.ask(look).await,
+            Some(read) = inbox.reads.recv() => reconciler.handle(read).await,
             () = tokio::time::sleep(tick) => {}
         }
         // Commands come first, but reports that keep coming must not hold up readers for ever: one goes with each turn.
-        if let Ok(look) = inbox.looks.try_recv() {
-            reconciler.ask(look).await;
+        if let Ok(read) = inbox.reads.try_recv() {
+            reconciler.handle(read).await;
         }
     }
     tracing::info!("stopping");
     stopping.send_replace(true);
     reconciler.rest();
     // What was asked before the end is answered, and recorded.
-    inbox.asks.close();
-    while let Some(ask) = inbox.asks.recv().await {
-        reconciler.ask(ask).await;
+    inbox.requests.close();
+    while let Some(request) = inbox.requests.recv().await {
+        reconciler.handle(request).await;
     }
     reconciler.settle().await;
     Ok(())

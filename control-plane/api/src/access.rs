@@ -10,7 +10,7 @@ use shunt_core::Time;
 use shunt_filter_core::RolloutId;
 use tokio::sync::{mpsc, watch};
 
-use crate::desk::Errand;
+use crate::access_store::AccessRequest;
 use crate::limits::{Bucket, Lane, Limits};
 use crate::peer::Peer;
 
@@ -104,7 +104,7 @@ pub struct Access {
     /// All tokens, also expired ones: as soon as there is one, every request needs one.
     pub tokens: watch::Receiver<Arc<Vec<Token>>>,
     /// Makes, revokes and records.
-    pub desk: mpsc::Sender<Errand>,
+    pub store: mpsc::Sender<AccessRequest>,
     /// The clock.
     pub now: fn() -> Time,
     /// How much at a time.
@@ -115,8 +115,8 @@ impl Access {
     /// Without tokens, and without anything that records: for tests of other things.
     pub fn open() -> Self {
         let lane = || Lane::new(Bucket::new(1_000_000, 1_000_000), 64, 64);
-        let limits = Limits { looks: lane(), changes: lane(), ..Limits::default() };
-        Self { tokens: watch::channel(Arc::default()).1, desk: mpsc::channel(1).0, now: Time::default, limits }
+        let limits = Limits { reads: lane(), changes: lane(), ..Limits::default() };
+        Self { tokens: watch::channel(Arc::default()).1, store: mpsc::channel(1).0, now: Time::default, limits }
     }
 
     /// Who sends this secret (none: the client does not say who it is); or why it is not let in.

@@ -35,9 +35,9 @@ pub struct App {
     /// What is wrong with the manifests as they are now; their last good versions keep running.
     pub problems: watch::Receiver<Arc<Vec<ManifestError>>>,
     /// Commands and questions; answered by the process.
-    pub asks: mpsc::Sender<Ask>,
+    pub requests: mpsc::Sender<ControlRequest>,
     /// Questions about what is recorded, answered when no command waits.
-    pub looks: mpsc::Sender<Ask>,
+    pub reads: mpsc::Sender<ControlRequest>,
     /// Posts of the filters. Bounded: when it is full the post is answered 503; counters are cumulative, so nothing is lost.
     pub reports: mpsc::Sender<Post>,
     /// How much memory they may take.
@@ -145,7 +145,7 @@ pub struct Rejection {
 
 /// Something only the process can do or know. A dropped `reply` is answered 503.
 #[derive(Debug)]
-pub enum Ask {
+pub enum ControlRequest {
     /// Leave a command for a Rollout.
     Command {
         /// Which.

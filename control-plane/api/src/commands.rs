@@ -8,10 +8,10 @@ use shunt_core::Verb;
 use shunt_filter_core::VersionName;
 
 use crate::access::Actor;
-use crate::app::{Accepted, App, Ask, Refusal, RolloutNow};
-use crate::ask::ask;
+use crate::app::{Accepted, App, ControlRequest, Refusal, RolloutNow};
 use crate::body::{Body, one_line};
 use crate::problem::Problem;
+use crate::requests::submit;
 use crate::rollouts::find;
 
 /// `POST /v1/rollouts/{namespace}/{name}/commands`
@@ -74,7 +74,7 @@ pub(crate) async fn command(
     let CommandBody { verb, revision, confirm, .. } = body;
     let (by, reason) = (actor.by(&one_line(&body.by)), one_line(&body.reason));
     actor.does(word(verb), reason.clone());
-    Ok(Json(ask(&app, |reply| Ask::Command { rollout, verb, revision, by, reason, confirm, reply }).await?))
+    Ok(Json(submit(&app, |reply| ControlRequest::Command { rollout, verb, revision, by, reason, confirm, reply }).await?))
 }
 
 /// `POST .../release`
@@ -87,7 +87,7 @@ pub(crate) async fn release(
     let rollout = find(&app, &namespace, &name)?.view.id.clone();
     let (version, by, reason) = (body.version, actor.by(&one_line(&body.by)), one_line(&body.reason));
     actor.does("release", with_reason(&version, &reason));
-    Ok(Json(ask(&app, |reply| Ask::Release { rollout, version, by, reason, reply }).await?))
+    Ok(Json(submit(&app, |reply| ControlRequest::Release { rollout, version, by, reason, reply }).await?))
 }
 
 /// `POST .../rollback`: the release goes back, and with it everybody.
@@ -104,7 +104,7 @@ pub(crate) async fn rollback(
         .ok_or_else(|| Problem::from(Refusal::NotNow(format!("no version was stable before {}: name one with `to`", now.state.stable))))?;
     let (rollout, by, reason) = (now.view.id.clone(), actor.by(&one_line(&body.by)), one_line(&body.reason));
     actor.does("rollback", with_reason(&version, &reason));
-    Ok(Json(ask(&app, |reply| Ask::Release { rollout, version, by, reason, reply }).await?))
+    Ok(Json(submit(&app, |reply| ControlRequest::Release { rollout, version, by, reason, reply }).await?))
 }
 
 fn with_reason(version: &VersionName, reason: &str) -> String {

@@ -7,10 +7,10 @@ use shunt_core::Time;
 use shunt_core::observation::Freeze;
 
 use crate::access::Actor;
-use crate::app::{App, Ask};
-use crate::ask::ask;
+use crate::app::{App, ControlRequest};
 use crate::body::{Body, one_line};
 use crate::problem::Problem;
+use crate::requests::submit;
 
 /// Who freezes, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,9 +40,9 @@ pub(crate) async fn put(
     actor.does("freeze", reason.clone());
     // The process knows the time.
     let wanted = Freeze::On { by, reason, since: Time::default() };
-    Ok(Json(ask(&app, |reply| Ask::Freeze { freeze: wanted, reply }).await?))
+    Ok(Json(submit(&app, |reply| ControlRequest::Freeze { freeze: wanted, reply }).await?))
 }
 
 pub(crate) async fn delete(State(app): State<App>) -> Result<Json<Freeze>, Problem> {
-    Ok(Json(ask(&app, |reply| Ask::Freeze { freeze: Freeze::Off, reply }).await?))
+    Ok(Json(submit(&app, |reply| ControlRequest::Freeze { freeze: Freeze::Off, reply }).await?))
 }

@@ -16,8 +16,8 @@ use shunt_core::identity::{Caller, NotYou};
 use tokio::time::timeout;
 
 use crate::access::{Access, Actor, Role};
+use crate::access_store::{AccessRequest, AuditRecord};
 use crate::arrival::{Expected, whole};
-use crate::desk::{Deed, Errand};
 use crate::limits::Lane;
 use crate::peer::Peer;
 use crate::problem::{Kind, Problem};
@@ -54,7 +54,7 @@ pub(crate) enum Record {
     Yes,
     /// Only when the handler said what it did.
     WhenSaid,
-    /// It only looks.
+    /// It only reads.
     No,
 }
 
@@ -96,7 +96,7 @@ impl Gate {
             (Needs::Nothing, _, _) => (&limits.probes, "requests"),
             (Needs::Proxy, _, _) => (&limits.reports, "reports"),
             (Needs::Role(_) | Needs::Instance(_), Pace::Long, _) => (&limits.waits, "streams and waits"),
-            (Needs::Role(_) | Needs::Instance(_), Pace::Quick, Record::No) => (&limits.looks, "requests"),
+            (Needs::Role(_) | Needs::Instance(_), Pace::Quick, Record::No) => (&limits.reads, "requests"),
             (Needs::Role(_) | Needs::Instance(_), Pace::Quick, Record::Yes | Record::WhenSaid) => (&limits.changes, "changes"),
         }
     }
@@ -136,8 +136,8 @@ impl Gate {
             Record::No => false,
         };
         if recorded {
-            let deed = self.deed(actor, object, &response);
-            self.note(deed).await;
+            let record = self.audit_record(actor, object, &response);
+            self.note(record).await;
         }
         response
     }
@@ -185,9 +185,9 @@ impl Gate {
         self.pass(&client, request, next).await
     }
 
-    fn deed(&self, actor: &Actor, object: String, response: &Response) -> Deed {
+    fn audit_record(&self, actor: &Actor, object: String, response: &Response) -> AuditRecord {
         let did = actor.did().unwrap_or_default();
-        Deed {
+        AuditRecord {
             at: (self.access.now)(),
             by: actor.name().to_owned(),
             address: actor.peer.ip(),
@@ -199,11 +199,11 @@ impl Gate {
         }
     }
 
-    async fn note(&self, deed: Deed) {
-        let Deed { by, address, verb, object, result, .. } = &deed;
+    async fn note(&self, record: AuditRecord) {
+        let AuditRecord { by, address, verb, object, result, .. } = &record;
         tracing::info!(by, address, verb, object, result, "asked through the API");
-        if self.access.desk.send(Errand::Note(deed)).await.is_err() {
-            tracing::debug!("the audit is not kept: the desk has ended");
+        if self.access.store.send(AccessRequest::Note(record)).await.is_err() {
+            tracing::debug!("the audit is not kept: the access store has ended");
         }
     }
 }

@@ -1,15 +1,14 @@
 //! The HTTP API of the control plane: what people, pipelines and the filters talk to.
 //!
-//! Nothing here changes a Rollout: commands are handed to the process ([`App::asks`]), which records them for `advance`.
+//! Nothing here changes a Rollout: commands are handed to the process ([`App::requests`]), which records them for `advance`.
 //! [`router`] has all paths; errors are `application/problem+json` ([`problem::Problem`]) and say what to do next.
 
 pub mod access;
+pub mod access_store;
 pub mod app;
 mod arrival;
-mod ask;
 mod body;
 pub mod commands;
-pub mod desk;
 pub mod explain;
 pub mod freeze;
 mod gate;
@@ -27,6 +26,7 @@ pub mod proxies;
 pub mod recovery;
 pub mod registrations;
 mod reports;
+mod requests;
 pub mod rollouts;
 mod routes;
 mod scrape;
@@ -40,8 +40,8 @@ use axum::extract::Request;
 use axum::middleware::from_fn;
 
 pub use access::{Access, Actor, Role, Token, TokenHash};
-pub use app::{Accepted, App, Ask, Post, ProxyView, Refusal, Registered, Rejection, Reply, RolloutNow, Sender};
-pub use desk::Errand;
+pub use access_store::AccessRequest;
+pub use app::{Accepted, App, ControlRequest, Post, ProxyView, Refusal, Registered, Rejection, Reply, RolloutNow, Sender};
 pub use health::{Notice, Severity};
 pub use limits::{Lane, Limits};
 pub use memory::{Budgets, Memory};

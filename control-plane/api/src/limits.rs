@@ -16,8 +16,8 @@ const MIB: usize = 1024 * 1024;
 pub struct Limits {
     /// Health checks and the API's description, per address.
     pub probes: Lane,
-    /// Requests that only look, per token or address.
-    pub looks: Lane,
+    /// Requests that only read, per token or address.
+    pub reads: Lane,
     /// Event streams and waits, per token or address.
     pub waits: Lane,
     /// Requests that change something: only callers that may do so come so far.
@@ -54,7 +54,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             probes: Lane::new(Bucket::new(100, 1_000), 64, 32),
-            looks: Lane::new(Bucket::new(1_000, 2_000), 64, 32),
+            reads: Lane::new(Bucket::new(1_000, 2_000), 64, 32),
             waits: Lane::new(Bucket::new(1_000, 2_000), 256, 128),
             changes: Lane::new(Bucket::new(1_000, 2_000), 64, 32),
             // A proxy of 64 workers under analysis posts some 260 a second; behind one loopback address are all proxies.

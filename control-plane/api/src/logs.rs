@@ -7,10 +7,10 @@ use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 
-use crate::app::{App, Ask};
-use crate::ask::look;
-use crate::body::Asked;
+use crate::app::{App, ControlRequest};
+use crate::body::QueryParams;
 use crate::problem::Problem;
+use crate::requests::read;
 use crate::rollouts::find;
 
 /// Lines of each log when nothing is said.
@@ -70,13 +70,13 @@ pub(crate) struct LogsQuery {
 pub(crate) async fn get(
     State(app): State<App>,
     Path((namespace, name)): Path<(String, String)>,
-    Asked(query): Asked<LogsQuery>,
+    QueryParams(query): QueryParams<LogsQuery>,
 ) -> Result<Json<Logs>, Problem> {
     let rollout = find(&app, &namespace, &name)?.view.id.clone();
     let LogsQuery { version, instance, tail, after } = query;
     let after = after.map_or(Ok(BTreeMap::new()), |text| places(&text))?;
     let wanted = LogsWanted { version, instance, tail: tail.unwrap_or(TAIL_DEFAULT).min(TAIL_MAX), after };
-    Ok(Json(look(&app, |reply| Ask::Logs { rollout, wanted, reply }).await?))
+    Ok(Json(read(&app, |reply| ControlRequest::Logs { rollout, wanted, reply }).await?))
 }
 
 /// `7:1024,8:99`

@@ -6,10 +6,10 @@ use shunt_core::manifest::{Document, parse};
 use shunt_filter_core::RolloutId;
 
 use crate::access::{Actor, Role};
-use crate::app::{Accepted, App, Ask};
-use crate::ask::ask;
+use crate::app::{Accepted, App, ControlRequest};
 use crate::body::ManifestText;
 use crate::problem::Problem;
+use crate::requests::submit;
 
 /// `PUT /v1/rollouts/{namespace}/{name}`: one manifest, YAML or JSON, that names this Rollout. Answered once it is in force.
 pub(crate) async fn put(
@@ -20,7 +20,7 @@ pub(crate) async fn put(
 ) -> Result<Json<Accepted>, Problem> {
     let (rollout, by) = (id(&namespace, &name)?, actor.by(""));
     programs(&text, &actor)?;
-    Ok(Json(ask(&app, |reply| Ask::Put { rollout, text, by, reply }).await?))
+    Ok(Json(submit(&app, |reply| ControlRequest::Put { rollout, text, by, reply }).await?))
 }
 
 /// `DELETE /v1/rollouts/{namespace}/{name}`: the Rollout gives everybody back to stable first, then it goes.
@@ -30,7 +30,7 @@ pub(crate) async fn remove(
     Path((namespace, name)): Path<(String, String)>,
 ) -> Result<Json<Accepted>, Problem> {
     let (rollout, by) = (id(&namespace, &name)?, actor.by(""));
-    Ok(Json(ask(&app, |reply| Ask::Remove { rollout, by, reply }).await?))
+    Ok(Json(submit(&app, |reply| ControlRequest::Remove { rollout, by, reply }).await?))
 }
 
 /// A program runs as the control plane's user: who may start one may do all that the control plane may. A text that cannot be read

@@ -5,9 +5,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::app::{App, Ask, ProxyView};
-use crate::ask::ask;
+use crate::app::{App, ControlRequest, ProxyView};
 use crate::problem::Problem;
+use crate::requests::submit;
 
 /// `GET /v1/proxies`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,6 @@ pub(crate) async fn list(State(app): State<App>) -> Json<ProxyList> {
 
 /// `DELETE /v1/proxies/{node}`
 pub(crate) async fn forget(State(app): State<App>, Path(node): Path<String>) -> Result<StatusCode, Problem> {
-    ask(&app, |reply| Ask::Forget { node, reply }).await?;
+    submit(&app, |reply| ControlRequest::Forget { node, reply }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

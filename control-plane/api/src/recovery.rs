@@ -9,10 +9,10 @@ use shunt_core::recovery::Running;
 use shunt_filter_core::RolloutId;
 
 use crate::access::Actor;
-use crate::app::{App, Ask};
-use crate::ask::ask;
+use crate::app::{App, ControlRequest};
 use crate::body::Body;
 use crate::problem::Problem;
+use crate::requests::submit;
 
 /// What was seen at proxies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,5 +54,5 @@ pub(crate) async fn recover(
     Body(body): Body<RecoveryBody>,
 ) -> Result<Json<Recovery>, Problem> {
     let by = actor.by("");
-    Ok(Json(ask(&app, |reply| Ask::Recover { body, by, reply }).await?))
+    Ok(Json(submit(&app, |reply| ControlRequest::Recover { body, by, reply }).await?))
 }

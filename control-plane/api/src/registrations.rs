@@ -11,9 +11,9 @@ use shunt_core::rollout::version::refuses_requests;
 use shunt_filter_core::{RolloutId, VersionName};
 
 use crate::access::Actor;
-use crate::app::{App, Ask};
-use crate::ask::{ask, look};
+use crate::app::{App, ControlRequest};
 use crate::problem::Problem;
+use crate::requests::{read, submit};
 use crate::rollouts::find;
 
 /// `GET .../versions/{version}/endpoints`
@@ -39,7 +39,7 @@ pub(crate) async fn get(
 ) -> Result<Json<InstanceView>, Problem> {
     let address = parse(&address)?;
     let (rollout, version, _) = instances(&app, (namespace, name, version))?;
-    let found = look(&app, |reply| Ask::Registration { rollout, version, address, reply }).await?;
+    let found = read(&app, |reply| ControlRequest::Registration { rollout, version, address, reply }).await?;
     found.map(Json).ok_or_else(|| unknown(address))
 }
 
@@ -51,7 +51,7 @@ pub(crate) async fn put(
 ) -> Result<Json<InstanceView>, Problem> {
     let address = parse(&address)?;
     let (rollout, version, _) = instances(&app, (namespace, name, version))?;
-    let registered = ask(&app, |reply| Ask::Register { rollout, version, address, reply }).await?;
+    let registered = submit(&app, |reply| ControlRequest::Register { rollout, version, address, reply }).await?;
     if registered.news {
         actor.does("registerInstance", "");
     }
@@ -65,7 +65,7 @@ pub(crate) async fn delete(
 ) -> Result<(StatusCode, Json<InstanceView>), Problem> {
     let address = parse(&address)?;
     let (rollout, version, _) = instances(&app, (namespace, name, version))?;
-    let left = ask(&app, |reply| Ask::Deregister { rollout, version, address, reply }).await?;
+    let left = submit(&app, |reply| ControlRequest::Deregister { rollout, version, address, reply }).await?;
     left.map(|view| (StatusCode::ACCEPTED, Json(view))).ok_or_else(|| unknown(address))
 }
 

@@ -11,11 +11,11 @@ use shunt_core::manifest::ManifestError;
 use shunt_core::status::RolloutView;
 use shunt_filter_core::{RolloutId, RoutingPolicy};
 
-use crate::app::{App, Ask, RolloutNow};
-use crate::ask::look;
-use crate::body::Asked;
+use crate::app::{App, ControlRequest, RolloutNow};
+use crate::body::QueryParams;
 use crate::health::Notice;
 use crate::problem::Problem;
+use crate::requests::read;
 
 /// Entries of a history when nothing is said.
 const HISTORY_DEFAULT: usize = 50;
@@ -85,11 +85,11 @@ pub(crate) async fn list(State(app): State<App>) -> Json<RolloutList> {
 pub(crate) async fn history(
     State(app): State<App>,
     Path((namespace, name)): Path<(String, String)>,
-    Asked(query): Asked<HistoryQuery>,
+    QueryParams(query): QueryParams<HistoryQuery>,
 ) -> Result<Json<History>, Problem> {
     let rollout = RolloutId::new(&namespace, &name).map_err(|error| Problem::Unreadable(error.to_string()))?;
     let limit = query.limit.unwrap_or(HISTORY_DEFAULT).min(HISTORY_MAX);
-    let history = look(&app, |reply| Ask::History { rollout, limit, reply }).await?;
+    let history = read(&app, |reply| ControlRequest::History { rollout, limit, reply }).await?;
     if history.entries.is_empty() {
         find(&app, &namespace, &name)?;
     }
@@ -100,11 +100,11 @@ pub(crate) async fn history(
 pub(crate) async fn journal(
     State(app): State<App>,
     Path((namespace, name)): Path<(String, String)>,
-    Asked(query): Asked<HistoryQuery>,
+    QueryParams(query): QueryParams<HistoryQuery>,
 ) -> Result<Json<Incident>, Problem> {
     let rollout = RolloutId::new(&namespace, &name).map_err(|error| Problem::Unreadable(error.to_string()))?;
     let limit = query.limit.unwrap_or(HISTORY_MAX).min(HISTORY_MAX);
-    let incident = look(&app, |reply| Ask::Incident { rollout, limit, reply }).await?;
+    let incident = read(&app, |reply| ControlRequest::Incident { rollout, limit, reply }).await?;
     if incident.entries.is_empty() {
         find(&app, &namespace, &name)?;
     }

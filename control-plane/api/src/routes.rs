@@ -135,7 +135,7 @@ impl Route {
     }
 
     /// It changes nothing, although its method might.
-    fn only_looks(self) -> Self {
+    fn only_reads(self) -> Self {
         Self { needs: Needs::Role(Role::Read), record: Record::No, ..self }
     }
 
@@ -183,10 +183,10 @@ const RECOVERY_MAX: usize = 32 * 1024 * 1024;
 
 /// The table.
 pub(crate) fn all() -> Vec<Route> {
-    [looks(), changes_of_rollouts(), instances(), about_proxies(), administration(), about_itself()].into_iter().flatten().collect()
+    [reads(), changes_of_rollouts(), instances(), about_proxies(), administration(), about_itself()].into_iter().flatten().collect()
 }
 
-fn looks() -> Vec<Route> {
+fn reads() -> Vec<Route> {
     vec![
         Route::get("/v1/rollouts", "listRollouts", rollouts::list)
             .says("All Rollouts, and what is wrong with manifests")
@@ -221,7 +221,7 @@ fn looks() -> Vec<Route> {
             .says("Where a request would go, and why; changes nothing")
             .takes(Takes::Json("Question"))
             .gives(Gives::Json("Explanation"))
-            .only_looks(),
+            .only_reads(),
     ]
 }
 

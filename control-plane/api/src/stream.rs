@@ -10,7 +10,7 @@ use serde::Deserialize;
 use shunt_filter_core::RolloutId;
 
 use crate::app::App;
-use crate::body::Asked;
+use crate::body::QueryParams;
 use crate::problem::Problem;
 use crate::rollouts::{find, list_now};
 
@@ -24,7 +24,7 @@ pub(crate) struct WatchQuery {
 /// states in between, never the last one. Ends when the process ends.
 pub(crate) async fn watch(
     State(app): State<App>,
-    Asked(query): Asked<WatchQuery>,
+    QueryParams(query): QueryParams<WatchQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     if let Some(id) = &query.rollout {
         find(&app, id.namespace(), id.name())?;

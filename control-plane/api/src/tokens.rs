@@ -10,11 +10,11 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::access::{Actor, Role, Token};
+use crate::access_store::{AccessRequest, AuditEntry, AuditWanted, NewToken, Secret};
 use crate::app::{App, Reply};
-use crate::ask::PATIENCE;
-use crate::body::{Asked, Body};
-use crate::desk::{AuditEntry, AuditWanted, Errand, NewToken, Secret};
+use crate::body::{Body, QueryParams};
 use crate::problem::Problem;
+use crate::requests::PATIENCE;
 
 /// Entries of the audit when nothing is said.
 const AUDIT_DEFAULT: usize = 50;
@@ -88,30 +88,30 @@ pub(crate) async fn create(
     let by = actor.name().to_owned();
     let bound = token.rollout.as_ref().map(|rollout| format!(" for {rollout}")).unwrap_or_default();
     actor.does("createToken", format!("{} with the role {}{bound}", crate::body::one_line(&token.name), token.role));
-    let secret = errand(&app, |reply| Errand::Create { token, by, reply }).await?;
+    let secret = submit(&app, |reply| AccessRequest::Create { token, by, reply }).await?;
     Ok((StatusCode::CREATED, Json(secret)))
 }
 
 /// `DELETE /v1/tokens/{name}`
 pub(crate) async fn revoke(State(app): State<App>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
-    errand(&app, |reply| Errand::Revoke { name, reply }).await?;
+    submit(&app, |reply| AccessRequest::Revoke { name, reply }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `GET /v1/audit?before=&rollout=&since=&limit=`
-pub(crate) async fn audit(State(app): State<App>, Asked(query): Asked<AuditQuery>) -> Result<Json<Audit>, Problem> {
+pub(crate) async fn audit(State(app): State<App>, QueryParams(query): QueryParams<AuditQuery>) -> Result<Json<Audit>, Problem> {
     let AuditQuery { before, rollout, since, limit } = query;
     let limit = limit.unwrap_or(AUDIT_DEFAULT).clamp(1, AUDIT_MAX);
     let wanted = AuditWanted { before, rollout, since, limit };
-    let entries = errand(&app, |reply| Errand::Audit { wanted, reply }).await?;
+    let entries = submit(&app, |reply| AccessRequest::Audit { wanted, reply }).await?;
     let next = if entries.len() < limit { None } else { entries.last().map(|entry| entry.id) };
     Ok(Json(Audit { entries, next }))
 }
 
-async fn errand<T>(app: &App, errand: impl FnOnce(Reply<T>) -> Errand) -> Result<T, Problem> {
+async fn submit<T>(app: &App, request: impl FnOnce(Reply<T>) -> AccessRequest) -> Result<T, Problem> {
     let (reply, answer) = oneshot::channel();
     let exchange = async {
-        app.access.desk.send(errand(reply)).await.map_err(|_| Problem::NoAnswer)?;
+        app.access.store.send(request(reply)).await.map_err(|_| Problem::NoAnswer)?;
         answer.await.map_err(|_| Problem::NoAnswer)
     };
     Ok(timeout(PATIENCE, exchange).await.map_err(|_| Problem::NoAnswer)???)

@@ -11,7 +11,7 @@ use shunt_filter_core::VersionName;
 use tokio::time::timeout;
 
 use crate::app::App;
-use crate::body::Asked;
+use crate::body::QueryParams;
 use crate::problem::Problem;
 use crate::rollouts::find;
 
@@ -66,7 +66,7 @@ fn phase(text: &str) -> Result<Phase, Problem> {
 pub(crate) async fn get(
     State(mut app): State<App>,
     Path((namespace, name)): Path<(String, String)>,
-    Asked(query): Asked<WaitQuery>,
+    QueryParams(query): QueryParams<WaitQuery>,
 ) -> Result<Json<RolloutView>, Problem> {
     let wanted = Wanted::of(&query)?;
     let limit = query.timeout.unwrap_or(WAIT).min(WAIT_MAX);

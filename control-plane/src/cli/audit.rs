@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shunt_api::desk::AuditEntry;
+use shunt_api::access_store::AuditEntry;
 use shunt_api::tokens::Audit;
 use shunt_core::{Span, Time};
 
@@ -90,15 +90,15 @@ pub(crate) async fn run(args: &AuditArgs, client: &Client, console: &mut Console
 /// Oldest first, as in a log.
 fn table(entries: &[AuditEntry], paint: Paint, zone: &TimeZone) -> Vec<String> {
     let mut table = Table::new(paint, &["WHEN", "WHO", "FROM", "WHAT", "TO", "CAME TO", "WHY"], &[]);
-    for AuditEntry { deed, .. } in entries.iter().rev() {
+    for AuditEntry { record, .. } in entries.iter().rev() {
         table.row([
-            time(deed.at, zone),
-            tame(&deed.by),
-            deed.address.clone(),
-            tame(&deed.verb),
-            tame(&object(&deed.object)),
-            result(&deed.result, deed.status, paint),
-            tame(&deed.detail),
+            time(record.at, zone),
+            tame(&record.by),
+            record.address.clone(),
+            tame(&record.verb),
+            tame(&object(&record.object)),
+            result(&record.result, record.status, paint),
+            tame(&record.detail),
         ]);
     }
     table.lines()
@@ -137,7 +137,7 @@ mod tests {
     fn a_line_each_newest_last() {
         let entry = |id: u64, verb: &str, object: &str, detail: &str, status: u16, result: &str| AuditEntry {
             id,
-            deed: shunt_api::desk::Deed {
+            record: shunt_api::access_store::AuditRecord {
                 at: Time(1_795_255_215_000 + id * 1_000),
                 by: "ci".to_owned(),
                 address: "192.0.2.7".to_owned(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use shunt_api::Role;
-use shunt_api::desk::{NewToken, Secret};
+use shunt_api::access_store::{NewToken, Secret};
 use shunt_api::tokens::{TokenList, TokenView};
 use shunt_core::Span;
 use shunt_filter_core::RolloutId;

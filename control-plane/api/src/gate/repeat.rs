@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use crate::access::{Access, Actor};
+use crate::access_store::{AccessRequest, Answer, Begun, Key};
 use crate::body::MANIFEST_MAX;
-use crate::desk::{Answer, Begun, Errand, Key};
 use crate::problem::{Kind, Problem};
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -80,7 +80,7 @@ fn digest(method: &str, path: &str, body: &[u8]) -> String {
 
 async fn begin(access: &Access, key: Key, request: String) -> Result<Begun, Problem> {
     let (reply, answer) = oneshot::channel();
-    access.desk.send(Errand::Begin { key, request, reply }).await.map_err(|_| Problem::NoAnswer)?;
+    access.store.send(AccessRequest::Begin { key, request, reply }).await.map_err(|_| Problem::NoAnswer)?;
     Ok(answer.await.map_err(|_| Problem::NoAnswer)??)
 }
 
@@ -97,7 +97,7 @@ async fn keep(access: &Access, key: Key, response: Response) -> Response {
     let answer = Answer { status: parts.status.as_u16(), kind: content, body: body.to_vec() };
     let answer = (!parts.status.is_server_error()).then_some(answer);
     let (reply, kept) = oneshot::channel();
-    if access.desk.send(Errand::End { key, answer, reply }).await.is_ok() {
+    if access.store.send(AccessRequest::End { key, answer, reply }).await.is_ok() {
         drop(kept.await);
     }
     Response::from_parts(parts, Body::from(body))

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use shunt_api::{Accepted, Ask, Limits, Peer, Registered, Role, Token, Transport};
+use shunt_api::{Accepted, ControlRequest, Limits, Peer, Registered, Role, Token, Transport};
 use shunt_core::Time;
 use shunt_core::identity::{Caller, Identity};
 
-use crate::desk::{Desk, open, token};
+use crate::access_store::{AccessStore, open, token};
 use crate::fixture::{NOW, Server, problem};
 
 const COMMANDS: &str = "/v1/rollouts/shop/checkout/commands";
@@ -17,15 +17,15 @@ fn outside() -> Peer {
     Peer { address: SocketAddr::from(([192, 0, 2, 7], 40_000)), caller: Caller::Unknown, transport: Transport::Tls }
 }
 
-async fn guarded(peer: Peer) -> (Server, Desk) {
+async fn guarded(peer: Peer) -> (Server, AccessStore) {
     let tokens = vec![
         token("reader", Role::Read, None),
         token("ci", Role::Operate, Some(Time(NOW.0 + 1))),
         token("root", Role::Admin, None),
         token("late", Role::Admin, Some(NOW)),
     ];
-    let (desk, access) = open(tokens, Limits::default());
-    (Server::start_with(access, peer).await, desk)
+    let (store, access) = open(tokens, Limits::default());
+    (Server::start_with(access, peer).await, store)
 }
 
 async fn send(server: &Server, method: Method, path: &str, secret: &str) -> Response {
@@ -36,10 +36,10 @@ async fn send(server: &Server, method: Method, path: &str, secret: &str) -> Resp
 
 #[tokio::test]
 async fn as_soon_as_there_is_a_token_everybody_needs_one() {
-    let (desk, access) = open(Vec::new(), Limits::default());
+    let (store, access) = open(Vec::new(), Limits::default());
     let server = Server::start_with(access, Peer::local()).await;
     assert_eq!(server.get("/v1/rollouts").await.status(), 200);
-    desk.tokens.send_replace(std::sync::Arc::new(vec![token("late", Role::Read, Some(NOW))]));
+    store.tokens.send_replace(std::sync::Arc::new(vec![token("late", Role::Read, Some(NOW))]));
     let (status, body) = problem(server.get("/v1/rollouts").await).await;
     assert_eq!((status, &body["type"]), (401, &json!("urn:shunt:problem:unauthenticated")), "also when it has expired");
     assert!(body["next"].as_str().unwrap().contains("SHUNT_TOKEN"), "{body}");
@@ -73,7 +73,7 @@ spec: {{service: {{hosts: [cart]}}, versions: [{{name: v1, {version}}}], release
 
 #[tokio::test]
 async fn only_an_admin_deploys_programs() {
-    let (server, _desk) = guarded(outside()).await;
+    let (server, _store) = guarded(outside()).await;
     let (status, body) = problem(put(&server, "command: [sh, -c, 'id > /tmp/x']", "ci").await).await;
     assert_eq!((status, &body["type"]), (403, &json!("urn:shunt:problem:forbidden")));
     assert_eq!(body["detail"], "ci has the role operate; a manifest that starts programs needs admin: spec.versions[0].command");
@@ -86,7 +86,7 @@ async fn only_an_admin_deploys_programs() {
 #[tokio::test]
 async fn a_token_for_instances_registers_those_of_its_rollout_and_nothing_else() {
     let bound = Token { rollout: Some("shop/checkout".parse().unwrap()), ..token("instances", Role::Register, None) };
-    let (_desk, access) = open(vec![bound], Limits::default());
+    let (_store, access) = open(vec![bound], Limits::default());
     let server = Server::start_with(access, outside()).await;
     let endpoint = |rollout: &str| format!("/v1/rollouts/{rollout}/versions/v1/endpoints/0.0.0.0:1");
     // 400: let in, and told that no instance can be reached there.
@@ -113,7 +113,7 @@ async fn a_token_for_instances_registers_those_of_its_rollout_and_nothing_else()
 
 #[tokio::test]
 async fn each_role_may_do_what_it_says() {
-    let (server, _desk) = guarded(outside()).await;
+    let (server, _store) = guarded(outside()).await;
     // 403: not allowed; anything else: let in, and nothing plays the process here.
     let cases = [
         (Method::GET, "/v1/rollouts", [200, 200, 200]),
@@ -144,11 +144,11 @@ async fn each_role_may_do_what_it_says() {
 
 #[tokio::test]
 async fn the_journal_names_the_token_and_the_audit_says_who_did_what() {
-    let (mut server, desk) = guarded(outside()).await;
+    let (mut server, store) = guarded(outside()).await;
     let body = json!({"verb": "abort", "reason": "too many errors", "by": "another name"});
     let request = server.http.post(server.url(COMMANDS)).bearer_auth("ci").json(&body).send();
     let (answer, ()) = tokio::join!(request, async {
-        let Some(Ask::Command { by, reply, .. }) = server.asks.recv().await else { panic!("a command") };
+        let Some(ControlRequest::Command { by, reply, .. }) = server.requests.recv().await else { panic!("a command") };
         assert_eq!(by, "ci");
         reply.send(Ok(Accepted { revision: 10, message: "aborted".to_owned() })).unwrap();
     });
@@ -156,7 +156,7 @@ async fn the_journal_names_the_token_and_the_audit_says_who_did_what() {
     send(&server, Method::POST, COMMANDS, "reader").await;
     send(&server, Method::POST, COMMANDS, "unknown").await;
     server.get("/v1/rollouts").await;
-    assert_eq!(desk.deeds.lock().unwrap().len(), 2, "reading is not recorded, and it is not known who strangers are");
+    assert_eq!(store.audit_records.lock().unwrap().len(), 2, "reading is not recorded, and it is not known who strangers are");
     let first = server.http.get(server.url("/v1/audit?limit=1")).bearer_auth("root").send().await.unwrap().json::<Value>().await.unwrap();
     assert_eq!(first["entries"][0]["by"], "reader");
     assert_eq!((&first["entries"][0]["status"], &first["entries"][0]["result"]), (&json!(403), &json!("forbidden")));
@@ -171,12 +171,12 @@ async fn the_journal_names_the_token_and_the_audit_says_who_did_what() {
 
 #[tokio::test]
 async fn the_audit_has_who_registered_an_instance_but_no_renewals() {
-    let (mut server, desk) = guarded(outside()).await;
+    let (mut server, store) = guarded(outside()).await;
     let path = "/v1/rollouts/shop/checkout/versions/v2/endpoints/10.0.0.7:8080";
     for news in [true, false] {
         let request = server.http.put(server.url(path)).bearer_auth("ci").send();
         let (answer, ()) = tokio::join!(request, async {
-            let Some(Ask::Register { reply, .. }) = server.asks.recv().await else { panic!("a registration") };
+            let Some(ControlRequest::Register { reply, .. }) = server.requests.recv().await else { panic!("a registration") };
             let instance = serde_json::from_value(
                 json!({"id": 7, "address": "10.0.0.7:8080", "pid": null, "state": "ready", "since": 1, "restarts": 0}),
             );
@@ -184,8 +184,8 @@ async fn the_audit_has_who_registered_an_instance_but_no_renewals() {
         });
         assert_eq!(answer.unwrap().status(), 200);
     }
-    let deeds = desk.deeds.lock().unwrap().clone();
-    let told: Vec<_> = deeds.iter().map(|deed| (deed.by.as_str(), deed.verb.as_str(), deed.object.as_str())).collect();
+    let audit_records = store.audit_records.lock().unwrap().clone();
+    let told: Vec<_> = audit_records.iter().map(|record| (record.by.as_str(), record.verb.as_str(), record.object.as_str())).collect();
     assert_eq!(told, [("ci", "registerInstance", path.trim_start_matches("/v1/"))]);
 }
 
@@ -201,11 +201,11 @@ async fn a_proxy_reports_only_as_itself() {
         (Caller::Local, "edge-1", 204),
     ];
     for (caller, node, expected) in peers {
-        let (desk, access) = open(vec![token("root", Role::Admin, None)], Limits::default());
+        let (store, access) = open(vec![token("root", Role::Admin, None)], Limits::default());
         let mut server = Server::start_with(access, Peer { caller: caller.clone(), ..outside() }).await;
         let request = server.http.post(server.url("/v1/reports")).bearer_auth("root").body(report(node));
         assert_eq!(request.send().await.unwrap().status(), expected, "{caller:?}");
         assert_eq!(server.reports.try_recv().is_ok(), expected == 204, "a token does not help");
-        assert!(desk.deeds.lock().unwrap().is_empty());
+        assert!(store.audit_records.lock().unwrap().is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use shunt_api::{Accepted, Ask, Refusal};
+use shunt_api::{Accepted, ControlRequest, Refusal};
 use shunt_core::Verb;
 
 use crate::fixture::{Server, problem};
@@ -14,7 +14,8 @@ async fn a_command_arrives_whole() {
     let mut server = Server::start().await;
     let body = json!({"verb": "abort", "revision": 9, "reason": "too\nmany \u{1b}[31merrors", "by": "ada"});
     let (answer, ()) = tokio::join!(server.http.post(server.url(COMMANDS)).json(&body).send(), async {
-        let Some(Ask::Command { rollout, verb, revision, by, reason, confirm: false, reply }) = server.asks.recv().await else {
+        let Some(ControlRequest::Command { rollout, verb, revision, by, reason, confirm: false, reply }) = server.requests.recv().await
+        else {
             panic!("a command")
         };
         assert_eq!((rollout.to_string().as_str(), verb, revision), ("shop/checkout", Verb::Abort, Some(9)));
@@ -37,7 +38,7 @@ async fn refusals_say_why() {
     for (refusal, expected, kind, words) in cases {
         let request = server.http.post(server.url(COMMANDS)).json(&json!({"verb": "resume"})).send();
         let (answer, ()) = tokio::join!(request, async {
-            let Some(Ask::Command { by, revision: None, reply, .. }) = server.asks.recv().await else { panic!("a command") };
+            let Some(ControlRequest::Command { by, revision: None, reply, .. }) = server.requests.recv().await else { panic!("a command") };
             assert_eq!(by, "api", "the request gave no name");
             reply.send(Err(refusal.clone())).unwrap();
         });
@@ -59,7 +60,7 @@ async fn what_is_not_understood_never_reaches_the_process() {
     let long = json!({"verb": "abort", "reason": "x".repeat(100_000)});
     let (status, _) = problem(server.send(Method::POST, COMMANDS, Some(long)).await).await;
     assert_eq!(status, 413);
-    assert!(server.asks.try_recv().is_err());
+    assert!(server.requests.try_recv().is_err());
 }
 
 /// A page of another site can send a form, or JSON with its origin; neither changes anything.
@@ -73,7 +74,7 @@ async fn pages_of_other_sites_change_nothing() {
     assert_eq!((status, &body["type"]), (403, &json!("urn:shunt:problem:foreign-origin")));
     let gone = server.http.delete(server.url("/v1/proxies/edge-1")).header("origin", "https://evil.test").send().await;
     assert_eq!(problem(gone.unwrap()).await.0, 403);
-    assert!(server.asks.try_recv().is_err());
+    assert!(server.requests.try_recv().is_err());
 }
 
 #[tokio::test]
@@ -85,7 +86,9 @@ async fn a_release_names_a_version() {
         .json(&json!({"version": "v3", "by": "ada", "reason": "ticket\n812"}))
         .send();
     let (answer, ()) = tokio::join!(request, async {
-        let Some(Ask::Release { rollout, version, by, reason, reply }) = server.asks.recv().await else { panic!("a release") };
+        let Some(ControlRequest::Release { rollout, version, by, reason, reply }) = server.requests.recv().await else {
+            panic!("a release")
+        };
         assert_eq!((by.as_str(), reason.as_str()), ("ada", "ticket 812"));
         let known = vec!["v1".parse().unwrap(), "v2".parse().unwrap()];
         reply.send(Err(Refusal::UnknownVersion { rollout, version, known })).unwrap();
@@ -101,7 +104,7 @@ async fn a_proxy_is_forgotten_by_its_whole_id() {
     let mut server = Server::start().await;
     let request = server.http.delete(server.url("/v1/proxies/sidecar~10.0.0.1~a%2Fb%20c")).send();
     let (answer, ()) = tokio::join!(request, async {
-        let Some(Ask::Forget { node, reply }) = server.asks.recv().await else { panic!("a proxy") };
+        let Some(ControlRequest::Forget { node, reply }) = server.requests.recv().await else { panic!("a proxy") };
         assert_eq!(node, "sidecar~10.0.0.1~a/b c");
         reply.send(Ok(())).unwrap();
     });
@@ -112,8 +115,8 @@ async fn a_proxy_is_forgotten_by_its_whole_id() {
 async fn a_process_that_is_ending_is_said() {
     let mut server = Server::start().await;
     let request = server.http.post(server.url(COMMANDS)).json(&json!({"verb": "pause"})).send();
-    let (answer, ()) = tokio::join!(request, async { drop(server.asks.recv().await) });
+    let (answer, ()) = tokio::join!(request, async { drop(server.requests.recv().await) });
     assert_eq!(problem(answer.unwrap()).await.0, 503);
-    server.asks.close();
+    server.requests.close();
     assert_eq!(problem(server.send(Method::POST, COMMANDS, Some(json!({"verb": "pause"}))).await).await.0, 503);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
-use shunt_api::{Access, App, Ask, Memory, Metrics, Peer, Post, ProxyView, Rejection, RolloutNow, router};
+use shunt_api::{Access, App, ControlRequest, Memory, Metrics, Peer, Post, ProxyView, Rejection, RolloutNow, router};
 use shunt_core::analysis::{Outcome, Verdict};
 use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;
@@ -33,7 +33,7 @@ pub(crate) struct Server {
     pub(crate) ready: watch::Sender<bool>,
     pub(crate) notices: watch::Sender<Arc<Vec<shunt_api::Notice>>>,
     pub(crate) stopping: watch::Sender<bool>,
-    pub(crate) asks: mpsc::Receiver<Ask>,
+    pub(crate) requests: mpsc::Receiver<ControlRequest>,
     pub(crate) reports: mpsc::Receiver<Post>,
 }
 
@@ -59,15 +59,15 @@ impl Server {
         let (ready, see_ready) = watch::channel(false);
         let (notices, see_notices) = watch::channel(Arc::default());
         let (stopping, see_stopping) = watch::channel(false);
-        let (ask, asks) = mpsc::channel(4);
+        let (sender, requests) = mpsc::channel(4);
         let (report, reports) = mpsc::channel(QUEUE);
         let app = App {
             rollouts: see_rollouts,
             policy: see_policy,
             proxies: see_proxies,
             problems: see_problems,
-            looks: ask.clone(),
-            asks: ask,
+            reads: sender.clone(),
+            requests: sender,
             reports: report,
             freeze: watch::channel(shunt_core::observation::Freeze::Off).1,
             ready: see_ready,
@@ -81,7 +81,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router(app).layer(axum::Extension(peer))).await });
         let http = Client::builder().no_proxy().build().unwrap();
-        Self { address, http, rollouts, policy, problems, ready, notices, stopping, asks, reports }
+        Self { address, http, rollouts, policy, problems, ready, notices, stopping, requests, reports }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 use shunt_api::limits::Bucket;
 use shunt_api::shares::Shares;
-use shunt_api::{Accepted, Ask, Budgets, Lane, Limits, Memory, Peer, Role, Transport};
+use shunt_api::{Accepted, Budgets, ControlRequest, Lane, Limits, Memory, Peer, Role, Transport};
 use shunt_core::identity::{Caller, Identity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::desk::{open, token};
+use crate::access_store::{open, token};
 use crate::fixture::{Server, problem};
 
 /// Long enough for anything that does not hang.
@@ -39,14 +39,14 @@ async fn status(stream: &mut TcpStream) -> String {
     String::from_utf8(answer).unwrap().split_off(9)
 }
 
-async fn start(limits: Limits) -> (Server, crate::desk::Desk) {
-    let (desk, access) = open(vec![token("a", Role::Admin, None), token("b", Role::Admin, None)], limits);
-    (Server::start_with(access, Peer::local()).await, desk)
+async fn start(limits: Limits) -> (Server, crate::access_store::AccessStore) {
+    let (store, access) = open(vec![token("a", Role::Admin, None), token("b", Role::Admin, None)], limits);
+    (Server::start_with(access, Peer::local()).await, store)
 }
 
 #[tokio::test]
 async fn a_client_that_asks_too_often_is_told_when_to_come_back_and_others_are_not() {
-    let (server, _desk) = start(Limits { looks: Lane::new(Bucket::new(1, 2), 64, 64), ..Limits::default() }).await;
+    let (server, _store) = start(Limits { reads: Lane::new(Bucket::new(1, 2), 64, 64), ..Limits::default() }).await;
     let ask = |secret: &'static str| server.http.get(server.url("/v1/rollouts")).bearer_auth(secret).send();
     assert_eq!(ask("a").await.unwrap().status(), 200);
     assert_eq!(ask("a").await.unwrap().status(), 200);
@@ -62,7 +62,7 @@ async fn a_client_that_asks_too_often_is_told_when_to_come_back_and_others_are_n
 
 #[tokio::test]
 async fn a_full_api_does_not_turn_reports_away() {
-    let (server, _desk) = start(Limits { looks: lane(0, 0), changes: lane(0, 0), ..Limits::default() }).await;
+    let (server, _store) = start(Limits { reads: lane(0, 0), changes: lane(0, 0), ..Limits::default() }).await;
     let (status, body) = problem(server.http.get(server.url("/v1/rollouts")).bearer_auth("a").send().await.unwrap()).await;
     assert_eq!((status, &body["type"]), (503, &json!("urn:shunt:problem:busy")));
     for sequence in 0..2 {
@@ -74,7 +74,7 @@ async fn a_full_api_does_not_turn_reports_away() {
 
 #[tokio::test]
 async fn streams_are_counted_until_they_end() {
-    let (server, _desk) = start(Limits { waits: lane(1, 1), ..Limits::default() }).await;
+    let (server, _store) = start(Limits { waits: lane(1, 1), ..Limits::default() }).await;
     let watch = || server.http.get(server.url("/v1/watch")).bearer_auth("a").send();
     let first = watch().await.unwrap();
     assert_eq!(first.status(), 200);
@@ -93,7 +93,7 @@ async fn streams_are_counted_until_they_end() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_not_waited_for() {
-    let (server, _desk) = start(Limits { arrival: Duration::from_millis(200), ..Limits::default() }).await;
+    let (server, _store) = start(Limits { arrival: Duration::from_millis(200), ..Limits::default() }).await;
     let mut stream = stuck(&server, "/v1/explain", "a").await;
     let mut answer = String::new();
     timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("an end").unwrap();
@@ -103,8 +103,8 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 /// With one place of each kind, which those that send slowly do not hold.
 #[tokio::test]
 async fn bodies_that_do_not_come_hold_no_place() {
-    let limits = Limits { looks: lane(1, 1), changes: lane(1, 1), reports: lane(1, 1), probes: lane(1, 1), ..Limits::default() };
-    let (mut server, _desk) = start(limits).await;
+    let limits = Limits { reads: lane(1, 1), changes: lane(1, 1), reports: lane(1, 1), probes: lane(1, 1), ..Limits::default() };
+    let (mut server, _store) = start(limits).await;
     let mut slow = Vec::new();
     for path in ["/v1/reports", "/v1/rollouts/shop/checkout/commands", "/v1/explain"] {
         for _ in 0..100 {
@@ -118,7 +118,7 @@ async fn bodies_that_do_not_come_hold_no_place() {
     let url = server.url("/v1/rollouts/shop/checkout/commands");
     let abort = server.http.post(url).bearer_auth("a").json(&json!({"verb": "abort"})).send();
     let (answer, ()) = tokio::join!(abort, async {
-        let Some(Ask::Command { reply, .. }) = server.asks.recv().await else { panic!("a command") };
+        let Some(ControlRequest::Command { reply, .. }) = server.requests.recv().await else { panic!("a command") };
         reply.send(Ok(Accepted { revision: 2, message: "aborted".to_owned() })).unwrap();
     });
     assert_eq!(answer.unwrap().status(), 200);
@@ -127,7 +127,7 @@ async fn bodies_that_do_not_come_hold_no_place() {
 #[tokio::test]
 async fn watchers_with_one_token_leave_room_for_others_and_for_changes() {
     let limits = Limits { waits: lane(5, 3), ..Limits::default() };
-    let (desk, access) = open(vec![token("reader", Role::Read, None), token("ops", Role::Operate, None)], limits);
+    let (store, access) = open(vec![token("reader", Role::Read, None), token("ops", Role::Operate, None)], limits);
     let server = Server::start_with(access, Peer::local()).await;
     let watch = |secret: &'static str| server.http.get(server.url("/v1/watch")).bearer_auth(secret).send();
     let mut held = Vec::new();
@@ -138,18 +138,18 @@ async fn watchers_with_one_token_leave_room_for_others_and_for_changes() {
     }
     assert_eq!(watch("ops").await.unwrap().status(), 200);
     assert_eq!(server.http.get(server.url("/healthz")).send().await.unwrap().status(), 200);
-    drop((held, desk));
+    drop((held, store));
 }
 
 /// Reading as often as it may, a client does not use up the changes and health checks that come from its own address.
 #[tokio::test]
 async fn reading_often_holds_up_neither_changes_nor_health_checks() {
-    let limits = Limits { looks: Lane::new(Bucket::new(1, 1), 64, 64), ..Limits::default() };
-    let (_desk, access) = open(Vec::new(), limits);
+    let limits = Limits { reads: Lane::new(Bucket::new(1, 1), 64, 64), ..Limits::default() };
+    let (_store, access) = open(Vec::new(), limits);
     let server = Server::start_with(access, Peer::local()).await;
-    let look = || server.http.get(server.url("/v1/rollouts")).send();
-    assert_eq!(look().await.unwrap().status(), 200);
-    assert_eq!(look().await.unwrap().status(), 429);
+    let read = || server.http.get(server.url("/v1/rollouts")).send();
+    assert_eq!(read().await.unwrap().status(), 200);
+    assert_eq!(read().await.unwrap().status(), 429);
     assert_eq!(server.http.get(server.url("/healthz")).send().await.unwrap().status(), 200);
     let wrong = server.http.post(server.url("/v1/rollouts/shop/none/commands")).json(&json!({"verb": "abort"})).send();
     assert_eq!(wrong.await.unwrap().status(), 404, "it came as far as the handler");
@@ -157,7 +157,7 @@ async fn reading_often_holds_up_neither_changes_nor_health_checks() {
 
 #[tokio::test]
 async fn nothing_is_read_of_a_report_from_a_connection_that_speaks_for_no_proxy() {
-    let (_desk, access) = open(Vec::new(), Limits::default());
+    let (_store, access) = open(Vec::new(), Limits::default());
     let unknown = Peer { caller: Caller::Unknown, transport: Transport::Tls, ..Peer::local() };
     let server = Server::start_with(access, unknown).await;
     assert_eq!(status(&mut stuck(&server, "/v1/reports", "a").await).await, "403");
@@ -165,7 +165,7 @@ async fn nothing_is_read_of_a_report_from_a_connection_that_speaks_for_no_proxy(
 
 #[tokio::test]
 async fn bytes_on_their_way_are_counted_for_each_sender() {
-    let (_desk, access) = open(Vec::new(), Limits { report_bodies: Shares::new(150, 150), ..Limits::default() });
+    let (_store, access) = open(Vec::new(), Limits { report_bodies: Shares::new(150, 150), ..Limits::default() });
     let server = Server::start_with(access, Peer::local()).await;
     let report = |vm: usize| json!({"node": "edge-1", "vm": "x".repeat(vm), "sequence": 1, "generation": 41}).to_string();
     let post = |body| server.http.post(server.url("/v1/reports")).body(body).send();
@@ -196,7 +196,7 @@ async fn a_report_that_grows_in_memory_is_refused_while_it_is_read() {
 #[tokio::test]
 async fn a_node_beyond_its_memory_is_refused_and_others_are_not() {
     let memory = Memory::new(Budgets { node: 20_000, all: 1 << 20, strangers: 1 << 20 });
-    let (_desk, access) = open(Vec::new(), Limits::default());
+    let (_store, access) = open(Vec::new(), Limits::default());
     let mut server = Server::start_within(memory.clone(), access, Peer::local()).await;
     let report = |node: &str, services: usize| {
         let services: serde_json::Map<String, serde_json::Value> = (0..services).map(|n| (format!("shop/s{n}"), json!({}))).collect();
@@ -220,7 +220,7 @@ async fn certificates_count_apart_from_addresses() {
         ..Peer::local()
     };
     for node in ["edge-1", "edge-2"] {
-        let (_desk, access) = open(Vec::new(), limits.clone());
+        let (_store, access) = open(Vec::new(), limits.clone());
         let server = Server::start_with(access, certified(node)).await;
         let report = json!({"node": node, "vm": "a1", "sequence": 1, "generation": 41}).to_string();
         let post = || server.http.post(server.url("/v1/reports")).body(report.clone()).send();
@@ -250,7 +250,7 @@ async fn without_tls_only_names_of_this_machine_are_answered() {
     let mut old = TcpStream::connect(server.address).await.unwrap();
     old.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await.unwrap();
     assert_eq!(status(&mut old).await, "421", "no name at all");
-    let (_desk, access) = open(Vec::new(), Limits::default());
+    let (_store, access) = open(Vec::new(), Limits::default());
     let server = Server::start_with(access, Peer { transport: Transport::Tls, ..Peer::local() }).await;
     let answer = server.http.get(server.url("/healthz")).header("host", "control.internal").send().await.unwrap();
     assert_eq!(answer.status(), 200, "a certificate has the name");

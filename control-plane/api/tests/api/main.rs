@@ -1,13 +1,13 @@
 //! The API over a real socket. Only the process behind the channels is played by the test.
 
 mod access;
+mod access_store;
 mod changes;
-mod desk;
 mod explain;
 mod fixture;
 mod limits;
-mod look;
 mod openapi;
+mod reads;
 mod repeat;
 mod reports;
 mod wait;

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use shunt_api::{Limits, Peer, Role, openapi};
 
-use crate::desk::{open, token};
+use crate::access_store::{open, token};
 use crate::fixture::Server;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
@@ -65,7 +65,7 @@ fn operations(document: &Value) -> Vec<(String, String, &Value)> {
 /// Each documented route is there: without a token it is refused for that, and not because nothing answers.
 #[tokio::test]
 async fn every_documented_route_answers() {
-    let (_desk, access) = open(vec![token("root", Role::Admin, None)], Limits::default());
+    let (_store, access) = open(vec![token("root", Role::Admin, None)], Limits::default());
     let server = Server::start_with(access, Peer::local()).await;
     let document = openapi::document();
     for (method, path, operation) in operations(&document) {
@@ -82,7 +82,7 @@ async fn every_documented_route_answers() {
 
 #[tokio::test]
 async fn answers_are_as_documented() {
-    let (_desk, access) = open(Vec::new(), Limits::default());
+    let (_store, access) = open(Vec::new(), Limits::default());
     let server = Server::start_with(access, Peer::local()).await;
     let document: Value = server.json("/openapi.json").await;
     let created =

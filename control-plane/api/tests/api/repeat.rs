@@ -2,19 +2,19 @@
 
 use reqwest::Response;
 use serde_json::{Value, json};
-use shunt_api::{Accepted, Ask, Limits, Peer, Refusal, Role};
+use shunt_api::{Accepted, ControlRequest, Limits, Peer, Refusal, Role};
 use tokio::sync::mpsc;
 
-use crate::desk::{open, token};
+use crate::access_store::{open, token};
 use crate::fixture::{Server, problem};
 
 const RELEASE: &str = "/v1/rollouts/shop/checkout/release";
 
 /// The process answers each release with the number of releases so far; `refusal` first.
-fn play(mut asks: mpsc::Receiver<Ask>, mut refusal: Option<Refusal>) {
+fn play(mut requests: mpsc::Receiver<ControlRequest>, mut refusal: Option<Refusal>) {
     tokio::spawn(async move {
         let mut done = 0;
-        while let Some(Ask::Release { reply, version, .. }) = asks.recv().await {
+        while let Some(ControlRequest::Release { reply, version, .. }) = requests.recv().await {
             if let Some(refusal) = refusal.take() {
                 drop(reply.send(Err(refusal)));
                 continue;
@@ -26,9 +26,9 @@ fn play(mut asks: mpsc::Receiver<Ask>, mut refusal: Option<Refusal>) {
 }
 
 async fn start(refusal: Option<Refusal>) -> Server {
-    let (_desk, access) = open(vec![token("ci", Role::Operate, None), token("other", Role::Operate, None)], Limits::default());
+    let (_store, access) = open(vec![token("ci", Role::Operate, None), token("other", Role::Operate, None)], Limits::default());
     let mut server = Server::start_with(access, Peer::local()).await;
-    play(std::mem::replace(&mut server.asks, mpsc::channel(1).1), refusal);
+    play(std::mem::replace(&mut server.requests, mpsc::channel(1).1), refusal);
     server
 }
 
@@ -78,12 +78,12 @@ async fn refusals_are_kept_and_failures_are_not() {
 
 #[tokio::test]
 async fn what_may_have_been_done_is_not_done_again() {
-    let (_desk, access) = open(vec![token("ci", Role::Operate, None)], Limits::default());
+    let (_store, access) = open(vec![token("ci", Role::Operate, None)], Limits::default());
     let mut server = Server::start_with(access, Peer::local()).await;
-    let mut asks = std::mem::replace(&mut server.asks, mpsc::channel(1).1);
-    let (answer, ()) = tokio::join!(release(&server, "ci", "k1", "v2"), async { drop(asks.recv().await) });
+    let mut requests = std::mem::replace(&mut server.requests, mpsc::channel(1).1);
+    let (answer, ()) = tokio::join!(release(&server, "ci", "k1", "v2"), async { drop(requests.recv().await) });
     assert_eq!(problem(answer).await.0, 503);
     let (status, body) = problem(release(&server, "ci", "k1", "v2").await).await;
     assert_eq!((status, &body["type"]), (409, &json!("urn:shunt:problem:key-open")));
-    assert!(asks.try_recv().is_err());
+    assert!(requests.try_recv().is_err());
 }

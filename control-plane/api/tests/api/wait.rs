@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use shunt_api::{Accepted, Ask, RolloutNow};
+use shunt_api::{Accepted, ControlRequest, RolloutNow};
 use shunt_core::Phase;
 
 use crate::fixture::{Server, cart, checkout, problem};
@@ -62,7 +62,7 @@ async fn rolling_back_names_the_version_before() {
         ("/v1/rollouts/shop/checkout/rollback", json!({"to": "v2", "reason": "better"}), "v2"),
     ] {
         let (answer, ()) = tokio::join!(server.http.post(server.url(path)).json(&body).send(), async {
-            let Some(Ask::Release { version, reply, .. }) = server.asks.recv().await else { panic!("a release") };
+            let Some(ControlRequest::Release { version, reply, .. }) = server.requests.recv().await else { panic!("a release") };
             assert_eq!(version.as_str(), expected);
             drop(reply.send(Ok(Accepted { revision: 1, message: String::new() })));
         });
@@ -79,7 +79,7 @@ async fn a_manifest_is_handed_over_as_it_is() {
     for kind in ["application/yaml", "application/json; charset=utf-8", "text/yaml"] {
         let request = server.http.put(server.url("/v1/rollouts/shop/new")).header("content-type", kind).body("kind: Rollout\n").send();
         let (answer, ()) = tokio::join!(request, async {
-            let Some(Ask::Put { rollout, text, by, reply }) = server.asks.recv().await else { panic!("a manifest") };
+            let Some(ControlRequest::Put { rollout, text, by, reply }) = server.requests.recv().await else { panic!("a manifest") };
             assert_eq!((rollout.to_string().as_str(), text.as_str(), by.as_str()), ("shop/new", "kind: Rollout\n", "api"));
             let errors = shunt_core::manifest::parse("shop.new.yaml", &text).unwrap_err();
             reply.send(Err(shunt_api::Refusal::Invalid(errors))).unwrap();
@@ -94,7 +94,7 @@ async fn a_manifest_is_handed_over_as_it_is() {
     assert_eq!(problem(long.await.unwrap()).await.0, 413);
     let request = server.http.delete(server.url("/v1/rollouts/shop/checkout")).send();
     let (answer, ()) = tokio::join!(request, async {
-        let Some(Ask::Remove { rollout, reply, .. }) = server.asks.recv().await else { panic!("a removal") };
+        let Some(ControlRequest::Remove { rollout, reply, .. }) = server.requests.recv().await else { panic!("a removal") };
         assert_eq!(rollout.to_string(), "shop/checkout");
         drop(reply.send(Ok(Accepted { revision: 1, message: String::new() })));
     });

@@ -1,7 +1,7 @@
 //! `promote --full`, `--to`, `retry --from`, `approve`, `rollback`, `freeze`: what goes over the wire.
 
 use shunt_api::Accepted;
-use shunt_api::Ask;
+use shunt_api::ControlRequest;
 use shunt_core::observation::Freeze;
 use shunt_core::status::StepView;
 use shunt_core::{Time, Verb};
@@ -24,7 +24,7 @@ async fn each_has_its_verb(line: &[&str], expected: Verb) {
     let mut server = Server::start(vec![progressing()]).await;
     let address = server.address.clone();
     let ((text, result), ()) = tokio::join!(run(&address, line), async {
-        let Some(Ask::Command { verb, reply, .. }) = server.asks.recv().await else { panic!("a command") };
+        let Some(ControlRequest::Command { verb, reply, .. }) = server.requests.recv().await else { panic!("a command") };
         assert_eq!(verb, expected);
         reply.send(Ok(accepted())).unwrap();
     });
@@ -53,7 +53,9 @@ async fn only_a_gate_is_approved() {
     view.step = Some(StepView { number: 1, of: 2, text: "gate change-board".to_owned(), since: Time(NOW.0 - 1_000) });
     server.show(vec![view]);
     let ((_, result), ()) = tokio::join!(run(&address, &["approve", "checkout", "--reason", "signed"]), async {
-        let Some(Ask::Command { verb: Verb::Promote, reason, reply, .. }) = server.asks.recv().await else { panic!("a promotion") };
+        let Some(ControlRequest::Command { verb: Verb::Promote, reason, reply, .. }) = server.requests.recv().await else {
+            panic!("a promotion")
+        };
         assert_eq!(reason, "signed");
         reply.send(Ok(accepted())).unwrap();
     });
@@ -65,7 +67,7 @@ async fn a_rollback_writes_the_release() {
     let mut server = Server::start(vec![progressing()]).await;
     let address = server.address.clone();
     let ((text, result), ()) = tokio::join!(run(&address, &["rollback", "checkout", "--to", "v0"]), async {
-        let Some(Ask::Release { version, reply, .. }) = server.asks.recv().await else { panic!("a release") };
+        let Some(ControlRequest::Release { version, reply, .. }) = server.requests.recv().await else { panic!("a release") };
         assert_eq!(version.as_str(), "v0");
         reply.send(Ok(accepted())).unwrap();
     });
@@ -81,13 +83,15 @@ async fn a_freeze_says_who_and_why() {
     result.unwrap();
     assert_eq!(text, "nothing is frozen\n");
     let ((text, result), ()) = tokio::join!(run(&address, &["freeze", "--reason", "incident 4711"]), async {
-        let Some(Ask::Freeze { freeze: Freeze::On { by, reason, .. }, reply }) = server.asks.recv().await else { panic!("a freeze") };
+        let Some(ControlRequest::Freeze { freeze: Freeze::On { by, reason, .. }, reply }) = server.requests.recv().await else {
+            panic!("a freeze")
+        };
         reply.send(Ok(Freeze::On { by: by.replace(|_| true, ""), reason, since: NOW })).unwrap();
     });
     result.unwrap();
     assert_eq!(text, "frozen by  since 2026-11-21 10:00:15: incident 4711\n");
     let ((text, result), ()) = tokio::join!(run(&address, &["unfreeze"]), async {
-        let Some(Ask::Freeze { freeze: Freeze::Off, reply }) = server.asks.recv().await else { panic!("an end") };
+        let Some(ControlRequest::Freeze { freeze: Freeze::Off, reply }) = server.requests.recv().await else { panic!("an end") };
         reply.send(Ok(Freeze::Off)).unwrap();
     });
     result.unwrap();

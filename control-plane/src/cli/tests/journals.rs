@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
-use shunt_api::Ask;
+use shunt_api::ControlRequest;
 use shunt_core::analysis::Evidence;
 use shunt_core::journal::{Entry, Incident, ReleaseAsked};
 use shunt_core::manifest::{compile, parse};
@@ -89,7 +89,9 @@ async fn an_exported_journal_runs_again() {
         let line = ["history", "shop/checkout", "--limit", "7", "-o", format];
         let asked = ReleaseAsked { at: Time(1), version: "v2".parse().unwrap(), by: "ada".to_owned(), reason: "ticket 812".to_owned() };
         let ((text, result), ()) = tokio::join!(run(&address, &line), async {
-            let Some(Ask::Incident { limit: 7, reply, .. }) = server.asks.recv().await else { panic!("a journal with its plans") };
+            let Some(ControlRequest::Incident { limit: 7, reply, .. }) = server.requests.recv().await else {
+                panic!("a journal with its plans")
+            };
             reply.send(Ok(Incident { releases: vec![asked], ..incident() })).unwrap();
         });
         assert_eq!(result.unwrap(), Exit::Done);

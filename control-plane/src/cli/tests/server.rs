@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use shunt_api::{Access, App, Ask, Memory, Metrics, Peer, ProxyView, RolloutNow, router};
+use shunt_api::{Access, App, ControlRequest, Memory, Metrics, Peer, ProxyView, RolloutNow, router};
 use shunt_core::journal::{Entry, Origin};
 use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;
@@ -26,7 +26,7 @@ pub(super) struct Server {
     pub(super) address: String,
     rollouts: watch::Sender<Arc<Vec<Arc<RolloutNow>>>>,
     stopping: watch::Sender<bool>,
-    pub(super) asks: mpsc::Receiver<Ask>,
+    pub(super) requests: mpsc::Receiver<ControlRequest>,
     /// Event streams end when it is dropped.
     _problems: watch::Sender<Arc<Vec<ManifestError>>>,
     task: JoinHandle<std::io::Result<()>>,
@@ -42,14 +42,14 @@ impl Server {
         let (rollouts, see_rollouts) = watch::channel(now(views));
         let (stopping, see_stopping) = watch::channel(false);
         let (problems, see_problems) = watch::channel(Arc::default());
-        let (asks_sender, asks) = mpsc::channel(4);
+        let (sender, requests) = mpsc::channel(4);
         let app = App {
             rollouts: see_rollouts,
             policy: watch::channel(Arc::new(merge::<&shunt_core::Desired>(41, None, []))).1,
             proxies: watch::channel::<Arc<Vec<ProxyView>>>(Arc::new(proxies().proxies)).1,
             problems: see_problems,
-            looks: asks_sender.clone(),
-            asks: asks_sender,
+            reads: sender.clone(),
+            requests: sender,
             reports: mpsc::channel(1).0,
             freeze: watch::channel(shunt_core::observation::Freeze::Off).1,
             ready: watch::channel(true).1,
@@ -69,7 +69,7 @@ impl Server {
         let task = tokio::spawn(async move {
             axum::serve(listener, router(app).layer(axum::Extension(Peer::local()))).with_graceful_shutdown(ended).await
         });
-        Self { address, rollouts, stopping, asks, _problems: problems, task }
+        Self { address, rollouts, stopping, requests, _problems: problems, task }
     }
 
     /// Ends it: streams end, the port is free.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use shunt_api::rollouts::History;
-use shunt_api::{Accepted, Ask, Refusal};
+use shunt_api::{Accepted, ControlRequest, Refusal};
 use shunt_core::contest::ContestOutcome;
 use shunt_core::status::RolloutView;
 use shunt_core::{Phase, Verb};
@@ -21,7 +21,9 @@ async fn a_verb_carries_the_revision_that_was_seen() {
     let address = server.address.clone();
     let line = ["abort", "shop/checkout", "--reason", "looks bad"];
     let ((text, result), ()) = tokio::join!(run(&address, &line), async {
-        let Some(Ask::Command { rollout, verb, revision, reason, reply, .. }) = server.asks.recv().await else { panic!("a command") };
+        let Some(ControlRequest::Command { rollout, verb, revision, reason, reply, .. }) = server.requests.recv().await else {
+            panic!("a command")
+        };
         assert_eq!((rollout.to_string().as_str(), verb, revision, reason.as_str()), ("shop/checkout", Verb::Abort, Some(12), "looks bad"));
         reply.send(Ok(Accepted { revision: 13, message: "aborted by ada: looks bad".to_owned() })).unwrap();
     });
@@ -40,9 +42,11 @@ async fn an_undecided_test_is_promoted_only_by_who_says_so() {
     let words = error(run(&address, &["promote", "checkout"]).await.1);
     let doubt = "the A/B test is undecided: not enough data: v2 has met 40 of the 100 users needed";
     assert_eq!(words, format!("{doubt}\nNothing was promoted: `--yes` promotes all the same."));
-    assert!(server.asks.try_recv().is_err(), "nothing was asked of the control plane");
+    assert!(server.requests.try_recv().is_err(), "nothing was asked of the control plane");
     let ((_, result), ()) = tokio::join!(run(&address, &["promote", "checkout", "--yes"]), async {
-        let Some(Ask::Command { verb: Verb::Promote, confirm: true, reply, .. }) = server.asks.recv().await else { panic!("a promotion") };
+        let Some(ControlRequest::Command { verb: Verb::Promote, confirm: true, reply, .. }) = server.requests.recv().await else {
+            panic!("a promotion")
+        };
         reply.send(Ok(Accepted { revision: 13, message: "promoted".to_owned() })).unwrap();
     });
     assert_eq!(result.unwrap(), Exit::Done);
@@ -53,7 +57,9 @@ async fn refusals_reach_the_user() {
     let mut server = Server::start(vec![progressing()]).await;
     let address = server.address.clone();
     let ((text, result), ()) = tokio::join!(run(&address, &["resume", "checkout", "--revision", "9"]), async {
-        let Some(Ask::Command { revision: Some(9), reply, .. }) = server.asks.recv().await else { panic!("a command of revision 9") };
+        let Some(ControlRequest::Command { revision: Some(9), reply, .. }) = server.requests.recv().await else {
+            panic!("a command of revision 9")
+        };
         reply.send(Err(Refusal::NotNow("it is not held; `promote` ends the wait of a step".to_owned()))).unwrap();
     });
     assert_eq!((text.as_str(), error(result).as_str()), ("", "it is not held; `promote` ends the wait of a step"));
@@ -64,7 +70,7 @@ async fn a_release_is_handed_on() {
     let mut server = Server::start(vec![progressing()]).await;
     let address = server.address.clone();
     let ((text, result), ()) = tokio::join!(run(&address, &["release", "checkout", "v3", "-o", "json"]), async {
-        let Some(Ask::Release { version, reply, .. }) = server.asks.recv().await else { panic!("a release") };
+        let Some(ControlRequest::Release { version, reply, .. }) = server.requests.recv().await else { panic!("a release") };
         assert_eq!(version.as_str(), "v3");
         reply.send(Ok(Accepted { revision: 12, message: "shop.yaml:9 says v3".to_owned() })).unwrap();
     });
@@ -113,7 +119,7 @@ async fn one_with_its_history() {
     let mut server = Server::start(vec![progressing()]).await;
     let address = server.address.clone();
     let ((text, result), ()) = tokio::join!(run(&address, &["get", "checkout", "--why"]), async {
-        let Some(Ask::History { limit: 8, reply, .. }) = server.asks.recv().await else { panic!("a history") };
+        let Some(ControlRequest::History { limit: 8, reply, .. }) = server.requests.recv().await else { panic!("a history") };
         let calls = progressing().calls;
         reply.send(Ok(History { entries: vec![entry(11, "setWeight 5 % is proved")], calls, releases: Vec::new() })).unwrap();
     });
@@ -143,7 +149,7 @@ async fn a_proxy_is_forgotten() {
     let mut server = Server::start(Vec::new()).await;
     let address = server.address.clone();
     let ((text, result), ()) = tokio::join!(run(&address, &["forget", "a/b c%"]), async {
-        let Some(Ask::Forget { node, reply }) = server.asks.recv().await else { panic!("a proxy") };
+        let Some(ControlRequest::Forget { node, reply }) = server.requests.recv().await else { panic!("a proxy") };
         reply.send(if node == "a/b c%" { Ok(()) } else { Err(Refusal::UnknownProxy(node)) }).unwrap();
     });
     assert_eq!(result.unwrap(), Exit::Done);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shunt_api::Ask;
+use shunt_api::ControlRequest;
 use shunt_api::logs::{Log, Logs, LogsWanted};
 
 use super::server::{Screen, Server, run, run_on};
@@ -15,7 +15,7 @@ fn page(text: &str, next: u64) -> Logs {
 
 /// What the next question asks for, answered with this.
 async fn asked(server: &mut Server, answer: Logs) -> LogsWanted {
-    let Some(Ask::Logs { wanted, reply, .. }) = server.asks.recv().await else { panic!("a question for logs") };
+    let Some(ControlRequest::Logs { wanted, reply, .. }) = server.requests.recv().await else { panic!("a question for logs") };
     reply.send(Ok(answer)).unwrap();
     wanted
 }

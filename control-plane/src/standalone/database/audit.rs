@@ -1,7 +1,7 @@
 //! Who did what through the API.
 
 use rusqlite::params;
-use shunt_api::desk::{AuditEntry, AuditWanted, Deed};
+use shunt_api::access_store::{AuditEntry, AuditRecord, AuditWanted};
 
 use super::{Shared, StoreError, from_json, to_json};
 
@@ -10,10 +10,10 @@ const KEPT: u64 = 100_000;
 
 impl Shared {
     /// Keeps what a client of the API did.
-    pub(crate) async fn note(&self, deed: Deed) -> Result<(), StoreError> {
+    pub(crate) async fn note(&self, record: AuditRecord) -> Result<(), StoreError> {
         self.with(move |connection| {
-            let text = to_json(&deed, || "audit".to_owned())?;
-            connection.execute("INSERT INTO audit (at, deed) VALUES (?, ?)", params![deed.at.0, text])?;
+            let text = to_json(&record, || "audit".to_owned())?;
+            connection.execute("INSERT INTO audit (at, record) VALUES (?, ?)", params![record.at.0, text])?;
             let last = u64::try_from(connection.last_insert_rowid()).unwrap_or_default();
             connection.execute("DELETE FROM audit WHERE id <= ?", [last.saturating_sub(KEPT)])?;
             Ok(())
@@ -29,8 +29,8 @@ impl Shared {
             // The path of a Rollout, and all below it.
             let rollout = wanted.rollout.map(|rollout| format!("rollouts/{rollout}/"));
             let mut query = connection.prepare_cached(
-                "SELECT id, deed FROM audit
-                 WHERE id < ?1 AND at >= ?2 AND (?3 IS NULL OR substr(json_extract(deed, '$.object') || '/', 1, length(?3)) = ?3)
+                "SELECT id, record FROM audit
+                 WHERE id < ?1 AND at >= ?2 AND (?3 IS NULL OR substr(json_extract(record, '$.object') || '/', 1, length(?3)) = ?3)
                  ORDER BY id DESC LIMIT ?4",
             )?;
             let since = wanted.since.unwrap_or_default().0;
@@ -39,7 +39,7 @@ impl Shared {
             let mut all = Vec::new();
             for row in rows {
                 let (id, text) = row?;
-                all.push(AuditEntry { id, deed: from_json(&text, || format!("audit {id}"))? });
+                all.push(AuditEntry { id, record: from_json(&text, || format!("audit {id}"))? });
             }
             Ok(all)
         })

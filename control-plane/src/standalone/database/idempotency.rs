@@ -1,7 +1,7 @@
 //! Requests with an idempotency key: begun before anything is done, answered afterwards, forgotten after a day.
 
 use rusqlite::{OptionalExtension, params};
-use shunt_api::desk::{Answer, Begun, Key};
+use shunt_api::access_store::{Answer, Begun, Key};
 use shunt_core::{Span, Time};
 
 use super::{Shared, StoreError};

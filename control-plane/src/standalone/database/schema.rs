@@ -5,8 +5,22 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// One entry per schema version: what leads to it from the one before. Never edited, only added to.
-const STEPS: &[&str] =
-    &[FIRST, INSTANCES, FREEZE, ACCESS, CALLS, MEASUREMENTS, CALL_LOG, BOUND_TOKENS, SIGNING, STORE, CEILING, ACCEPTED, RELEASE_LOG];
+const STEPS: &[&str] = &[
+    FIRST,
+    INSTANCES,
+    FREEZE,
+    ACCESS,
+    CALLS,
+    MEASUREMENTS,
+    CALL_LOG,
+    BOUND_TOKENS,
+    SIGNING,
+    STORE,
+    CEILING,
+    ACCEPTED,
+    RELEASE_LOG,
+    AUDIT_RECORD,
+];
 
 const FIRST: &str = "
 -- Rollouts that are not yet forgotten. The plan is kept so that the last good version runs on when its manifest cannot be read.
@@ -224,6 +238,10 @@ CREATE TABLE release_log (
     asked   TEXT NOT NULL                 -- JSON
 ) STRICT;
 CREATE INDEX release_log_of_rollout ON release_log (rollout, number);
+";
+
+const AUDIT_RECORD: &str = "
+ALTER TABLE audit RENAME COLUMN deed TO record;
 ";
 
 /// Sets the connection up and brings the file to the newest schema.

@@ -1,19 +1,19 @@
 //! Tokens, audit and idempotency keys survive, and are forgotten in time.
 
-use shunt_api::desk::{Answer, AuditWanted, Begun, Deed, Errand, Key, NewToken};
+use shunt_api::access_store::{AccessRequest, Answer, AuditRecord, AuditWanted, Begun, Key, NewToken};
 use shunt_api::{Refusal, Role, TokenHash};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::desk::Desk;
+use crate::access_store::AccessStore;
 use crate::tokens;
 
 fn new(name: &str) -> NewToken {
     NewToken { name: name.to_owned(), role: Role::Operate, rollout: None, expires: Some(Time(100)) }
 }
 
-fn deed(number: u64) -> Deed {
-    Deed {
+fn record(number: u64) -> AuditRecord {
+    AuditRecord {
         at: Time(number),
         by: "ci".to_owned(),
         address: "127.0.0.1".to_owned(),
@@ -78,17 +78,17 @@ async fn names_and_times_are_checked() {
 #[tokio::test]
 async fn the_last_token_cannot_be_revoked_while_it_serves() {
     let (_dir, database) = open();
-    let (desk, access) = Desk::open(database.share(), || Time(9)).await.unwrap();
-    tokio::spawn(desk.run());
+    let (access_store, access) = AccessStore::open(database.share(), || Time(9)).await.unwrap();
+    tokio::spawn(access_store.run());
     for name in ["a", "b"] {
         let (reply, answer) = oneshot::channel();
-        access.desk.send(Errand::Create { token: new(name), by: "ann".to_owned(), reply }).await.unwrap();
+        access.store.send(AccessRequest::Create { token: new(name), by: "ann".to_owned(), reply }).await.unwrap();
         answer.await.unwrap().unwrap();
     }
     assert_eq!(access.tokens.borrow().len(), 2);
     let revoke = async |name: &str| {
         let (reply, answer) = oneshot::channel();
-        access.desk.send(Errand::Revoke { name: name.to_owned(), reply }).await.unwrap();
+        access.store.send(AccessRequest::Revoke { name: name.to_owned(), reply }).await.unwrap();
         answer.await.unwrap()
     };
     assert_eq!(revoke("c").await, Err(Refusal::UnknownToken { name: "c".to_owned(), known: vec!["a".to_owned(), "b".to_owned()] }));
@@ -102,15 +102,16 @@ async fn the_audit_is_read_in_pages() {
     let (_dir, database) = open();
     let store = database.share();
     for number in 1..=5 {
-        store.note(deed(number)).await.unwrap();
+        store.note(record(number)).await.unwrap();
     }
-    let ids = |page: Vec<shunt_api::desk::AuditEntry>| page.into_iter().map(|entry| (entry.id, entry.deed.at.0)).collect::<Vec<_>>();
+    let ids =
+        |page: Vec<shunt_api::access_store::AuditEntry>| page.into_iter().map(|entry| (entry.id, entry.record.at.0)).collect::<Vec<_>>();
     let newest = AuditWanted { limit: 9, ..AuditWanted::default() };
     assert_eq!(ids(store.audit(AuditWanted { limit: 2, ..newest.clone() }).await.unwrap()), [(5, 5), (4, 4)]);
     assert_eq!(ids(store.audit(AuditWanted { before: Some(4), ..newest.clone() }).await.unwrap()), [(3, 3), (2, 2), (1, 1)]);
     assert_eq!(ids(store.audit(AuditWanted { since: Some(Time(4)), ..newest.clone() }).await.unwrap()), [(5, 5), (4, 4)]);
     for (number, object) in [(6, "rollouts/shop/checkout-2"), (7, "freeze"), (8, "rollouts/shop/checkout/commands")] {
-        store.note(Deed { object: object.to_owned(), ..deed(number) }).await.unwrap();
+        store.note(AuditRecord { object: object.to_owned(), ..record(number) }).await.unwrap();
     }
     let of = |rollout: &str| AuditWanted { rollout: Some(rollout.parse().unwrap()), limit: 2, ..AuditWanted::default() };
     assert_eq!(ids(store.audit(of("shop/checkout")).await.unwrap()), [(8, 8), (5, 5)], "and what is below it");

@@ -1,11 +1,11 @@
-//! What can be looked at.
+//! What can be read.
 
 use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::json;
 use shunt_api::rollouts::History;
-use shunt_api::{Ask, Notice, Severity};
+use shunt_api::{ControlRequest, Notice, Severity};
 use shunt_core::journal::{Entry, Origin};
 
 use crate::fixture::{Server, problem};
@@ -75,8 +75,8 @@ async fn history_is_asked_of_the_process() {
         next: now.state,
         origin: Origin::Advance,
     };
-    let asks = std::mem::replace(&mut server.asks, tokio::sync::mpsc::channel(1).1);
-    let seen = tokio::spawn(answer_history(asks, entry));
+    let requests = std::mem::replace(&mut server.requests, tokio::sync::mpsc::channel(1).1);
+    let seen = tokio::spawn(answer_history(requests, entry));
     let history = server.json("/v1/rollouts/shop/checkout/history?limit=7").await;
     assert_eq!(history["entries"][0]["reason"], "setWeight 5 is proved");
     assert_eq!(server.json("/v1/rollouts/gone/away/history").await["entries"].as_array().unwrap().len(), 1);
@@ -86,10 +86,10 @@ async fn history_is_asked_of_the_process() {
     assert_eq!(seen.await.unwrap(), [("shop/checkout".to_owned(), 7), ("gone/away".to_owned(), 50)]);
 }
 
-async fn answer_history(mut asks: tokio::sync::mpsc::Receiver<Ask>, entry: Entry) -> Vec<(String, usize)> {
+async fn answer_history(mut requests: tokio::sync::mpsc::Receiver<ControlRequest>, entry: Entry) -> Vec<(String, usize)> {
     let mut seen = Vec::new();
     while seen.len() < 2 {
-        let Some(Ask::History { rollout, limit, reply }) = asks.recv().await else { panic!("a history was expected") };
+        let Some(ControlRequest::History { rollout, limit, reply }) = requests.recv().await else { panic!("a history was expected") };
         seen.push((rollout.to_string(), limit));
         reply.send(Ok(History { entries: vec![entry.clone()], calls: Vec::new(), releases: Vec::new() })).unwrap();
     }

@@ -1,4 +1,4 @@
-//! What is kept of the API's own: tokens, audit, answers to repeated requests. Asked of the process, like everything else.
+//! What is kept of the API's own: tokens, audit, answers to repeated requests. Kept by the process, like everything else.
 
 use serde::{Deserialize, Serialize};
 use shunt_core::Time;
@@ -9,7 +9,7 @@ use crate::app::Reply;
 
 /// Something to be kept or looked up.
 #[derive(Debug)]
-pub enum Errand {
+pub enum AccessRequest {
     /// Make a token.
     Create {
         /// What it should be.
@@ -27,7 +27,7 @@ pub enum Errand {
         reply: Reply<()>,
     },
     /// Keep what a client did.
-    Note(Deed),
+    Note(AuditRecord),
     /// What was done.
     Audit {
         /// Which of it.
@@ -96,7 +96,7 @@ pub struct Secret {
 /// Something that a client did, or tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Deed {
+pub struct AuditRecord {
     /// When.
     pub at: Time,
     /// Who: the token's name, or `loopback` while there are no tokens.
@@ -116,7 +116,7 @@ pub struct Deed {
     pub result: String,
 }
 
-/// A deed as kept.
+/// An audit record as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEntry {
@@ -124,7 +124,7 @@ pub struct AuditEntry {
     pub id: u64,
     /// What was done.
     #[serde(flatten)]
-    pub deed: Deed,
+    pub record: AuditRecord,
 }
 
 /// An idempotency key, per author.

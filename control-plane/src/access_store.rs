@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shunt_api::desk::Errand;
+use shunt_api::access_store::AccessRequest;
 use shunt_api::{Access, Limits, Refusal, Token};
 use tokio::sync::{mpsc, watch};
 
@@ -10,59 +10,59 @@ use crate::reconcile::Clock;
 use crate::standalone::{Shared, StoreError};
 use crate::tokens;
 
-/// Errands that may wait.
-const ERRANDS: usize = 256;
+/// Requests that may wait.
+const REQUESTS: usize = 256;
 
 /// The store's side of the API.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct AccessStore {
     store: Shared,
     tokens: watch::Sender<Arc<Vec<Token>>>,
-    errands: mpsc::Receiver<Errand>,
+    requests: mpsc::Receiver<AccessRequest>,
     clock: Clock,
 }
 
-impl Desk {
+impl AccessStore {
     /// With the tokens that are recorded, and the API's side of it.
     pub(crate) async fn open(store: Shared, clock: Clock) -> Result<(Self, Access), StoreError> {
         let (tokens, seen) = watch::channel(Arc::new(store.tokens().await?));
-        let (desk, errands) = mpsc::channel(ERRANDS);
+        let (sender, requests) = mpsc::channel(REQUESTS);
         if tokens.borrow().is_empty() {
             // How every first start looks, and safe: without tokens the API answers this machine only.
             tracing::info!("the API has no tokens: every process on this machine may use it; `shunt token create` changes that");
         }
-        Ok((Self { store, tokens, errands, clock }, Access { tokens: seen, desk, now: clock, limits: Limits::default() }))
+        Ok((Self { store, tokens, requests, clock }, Access { tokens: seen, store: sender, now: clock, limits: Limits::default() }))
     }
 
-    /// Does one errand after the other until no more can come.
+    /// Does one request after the other until no more can come.
     pub(crate) async fn run(mut self) {
-        while let Some(errand) = self.errands.recv().await {
-            self.errand(errand).await;
+        while let Some(request) = self.requests.recv().await {
+            self.handle(request).await;
         }
     }
 
-    async fn errand(&mut self, errand: Errand) {
-        match errand {
-            Errand::Create { token, by, reply } => {
+    async fn handle(&mut self, request: AccessRequest) {
+        match request {
+            AccessRequest::Create { token, by, reply } => {
                 let made = tokens::create(&self.store, token, by, (self.clock)()).await;
                 // In force before its secret is out.
                 let refreshed = self.refresh().await;
                 drop(reply.send(made.and_then(|secret| refreshed.map(|()| secret))));
             }
-            Errand::Revoke { name, reply } => {
+            AccessRequest::Revoke { name, reply } => {
                 let revoked = self.revoke(&name).await;
                 drop(reply.send(revoked));
             }
-            Errand::Note(deed) => {
-                if let Err(error) = self.store.note(deed).await {
+            AccessRequest::Note(record) => {
+                if let Err(error) = self.store.note(record).await {
                     tracing::error!("the audit is not kept: {error}");
                 }
             }
-            Errand::Audit { wanted, reply } => drop(reply.send(self.store.audit(wanted).await.map_err(unavailable))),
-            Errand::Begin { key, request, reply } => {
+            AccessRequest::Audit { wanted, reply } => drop(reply.send(self.store.audit(wanted).await.map_err(unavailable))),
+            AccessRequest::Begin { key, request, reply } => {
                 drop(reply.send(self.store.begin(key, request, (self.clock)()).await.map_err(unavailable)));
             }
-            Errand::End { key, answer, reply } => drop(reply.send(self.store.finish(key, answer).await.map_err(unavailable))),
+            AccessRequest::End { key, answer, reply } => drop(reply.send(self.store.finish(key, answer).await.map_err(unavailable))),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shunt_api::logs::{Logs, LogsWanted};
 use shunt_api::rollouts::History;
-use shunt_api::{Accepted, Ask, Refusal, Reply};
+use shunt_api::{Accepted, ControlRequest, Refusal, Reply};
 use shunt_core::advance::Next;
 use shunt_core::call::CallView;
 use shunt_core::journal::{Entry, Incident, ReleaseAsked};
@@ -102,41 +102,41 @@ impl Release {
 
 impl Reconciler {
     /// Does what is asked, or leaves it for the next pass.
-    pub(crate) async fn ask(&mut self, ask: Ask) {
-        match ask {
-            Ask::Command { rollout, verb, revision, by, reason, confirm, reply } => match self.revision(&rollout, revision) {
+    pub(crate) async fn handle(&mut self, request: ControlRequest) {
+        match request {
+            ControlRequest::Command { rollout, verb, revision, by, reason, confirm, reply } => match self.revision(&rollout, revision) {
                 Ok(revision) => self.command(&rollout, NewCommand { verb, revision, by, reason, confirm }, reply).await,
                 Err(refusal) => drop(reply.send(Err(refusal))),
             },
-            Ask::Release { rollout, version, by, reason, reply } => {
+            ControlRequest::Release { rollout, version, by, reason, reply } => {
                 let asked = ReleaseAsked { at: (self.clock)(), version, by, reason };
                 self.release(rollout, asked, reply).await;
             }
-            Ask::Put { rollout, text, by, reply } => self.put(rollout, &text, &by, reply),
-            Ask::Remove { rollout, by, reply } => self.remove(rollout, &by, reply),
-            Ask::History { rollout, limit, reply } => {
+            ControlRequest::Put { rollout, text, by, reply } => self.put(rollout, &text, &by, reply),
+            ControlRequest::Remove { rollout, by, reply } => self.remove(rollout, &by, reply),
+            ControlRequest::History { rollout, limit, reply } => {
                 let history = self.history(&rollout, limit).await;
                 drop(reply.send(self.known(&rollout, history, |history| history.entries.is_empty())));
             }
-            Ask::Incident { rollout, limit, reply } => {
+            ControlRequest::Incident { rollout, limit, reply } => {
                 let incident = self.incident(&rollout, limit).await;
                 drop(reply.send(self.known(&rollout, incident, |incident| incident.entries.is_empty())));
             }
-            Ask::Register { rollout, version, address, reply } => {
+            ControlRequest::Register { rollout, version, address, reply } => {
                 let now = (self.clock)();
                 drop(reply.send(self.instances.register(&self.on, &(rollout, version), address, now).await));
             }
-            Ask::Deregister { rollout, version, address, reply } => {
+            ControlRequest::Deregister { rollout, version, address, reply } => {
                 let now = (self.clock)();
                 drop(reply.send(self.instances.deregister(&self.on, &(rollout, version), address, now).await));
             }
-            Ask::Registration { rollout, version, address, reply } => {
+            ControlRequest::Registration { rollout, version, address, reply } => {
                 drop(reply.send(Ok(self.instances.registration(&(rollout, version), address))));
             }
-            Ask::Logs { rollout, wanted, reply } => self.logs(&rollout, wanted, reply),
-            Ask::Recover { body, by, reply } => self.recover(body, &by, reply).await,
-            Ask::Freeze { freeze, reply } => drop(reply.send(self.frozen(freeze).await)),
-            Ask::Forget { node, reply } => {
+            ControlRequest::Logs { rollout, wanted, reply } => self.logs(&rollout, wanted, reply),
+            ControlRequest::Recover { body, by, reply } => self.recover(body, &by, reply).await,
+            ControlRequest::Freeze { freeze, reply } => drop(reply.send(self.frozen(freeze).await)),
+            ControlRequest::Forget { node, reply } => {
                 let forgotten = self.proxies.forget(&node, self.on.database()).await.map_err(|error| unavailable(&error));
                 drop(reply.send(match forgotten {
                     Ok(true) => Ok(()),
