@@ -20,7 +20,7 @@ pub(crate) use log::CallLog;
 pub(crate) use message::{Message, Messenger, Written};
 pub(crate) use program::guard;
 
-use crate::outside::Back;
+use crate::integrations::Completion;
 use crate::standalone::{CallRecord, Database, StoreError, Stored};
 
 /// A number from 0 to 1 by chance.
@@ -42,8 +42,8 @@ pub(crate) struct Calls {
     log: CallLog,
     messenger: Messenger,
     chance: Chance,
-    resting: bool,
-    back: mpsc::Sender<Back>,
+    quiesced: bool,
+    completions: mpsc::Sender<Completion>,
 }
 
 /// One call.
@@ -79,17 +79,17 @@ impl Drop for Flight {
 }
 
 impl Calls {
-    /// With what is recorded. Answers come to `back`; pass each to [`Calls::take`].
+    /// With what is recorded. Answers come to `completions`; pass each to [`Calls::take`].
     pub(crate) async fn open(
         database: &Database,
         log: CallLog,
         messenger: Messenger,
         chance: Chance,
-        back: mpsc::Sender<Back>,
+        completions: mpsc::Sender<Completion>,
     ) -> Result<Self, StoreError> {
         let records = database.calls().await?.into_iter();
         let book = records.map(|record| ((record.rollout.clone(), record.id.clone()), Page { record, flight: None })).collect();
-        Ok(Self { book, log, messenger, chance, resting: false, back })
+        Ok(Self { book, log, messenger, chance, quiesced: false, completions })
     }
 
     /// Begins what is due, cuts off what is not wanted any more, and tells what is known of what is wanted.
@@ -144,7 +144,7 @@ impl Calls {
             return Ok(());
         }
         let progress = known.map_or_else(|| Progress::new(now), |page| page.record.progress.clone());
-        if self.resting || !progress.is_due(now) {
+        if self.quiesced || !progress.is_due(now) {
             return Ok(());
         }
         let progress = progress.begun();
@@ -163,11 +163,11 @@ impl Calls {
     }
 
     fn work(&self, rollout: RolloutId, call: &Call, number: u32, message: Written) -> impl Future<Output = ()> + Send + 'static {
-        let (messenger, back, id) = (self.messenger.clone(), self.back.clone(), call.id.clone());
+        let (messenger, completions, id) = (self.messenger.clone(), self.completions.clone(), call.id.clone());
         async move {
             let reply = messenger.deliver(&message).await;
             // The control plane takes no reply any more when it ends.
-            drop(back.send(Back::Call(Tried { rollout, id, number, reply })).await);
+            drop(completions.send(Completion::Call(Tried { rollout, id, number, reply })).await);
         }
     }
 
@@ -196,8 +196,8 @@ impl Calls {
     }
 
     /// Nothing new is begun from now on.
-    pub(crate) fn rest(&mut self) {
-        self.resting = true;
+    pub(crate) fn quiesce(&mut self) {
+        self.quiesced = true;
     }
 
     /// Nothing is left of a Rollout; its records went with it.

@@ -1,7 +1,6 @@
 //! The `shunt` binary.
 
 mod access_store;
-mod board;
 mod cadence;
 mod calls;
 mod cli;
@@ -9,13 +8,14 @@ mod crash;
 mod deploy;
 mod hold;
 mod http;
+mod integrations;
 mod keyring;
 mod metrics;
 mod module;
 mod observe;
 mod outbox;
-mod outside;
-mod press;
+mod policy_aggregator;
+mod policy_publisher;
 mod proxies;
 mod reconcile;
 mod recover;

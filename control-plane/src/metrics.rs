@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 pub(crate) use self::goals::AnsweredGoal;
 use self::goals::Goals;
 use self::http::Http;
-use crate::outside::Back;
+use crate::integrations::Completion;
 use crate::standalone::{Database, MeasuredKey, StoreError, Stored};
 
 /// All that is measured, in memory and in the store.
@@ -35,8 +35,8 @@ pub(crate) struct Sources {
     /// Asked, and not yet answered.
     asked: BTreeSet<MeasuredKey>,
     goals: Goals,
-    back: mpsc::Sender<Back>,
-    resting: bool,
+    completions: mpsc::Sender<Completion>,
+    quiesced: bool,
 }
 
 /// What came of a question.
@@ -48,17 +48,17 @@ pub(crate) struct Answered {
 
 impl Sources {
     /// With what was measured before. Errors when that cannot be read, or TLS does not work at all.
-    pub(crate) async fn open(database: &Database, back: mpsc::Sender<Back>) -> anyhow::Result<Self> {
+    pub(crate) async fn open(database: &Database, completions: mpsc::Sender<Completion>) -> anyhow::Result<Self> {
         let histories = database.measurements().await?.into_iter().collect();
-        let goals = Goals::new(back.clone());
-        Ok(Self { http: Http::new()?, histories, asked: BTreeSet::new(), goals, back, resting: false })
+        let goals = Goals::new(completions.clone());
+        Ok(Self { http: Http::new()?, histories, asked: BTreeSet::new(), goals, completions, quiesced: false })
     }
 
     /// Asks what is due for this Rollout.
     pub(crate) async fn attend(&mut self, database: &Database, stored: &Stored, now: Time) -> Result<(), StoreError> {
         let (plan, state) = (&stored.plan, &stored.state);
         let id = &plan.id;
-        if !self.resting {
+        if !self.quiesced {
             self.goals.attend(&self.http, plan, state, now);
         }
         if self.histories.keys().any(|key| key.rollout == *id && key.scope.attempt != state.attempt) {
@@ -75,7 +75,7 @@ impl Sources {
                 self.histories.insert(key.clone(), History::new(now));
             }
             let due = self.histories.get(&key).is_some_and(|history| measured::due(metric, history, now));
-            if due && !self.resting && self.asked.insert(key.clone()) {
+            if due && !self.quiesced && self.asked.insert(key.clone()) {
                 self.ask(key, metric.clone(), plan.clone(), subject.clone(), At { now, epoch: state.epoch });
             }
         }
@@ -117,19 +117,19 @@ impl Sources {
     }
 
     /// The process is about to end: no source is asked any more.
-    pub(crate) fn rest(&mut self) {
-        self.resting = true;
+    pub(crate) fn quiesce(&mut self) {
+        self.quiesced = true;
     }
 
     fn ask(&self, key: MeasuredKey, metric: Measured, plan: Arc<Plan>, subject: Subject, at: At) {
-        let (http, back) = (self.http.clone(), self.back.clone());
+        let (http, completions) = (self.http.clone(), self.completions.clone());
         tokio::spawn(async move {
             let measurement = measure(&http, &metric, &plan, &subject, at).await;
             if let Reading::Error(error) = &measurement.reading {
                 tracing::warn!(rollout = %key.rollout, metric = metric.name, "{} could not be asked: {error}", metric.source_name());
             }
             // The control plane takes no answer any more when it ends.
-            let _ = back.send(Back::Measured(Answered { key, measurement })).await;
+            let _ = completions.send(Completion::Measured(Answered { key, measurement })).await;
         });
     }
 }

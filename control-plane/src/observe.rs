@@ -11,7 +11,7 @@ use shunt_core::{Plan, State, Time};
 use shunt_filter_core::report::{Counters, EpochReport};
 use shunt_filter_core::{RolloutId, VersionName};
 
-use crate::press::Press;
+use crate::policy_publisher::PolicyPublisher;
 use crate::proxies::Proxies;
 use crate::standalone::Stored;
 
@@ -68,7 +68,7 @@ fn routes(standing: Standing<'_>, published: Delivery) -> Delivery {
 
 /// Everything about one Rollout, now.
 pub(crate) fn observe(
-    press: &Press,
+    publisher: &PolicyPublisher,
     proxies: &Proxies,
     analysts: &mut Analysts,
     stored: &Stored,
@@ -82,12 +82,12 @@ pub(crate) fn observe(
     let epoch = reports.epoch(&plan.id, state.epoch);
     // Not `Unknown`: that would mean that no proxy is there to have anything.
     let unpublished = || Delivery::Waiting { behind: vec!["the control plane (not published yet)".to_owned()] };
-    let (policy, everywhere, published) = match press.board().proofs(&plan.id) {
+    let (policy, everywhere, published) = match publisher.aggregator().proofs(&plan.id) {
         Some(proofs) => (proxies.policy(proofs.policy, now), proxies.everywhere(proofs.policy, now), proxies.routes(proofs.routes, now)),
         None => (unpublished(), unpublished(), unpublished()),
     };
     let answers = |version: &VersionName| {
-        press.board().proofs(&plan.id).map(|proofs| proxies.answers(&plan.id, version, proofs.policy, now)).unwrap_or_default()
+        publisher.aggregator().proofs(&plan.id).map(|proofs| proxies.answers(&plan.id, version, proofs.policy, now)).unwrap_or_default()
     };
     let in_epoch = |counters: &Counters| counters.ended().saturating_sub(counters.uncounted);
     let seen = |(name, counters): (&VersionName, &Counters)| {
@@ -109,7 +109,7 @@ pub(crate) fn observe(
         now,
         policy,
         everywhere,
-        routes: routes(press.standing(&plan.id), published),
+        routes: routes(publisher.standing(&plan.id), published),
         misrouting: reports.misrouting(&plan.id, now),
         misrouted: service.misrouted.saturating_add(service.unrouted),
         versions: service.versions.iter().map(seen).collect(),

@@ -14,7 +14,7 @@ use shunt_filter_core::RolloutId;
 use tokio::sync::mpsc;
 
 use crate::calls::{CallLog, Chance, Flight, Message, Messenger, Written};
-use crate::outside::Back;
+use crate::integrations::Completion;
 use crate::standalone::{Database, Posted, StoreError};
 
 /// Longest wait between two tries.
@@ -42,8 +42,8 @@ pub(crate) struct Outbox {
     messenger: Messenger,
     chance: Chance,
     metrics: Metrics,
-    resting: bool,
-    back: mpsc::Sender<Back>,
+    quiesced: bool,
+    completions: mpsc::Sender<Completion>,
 }
 
 /// The letters for one receiver.
@@ -63,16 +63,16 @@ enum Fate {
 }
 
 impl Outbox {
-    /// With what is recorded. What comes of tries comes to `back`; pass each to [`Outbox::take`].
+    /// With what is recorded. What comes of tries comes to `completions`; pass each to [`Outbox::take`].
     pub(crate) async fn open(
         database: &Database,
         log: CallLog,
         messenger: Messenger,
         chance: Chance,
         metrics: Metrics,
-        back: mpsc::Sender<Back>,
+        completions: mpsc::Sender<Completion>,
     ) -> Result<Self, StoreError> {
-        let mut outbox = Self { lanes: BTreeMap::new(), log, messenger, chance, metrics, resting: false, back };
+        let mut outbox = Self { lanes: BTreeMap::new(), log, messenger, chance, metrics, quiesced: false, completions };
         for posted in database.outbox().await? {
             outbox.noticed(&posted);
             match posted.dead.clone() {
@@ -122,7 +122,7 @@ impl Outbox {
                 database.letter_died(oldest.number, oldest.tries, why.clone()).await?;
                 lane.give_up(id, &oldest, why, &self.metrics);
             }
-            let Some(first) = lane.waiting.front().filter(|first| !self.resting && lane.flight.is_none() && first.next <= now) else {
+            let Some(first) = lane.waiting.front().filter(|first| !self.quiesced && lane.flight.is_none() && first.next <= now) else {
                 continue;
             };
             let letter = match plan(&id.0) {
@@ -130,11 +130,11 @@ impl Outbox {
                 None => first.letter.clone(),
             };
             let (message, spec) = written(&letter, first.tries.saturating_add(1), now);
-            let (messenger, back, number, id) = (self.messenger.clone(), self.back.clone(), first.number, id.clone());
+            let (messenger, completions, number, id) = (self.messenger.clone(), self.completions.clone(), first.number, id.clone());
             lane.flight = Some(Flight::begin(&spec, async move {
                 let reply = messenger.deliver(&message).await;
                 // The control plane takes no reply any more when it ends.
-                drop(back.send(Back::Letter(Returned { lane: id, number, reply })).await);
+                drop(completions.send(Completion::Letter(Returned { lane: id, number, reply })).await);
             }));
         }
         self.lanes.retain(|_, lane| !lane.waiting.is_empty() || lane.flight.is_some() || lane.dead.is_some());
@@ -176,8 +176,8 @@ impl Outbox {
     }
 
     /// Nothing new is begun from now on.
-    pub(crate) fn rest(&mut self) {
-        self.resting = true;
+    pub(crate) fn quiesce(&mut self) {
+        self.quiesced = true;
     }
 
     /// What people should know of one Rollout's letters.

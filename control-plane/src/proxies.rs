@@ -17,7 +17,7 @@ use shunt_filter_core::{RolloutId, VersionName};
 use shunt_xds::resource::Kind;
 use shunt_xds::{Nack, NodeStatus};
 
-use crate::board::{PolicyProof, RoutesProof, Sequence};
+use crate::policy_aggregator::{PolicyProof, RoutesProof, Sequence};
 use crate::standalone::{Database, StoreError};
 use heal::Healer;
 

@@ -1,6 +1,6 @@
 //! Brings the world in step with what is recorded: one straight line per Rollout, over and over.
 //!
-//! A pass is: what everybody wants -> the board -> published; then for each Rollout: what is seen -> what is next -> recorded. State
+//! A pass is: what everybody wants -> the aggregator -> published; then for each Rollout: what is seen -> what is next -> recorded. State
 //! is recorded before traffic moves, so the next pass publishes what this one recorded. Nothing is remembered between passes that
 //! could not be read again.
 
@@ -21,9 +21,9 @@ use crate::cadence::is_busy;
 use crate::crash;
 use crate::deploy::Deployments;
 use crate::hold::{Decision, Hold};
+use crate::integrations::{Completion, Integrations};
 use crate::observe::{Analysts, observe};
-use crate::outside::{Back, Outside};
-use crate::press::Press;
+use crate::policy_publisher::PolicyPublisher;
 use crate::proxies::Proxies;
 use crate::requests::Waiting;
 use crate::show::{Show, warnings};
@@ -46,11 +46,11 @@ pub(crate) struct Reconciler {
     pub(crate) on: Standalone,
     pub(crate) proxies: Proxies,
     pub(crate) waiting: Waiting,
-    outside: Outside,
+    integrations: Integrations,
     pub(crate) instances: Instances,
     pub(crate) deployments: Deployments,
     fleet: Fleet,
-    pub(crate) press: Press,
+    pub(crate) publisher: PolicyPublisher,
     analysts: Analysts,
     recurrence: Recurrence,
     show: Show,
@@ -75,10 +75,10 @@ impl Reconciler {
         clock: Clock,
         on: Standalone,
         instances: Instances,
-        outside: Outside,
+        integrations: Integrations,
         proxies: Proxies,
         fleet: Fleet,
-        press: Press,
+        publisher: PolicyPublisher,
         show: Show,
         metrics: Metrics,
         hold: Hold,
@@ -92,9 +92,9 @@ impl Reconciler {
             waiting,
             deployments,
             instances,
-            outside,
+            integrations,
             fleet,
-            press,
+            publisher,
             analysts,
             recurrence,
             show,
@@ -114,18 +114,18 @@ impl Reconciler {
     }
 
     /// Takes what a receiver or a source outside answered.
-    pub(crate) async fn answered(&mut self, back: Back) {
-        self.outside.take(self.on.database(), back, (self.clock)()).await;
+    pub(crate) async fn complete(&mut self, completion: Completion) {
+        self.integrations.take(self.on.database(), completion, (self.clock)()).await;
     }
 
     /// The process is about to end: no receiver or source outside is asked any more.
-    pub(crate) fn rest(&mut self) {
-        self.outside.rest();
+    pub(crate) fn quiesce(&mut self) {
+        self.integrations.quiesce();
     }
 
     /// Takes what filters posted.
     pub(crate) fn take(&mut self, posts: &mut Vec<Post>) {
-        let (now, published) = ((self.clock)(), self.press.board().generation());
+        let (now, published) = ((self.clock)(), self.publisher.aggregator().generation());
         for post in posts.drain(..) {
             match self.proxies.take(post, published, now) {
                 Belief::Published => {}
@@ -152,7 +152,7 @@ impl Reconciler {
                 }
             }
         }
-        self.recurrence.rest();
+        self.recurrence.settled();
         self.on.all().any(is_busy)
     }
 
@@ -167,19 +167,19 @@ impl Reconciler {
         self.proxies.sync(self.fleet.nodes(), now);
         unless_full(self.proxies.keep(self.on.database(), now).await)?;
         if self.decide(now).await? == Decision::Prepare {
-            unless_full(self.instances.pass(&self.on, self.press.board(), &self.proxies, now).await)?;
+            unless_full(self.instances.pass(&self.on, self.publisher.aggregator(), &self.proxies, now).await)?;
             self.hold.prepare(self.instances.lacking(&self.on));
         }
         if self.hold.decision() == Decision::Publish {
-            self.press.gate(self.hold.gate());
+            self.publisher.gate(self.hold.gate());
             // Before publishing: what counts as ready is in discovery from this pass on.
-            unless_full(self.instances.pass(&self.on, self.press.board(), &self.proxies, now).await)?;
-            let published = self.press.publish(&self.on, &self.instances, &mut self.proxies, now).await;
+            unless_full(self.instances.pass(&self.on, self.publisher.aggregator(), &self.proxies, now).await)?;
+            let published = self.publisher.publish(&self.on, &self.instances, &mut self.proxies, now).await;
             if let Some(policy) = unless_full(published)?.flatten() {
                 self.show.policy(policy);
             }
         }
-        unless_full(self.outside.pump(&self.on, now).await)?;
+        unless_full(self.integrations.pump(&self.on, now).await)?;
         let mut moved = false;
         (self.silence, self.disbelieved) = (self.proxies.silence(now), self.proxies.disbelieved(now));
         for id in self.due(now) {
@@ -197,8 +197,8 @@ impl Reconciler {
             unless_full(self.on.database().probe().await)?;
         }
         let posted = unless_full(self.on.catch_up().await)?.unwrap_or_default();
-        self.outside.outbox.add(posted);
-        unless_full(self.press.catch_up(&self.on).await)?;
+        self.integrations.outbox.add(posted);
+        unless_full(self.publisher.catch_up(&self.on).await)?;
         Ok(())
     }
 
@@ -209,7 +209,7 @@ impl Reconciler {
         let changed = self.hold.look(&self.proxies.statuses(), &ahead);
         let decision = self.hold.decision();
         if decision == Decision::Hold {
-            self.press.gate(self.hold.gate());
+            self.publisher.gate(self.hold.gate());
             if let Some(notice) = self.hold.notice().filter(|_| before != decision) {
                 tracing::error!("{}", notice.message);
             }
@@ -217,7 +217,7 @@ impl Reconciler {
         if changed {
             unless_full(self.on.database().set_identity(self.hold.identity()).await)?;
         }
-        self.press.gate(self.hold.gate());
+        self.publisher.gate(self.hold.gate());
         Ok(decision)
     }
 
@@ -233,13 +233,13 @@ impl Reconciler {
     /// The straight line of one Rollout. True when a transition was recorded.
     async fn reconcile(&mut self, id: &RolloutId, now: Time) -> Result<bool, StoreError> {
         let Some(stored) = self.on.read(id).cloned() else { return Ok(false) };
-        let told = self.outside.sources.told(id);
-        let mut seen = observe(&self.press, &self.proxies, &mut self.analysts, &stored, &self.freeze, &told, now);
+        let told = self.integrations.sources.told(id);
+        let mut seen = observe(&self.publisher, &self.proxies, &mut self.analysts, &stored, &self.freeze, &told, now);
         seen.capacity = self.instances.capacity(&stored, now);
         // Receivers and sources outside are asked when that can be recorded; until then nothing that waits for them goes on.
-        seen.calls = unless_full(self.outside.calls.look(self.on.database(), &stored, now).await)?.unwrap_or_default();
-        unless_full(self.outside.sources.attend(self.on.database(), &stored, now).await)?;
-        seen.verdicts.extend(self.outside.sources.verdicts(&stored, now));
+        seen.calls = unless_full(self.integrations.calls.look(self.on.database(), &stored, now).await)?.unwrap_or_default();
+        unless_full(self.integrations.sources.attend(self.on.database(), &stored, now).await)?;
+        seen.verdicts.extend(self.integrations.sources.verdicts(&stored, now));
         let next = advance(&stored.plan, &stored.state, &seen, &stored.commands);
         let (mut next, recurs) = self.recurrence.check(&stored.plan, &stored.state, next);
         self.count(id, recurs.as_ref());
@@ -255,10 +255,10 @@ impl Reconciler {
         if next.entry.as_ref().is_some_and(|entry| entry.command.is_none()) {
             crash::after_record(id);
         }
-        self.outside.outbox.add(letters);
+        self.integrations.outbox.add(letters);
         self.waiting.answer(&next);
         if let Some(entry) = &next.entry {
-            unless_full(self.outside.log.transition(self.on.database(), &stored.plan, entry).await)?;
+            unless_full(self.integrations.log.transition(self.on.database(), &stored.plan, entry).await)?;
             tracing::info!(rollout = %id, revision = entry.revision, "{}", entry.reason);
         }
         if next.state.retiring == Some(Retiring::Gone) {
@@ -282,12 +282,12 @@ impl Reconciler {
     async fn forget(&mut self, id: &RolloutId) -> Result<(), StoreError> {
         tracing::info!(rollout = %id, "forgotten; its history stays");
         self.on.forget(id).await?;
-        self.press.withdraw(id);
+        self.publisher.withdraw(id);
         self.analysts.dismiss(id);
         self.recurrence.forget(id);
-        self.outside.calls.dismiss(id);
-        self.outside.log.dismiss(id);
-        self.outside.sources.dismiss(id);
+        self.integrations.calls.dismiss(id);
+        self.integrations.log.dismiss(id);
+        self.integrations.sources.dismiss(id);
         self.show.forget(id);
         // A Rollout that waited for its hosts may have them now.
         self.unread = true;
@@ -297,20 +297,20 @@ impl Reconciler {
     fn show_rollout(&mut self, stored: &Stored, next: Next, seen: &Observation) {
         let id = &stored.plan.id;
         let mut view = view(&stored.plan, &next.state, seen);
-        if let Standing::Rejected(rejected) = self.press.standing(id) {
+        if let Standing::Rejected(rejected) = self.publisher.standing(id) {
             view.reject(rejected);
         }
         for version in &mut view.versions {
             version.instances = self.instances.views(id, &version.name);
         }
-        view.calls = self.outside.log.views(stored, &next.state);
+        view.calls = self.integrations.log.views(stored, &next.state);
         view.warnings.extend(self.recurrence.fault(id).map(ToString::to_string));
         view.warnings.extend(warnings(id, self.on.problems()));
         view.warnings.extend(self.on.conflicted().get(id).map(|conflicted| format!("manifest refused: {}", conflicted.reason)));
         view.warnings.extend(self.on.missing(id));
         view.warnings.extend(self.notices().into_iter().map(|notice| notice.message));
-        view.warnings.extend(self.press.refused().map(str::to_owned));
-        view.warnings.extend(self.outside.outbox.warnings(id));
+        view.warnings.extend(self.publisher.refused().map(str::to_owned));
+        view.warnings.extend(self.integrations.outbox.warnings(id));
         // At rest nothing waits for them; `shunt proxies` shows them.
         view.warnings.extend(self.silence.clone().filter(|_| is_busy(stored)));
         view.warnings.extend(self.disbelieved.clone());
@@ -342,7 +342,7 @@ impl Reconciler {
         self.show.problems(self.on.problems());
         self.show.freeze(&self.freeze);
         self.show.notices(self.notices());
-        self.show.ready(self.press.board().is_live());
+        self.show.ready(self.publisher.aggregator().is_live());
         self.waiting.undo(&self.on);
         self.waiting.look(&self.on, now);
         self.deployments.look(&self.on, now);

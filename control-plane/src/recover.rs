@@ -53,7 +53,7 @@ impl Reconciler {
         };
         let connected: Vec<String> =
             self.proxies.statuses().into_iter().filter(|status| status.connected).map(|status| status.node).collect();
-        let ours = self.press.board().generation();
+        let ours = self.publisher.aggregator().generation();
         let reported = self.proxies.ahead(now).into_iter().filter(|(node, _)| connected.contains(node)).map(|(_, reported)| reported);
         Ok(reported.filter(|reported| *reported < GENERATION_MAX).fold(seen.max(ours), u64::max))
     }
@@ -93,7 +93,7 @@ impl Reconciler {
         let recorded = self.on.recovered(entries, generation, hold.identity()).await;
         recorded.map_err(|error| Refusal::Unavailable(error.to_string()))?;
         self.hold = hold;
-        self.press.rebase(generation);
+        self.publisher.rebase(generation);
         Ok(())
     }
 }

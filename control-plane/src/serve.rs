@@ -14,14 +14,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::access_store::AccessStore;
-use crate::board::Board;
 use crate::cli::ServeArgs;
 use crate::hold::{EmptyState, Hold};
 use crate::http::Times;
+use crate::integrations::{Completion, Integrations};
 use crate::keyring::Keyring;
 use crate::module;
-use crate::outside::{Back, Outside};
-use crate::press::Press;
+use crate::policy_aggregator::PolicyAggregator;
+use crate::policy_publisher::PolicyPublisher;
 use crate::proxies::Proxies;
 use crate::reconcile::{Clock, Reconciler};
 use crate::show::{Show, Shown};
@@ -62,13 +62,13 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let (access_store, access) = AccessStore::open(on.database().share(), clock).await?;
     let (app, inbox, show) = wire(&on, &fleet, access, stopped.clone());
     let (policy, recorded) = on.database().policy().await?;
-    let board = Board::new(policy, recorded, on.ids().into_iter().collect::<BTreeSet<_>>());
+    let aggregator = PolicyAggregator::new(policy, recorded, on.ids().into_iter().collect::<BTreeSet<_>>());
     let proxies = Proxies::new(on.database().expected().await?, app.memory.clone(), clock());
     let metrics = app.metrics.clone();
-    let (outside, answers) = Outside::open(on.database(), fastrand::f64, metrics.clone()).await?;
+    let (integrations, completions) = Integrations::open(on.database(), fastrand::f64, metrics.clone()).await?;
     let keyring = Keyring::open(&on.database().share(), clock()).await?;
     let accepted = on.database().accepted().await?;
-    let press = Press::new(board, accepted, publisher.clone(), filter, metrics.clone(), keyring);
+    let policy_publisher = PolicyPublisher::new(aggregator, accepted, publisher.clone(), filter, metrics.clone(), keyring);
 
     let xds = incoming(xds, doors.clone(), Guests::Proxies, Admission::default());
     let api = incoming(api, doors, Guests::AnyClient, Admission::default());
@@ -77,15 +77,15 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let access_store = tokio::spawn(access_store.run());
     let instances = Instances::open(on.database(), &args.data(), Launcher::default(), clock()).await?;
     let freeze = on.database().freeze().await?;
-    let mut reconciler = Reconciler::new(clock, on, instances, outside, proxies, fleet, press, show, metrics, hold);
+    let mut reconciler = Reconciler::new(clock, on, instances, integrations, proxies, fleet, policy_publisher, show, metrics, hold);
     reconciler.freeze = freeze;
-    let ended = work(&mut reconciler, inbox, answers, stopping).await;
+    let ended = work(&mut reconciler, inbox, completions, stopping).await;
     // The access store ends when the API cannot ask it any more, after all that was done is recorded.
     let servers = async { (xds.await, api.await, access_store.await) };
     if tokio::time::timeout(GRACE, servers).await.is_err() {
         tracing::warn!("connections were cut after {GRACE:?}");
     }
-    if let Err(error) = reconciler.on.rest().await {
+    if let Err(error) = reconciler.on.settle_generation().await {
         tracing::warn!("what was published last is not recorded as the last: {error}");
     }
     reconciler.on.close();
@@ -116,20 +116,20 @@ fn wire(on: &Standalone, fleet: &Fleet, access: Access, stopping: watch::Receive
 async fn work(
     reconciler: &mut Reconciler,
     mut inbox: Inbox,
-    mut answers: mpsc::Receiver<Back>,
+    mut completions: mpsc::Receiver<Completion>,
     stopping: watch::Sender<bool>,
 ) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (mut posts, bell) = (Vec::new(), reconciler.instances.bell());
     loop {
         let tick = if reconciler.settle().await { BUSY_TICK } else { IDLE_TICK };
-        let tick = tick.min(reconciler.instances.rest((reconciler.clock)()));
+        let tick = tick.min(reconciler.instances.idle_for((reconciler.clock)()));
         tokio::select! {
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             Some(request) = inbox.requests.recv() => reconciler.handle(request).await,
-            Some(back) = answers.recv() => reconciler.answered(back).await,
+            Some(completion) = completions.recv() => reconciler.complete(completion).await,
             Ok(()) = inbox.files.changed() => reconciler.manifests_changed(),
             1.. = inbox.reports.recv_many(&mut posts, REPORTS) => reconciler.take(&mut posts),
             Ok(()) = inbox.fleet.changed() => {}
@@ -144,7 +144,7 @@ async fn work(
     }
     tracing::info!("stopping");
     stopping.send_replace(true);
-    reconciler.rest();
+    reconciler.quiesce();
     // What was asked before the end is answered, and recorded.
     inbox.requests.close();
     while let Some(request) = inbox.requests.recv().await {

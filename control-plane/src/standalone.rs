@@ -109,7 +109,7 @@ impl Standalone {
     }
 
     /// The process ends in order: all that was published is recorded, and the next one goes on from there.
-    pub(crate) async fn rest(&self) -> Result<(), StoreError> {
+    pub(crate) async fn settle_generation(&self) -> Result<(), StoreError> {
         if self.unrecorded.is_empty() { self.database.settle_generation().await } else { Ok(()) }
     }
 

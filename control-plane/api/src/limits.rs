@@ -87,15 +87,15 @@ impl Bucket {
     pub(crate) fn take(&self, client: &str, now: Instant) -> Result<(), Duration> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= CLIENTS && !clients.contains_key(client) {
-            clients.retain(|_, rest| *rest > now);
+            clients.retain(|_, rested_at| *rested_at > now);
         }
         // Too many at a time share one.
         let client = if clients.len() >= CLIENTS && !clients.contains_key(client) { "" } else { client };
-        let rest = clients.get(client).copied().unwrap_or(now).max(now);
-        if rest > now + self.slack {
-            return Err(rest.duration_since(now + self.slack));
+        let rested_at = clients.get(client).copied().unwrap_or(now).max(now);
+        if rested_at > now + self.slack {
+            return Err(rested_at.duration_since(now + self.slack));
         }
-        clients.insert(client.to_owned(), rest + self.interval);
+        clients.insert(client.to_owned(), rested_at + self.interval);
         Ok(())
     }
 }

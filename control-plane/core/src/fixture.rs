@@ -28,12 +28,12 @@ spec:
     compile(&parse("a.yaml", &text).unwrap()[0], None).unwrap()
 }
 
-pub(crate) fn rest(stable: &str) -> State {
+pub(crate) fn at_rest(stable: &str) -> State {
     State { stable: stable.parse().unwrap(), ..State::initial(&plan("v1")) }
 }
 
 pub(crate) fn refused() -> State {
-    State { refused: Some(Refused { version: "v2".parse().unwrap(), reason: String::new(), at: Time(0) }), ..rest("v1") }
+    State { refused: Some(Refused { version: "v2".parse().unwrap(), reason: String::new(), at: Time(0) }), ..at_rest("v1") }
 }
 
 pub(crate) fn run(candidate: &str, started: u64, stage: Stage) -> Run {
@@ -59,7 +59,7 @@ pub(crate) fn run(candidate: &str, started: u64, stage: Stage) -> Run {
 }
 
 pub(crate) fn with(run: Run) -> State {
-    State { run: Some(run), ..rest("v1") }
+    State { run: Some(run), ..at_rest("v1") }
 }
 
 pub(crate) fn at(stage: Stage) -> State {

@@ -16,7 +16,7 @@ const RUN: Time = Time(1_000);
 struct Rig {
     store: Store,
     calls: Calls,
-    answers: mpsc::Receiver<Back>,
+    answers: mpsc::Receiver<Completion>,
     stored: Stored,
 }
 
@@ -47,9 +47,9 @@ impl Rig {
     }
 
     async fn open(store: Store, stored: Stored) -> Self {
-        let (back, answers) = mpsc::channel(8);
+        let (completions, answers) = mpsc::channel(8);
         let log = CallLog::open(&store.database).await.unwrap();
-        let calls = Calls::open(&store.database, log, Messenger::new().unwrap(), || 0.5, back).await.unwrap();
+        let calls = Calls::open(&store.database, log, Messenger::new().unwrap(), || 0.5, completions).await.unwrap();
         Self { store, calls, answers, stored }
     }
 
@@ -68,7 +68,7 @@ impl Rig {
     }
 
     async fn answer(&mut self, now: u64) {
-        let Some(Back::Call(tried)) = self.answers.recv().await else { panic!("no call came back") };
+        let Some(Completion::Call(tried)) = self.answers.recv().await else { panic!("no call came back") };
         self.calls.take(&self.store.database, tried, Time(now)).await.unwrap();
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::http::Http;
 use super::{prometheus, web};
-use crate::outside::Back;
+use crate::integrations::Completion;
 
 /// A goal of one test.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +47,7 @@ pub(crate) struct AnsweredGoal {
 #[derive(Debug)]
 pub(super) struct Goals {
     known: BTreeMap<Key, Known>,
-    back: mpsc::Sender<Back>,
+    completions: mpsc::Sender<Completion>,
 }
 
 /// A question under way.
@@ -62,8 +62,8 @@ struct Question {
 
 impl Goals {
     /// None yet.
-    pub(super) fn new(back: mpsc::Sender<Back>) -> Self {
-        Self { known: BTreeMap::new(), back }
+    pub(super) fn new(completions: mpsc::Sender<Completion>) -> Self {
+        Self { known: BTreeMap::new(), completions }
     }
 
     /// Asks what is due for this Rollout, and forgets tests that are over.
@@ -82,7 +82,7 @@ impl Goals {
             if due && !known.waiting {
                 (known.asked, known.waiting) = (Some(now), true);
                 let (plan, subject, versions) = (Arc::clone(plan), subject.clone(), versions.clone());
-                ask(http.clone(), self.back.clone(), key, Question { goal: goal.clone(), plan, subject, versions, now, began });
+                ask(http.clone(), self.completions.clone(), key, Question { goal: goal.clone(), plan, subject, versions, now, began });
             }
         }
     }
@@ -121,14 +121,14 @@ fn told(goal: &TestGoal) -> Option<&ToldGoal> {
     }
 }
 
-fn ask(http: Http, back: mpsc::Sender<Back>, key: Key, question: Question) {
+fn ask(http: Http, completions: mpsc::Sender<Completion>, key: Key, question: Question) {
     tokio::spawn(async move {
         let answer = figures(&http, &question).await;
         if let Err(error) = &answer {
             tracing::warn!(rollout = %key.rollout, goal = key.goal, "{} could not be asked: {error}", question.goal.source.name());
         }
         // The control plane takes no answer any more when it ends.
-        let _ = back.send(Back::Goal(AnsweredGoal { key, answer })).await;
+        let _ = completions.send(Completion::Goal(AnsweredGoal { key, answer })).await;
     });
 }
 

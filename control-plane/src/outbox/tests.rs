@@ -13,7 +13,7 @@ use crate::standalone::{Stored, Urgency};
 struct Rig {
     store: Store,
     outbox: Outbox,
-    answers: mpsc::Receiver<Back>,
+    answers: mpsc::Receiver<Completion>,
     stored: Stored,
 }
 
@@ -29,9 +29,9 @@ impl Rig {
     }
 
     async fn open(store: Store, stored: Stored) -> Self {
-        let (back, answers) = mpsc::channel(8);
+        let (completions, answers) = mpsc::channel(8);
         let log = CallLog::open(&store.database).await.unwrap();
-        let outbox = Outbox::open(&store.database, log, Messenger::new().unwrap(), || 0.5, Metrics::default(), back).await.unwrap();
+        let outbox = Outbox::open(&store.database, log, Messenger::new().unwrap(), || 0.5, Metrics::default(), completions).await.unwrap();
         Self { store, outbox, answers, stored }
     }
 
@@ -54,7 +54,7 @@ impl Rig {
     }
 
     async fn back(&mut self, now: u64) {
-        let Some(Back::Letter(returned)) = self.answers.recv().await else { panic!("nothing came back") };
+        let Some(Completion::Letter(returned)) = self.answers.recv().await else { panic!("nothing came back") };
         self.outbox.take(&self.store.database, returned, Time(now)).await.unwrap();
     }
 

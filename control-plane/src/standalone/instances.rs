@@ -29,7 +29,7 @@ use shunt_filter_core::{RolloutId, VersionName};
 use tokio::sync::Notify;
 
 use super::{Database, InstanceRecord, Standalone, StoreError, Stored};
-use crate::board::Board;
+use crate::policy_aggregator::PolicyAggregator;
 use crate::proxies::Proxies;
 pub(crate) use launch::{Launcher, shim};
 use log::Logs;
@@ -41,7 +41,7 @@ use tracker::{Happened, Tellers, Tracker};
 const LOOK: Span = Span::millis(100);
 
 /// Nothing is looked at more often, whatever is due.
-const REST: Duration = Duration::from_millis(5);
+const IDLE_MIN: Duration = Duration::from_millis(5);
 
 /// How often logs are looked at for their size.
 const ROTATE: Span = Span::seconds(10);
@@ -105,11 +105,11 @@ impl Instances {
     }
 
     /// How long nothing needs to be done, unless the bell rings.
-    pub(crate) fn rest(&self, now: Time) -> Duration {
+    pub(crate) fn idle_for(&self, now: Time) -> Duration {
         let due = self.pools.values().filter_map(|pool| pool.due(now)).min();
         // A store that fails is tried again with the next tick, not at once.
         let due = due.filter(|_| self.unrecorded.is_empty());
-        due.map_or(Duration::MAX, |due| Duration::from_millis(due.since(now).0).max(REST))
+        due.map_or(Duration::MAX, |due| Duration::from_millis(due.since(now).0).max(IDLE_MIN))
     }
 
     /// Whether an instance waits for what proxies report.
@@ -118,7 +118,13 @@ impl Instances {
     }
 
     /// One step of everything: hear, decide, record, do.
-    pub(crate) async fn pass(&mut self, on: &Standalone, board: &Board, proxies: &Proxies, now: Time) -> Result<(), StoreError> {
+    pub(crate) async fn pass(
+        &mut self,
+        on: &Standalone,
+        aggregator: &PolicyAggregator,
+        proxies: &Proxies,
+        now: Time,
+    ) -> Result<(), StoreError> {
         for Happened { instance, tag, event } in self.tellers.heard() {
             let current = self.trackers.get(&instance).is_some_and(|tracker| tracker.tag == tag);
             if let Some(key) = self.key(instance).filter(|_| current) {
@@ -126,7 +132,7 @@ impl Instances {
             }
         }
         self.want(on);
-        self.steer(on, board, proxies, now);
+        self.steer(on, aggregator, proxies, now);
         self.record(on.database()).await?;
         self.launch(on.database(), now).await?;
         self.look_after();
@@ -159,12 +165,12 @@ impl Instances {
         self.pools.retain(|key, pool| wanted.contains(key) || !pool.instances.is_empty());
     }
 
-    fn steer(&mut self, on: &Standalone, board: &Board, proxies: &Proxies, now: Time) {
+    fn steer(&mut self, on: &Standalone, aggregator: &PolicyAggregator, proxies: &Proxies, now: Time) {
         let busy = self.any(|one| one.stage == Stage::Draining).then(connections::busy_ports).flatten();
         let mut changed = Vec::new();
         for (key, pool) in &mut self.pools {
             let known = pool::Circumstances {
-                proved: pool.awaits_proof() && is_proved(on, board, proxies, &key.0, now),
+                proved: pool.awaits_proof() && is_proved(on, aggregator, proxies, &key.0, now),
                 busy: busy.as_ref(),
                 open: if pool.drains() { open(on, proxies, key) } else { None },
                 next: self.next,
@@ -296,12 +302,12 @@ fn open(on: &Standalone, proxies: &Proxies, (id, version): &Key) -> Option<u64> 
 }
 
 /// Whether every proxy that may still be there has a discovery without those that leave.
-fn is_proved(on: &Standalone, board: &Board, proxies: &Proxies, id: &RolloutId, now: Time) -> bool {
+fn is_proved(on: &Standalone, aggregator: &PolicyAggregator, proxies: &Proxies, id: &RolloutId, now: Time) -> bool {
     if on.read(id).is_none() {
         // Its routes were gone from every proxy before it was forgotten.
         return true;
     }
-    board.proofs(id).is_some_and(|proofs| proxies.no_proxy_uses_other_routes(proofs.routes, now))
+    aggregator.proofs(id).is_some_and(|proofs| proxies.no_proxy_uses_other_routes(proofs.routes, now))
 }
 
 #[cfg(test)]

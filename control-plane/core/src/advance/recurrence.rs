@@ -27,7 +27,7 @@ pub struct Recurs {
     pub times: u64,
 }
 
-/// The states that Rollouts have left since their last rest, without times and numbers that only grow.
+/// The states that Rollouts have left since they last settled, without times and numbers that only grow.
 #[derive(Debug, Default)]
 pub struct Recurrence {
     left: BTreeMap<RolloutId, Left>,
@@ -71,7 +71,7 @@ impl Recurrence {
     }
 
     /// These passes are over: from here on time has passed, and a state may come again. Not after a fault.
-    pub fn rest(&mut self) {
+    pub fn settled(&mut self) {
         self.left.retain(|_, left| left.fault.is_some());
     }
 
@@ -145,7 +145,7 @@ mod tests {
             assert_eq!((next.entry, next.state), (None, before.clone()));
             let fault = fault.expect("it leads nowhere");
             assert!(fault.to_string().contains("a defect of Shunt: at revision 0 the transition \"step 1 of 2\""), "{fault}");
-            recurrence.rest();
+            recurrence.settled();
         }
         let abort = Command { id: 1, verb: Verb::Abort, revision: 0, by: "ops".to_owned(), reason: String::new(), confirm: false };
         let after = at(Stage::Shifting, 4);
@@ -168,7 +168,7 @@ mod tests {
         let mut recurrence = Recurrence::default();
         let (one, other) = (at(Stage::Preparing, 0), at(Stage::Equipping { step: 0 }, 1));
         assert_eq!(recurrence.check(&plan("v2"), &one, made(&one, other.clone(), 1, None)).1, None);
-        recurrence.rest();
+        recurrence.settled();
         assert_eq!(recurrence.check(&plan("v2"), &other, made(&other, one, 2, None)).1, None);
     }
 }

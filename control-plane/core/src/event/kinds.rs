@@ -67,7 +67,7 @@ fn ended(old: &Run, next: &State) -> EventKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{at, plan, refused, rest, run, with};
+    use crate::fixture::{at, at_rest, plan, refused, run, with};
     use crate::state::{Paused, Stage};
     use crate::time::Time;
     use test_case::test_case;
@@ -88,7 +88,7 @@ mod tests {
         Stage::Reverting(ending)
     }
 
-    #[test_case(&rest("v1"), &at(Stage::Preparing), "v2", "started")]
+    #[test_case(&at_rest("v1"), &at(Stage::Preparing), "v2", "started")]
     #[test_case(&at(Stage::Preparing), &at(Stage::Applying { step: 0 }), "v2", "stepped"; "the first step")]
     #[test_case(&at(Stage::Applying { step: 0 }), &at(Stage::Holding { step: 0 }), "v2", ""; "proved is no event")]
     #[test_case(&at(Stage::Holding { step: 0 }), &at(Stage::Holding { step: 1 }), "v2", "stepped paused"; "into a pause without end")]
@@ -96,8 +96,8 @@ mod tests {
     #[test_case(&at(Stage::Holding { step: 0 }), &held(), "v2", "paused"; "held")]
     #[test_case(&held(), &at(Stage::Holding { step: 0 }), "v2", "resumed"; "no longer held")]
     #[test_case(&at(Stage::Holding { step: 2 }), &at(Stage::Shifting), "v2", ""; "the last step is over")]
-    #[test_case(&at(Stage::Switching), &rest("v2"), "v2", "promoted")]
-    #[test_case(&back(), &rest("v2"), "v2", "rolledBack"; "an older version is stable again")]
+    #[test_case(&at(Stage::Switching), &at_rest("v2"), "v2", "promoted")]
+    #[test_case(&back(), &at_rest("v2"), "v2", "rolledBack"; "an older version is stable again")]
     #[test_case(&at(Stage::Shifting), &at(ending(Ending::Refused { reason: String::new() })), "v2", "aborted")]
     #[test_case(&held(), &at(ending(Ending::Refused { reason: String::new() })), "v2", "aborted"; "aborted while held")]
     #[test_case(&at(Stage::Shifting), &at(ending(Ending::RolledBack)), "v1", "rolledBack"; "release names stable again")]
@@ -105,11 +105,11 @@ mod tests {
     #[test_case(&at(Stage::Shifting), &at(ending(Ending::Deleted)), "v2", "deleted")]
     #[test_case(&at(Stage::Shifting), &at(ending(Ending::Concluded { result: String::new() })), "v2", "concluded")]
     #[test_case(&at(ending(Ending::RolledBack)), &at(Stage::Draining(Ending::RolledBack)), "v1", ""; "told already")]
-    #[test_case(&at(Stage::Draining(Ending::RolledBack)), &rest("v1"), "v1", "recovered")]
-    #[test_case(&refused(), &rest("v1"), "v3", "rollForward"; "another release instead of the refused one")]
-    #[test_case(&refused(), &rest("v1"), "v1", ""; "the refused release was taken out of the manifest")]
+    #[test_case(&at(Stage::Draining(Ending::RolledBack)), &at_rest("v1"), "v1", "recovered")]
+    #[test_case(&refused(), &at_rest("v1"), "v3", "rollForward"; "another release instead of the refused one")]
+    #[test_case(&refused(), &at_rest("v1"), "v1", ""; "the refused release was taken out of the manifest")]
     #[test_case(&held(), &forward(), "v3", "superseded rollForward started"; "past the point of no return")]
-    #[test_case(&rest("v1"), &rest("v1"), "v1", ""; "nothing")]
+    #[test_case(&at_rest("v1"), &at_rest("v1"), "v1", ""; "nothing")]
     fn between_two_states(before: &State, next: &State, release: &str, expected: &str) {
         let kinds: Vec<&str> = kinds(&plan(release), before, next).into_iter().map(EventKind::as_str).collect();
         assert_eq!(kinds.join(" "), expected);

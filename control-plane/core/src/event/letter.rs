@@ -111,7 +111,7 @@ fn point(kind: EventKind, before: &State, next: &State) -> Option<HookPoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{at, refused, rest, run, with};
+    use crate::fixture::{at, at_rest, refused, run, with};
     use crate::state::{Run, Stage};
     use test_case::test_case;
 
@@ -123,16 +123,16 @@ mod tests {
         with(Run { returning: true, ..run("v2", 1, Stage::Switching) })
     }
 
-    #[test_case(EventKind::Promoted, &at(Stage::Switching), &rest("v2"), Some(HookPoint::AfterPromote))]
+    #[test_case(EventKind::Promoted, &at(Stage::Switching), &at_rest("v2"), Some(HookPoint::AfterPromote))]
     #[test_case(EventKind::Stepped, &at(Stage::Preparing), &at(Stage::Applying { step: 0 }), Some(HookPoint::OnStep))]
-    #[test_case(EventKind::RollForward, &refused(), &rest("v1"), Some(HookPoint::OnRollForward))]
+    #[test_case(EventKind::RollForward, &refused(), &at_rest("v1"), Some(HookPoint::OnRollForward))]
     #[test_case(EventKind::Aborted, &at(Stage::Shifting), &over(Ending::RolledBack), None; "keys only begin to go back")]
     #[test_case(EventKind::RolledBack, &back(), &over(Ending::RolledBack), None; "the same, of a return")]
-    #[test_case(EventKind::RolledBack, &back(), &rest("v2"), Some(HookPoint::OnRollback); "an older version is stable again")]
-    #[test_case(EventKind::Recovered, &over(Ending::Refused { reason: String::new() }), &rest("v1"), Some(HookPoint::OnRollback))]
-    #[test_case(EventKind::Recovered, &over(Ending::RolledBack), &rest("v1"), Some(HookPoint::OnRollback); "taken back")]
-    #[test_case(EventKind::Recovered, &over(Ending::Superseded), &rest("v1"), None; "another one comes")]
-    #[test_case(EventKind::Recovered, &over(Ending::Concluded { result: String::new() }), &rest("v1"), None; "nothing went wrong")]
+    #[test_case(EventKind::RolledBack, &back(), &at_rest("v2"), Some(HookPoint::OnRollback); "an older version is stable again")]
+    #[test_case(EventKind::Recovered, &over(Ending::Refused { reason: String::new() }), &at_rest("v1"), Some(HookPoint::OnRollback))]
+    #[test_case(EventKind::Recovered, &over(Ending::RolledBack), &at_rest("v1"), Some(HookPoint::OnRollback); "taken back")]
+    #[test_case(EventKind::Recovered, &over(Ending::Superseded), &at_rest("v1"), None; "another one comes")]
+    #[test_case(EventKind::Recovered, &over(Ending::Concluded { result: String::new() }), &at_rest("v1"), None; "nothing went wrong")]
     fn hooks_follow(kind: EventKind, before: &State, next: &State, expected: Option<HookPoint>) {
         assert_eq!(point(kind, before, next), expected);
     }

@@ -23,7 +23,7 @@ use leg::place;
 /// No release is followed for longer.
 const MOST: Span = Span::seconds(60 * 24 * 3_600);
 /// Transitions in one moment; more would be a machine that does not come to rest.
-const RESTLESS: usize = 64;
+const TRANSITIONS_MAX: usize = 64;
 
 /// Longest stride in seconds, and where a window may open and close meanwhile.
 const LONGEST: u64 = 24 * 3_600;
@@ -33,7 +33,7 @@ const WINDOW: u64 = 60;
 pub(super) fn travel(plan: &Plan, from: &VersionName, to: &VersionName, traffic: Traffic, start: Time) -> Forecast {
     let before = Plan { release: from.clone(), gone: false, ..plan.clone() };
     let mut journey = Journey::new(Plan { release: to.clone(), ..before.clone() }, traffic, State::initial(&before), start);
-    journey.settle(&before);
+    journey.install(&before);
     journey.began = journey.now;
     journey.entered = journey.now;
     journey.run();
@@ -116,8 +116,8 @@ impl Journey {
     }
 
     /// All versions are installed; the old one is stable.
-    fn settle(&mut self, before: &Plan) {
-        for _ in 0..RESTLESS {
+    fn install(&mut self, before: &Plan) {
+        for _ in 0..TRANSITIONS_MAX {
             self.now = self.now.after(Span::seconds(1));
             if self.transition(before, &[]).is_none() {
                 return;
@@ -128,13 +128,13 @@ impl Journey {
     fn run(&mut self) {
         let plan = self.plan.clone();
         while self.now.since(self.began) < MOST && self.stuck.is_none() {
-            self.rest(&plan);
+            self.settle(&plan);
             if self.state.run.is_none() {
                 return;
             }
             if self.promote(&plan) {
                 // The operator who promotes sees what comes of it at once.
-                self.rest(&plan);
+                self.settle(&plan);
             }
             self.wait(&plan);
         }
@@ -166,8 +166,8 @@ impl Journey {
     }
 
     /// Transitions while there are any.
-    fn rest(&mut self, plan: &Plan) {
-        for _ in 0..RESTLESS {
+    fn settle(&mut self, plan: &Plan) {
+        for _ in 0..TRANSITIONS_MAX {
             let before = self.state.clone();
             match self.transition(plan, &[]) {
                 Some(_) => self.moved(&before),

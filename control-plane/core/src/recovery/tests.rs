@@ -6,7 +6,7 @@ use test_case::test_case;
 
 use super::*;
 use crate::desired::desired;
-use crate::fixture::{plan, plan_by, rest, run, with};
+use crate::fixture::{at_rest, plan, plan_by, run, with};
 use crate::merge::merge;
 use crate::ranges::reshape;
 
@@ -60,7 +60,7 @@ fn a_run_keeps_every_user_where_they_are(state: State, sentence: &str) {
 #[test_case("v2", Some("v2"), "v1 is stable; v2, which its manifest names, is released by `shunt retry`, because it may have been refused"; "a release that may have been refused")]
 fn at_rest_the_default_route_says_who_is_stable(release: &str, refused: Option<&str>, sentence: &str) {
     let plan = plan(release);
-    let state = serving(rest("v1"));
+    let state = serving(at_rest("v1"));
     let running = runs(&plan, &State { refused: None, ..state }, 57);
     assert!(running.policy.services.is_empty(), "nothing is to be decided");
     let recovered = recover(&plan, &[running], NOW).unwrap();

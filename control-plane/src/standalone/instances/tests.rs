@@ -19,7 +19,7 @@ struct Bed {
     dir: TempDir,
     mark: String,
     on: Standalone,
-    board: Board,
+    aggregator: PolicyAggregator,
     proxies: Proxies,
 }
 
@@ -47,8 +47,8 @@ spec:
         let mut on = Standalone::open(&dir.path().join("config"), &dir.path().join("data"), shunt_core::Span::seconds(10)).await.unwrap();
         on.refresh(now()).await.unwrap();
         assert_eq!(on.problems(), []);
-        let board = Board::new(PolicyRecord::default(), BTreeMap::new(), BTreeSet::new());
-        Self { dir, mark, on, board, proxies: Proxies::new(BTreeSet::new(), shunt_api::Memory::default(), now()) }
+        let aggregator = PolicyAggregator::new(PolicyRecord::default(), BTreeMap::new(), BTreeSet::new());
+        Self { dir, mark, on, aggregator, proxies: Proxies::new(BTreeSet::new(), shunt_api::Memory::default(), now()) }
     }
 
     fn data(&self) -> PathBuf {
@@ -62,7 +62,7 @@ spec:
     }
 
     async fn pass(&self, all: &mut Instances, at: Time) {
-        all.pass(&self.on, &self.board, &self.proxies, at).await.unwrap();
+        all.pass(&self.on, &self.aggregator, &self.proxies, at).await.unwrap();
     }
 
     /// Passes until this holds, while time goes on.
@@ -80,7 +80,7 @@ spec:
     /// Up to where the next process is recorded as to be made.
     async fn intend(&self, all: &mut Instances) -> u64 {
         all.want(&self.on);
-        all.steer(&self.on, &self.board, &self.proxies, now());
+        all.steer(&self.on, &self.aggregator, &self.proxies, now());
         all.record(self.on.database()).await.unwrap();
         all.pools[&key("v1")].instances[0].id
     }

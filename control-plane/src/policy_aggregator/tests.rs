@@ -1,4 +1,4 @@
-//! What the board must never do, whatever happens around it.
+//! What the aggregator must never do, whatever happens around it.
 
 use std::sync::LazyLock;
 
@@ -71,13 +71,13 @@ fn around(acknowledged: Option<Sequence>) -> Circumstances<'static> {
     Circumstances { report: report(250), acknowledged, heal: None, signing: &SIGNING }
 }
 
-fn empty() -> Board {
-    Board::new(PolicyRecord::default(), BTreeMap::new(), BTreeSet::new())
+fn empty() -> PolicyAggregator {
+    PolicyAggregator::new(PolicyRecord::default(), BTreeMap::new(), BTreeSet::new())
 }
 
-/// The store and the proxies' server, as far as the board sees them.
+/// The store and the proxies' server, as far as the aggregator sees them.
 #[derive(Debug, Default)]
-struct Outside {
+struct Environment {
     policy: PolicyRecord,
     contributions: BTreeMap<RolloutId, ContributionRecord>,
     /// Nothing can be recorded; what is published meanwhile waits here.
@@ -92,11 +92,11 @@ struct Outside {
     pushed: BTreeMap<u64, String>,
 }
 
-impl Outside {
-    fn step(&mut self, board: &mut Board, around: &Circumstances<'_>) -> Option<Publication> {
+impl Environment {
+    fn step(&mut self, aggregator: &mut PolicyAggregator, around: &Circumstances<'_>) -> Option<Publication> {
         self.refused = false;
-        let publication = board.next(around).unwrap()?;
-        self.refused = self.full && publication.record.generation > self.ceiling.max(board.generation());
+        let publication = aggregator.next(around).unwrap()?;
+        self.refused = self.full && publication.record.generation > self.ceiling.max(aggregator.generation());
         if self.refused {
             return None;
         }
@@ -105,7 +105,7 @@ impl Outside {
         self.unrecorded = Some((publication.record.clone(), changed));
         self.fill(self.full);
         self.sequence += 1;
-        board.published(&publication, self.sequence);
+        aggregator.published(&publication, self.sequence);
         let bytes = serde_json::to_string(&publication.policy).unwrap();
         let before = self.pushed.insert(publication.policy.generation, bytes.clone());
         assert!(before.is_none_or(|before| before == bytes), "one generation, two contents");
@@ -135,160 +135,160 @@ impl Outside {
     }
 
     /// The process ended in order, after all was recorded, and another one starts.
-    fn restart(&mut self, stored: impl IntoIterator<Item = RolloutId>) -> Board {
+    fn restart(&mut self, stored: impl IntoIterator<Item = RolloutId>) -> PolicyAggregator {
         self.fill(false);
         self.policy.ceiling = self.policy.generation;
         self.kill(stored)
     }
 
     /// The process was killed, and another one starts, which publishes nothing before there is room.
-    fn kill(&mut self, stored: impl IntoIterator<Item = RolloutId>) -> Board {
+    fn kill(&mut self, stored: impl IntoIterator<Item = RolloutId>) -> PolicyAggregator {
         (self.unrecorded, self.full, self.sequence, self.ceiling) = (None, false, 0, 0);
-        Board::new(self.policy.clone(), self.contributions.clone(), stored.into_iter().collect())
+        PolicyAggregator::new(self.policy.clone(), self.contributions.clone(), stored.into_iter().collect())
     }
 }
 
 #[test]
 fn nothing_is_published_before_everybody_has_contributed() {
-    let mut board = Board::new(PolicyRecord::default(), BTreeMap::new(), BTreeSet::from([id(1), id(2)]));
-    let mut outside = Outside::default();
-    board.contribute(&id(1), desired(1, Some(1), Some(1)));
-    assert_eq!(outside.step(&mut board, &around(Some(9))), None);
-    assert!(!board.is_live());
-    assert_eq!(board.proofs(&id(1)), None);
-    board.contribute(&id(2), desired(2, None, None));
-    let publication = outside.step(&mut board, &around(Some(0))).unwrap();
+    let mut aggregator = PolicyAggregator::new(PolicyRecord::default(), BTreeMap::new(), BTreeSet::from([id(1), id(2)]));
+    let mut environment = Environment::default();
+    aggregator.contribute(&id(1), desired(1, Some(1), Some(1)));
+    assert_eq!(environment.step(&mut aggregator, &around(Some(9))), None);
+    assert!(!aggregator.is_live());
+    assert_eq!(aggregator.proofs(&id(1)), None);
+    aggregator.contribute(&id(2), desired(2, None, None));
+    let publication = environment.step(&mut aggregator, &around(Some(0))).unwrap();
     assert_eq!((publication.policy.generation, publication.policy.services.len()), (1, 1));
-    assert!(board.is_live());
+    assert!(aggregator.is_live());
 }
 
 #[test]
 fn equal_content_is_not_pushed_again() {
-    let (mut board, mut outside) = (empty(), Outside::default());
-    board.contribute(&id(1), desired(1, Some(1), None));
-    assert!(outside.step(&mut board, &around(None)).is_some());
+    let (mut aggregator, mut environment) = (empty(), Environment::default());
+    aggregator.contribute(&id(1), desired(1, Some(1), None));
+    assert!(environment.step(&mut aggregator, &around(None)).is_some());
     for _ in 0..3 {
-        board.contribute(&id(1), desired(1, Some(1), None));
-        assert_eq!(outside.step(&mut board, &around(None)), None);
+        aggregator.contribute(&id(1), desired(1, Some(1), None));
+        assert_eq!(environment.step(&mut aggregator, &around(None)), None);
     }
 }
 
 #[test]
 fn a_restart_publishes_the_same_bytes_and_keeps_proofs() {
-    let (mut board, mut outside) = (empty(), Outside::default());
-    board.contribute(&id(1), desired(1, Some(1), Some(1)));
-    outside.step(&mut board, &around(Some(0)));
-    outside.step(&mut board, &around(Some(1)));
-    let before = board.proofs(&id(1)).unwrap();
+    let (mut aggregator, mut environment) = (empty(), Environment::default());
+    aggregator.contribute(&id(1), desired(1, Some(1), Some(1)));
+    environment.step(&mut aggregator, &around(Some(0)));
+    environment.step(&mut aggregator, &around(Some(1)));
+    let before = aggregator.proofs(&id(1)).unwrap();
     assert_eq!(before, Proofs { policy: PolicyProof { generation: 1, sequence: 1 }, routes: RoutesProof::Report(1, 2) });
 
-    let mut board = outside.restart([id(1)]);
-    board.contribute(&id(1), desired(1, Some(1), Some(1)));
-    let publication = outside.step(&mut board, &around(None)).unwrap();
+    let mut aggregator = environment.restart([id(1)]);
+    aggregator.contribute(&id(1), desired(1, Some(1), Some(1)));
+    let publication = environment.step(&mut aggregator, &around(None)).unwrap();
     assert_eq!(publication.policy.generation, 2);
     assert_eq!(publication.changed, []);
-    assert_eq!(board.proofs(&id(1)), Some(before));
-    assert_eq!(outside.step(&mut board, &around(Some(1))), None, "nothing is left to prove");
+    assert_eq!(aggregator.proofs(&id(1)), Some(before));
+    assert_eq!(environment.step(&mut aggregator, &around(Some(1))), None, "nothing is left to prove");
 }
 
 #[test]
 fn after_a_kill_everything_is_pushed_and_proved_above_what_was_not_recorded() {
-    let (mut board, mut outside) = (empty(), Outside::default());
-    board.contribute(&id(1), desired(1, Some(1), Some(1)));
-    outside.step(&mut board, &around(Some(0)));
-    outside.step(&mut board, &around(Some(1)));
-    outside.fill(true);
-    board.contribute(&id(1), desired(1, Some(2), Some(1)));
-    assert_eq!(outside.step(&mut board, &around(Some(1))).unwrap().policy.generation, 3);
+    let (mut aggregator, mut environment) = (empty(), Environment::default());
+    aggregator.contribute(&id(1), desired(1, Some(1), Some(1)));
+    environment.step(&mut aggregator, &around(Some(0)));
+    environment.step(&mut aggregator, &around(Some(1)));
+    environment.fill(true);
+    aggregator.contribute(&id(1), desired(1, Some(2), Some(1)));
+    assert_eq!(environment.step(&mut aggregator, &around(Some(1))).unwrap().policy.generation, 3);
 
-    let mut board = outside.kill([id(1)]);
-    board.contribute(&id(1), desired(1, Some(1), Some(1)));
-    let publication = outside.step(&mut board, &around(None)).unwrap();
+    let mut aggregator = environment.kill([id(1)]);
+    aggregator.contribute(&id(1), desired(1, Some(1), Some(1)));
+    let publication = environment.step(&mut aggregator, &around(None)).unwrap();
     let above = publication.policy.generation;
     assert!(above > 3, "a proxy that runs 3 would not take it: {above}");
-    let proofs = board.proofs(&id(1)).unwrap();
+    let proofs = aggregator.proofs(&id(1)).unwrap();
     assert_eq!(proofs.policy.generation, above, "a report of 3 proves another service");
     assert_eq!(proofs.routes, RoutesProof::Acknowledge(1));
 }
 
 #[test]
 fn routes_are_proved_by_a_generation_pushed_after_their_acknowledgement() {
-    let (mut board, mut outside) = (empty(), Outside::default());
-    board.contribute(&id(1), desired(1, None, Some(1)));
-    outside.step(&mut board, &around(Some(0)));
-    assert_eq!(board.proofs(&id(1)).unwrap().routes, RoutesProof::Acknowledge(1));
-    assert_eq!(outside.step(&mut board, &around(Some(0))), None, "not acknowledged");
-    assert_eq!(outside.step(&mut board, &around(None)), None, "where no proxy is connected, none acknowledges");
-    let push = outside.step(&mut board, &around(Some(1))).unwrap();
-    assert_eq!(board.proofs(&id(1)).unwrap().routes, RoutesProof::Report(1, push.policy.generation));
-    assert_eq!(outside.step(&mut board, &around(Some(2))), None, "one push is enough");
+    let (mut aggregator, mut environment) = (empty(), Environment::default());
+    aggregator.contribute(&id(1), desired(1, None, Some(1)));
+    environment.step(&mut aggregator, &around(Some(0)));
+    assert_eq!(aggregator.proofs(&id(1)).unwrap().routes, RoutesProof::Acknowledge(1));
+    assert_eq!(environment.step(&mut aggregator, &around(Some(0))), None, "not acknowledged");
+    assert_eq!(environment.step(&mut aggregator, &around(None)), None, "where no proxy is connected, none acknowledges");
+    let push = environment.step(&mut aggregator, &around(Some(1))).unwrap();
+    assert_eq!(aggregator.proofs(&id(1)).unwrap().routes, RoutesProof::Report(1, push.policy.generation));
+    assert_eq!(environment.step(&mut aggregator, &around(Some(2))), None, "one push is enough");
 }
 
 #[test]
 fn a_push_before_the_acknowledgement_proves_no_routes() {
-    let (mut board, mut outside) = (empty(), Outside::default());
-    board.contribute(&id(1), desired(1, None, Some(1)));
-    outside.step(&mut board, &around(Some(0)));
-    board.contribute(&id(2), desired(2, Some(1), None));
-    assert!(outside.step(&mut board, &around(Some(0))).is_some());
-    assert_eq!(board.proofs(&id(1)).unwrap().routes, RoutesProof::Acknowledge(1));
+    let (mut aggregator, mut environment) = (empty(), Environment::default());
+    aggregator.contribute(&id(1), desired(1, None, Some(1)));
+    environment.step(&mut aggregator, &around(Some(0)));
+    aggregator.contribute(&id(2), desired(2, Some(1), None));
+    assert!(environment.step(&mut aggregator, &around(Some(0))).is_some());
+    assert_eq!(aggregator.proofs(&id(1)).unwrap().routes, RoutesProof::Acknowledge(1));
 }
 
 #[test]
 fn routes_there_and_back_are_proved_anew_once_they_were_published() {
-    let (mut board, mut outside) = (empty(), Outside::default());
-    board.contribute(&id(1), desired(1, None, Some(1)));
-    outside.step(&mut board, &around(Some(0)));
-    outside.step(&mut board, &around(Some(1)));
-    let proved = board.proofs(&id(1));
-    board.contribute(&id(1), desired(1, None, Some(2)));
-    board.contribute(&id(1), desired(1, None, Some(1)));
-    assert_eq!(board.proofs(&id(1)), proved, "never published, so nothing changed");
-    board.contribute(&id(1), desired(1, None, Some(2)));
-    outside.step(&mut board, &around(Some(2)));
-    board.contribute(&id(1), desired(1, None, Some(1)));
-    outside.step(&mut board, &around(Some(3)));
-    assert_eq!(board.proofs(&id(1)).unwrap().routes, RoutesProof::Acknowledge(4));
+    let (mut aggregator, mut environment) = (empty(), Environment::default());
+    aggregator.contribute(&id(1), desired(1, None, Some(1)));
+    environment.step(&mut aggregator, &around(Some(0)));
+    environment.step(&mut aggregator, &around(Some(1)));
+    let proved = aggregator.proofs(&id(1));
+    aggregator.contribute(&id(1), desired(1, None, Some(2)));
+    aggregator.contribute(&id(1), desired(1, None, Some(1)));
+    assert_eq!(aggregator.proofs(&id(1)), proved, "never published, so nothing changed");
+    aggregator.contribute(&id(1), desired(1, None, Some(2)));
+    environment.step(&mut aggregator, &around(Some(2)));
+    aggregator.contribute(&id(1), desired(1, None, Some(1)));
+    environment.step(&mut aggregator, &around(Some(3)));
+    assert_eq!(aggregator.proofs(&id(1)).unwrap().routes, RoutesProof::Acknowledge(4));
 }
 
 #[test]
 fn a_dead_worker_gets_one_push() {
-    let (mut board, mut outside) = (empty(), Outside::default());
-    board.contribute(&id(1), desired(1, Some(1), None));
-    outside.step(&mut board, &around(None));
-    let publication = outside.step(&mut board, &Circumstances { heal: Some("a worker went silent"), ..around(None) }).unwrap();
+    let (mut aggregator, mut environment) = (empty(), Environment::default());
+    aggregator.contribute(&id(1), desired(1, Some(1), None));
+    environment.step(&mut aggregator, &around(None));
+    let publication = environment.step(&mut aggregator, &Circumstances { heal: Some("a worker went silent"), ..around(None) }).unwrap();
     assert_eq!((publication.policy.generation, publication.why.as_str()), (2, "a worker went silent"));
-    assert_eq!(board.proofs(&id(1)).unwrap().policy.generation, 1, "what was proved stays proved");
+    assert_eq!(aggregator.proofs(&id(1)).unwrap().policy.generation, 1, "what was proved stays proved");
 }
 
 #[test]
 fn a_new_signing_key_is_pushed_where_keys_are_signed_and_disproves_nothing() {
-    let (mut board, mut outside) = (empty(), Outside::default());
+    let (mut aggregator, mut environment) = (empty(), Environment::default());
     let mut signed = desired(1, Some(1), None);
     signed.service.as_mut().unwrap().key =
         serde_json::from_value(serde_json::json!([{"cookie": "id", "generate": {"signed": true}}])).unwrap();
-    board.contribute(&id(1), desired(1, Some(1), None));
-    assert_eq!(outside.step(&mut board, &around(None)).unwrap().policy.signing, None);
+    aggregator.contribute(&id(1), desired(1, Some(1), None));
+    assert_eq!(environment.step(&mut aggregator, &around(None)).unwrap().policy.signing, None);
     let renewed = signing(2);
     let rotated = Circumstances { signing: &renewed, ..around(None) };
-    assert_eq!(outside.step(&mut board, &rotated), None, "nothing is signed");
-    board.contribute(&id(1), signed);
-    assert_eq!(outside.step(&mut board, &around(None)).unwrap().policy.signing, Some(signing(1)));
-    let before = board.proofs(&id(1)).unwrap().policy;
-    let publication = outside.step(&mut board, &rotated).unwrap();
+    assert_eq!(environment.step(&mut aggregator, &rotated), None, "nothing is signed");
+    aggregator.contribute(&id(1), signed);
+    assert_eq!(environment.step(&mut aggregator, &around(None)).unwrap().policy.signing, Some(signing(1)));
+    let before = aggregator.proofs(&id(1)).unwrap().policy;
+    let publication = environment.step(&mut aggregator, &rotated).unwrap();
     assert_eq!((publication.policy.signing, publication.why.as_str()), (Some(signing(2)), "the policy changed"));
-    assert_eq!(board.proofs(&id(1)).unwrap().policy, before, "what was proved stays proved");
+    assert_eq!(aggregator.proofs(&id(1)).unwrap().policy, before, "what was proved stays proved");
 }
 
 #[test]
 fn a_policy_that_filters_would_refuse_is_not_published() {
-    let (mut board, mut outside) = (empty(), Outside::default());
+    let (mut aggregator, mut environment) = (empty(), Environment::default());
     let mut wrong = desired(1, Some(1), None);
     wrong.service.as_mut().unwrap().hosts = vec!["not a host".to_owned()];
-    board.contribute(&id(1), wrong);
-    assert!(board.next(&around(None)).is_err());
-    board.contribute(&id(1), desired(1, Some(1), None));
-    assert_eq!(outside.step(&mut board, &around(None)).unwrap().policy.generation, 1);
+    aggregator.contribute(&id(1), wrong);
+    assert!(aggregator.next(&around(None)).is_err());
+    aggregator.contribute(&id(1), desired(1, Some(1), None));
+    assert_eq!(environment.step(&mut aggregator, &around(None)).unwrap().policy.generation, 1);
 }
 
 /// Something that happens.
@@ -325,7 +325,7 @@ proptest! {
     /// proved was carried by that generation.
     #[test]
     fn generations_are_worth_believing(events in events()) {
-        let (mut board, mut outside) = (empty(), Outside::default());
+        let (mut aggregator, mut environment) = (empty(), Environment::default());
         let mut wanted: BTreeMap<RolloutId, Desired> = BTreeMap::new();
         let mut now = around(None);
         for event in events {
@@ -334,49 +334,49 @@ proptest! {
                 Event::Contribute(number, epoch, endpoint) => {
                     let desired = desired(number, epoch, endpoint);
                     wanted.insert(id(number), desired.clone());
-                    board.contribute(&id(number), desired);
+                    aggregator.contribute(&id(number), desired);
                 }
                 Event::Withdraw(number) => {
                     wanted.remove(&id(number));
-                    outside.forget(&id(number));
-                    board.withdraw(&id(number));
+                    environment.forget(&id(number));
+                    aggregator.withdraw(&id(number));
                 }
-                Event::Acknowledge => now.acknowledged = Some(outside.sequence),
+                Event::Acknowledge => now.acknowledged = Some(environment.sequence),
                 Event::Interval(interval) => now.report = report(interval),
                 Event::Heal => now.heal = Some("heal"),
-                Event::Full(full) => outside.fill(full),
+                Event::Full(full) => environment.fill(full),
                 Event::Restart | Event::Kill => {
                     let stored = wanted.keys().cloned();
-                    board = if matches!(event, Event::Kill) { outside.kill(stored) } else { outside.restart(stored) };
+                    aggregator = if matches!(event, Event::Kill) { environment.kill(stored) } else { environment.restart(stored) };
                     now.acknowledged = None;
                     for (index, (id, desired)) in wanted.iter().enumerate() {
-                        prop_assert!(index == 0 || board.next(&now).unwrap().is_none(), "published before {id} contributed");
-                        board.contribute(id, desired.clone());
+                        prop_assert!(index == 0 || aggregator.next(&now).unwrap().is_none(), "published before {id} contributed");
+                        aggregator.contribute(id, desired.clone());
                     }
                 }
             }
-            let before = (outside.newest(), board.floor.max(board.generation()));
-            if let Some(publication) = &outside.step(&mut board, &now) {
+            let before = (environment.newest(), aggregator.floor.max(aggregator.generation()));
+            if let Some(publication) = &environment.step(&mut aggregator, &now) {
                 let generation = publication.record.generation;
                 prop_assert!(generation >= before.0, "a generation below what proxies run");
                 prop_assert!(generation <= before.1 + 1, "a jump from {} to {generation}", before.1);
             }
             now.heal = None;
-            prop_assert!(outside.step(&mut board, &now).is_none(), "pushed twice for one reason");
-            if outside.refused {
+            prop_assert!(environment.step(&mut aggregator, &now).is_none(), "pushed twice for one reason");
+            if environment.refused {
                 continue;
             }
-            let newest: RoutingPolicy = serde_json::from_str(&outside.pushed[&outside.newest()]).unwrap();
+            let newest: RoutingPolicy = serde_json::from_str(&environment.pushed[&environment.newest()]).unwrap();
             for (id, desired) in &wanted {
-                let proofs = board.proofs(id).expect("published");
-                prop_assert!(proofs.policy.generation <= outside.newest());
+                let proofs = aggregator.proofs(id).expect("published");
+                prop_assert!(proofs.policy.generation <= environment.newest());
                 let carries = |policy: &RoutingPolicy| policy.services.iter().find(|service| service.name == *id) == desired.service.as_ref();
                 prop_assert!(carries(&newest));
-                for bytes in outside.pushed.range(proofs.policy.generation.max(1)..).map(|(_, bytes)| bytes) {
+                for bytes in environment.pushed.range(proofs.policy.generation.max(1)..).map(|(_, bytes)| bytes) {
                     prop_assert!(carries(&serde_json::from_str(bytes).unwrap()), "a generation above the proof has another service");
                 }
                 if let RoutesProof::Report(sequence, generation) = proofs.routes {
-                    prop_assert!(sequence <= outside.sequence && generation <= outside.newest());
+                    prop_assert!(sequence <= environment.sequence && generation <= environment.newest());
                 }
             }
         }
@@ -392,9 +392,9 @@ fn what_cannot_be_written_is_an_error_and_never_an_empty_text() {
 
 #[test]
 fn what_is_published_is_the_text_of_the_policy() {
-    let mut board = empty();
-    board.contribute(&id(1), desired(1, Some(1), Some(1)));
-    let publication = board.next(&around(None)).unwrap().unwrap();
+    let mut aggregator = empty();
+    aggregator.contribute(&id(1), desired(1, Some(1), Some(1)));
+    let publication = aggregator.next(&around(None)).unwrap().unwrap();
     assert_eq!(serde_json::from_str::<RoutingPolicy>(&publication.text).unwrap(), publication.policy);
     assert_eq!(publication.policy.generation, 1);
 }

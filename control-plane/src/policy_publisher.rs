@@ -1,4 +1,4 @@
-//! The press: what Rollouts want goes on the board, and what the board wants published is recorded and then handed out.
+//! Hands what Rollouts want to the aggregator; what the aggregator wants published is recorded, then given to the proxies.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,24 +10,24 @@ use shunt_core::{Time, desired};
 use shunt_filter_core::{RolloutId, RoutingPolicy};
 use shunt_xds::{Gate, Publisher, World};
 
-use crate::board::{Board, Circumstances, Publication};
 use crate::cadence::{Cadence, is_busy};
 use crate::crash;
 use crate::keyring::Keyring;
+use crate::policy_aggregator::{Circumstances, PolicyAggregator, Publication};
 use crate::proxies::Proxies;
 use crate::standalone::{ContributionRecord, Instances, PolicyRecord, Standalone, StoreError};
 
-/// The board and the way from it to the proxies.
+/// The aggregator, and what brings its publications to the proxies.
 #[derive(Debug)]
-pub(crate) struct Press {
-    board: Board,
+pub(crate) struct PolicyPublisher {
+    aggregator: PolicyAggregator,
     publisher: Publisher,
     module: Arc<[u8]>,
     cadence: Cadence,
     metrics: Metrics,
     /// Whose routes are refused by a proxy, so that all others are published without them.
     isolation: Isolation,
-    /// What the board has of each Rollout.
+    /// What the contribution of each Rollout was made of.
     contributed: BTreeMap<RolloutId, Basis>,
     refused: Option<String>,
     keyring: Keyring,
@@ -47,10 +47,10 @@ struct Basis {
     isolation: u64,
 }
 
-impl Press {
+impl PolicyPublisher {
     /// Nothing is published yet. `module` is the filter; `accepted` are the routes that proxies acknowledged last.
     pub(crate) fn new(
-        board: Board,
+        aggregator: PolicyAggregator,
         accepted: BTreeMap<RolloutId, Routes>,
         publisher: Publisher,
         module: Arc<[u8]>,
@@ -59,7 +59,7 @@ impl Press {
     ) -> Self {
         let (cadence, isolation) = (Cadence::default(), Isolation::new(accepted));
         Self {
-            board,
+            aggregator,
             publisher,
             module,
             cadence,
@@ -73,9 +73,9 @@ impl Press {
         }
     }
 
-    /// What was put on the board, and what proves it.
-    pub(crate) fn board(&self) -> &Board {
-        &self.board
+    /// What Rollouts contributed, and what proves it.
+    pub(crate) fn aggregator(&self) -> &PolicyAggregator {
+        &self.aggregator
     }
 
     /// Why nothing is published although something changed.
@@ -88,9 +88,9 @@ impl Press {
         self.publisher.gate(gate);
     }
 
-    /// The states were made anew; see [`Board::rebase`].
+    /// The states were made anew; see [`PolicyAggregator::rebase`].
     pub(crate) fn rebase(&mut self, generation: u64) {
-        self.board.rebase(generation);
+        self.aggregator.rebase(generation);
         self.contributed.clear();
     }
 
@@ -101,7 +101,7 @@ impl Press {
 
     /// A Rollout is forgotten.
     pub(crate) fn withdraw(&mut self, id: &RolloutId) {
-        self.board.withdraw(id);
+        self.aggregator.withdraw(id);
         self.isolation.forget(id);
         self.contributed.remove(id);
         if let Some((_, changed)) = &mut self.unrecorded {
@@ -126,7 +126,7 @@ impl Press {
             heal: heal.as_deref(),
             signing: self.keyring.keys(&on.database().share(), now).await,
         };
-        let publication = match self.board.next(&around) {
+        let publication = match self.aggregator.next(&around) {
             Ok(Some(publication)) => publication,
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -138,7 +138,7 @@ impl Press {
         self.record(on, &publication).await?;
         let world = World { routes: publication.routes.clone(), policy: publication.text.clone(), module: self.module.clone() };
         let sequence = self.publisher.publish(world);
-        self.board.published(&publication, sequence);
+        self.aggregator.published(&publication, sequence);
         self.isolation.published(sequence);
         self.metrics.policies_published.inc();
         tracing::info!(generation = publication.record.generation, world = sequence, "published: {}", publication.why);
@@ -156,7 +156,7 @@ impl Press {
                 self.ceiling = record.ceiling;
                 self.isolation.recorded();
             }
-            Err(StoreError::Full(_)) if record.generation <= self.ceiling.max(self.board.generation()) => {
+            Err(StoreError::Full(_)) if record.generation <= self.ceiling.max(self.aggregator.generation()) => {
                 tracing::warn!(generation = record.generation, "published without a record");
                 self.unrecorded = Some((PolicyRecord { ceiling: self.ceiling, ..record.clone() }, all));
             }
@@ -200,7 +200,7 @@ impl Press {
                 crash::spoil(&mut desired);
                 desired.routes = self.isolation.effective(&plan.id, desired.routes.take());
                 instances.fill(&plan.id, &mut desired);
-                self.board.contribute(&plan.id, desired);
+                self.aggregator.contribute(&plan.id, desired);
                 self.contributed.insert(plan.id.clone(), basis);
             }
         }

@@ -124,7 +124,7 @@ fn hashes(desired: &Desired) -> (String, String) {
     (decided.unwrap_or_default(), desired.routes.as_ref().map_or_else(String::new, hash))
 }
 
-/// Of its JSON. What has none is never published, because the board writes down the whole before it publishes anything.
+/// Of its JSON. What has none is never published, because the aggregator writes down the whole before it publishes anything.
 fn hash<T: Serialize>(value: &T) -> String {
     match written("a contribution", value) {
         Ok(text) => digest(text.as_bytes()),

@@ -1,11 +1,11 @@
-//! The board: the only writer of the merged policy and of the routes that proxies get.
+//! The policy aggregator: the only writer of the merged policy and of the routes that proxies get.
 //!
-//! Every Rollout puts its contribution here; [`Board::next`] says what to publish, if anything. It publishes nothing until every
+//! Every Rollout contributes here; [`PolicyAggregator::next`] says what to publish, if anything. It publishes nothing until every
 //! stored Rollout has contributed once, and a generation is recorded before any proxy sees it. Pure: the caller does the I/O.
 //!
 //! Two proofs come from generations. A service is in force at a proxy that reports the generation that first carried it, or a later
 //! one. Routes are in force at a proxy that acknowledged them and then reports a generation that was pushed after everybody had
-//! acknowledged them; when none is due, the board pushes one that changes nothing else.
+//! acknowledged them; when none is due, the aggregator pushes one that changes nothing else.
 
 mod contribution;
 
@@ -28,7 +28,7 @@ pub(crate) use contribution::{PolicyProof, Proofs, RoutesProof};
 /// Number of a publication, as the proxies' server counts them; anew in each process.
 pub(crate) type Sequence = u64;
 
-/// What the world around the board is like when it decides what to publish.
+/// What the world around the aggregator is like when it decides what to publish.
 #[derive(Debug, Clone)]
 pub(crate) struct Circumstances<'a> {
     /// How filters should report.
@@ -62,7 +62,7 @@ pub(crate) struct Publication {
 
 /// Why nothing is published until contributions change.
 #[derive(Debug, Clone, PartialEq, Error)]
-pub(crate) enum BoardError {
+pub(crate) enum AggregateError {
     /// Filters would refuse the merged policy.
     #[error("the merged policy would be refused by every proxy, so it is not published: {0}")]
     Refused(#[from] PolicyError),
@@ -78,7 +78,7 @@ pub(crate) enum BoardError {
 
 /// All contributions, and what of them was published.
 #[derive(Debug)]
-pub(crate) struct Board {
+pub(crate) struct PolicyAggregator {
     missing: BTreeSet<RolloutId>,
     contributions: BTreeMap<RolloutId, Contribution>,
     recorded: BTreeMap<RolloutId, ContributionRecord>,
@@ -100,7 +100,7 @@ struct Sum {
     routes_content: String,
 }
 
-impl Board {
+impl PolicyAggregator {
     /// With what was recorded; `stored` are the Rollouts that must contribute before anything is published. Where the process before
     /// this one was killed, proxies may run generations that it had no room to record: everything is pushed and proved anew, above them.
     pub(crate) fn new(published: PolicyRecord, recorded: BTreeMap<RolloutId, ContributionRecord>, stored: BTreeSet<RolloutId>) -> Self {
@@ -155,7 +155,7 @@ impl Board {
     }
 
     /// What to publish now; none when proxies have it already, or some Rollout has not contributed yet.
-    pub(crate) fn next(&mut self, around: &Circumstances<'_>) -> Result<Option<Publication>, BoardError> {
+    pub(crate) fn next(&mut self, around: &Circumstances<'_>) -> Result<Option<Publication>, AggregateError> {
         if !self.missing.is_empty() {
             return Ok(None);
         }
@@ -193,7 +193,7 @@ impl Board {
         }
     }
 
-    fn sum(&mut self, report: &ReportPolicy, signing: &Signing) -> Result<Sum, BoardError> {
+    fn sum(&mut self, report: &ReportPolicy, signing: &Signing) -> Result<Sum, AggregateError> {
         let same = |sum: &Sum| sum.policy.report.as_ref() == Some(report) && sum.policy.signing.as_ref().is_none_or(|old| old == signing);
         if let Some(sum) = self.sum.take().filter(same) {
             return Ok(sum);
@@ -265,8 +265,8 @@ impl std::fmt::Display for Why {
 }
 
 /// The JSON of something: our own types with string keys, in a fixed order, so equal values give equal bytes in every process.
-fn written<T: Serialize>(what: &'static str, value: &T) -> Result<String, BoardError> {
-    serde_json::to_string(value).map_err(|error| BoardError::Unwritable { what, error: error.to_string() })
+fn written<T: Serialize>(what: &'static str, value: &T) -> Result<String, AggregateError> {
+    serde_json::to_string(value).map_err(|error| AggregateError::Unwritable { what, error: error.to_string() })
 }
 
 fn digest(bytes: &[u8]) -> String {
