@@ -38,7 +38,7 @@ pub(crate) struct Tried {
 /// All calls of runs that are under way.
 #[derive(Debug)]
 pub(crate) struct Calls {
-    book: BTreeMap<(RolloutId, String), Page>,
+    pending: BTreeMap<(RolloutId, String), Entry>,
     log: CallLog,
     messenger: Messenger,
     chance: Chance,
@@ -48,19 +48,19 @@ pub(crate) struct Calls {
 
 /// One call.
 #[derive(Debug)]
-struct Page {
+struct Entry {
     record: CallRecord,
-    flight: Option<Flight>,
+    in_flight: Option<InFlight>,
 }
 
 /// A try under way; cut off when dropped.
 #[derive(Debug)]
-pub(crate) struct Flight {
+pub(crate) struct InFlight {
     spec: CallSpec,
     task: tokio::task::AbortHandle,
 }
 
-impl Flight {
+impl InFlight {
     /// Begins a try.
     pub(crate) fn begin(spec: &CallSpec, work: impl Future<Output = ()> + Send + 'static) -> Self {
         Self { spec: spec.clone(), task: tokio::spawn(work).abort_handle() }
@@ -72,7 +72,7 @@ impl Flight {
     }
 }
 
-impl Drop for Flight {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -88,8 +88,8 @@ impl Calls {
         completions: mpsc::Sender<Completion>,
     ) -> Result<Self, StoreError> {
         let records = database.calls().await?.into_iter();
-        let book = records.map(|record| ((record.rollout.clone(), record.id.clone()), Page { record, flight: None })).collect();
-        Ok(Self { book, log, messenger, chance, quiesced: false, completions })
+        let pending = records.map(|record| ((record.rollout.clone(), record.id.clone()), Entry { record, in_flight: None })).collect();
+        Ok(Self { pending, log, messenger, chance, quiesced: false, completions })
     }
 
     /// Begins what is due, cuts off what is not wanted any more, and tells what is known of what is wanted.
@@ -120,18 +120,18 @@ impl Calls {
     }
 
     fn seen(&self, rollout: &RolloutId, id: &str) -> Option<CallSeen> {
-        self.book.get(&(rollout.clone(), id.to_owned())).map(|page| page.record.progress.seen.clone())
+        self.pending.get(&(rollout.clone(), id.to_owned())).map(|entry| entry.record.progress.seen.clone())
     }
 
     /// What is not wanted any more is cut off and forgotten: a run that goes back to a step asks anew.
     async fn tidy(&mut self, database: &Database, rollout: &RolloutId, wanted: &[Call]) -> Result<(), StoreError> {
         let past = |key: &(RolloutId, String)| key.0 == *rollout && wanted.iter().all(|call| call.id != key.1);
-        let ids: Vec<String> = self.book.keys().filter(|key| past(key)).map(|key| key.1.clone()).collect();
+        let ids: Vec<String> = self.pending.keys().filter(|key| past(key)).map(|key| key.1.clone()).collect();
         if ids.is_empty() {
             return Ok(());
         }
         database.forget_calls(rollout, ids).await?;
-        self.book.retain(|key, _| !past(key));
+        self.pending.retain(|key, _| !past(key));
         Ok(())
     }
 
@@ -139,11 +139,11 @@ impl Calls {
     async fn begin(&mut self, database: &Database, plan: &Plan, state: &State, call: &Call, now: Time) -> Result<(), StoreError> {
         let Some(run) = &state.run else { return Ok(()) };
         let key = (plan.id.clone(), call.id.clone());
-        let known = self.book.get(&key);
-        if known.is_some_and(|page| page.flight.is_some()) {
+        let known = self.pending.get(&key);
+        if known.is_some_and(|entry| entry.in_flight.is_some()) {
             return Ok(());
         }
-        let progress = known.map_or_else(|| Progress::new(now), |page| page.record.progress.clone());
+        let progress = known.map_or_else(|| Progress::new(now), |entry| entry.record.progress.clone());
         if self.quiesced || !progress.is_due(now) {
             return Ok(());
         }
@@ -158,7 +158,7 @@ impl Calls {
         self.log.see(&plan.id, view);
         let body = Body { r#try: number, ..Body::new(plan, state, Some(run), call) };
         let work = self.work(plan.id.clone(), call, number, Message::of_call(&call.spec, &body, now));
-        self.book.insert(key, Page { record, flight: Some(Flight::begin(&call.spec, work)) });
+        self.pending.insert(key, Entry { record, in_flight: Some(InFlight::begin(&call.spec, work)) });
         Ok(())
     }
 
@@ -175,15 +175,15 @@ impl Calls {
     pub(crate) async fn take(&mut self, database: &Database, tried: Tried, now: Time) -> Result<(), StoreError> {
         let Tried { rollout, id, number, reply } = tried;
         let view = self.log.find(&rollout, &id);
-        let Some(page) = self.book.get_mut(&(rollout.clone(), id)) else { return Ok(()) };
-        if page.record.progress.tries() != Some(number) {
+        let Some(entry) = self.pending.get_mut(&(rollout.clone(), id)) else { return Ok(()) };
+        if entry.record.progress.tries() != Some(number) {
             return Ok(());
         }
-        let Some(flight) = page.flight.take() else { return Ok(()) };
-        let spec = flight.spec();
-        let progress = page.record.progress.took(spec, reply.clone(), now, (self.chance)());
-        tell(&page.record, spec, number, &reply);
-        let record = CallRecord { progress, ..page.record.clone() };
+        let Some(in_flight) = entry.in_flight.take() else { return Ok(()) };
+        let spec = in_flight.spec();
+        let progress = entry.record.progress.took(spec, reply.clone(), now, (self.chance)());
+        tell(&entry.record, spec, number, &reply);
+        let record = CallRecord { progress, ..entry.record.clone() };
         let view = view.map(|view| view.after(&record.progress, number, false, now));
         if spec.kind == CallKind::Hook || record.progress.tries().is_none() {
             database.keep_call(record.clone(), view.clone()).await?;
@@ -191,7 +191,7 @@ impl Calls {
         if let Some(view) = view {
             self.log.see(&rollout, view);
         }
-        page.record = record;
+        entry.record = record;
         Ok(())
     }
 
@@ -202,7 +202,7 @@ impl Calls {
 
     /// Nothing is left of a Rollout; its records went with it.
     pub(crate) fn dismiss(&mut self, rollout: &RolloutId) {
-        self.book.retain(|(known, _), _| known != rollout);
+        self.pending.retain(|(known, _), _| known != rollout);
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) enum Completion {
     /// Of a gate, or of a hook that a release waits for.
     Call(Tried),
     /// Of a message of the outbox.
-    Letter(Returned),
+    Delivery(Returned),
     /// Of a source of metrics.
     Measured(Answered),
     /// Of a source of a goal of an A/B test.
@@ -56,7 +56,7 @@ impl Integrations {
     pub(crate) async fn take(&mut self, database: &Database, completion: Completion, now: Time) {
         let recorded = match completion {
             Completion::Call(tried) => self.calls.take(database, tried, now).await,
-            Completion::Letter(returned) => self.outbox.take(database, returned, now).await,
+            Completion::Delivery(returned) => self.outbox.take(database, returned, now).await,
             Completion::Measured(answered) => self.sources.take(database, answered).await,
             Completion::Goal(answered) => {
                 self.sources.take_goal(answered);

@@ -1,6 +1,6 @@
-//! Brings letters to their receivers: at least once, those of one receiver in order, each receiver on its own.
+//! Delivers messages to their receivers: at least once, those of one receiver in order, each receiver on its own.
 //!
-//! A letter is written in the transaction that records what it tells of, and deleted when it has arrived; a crash between the two
+//! A message is written in the transaction that records what it tells of, and deleted when it has arrived; a crash between the two
 //! delivers it again, with the same id. Receivers that do not answer are tried again with growing waits; what is given up in the end
 //! is kept for a while, shown as a warning and counted.
 
@@ -8,20 +8,20 @@ use std::collections::{BTreeMap, VecDeque};
 
 use shunt_api::Metrics;
 use shunt_core::call::{CallSeen, CallSpec, CallView, Progress, Reply, back_off};
-use shunt_core::event::Letter;
+use shunt_core::event::OutboxMessage;
 use shunt_core::{Plan, Span, Time};
 use shunt_filter_core::RolloutId;
 use tokio::sync::mpsc;
 
-use crate::calls::{CallLog, Chance, Flight, Message, Messenger, Written};
+use crate::calls::{CallLog, Chance, InFlight, Message, Messenger, Written};
 use crate::integrations::Completion;
 use crate::standalone::{Database, Posted, StoreError};
 
 /// Longest wait between two tries.
 const BACK_OFF_MAX: Span = Span::seconds(300);
-/// Tries that every letter gets, however old it is.
+/// Tries that every message gets, however old it is.
 const TRIES_MIN: u32 = 3;
-/// Most letters that wait for one receiver; beyond that the oldest is given up.
+/// Most messages that wait for one receiver; beyond that the oldest is given up.
 const WAITING_MAX: usize = 1_000;
 
 /// What came of one try.
@@ -34,7 +34,7 @@ pub(crate) struct Returned {
 
 type LaneId = (RolloutId, String);
 
-/// All letters that wait.
+/// All messages that wait.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     lanes: BTreeMap<LaneId, Lane>,
@@ -46,20 +46,20 @@ pub(crate) struct Outbox {
     completions: mpsc::Sender<Completion>,
 }
 
-/// The letters for one receiver.
+/// The messages for one receiver.
 #[derive(Debug, Default)]
 struct Lane {
     waiting: VecDeque<Posted>,
-    flight: Option<Flight>,
+    in_flight: Option<InFlight>,
     /// How many were given up since one arrived, and why the last one was.
     dead: Option<(usize, String)>,
 }
 
-/// What becomes of a letter after a try.
-enum Fate {
+/// What becomes of a message after a try.
+enum Outcome {
     Arrived,
     Waits(Time),
-    Died(String),
+    GivenUp(String),
 }
 
 impl Outbox {
@@ -76,7 +76,7 @@ impl Outbox {
         for posted in database.outbox().await? {
             outbox.noticed(&posted);
             match posted.dead.clone() {
-                Some(why) => outbox.lane(&posted).bury(why),
+                Some(why) => outbox.lane(&posted).dead_letter(why),
                 None => outbox.lane(&posted).waiting.push_back(posted),
             }
         }
@@ -85,19 +85,19 @@ impl Outbox {
     }
 
     fn lane(&mut self, posted: &Posted) -> &mut Lane {
-        self.lanes.entry((posted.rollout.clone(), posted.letter.lane())).or_default()
+        self.lanes.entry((posted.rollout.clone(), posted.message.lane())).or_default()
     }
 
-    /// Letters that were just written.
+    /// Outbox messages that were just written.
     pub(crate) fn add(&mut self, posted: Vec<Posted>) {
-        for letter in posted {
-            self.noticed(&letter);
-            self.lane(&letter).waiting.push_back(letter);
+        for message in posted {
+            self.noticed(&message);
+            self.lane(&message).waiting.push_back(message);
         }
         self.count();
     }
 
-    /// A hook that waits is shown; it is recorded as a letter already.
+    /// A hook that waits is shown; it is recorded in the outbox already.
     fn noticed(&self, posted: &Posted) {
         if let Some(view) = view(posted).filter(|view| posted.dead.is_none() && self.log.find(&posted.rollout, &view.id).is_none()) {
             self.log.see(&posted.rollout, view);
@@ -112,62 +112,62 @@ impl Outbox {
         now: Time,
     ) -> Result<(), StoreError> {
         for (id, lane) in &mut self.lanes {
-            while lane.waiting.len() > WAITING_MAX && lane.flight.is_none() {
+            while lane.waiting.len() > WAITING_MAX && lane.in_flight.is_none() {
                 let Some(oldest) = lane.waiting.pop_front() else { break };
                 let why = format!("more than {WAITING_MAX} wait for the same receiver");
                 if let Some(view) = view(&oldest) {
                     let failed = Progress { next: now, seen: CallSeen::Failed { note: why.clone() } };
                     self.log.keep(database, &oldest.rollout, view.after(&failed, oldest.tries, false, now)).await?;
                 }
-                database.letter_died(oldest.number, oldest.tries, why.clone()).await?;
+                database.message_given_up(oldest.number, oldest.tries, why.clone()).await?;
                 lane.give_up(id, &oldest, why, &self.metrics);
             }
-            let Some(first) = lane.waiting.front().filter(|first| !self.quiesced && lane.flight.is_none() && first.next <= now) else {
+            let Some(first) = lane.waiting.front().filter(|first| !self.quiesced && lane.in_flight.is_none() && first.next <= now) else {
                 continue;
             };
-            let letter = match plan(&id.0) {
-                Some(plan) => first.letter.clone().readdressed(plan),
-                None => first.letter.clone(),
+            let outgoing = match plan(&id.0) {
+                Some(plan) => first.message.clone().readdressed(plan),
+                None => first.message.clone(),
             };
-            let (message, spec) = written(&letter, first.tries.saturating_add(1), now);
+            let (message, spec) = written(&outgoing, first.tries.saturating_add(1), now);
             let (messenger, completions, number, id) = (self.messenger.clone(), self.completions.clone(), first.number, id.clone());
-            lane.flight = Some(Flight::begin(&spec, async move {
+            lane.in_flight = Some(InFlight::begin(&spec, async move {
                 let reply = messenger.deliver(&message).await;
                 // The control plane takes no reply any more when it ends.
-                drop(completions.send(Completion::Letter(Returned { lane: id, number, reply })).await);
+                drop(completions.send(Completion::Delivery(Returned { lane: id, number, reply })).await);
             }));
         }
-        self.lanes.retain(|_, lane| !lane.waiting.is_empty() || lane.flight.is_some() || lane.dead.is_some());
+        self.lanes.retain(|_, lane| !lane.waiting.is_empty() || lane.in_flight.is_some() || lane.dead.is_some());
         self.count();
         Ok(())
     }
 
-    /// Takes what came of a try. On an error nothing is recorded, and the letter is delivered again.
+    /// Takes what came of a try. On an error nothing is recorded, and the message is delivered again.
     pub(crate) async fn take(&mut self, database: &Database, returned: Returned, now: Time) -> Result<(), StoreError> {
         let Some(lane) = self.lanes.get_mut(&returned.lane) else { return Ok(()) };
-        let Some(flight) = lane.flight.take() else { return Ok(()) };
+        let Some(in_flight) = lane.in_flight.take() else { return Ok(()) };
         let Some(first) = lane.waiting.front_mut().filter(|first| first.number == returned.number) else { return Ok(()) };
         let tries = first.tries.saturating_add(1);
-        let (fate, progress) = fate(first, flight.spec(), tries, returned.reply, now, (self.chance)());
+        let (outcome, progress) = outcome(first, in_flight.spec(), tries, returned.reply, now, (self.chance)());
         if let Some(view) = view(first) {
             self.log.keep(database, &first.rollout, view.after(&progress, tries, false, now)).await?;
         }
-        match fate {
-            Fate::Arrived => {
-                database.letter_arrived(first.number).await?;
-                tracing::debug!(rollout = %returned.lane.0, "{}: {} arrived", returned.lane.1, first.letter.about());
+        match outcome {
+            Outcome::Arrived => {
+                database.message_arrived(first.number).await?;
+                tracing::debug!(rollout = %returned.lane.0, "{}: {} arrived", returned.lane.1, first.message.about());
                 lane.waiting.pop_front();
                 lane.dead = None;
-                self.metrics.letters_delivered.inc();
+                self.metrics.outbox_messages_delivered.inc();
             }
-            Fate::Waits(next) => {
-                database.letter_waits(first.number, tries, next).await?;
+            Outcome::Waits(next) => {
+                database.message_waits(first.number, tries, next).await?;
                 (first.tries, first.next) = (tries, next);
             }
-            Fate::Died(why) => {
-                database.letter_died(first.number, tries, why.clone()).await?;
-                if let Some(letter) = lane.waiting.pop_front() {
-                    lane.give_up(&returned.lane, &letter, why, &self.metrics);
+            Outcome::GivenUp(why) => {
+                database.message_given_up(first.number, tries, why.clone()).await?;
+                if let Some(posted) = lane.waiting.pop_front() {
+                    lane.give_up(&returned.lane, &posted, why, &self.metrics);
                 }
             }
         }
@@ -180,7 +180,7 @@ impl Outbox {
         self.quiesced = true;
     }
 
-    /// What people should know of one Rollout's letters.
+    /// What people should know of one Rollout's messages.
     pub(crate) fn warnings(&self, rollout: &RolloutId) -> Vec<String> {
         let own = self.lanes.iter().filter(|((of, _), _)| of == rollout);
         own.filter_map(|((_, lane), is)| {
@@ -192,27 +192,27 @@ impl Outbox {
 
     fn count(&self) {
         let waiting: usize = self.lanes.values().map(|lane| lane.waiting.len()).sum();
-        self.metrics.letters_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.metrics.outbox_messages_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 }
 
 impl Lane {
-    fn bury(&mut self, why: String) {
+    fn dead_letter(&mut self, why: String) {
         let before = self.dead.as_ref().map_or(0, |(count, _)| *count);
         self.dead = Some((before.saturating_add(1), why));
     }
 
-    fn give_up(&mut self, id: &LaneId, letter: &Posted, why: String, metrics: &Metrics) {
-        tracing::warn!(rollout = %id.0, "{}: {} is given up: {why}", id.1, letter.letter.about());
-        metrics.letters_given_up.inc();
-        self.bury(why);
+    fn give_up(&mut self, id: &LaneId, posted: &Posted, why: String, metrics: &Metrics) {
+        tracing::warn!(rollout = %id.0, "{}: {} is given up: {why}", id.1, posted.message.about());
+        metrics.outbox_messages_given_up.inc();
+        self.dead_letter(why);
     }
 }
 
 /// The message, and what is asked with it.
-fn written(letter: &Letter, number: u32, now: Time) -> (Written, CallSpec) {
-    match letter {
-        Letter::Notice { to, event } => {
+fn written(message: &OutboxMessage, number: u32, now: Time) -> (Written, CallSpec) {
+    match message {
+        OutboxMessage::Notice { to, event } => {
             let spec = CallSpec {
                 name: to.name.clone(),
                 kind: shunt_core::call::CallKind::Hook,
@@ -222,43 +222,43 @@ fn written(letter: &Letter, number: u32, now: Time) -> (Written, CallSpec) {
             };
             (Message::of_event(to, event, now), spec)
         }
-        Letter::Errand { hook, body } => {
+        OutboxMessage::Hook { hook, body } => {
             let body = shunt_core::call::Body { r#try: number, ..(**body).clone() };
             (Message::of_call(&hook.call, &body, now), hook.call.clone())
         }
     }
 }
 
-/// What becomes of a letter, and how far it is then.
-fn fate(posted: &Posted, spec: &CallSpec, tries: u32, reply: Reply, now: Time, chance: f64) -> (Fate, Progress) {
+/// What becomes of a message, and how far it is then.
+fn outcome(posted: &Posted, spec: &CallSpec, tries: u32, reply: Reply, now: Time, chance: f64) -> (Outcome, Progress) {
     let waiting = Progress { next: now, seen: CallSeen::Waiting { since: posted.at, tries, note: String::new() } };
-    match &posted.letter {
-        Letter::Notice { to, .. } => match reply {
-            Reply::Yes { .. } => (Fate::Arrived, waiting),
+    match &posted.message {
+        OutboxMessage::Notice { to, .. } => match reply {
+            Reply::Yes { .. } => (Outcome::Arrived, waiting),
             Reply::No { note, .. } | Reply::Neither { note } | Reply::Nothing { note } => {
                 let old = now.since(posted.at) >= to.retry_for && tries >= TRIES_MIN;
-                let fate = if old { Fate::Died(note) } else { Fate::Waits(now.after(back_off(tries, BACK_OFF_MAX, chance))) };
-                (fate, waiting)
+                let outcome = if old { Outcome::GivenUp(note) } else { Outcome::Waits(now.after(back_off(tries, BACK_OFF_MAX, chance))) };
+                (outcome, waiting)
             }
         },
-        Letter::Errand { .. } => {
+        OutboxMessage::Hook { .. } => {
             let after = waiting.took(spec, reply, now, chance);
-            let fate = match after.seen.clone() {
-                CallSeen::Yes { .. } => Fate::Arrived,
-                CallSeen::Waiting { .. } => Fate::Waits(after.next),
-                CallSeen::No { by, note } => Fate::Died(format!("no, by {by}: {note}")),
-                CallSeen::Failed { note } => Fate::Died(note),
+            let outcome = match after.seen.clone() {
+                CallSeen::Yes { .. } => Outcome::Arrived,
+                CallSeen::Waiting { .. } => Outcome::Waits(after.next),
+                CallSeen::No { by, note } => Outcome::GivenUp(format!("no, by {by}: {note}")),
+                CallSeen::Failed { note } => Outcome::GivenUp(note),
             };
-            (fate, after)
+            (outcome, after)
         }
     }
 }
 
-/// A hook as people see it; none: a letter that is no hook.
+/// A hook as people see it; none: a message that is no hook.
 fn view(posted: &Posted) -> Option<CallView> {
-    match &posted.letter {
-        Letter::Notice { .. } => None,
-        Letter::Errand { hook, body } => Some(CallView { tries: posted.tries, ..CallView::following(&hook.call, body, posted.at) }),
+    match &posted.message {
+        OutboxMessage::Notice { .. } => None,
+        OutboxMessage::Hook { hook, body } => Some(CallView { tries: posted.tries, ..CallView::following(&hook.call, body, posted.at) }),
     }
 }
 

@@ -243,8 +243,8 @@ impl Reconciler {
         let next = advance(&stored.plan, &stored.state, &seen, &stored.commands);
         let (mut next, recurs) = self.recurrence.check(&stored.plan, &stored.state, next);
         self.count(id, recurs.as_ref());
-        let letters = match unless_full(self.on.record(id, stored.state.revision, &next).await)? {
-            Some(letters) => letters,
+        let messages = match unless_full(self.on.record(id, stored.state.revision, &next).await)? {
+            Some(messages) => messages,
             None => {
                 // It goes forward when that can be recorded.
                 next = Next { state: stored.state.clone(), entry: None, answered: Vec::new() };
@@ -255,7 +255,7 @@ impl Reconciler {
         if next.entry.as_ref().is_some_and(|entry| entry.command.is_none()) {
             crash::after_record(id);
         }
-        self.integrations.outbox.add(letters);
+        self.integrations.outbox.add(messages);
         self.waiting.answer(&next);
         if let Some(entry) = &next.entry {
             unless_full(self.integrations.log.transition(self.on.database(), &stored.plan, entry).await)?;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use shunt_core::advance::Next;
-use shunt_core::event::{Letter, letters};
+use shunt_core::event::{OutboxMessage, outbox_messages};
 use shunt_core::journal::Entry;
 use shunt_core::manifest::ManifestError;
 use shunt_core::{Command, Plan, Span, Time, Verb};
@@ -62,7 +62,7 @@ struct Unrecorded {
     id: RolloutId,
     revision: u64,
     next: Next,
-    letters: Vec<Letter>,
+    messages: Vec<OutboxMessage>,
 }
 
 /// A Rollout that changes nothing, because an older one owns a host of it.
@@ -164,15 +164,15 @@ impl Standalone {
         self.removals.is_due(now)
     }
 
-    /// Records a transition and what is told of it; see [`Database::record`]. Gives the letters that are on their way now.
+    /// Records a transition and what is told of it; see [`Database::record`]. Gives the messages that are on their way now.
     pub(crate) async fn record(&mut self, id: &RolloutId, revision: u64, next: &Next) -> Result<Vec<Posted>, StoreError> {
         if next.entry.is_none() && next.answered.is_empty() {
             return Ok(Vec::new());
         }
         let told = self.rollouts.get(id).zip(next.entry.as_ref());
-        let letters = told.map(|(stored, entry)| letters(&stored.plan, &stored.state, entry)).unwrap_or_default();
+        let messages = told.map(|(stored, entry)| outbox_messages(&stored.plan, &stored.state, entry)).unwrap_or_default();
         let urgency = self.rollouts.get(id).map_or(Urgency::CanWait, |stored| Urgency::of_transition(&stored.state, &next.state));
-        let posted = self.keep(Unrecorded { id: id.clone(), revision, next: next.clone(), letters }, urgency).await?;
+        let posted = self.keep(Unrecorded { id: id.clone(), revision, next: next.clone(), messages }, urgency).await?;
         if let Some(stored) = self.rollouts.get_mut(id) {
             stored.state = next.state.clone();
             stored.commands.retain(|command| next.answered.iter().all(|answer| answer.command != command.id));
@@ -186,7 +186,7 @@ impl Standalone {
         let waits = self.unrecorded.iter().any(|other| other.id == one.id);
         let recorded = match waits {
             true => Err(StoreError::Full("an earlier transition is not recorded yet".to_owned())),
-            false => self.database.record(&one.id, one.revision, one.next.clone(), one.letters.clone(), urgency).await,
+            false => self.database.record(&one.id, one.revision, one.next.clone(), one.messages.clone(), urgency).await,
         };
         match recorded {
             Err(StoreError::Full(error)) if urgency == Urgency::MustBeKept => {
@@ -198,11 +198,11 @@ impl Standalone {
         }
     }
 
-    /// Records what could not be recorded when it happened. Gives the letters that are on their way now.
+    /// Records what could not be recorded when it happened. Gives the messages that are on their way now.
     pub(crate) async fn catch_up(&mut self) -> Result<Vec<Posted>, StoreError> {
         let mut posted = Vec::new();
-        while let Some(Unrecorded { id, revision, next, letters }) = self.unrecorded.front() {
-            posted.extend(self.database.record(id, *revision, next.clone(), letters.clone(), Urgency::MustBeKept).await?);
+        while let Some(Unrecorded { id, revision, next, messages }) = self.unrecorded.front() {
+            posted.extend(self.database.record(id, *revision, next.clone(), messages.clone(), Urgency::MustBeKept).await?);
             self.unrecorded.pop_front();
         }
         Ok(posted)

@@ -24,12 +24,12 @@ pub struct Metrics {
     pub reports_refused: Counter,
     /// Reports that named a generation that was never published.
     pub reports_unpublished: Counter,
-    /// Letters (events, and hooks that follow them) that arrived.
-    pub letters_delivered: Counter,
-    /// Letters that were given up.
-    pub letters_given_up: Counter,
-    /// Letters on their way.
-    pub letters_waiting: Gauge,
+    /// Outbox messages (events, and hooks that follow them) that arrived.
+    pub outbox_messages_delivered: Counter,
+    /// Outbox messages that were given up.
+    pub outbox_messages_given_up: Counter,
+    /// Outbox messages on their way.
+    pub outbox_messages_waiting: Gauge,
     registry: Arc<Registry>,
 }
 
@@ -43,9 +43,9 @@ impl Default for Metrics {
             reports_taken: Counter::default(),
             reports_refused: Counter::default(),
             reports_unpublished: Counter::default(),
-            letters_delivered: Counter::default(),
-            letters_given_up: Counter::default(),
-            letters_waiting: Gauge::default(),
+            outbox_messages_delivered: Counter::default(),
+            outbox_messages_given_up: Counter::default(),
+            outbox_messages_waiting: Gauge::default(),
             registry: Arc::default(),
         };
         let mut registry = Registry::with_prefix("shunt");
@@ -64,9 +64,13 @@ impl Default for Metrics {
             "Reports of filters that named a generation that was never published: not believed",
             metrics.reports_unpublished.clone(),
         );
-        registry.register("letters_delivered", "Events and hooks that arrived", metrics.letters_delivered.clone());
-        registry.register("letters_given_up", "Events and hooks whose receiver never took them", metrics.letters_given_up.clone());
-        registry.register("letters_waiting", "Events and hooks on their way", metrics.letters_waiting.clone());
+        registry.register("outbox_messages_delivered", "Events and hooks that arrived", metrics.outbox_messages_delivered.clone());
+        registry.register(
+            "outbox_messages_given_up",
+            "Events and hooks whose receiver never took them",
+            metrics.outbox_messages_given_up.clone(),
+        );
+        registry.register("outbox_messages_waiting", "Events and hooks on their way", metrics.outbox_messages_waiting.clone());
         metrics.registry = Arc::new(registry);
         metrics
     }

@@ -3,7 +3,7 @@
 //! Pure and repeatable: the same journal gives the same events with the same ids, so that a receiver can tell a repetition.
 
 mod kinds;
-mod letter;
+mod outbox_message;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::journal::Entry;
 use crate::plan::Plan;
 use crate::state::{Phase, Run, State};
 use crate::time::{Span, Time};
-pub use letter::{Letter, letters};
+pub use outbox_message::{OutboxMessage, outbox_messages};
 
 /// What events' types begin with.
 pub const TYPE_PREFIX: &str = "dev.shunt.rollout.";

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use shunt_core::call::CallState;
 use shunt_core::observation::Observation;
-use shunt_core::{State, advance, event::letters};
+use shunt_core::{
+    State, advance,
+    event::{OutboxMessage, outbox_messages},
+};
 
 use super::*;
 use crate::sample::{self, Answer, Server, Store, plan};
@@ -42,8 +45,8 @@ impl Rig {
             let released = Plan { release: "v2".parse().unwrap(), ..Plan::clone(&self.stored.plan) };
             let next = advance(&released, &before, &Observation::unknown(Time(at)), &[]);
             assert!(next.state.run.is_some(), "{next:?}");
-            let letters = letters(&released, &before, next.entry.as_ref().unwrap());
-            let posted = self.store.database.record(&released.id, before.revision, next.clone(), letters, Urgency::CanWait).await.unwrap();
+            let messages = outbox_messages(&released, &before, next.entry.as_ref().unwrap());
+            let posted = self.store.database.record(&released.id, before.revision, next.clone(), messages, Urgency::CanWait).await.unwrap();
             self.stored.state = next.state;
             self.outbox.add(posted);
         }
@@ -54,7 +57,7 @@ impl Rig {
     }
 
     async fn back(&mut self, now: u64) {
-        let Some(Completion::Letter(returned)) = self.answers.recv().await else { panic!("nothing came back") };
+        let Some(Completion::Delivery(returned)) = self.answers.recv().await else { panic!("nothing came back") };
         self.outbox.take(&self.store.database, returned, Time(now)).await.unwrap();
     }
 
@@ -135,7 +138,7 @@ async fn a_receiver_that_fails_is_tried_with_growing_waits_and_given_up_in_the_e
     let id = rig.stored.plan.id.clone();
     let warnings = rig.outbox.warnings(&id);
     assert!(warnings.len() == 1 && warnings[0].starts_with("notification bus: 1 given up"), "{warnings:?}");
-    assert_eq!((rig.outbox.metrics.letters_given_up.get(), rig.waiting()), (1, 1));
+    assert_eq!((rig.outbox.metrics.outbox_messages_given_up.get(), rig.waiting()), (1, 1));
 
     let mut rig = rig.crash().await;
     assert_eq!(rig.outbox.warnings(&id), warnings, "still shown");
@@ -193,7 +196,7 @@ async fn a_hook_has_its_own_retries() {
     let body = Box::new(shunt_core::call::Body { event, ..shunt_core::call::Body::new(&rig.stored.plan, &state, None, &call) });
     let next = advance(&Plan { release: "v2".parse().unwrap(), ..plan("") }, &state, &Observation::unknown(Time(5_000)), &[]);
     let posted =
-        rig.store.database.record(&rig.stored.plan.id, 0, next, vec![Letter::Errand { hook, body }], Urgency::CanWait).await.unwrap();
+        rig.store.database.record(&rig.stored.plan.id, 0, next, vec![OutboxMessage::Hook { hook, body }], Urgency::CanWait).await.unwrap();
     rig.outbox.add(posted);
     let mut shown = Vec::new();
     for now in [5_000, 6_000] {
@@ -216,5 +219,5 @@ async fn a_receiver_that_is_down_for_good_does_not_fill_the_store() {
     let mut rig = Rig::start(&notify(&server, "")).await;
     rig.tell(WAITING_MAX + 3, 5_000).await;
     rig.pump(5_000).await;
-    assert_eq!((rig.waiting(), rig.outbox.metrics.letters_given_up.get()), (WAITING_MAX, 3));
+    assert_eq!((rig.waiting(), rig.outbox.metrics.outbox_messages_given_up.get()), (WAITING_MAX, 3));
 }

@@ -126,7 +126,7 @@ impl Node {
             // It is not missing from now on.
             self.peak = self.peak.saturating_sub(usize::from(counted));
         }
-        self.bury(now);
+        self.end_dead_vms(now);
         self.count(now);
         Some(taken)
     }
@@ -144,7 +144,7 @@ impl Node {
 
     /// VMs that ended without a last word long ago: their counters stay, their open requests are lost. Only those that cannot come
     /// back, of an Envoy that has ended, and when there are far more than there ever lived: after an outage of the network all come back.
-    fn bury(&mut self, now: Time) {
+    fn end_dead_vms(&mut self, now: Time) {
         let crowd = self.peak.saturating_mul(2).saturating_add(16);
         let crowded = self.vms.len() > crowd;
         let ended = |vm: &Vm| now.since(vm.last) >= GONE && (crowded || vm.first < self.era);

@@ -1,13 +1,13 @@
-//! Letters that are not delivered yet, written with the transition that they tell of.
+//! Messages that are not delivered yet, written with the transition that they tell of.
 
 use rusqlite::{Transaction, params};
 use shunt_core::Time;
-use shunt_core::event::Letter;
+use shunt_core::event::OutboxMessage;
 use shunt_filter_core::RolloutId;
 
 use super::{Database, StoreError, from_json, to_json};
 
-/// One letter and how often it was tried.
+/// One message and how often it was tried.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Posted {
     /// Its place in line.
@@ -17,7 +17,7 @@ pub(crate) struct Posted {
     /// When what it tells of happened.
     pub(crate) at: Time,
     /// What it says.
-    pub(crate) letter: Letter,
+    pub(crate) message: OutboxMessage,
     /// Tries so far.
     pub(crate) tries: u32,
     /// When the next one is due.
@@ -26,25 +26,25 @@ pub(crate) struct Posted {
     pub(crate) dead: Option<String>,
 }
 
-/// Given up letters that are kept, for people to look at.
+/// Given up messages that are kept, for people to look at.
 const DEAD_MAX: u32 = 100;
 
 impl Database {
-    /// All letters, oldest first.
+    /// All messages, oldest first.
     pub(crate) async fn outbox(&self) -> Result<Vec<Posted>, StoreError> {
         self.with(|connection| {
-            let mut query = connection.prepare("SELECT number, rollout, at, letter, tries, next, dead FROM outbox ORDER BY number")?;
+            let mut query = connection.prepare("SELECT number, rollout, at, message, tries, next, dead FROM outbox ORDER BY number")?;
             let mut rows = query.query([])?;
             let mut all = Vec::new();
             while let Some(row) = rows.next()? {
                 let (number, rollout): (u64, String) = (row.get(0)?, row.get(1)?);
-                let what = || format!("letter {number} of {rollout}");
-                let letter = from_json(&row.get::<_, String>(3)?, what)?;
+                let what = || format!("outbox message {number} of {rollout}");
+                let message = from_json(&row.get::<_, String>(3)?, what)?;
                 let unreadable =
                     |error: shunt_filter_core::names::NameError| StoreError::Unreadable { what: what(), error: error.to_string() };
                 let rollout = rollout.parse().map_err(unreadable)?;
                 let (at, next) = (Time(row.get(2)?), Time(row.get(5)?));
-                all.push(Posted { number, rollout, at, letter, tries: row.get(4)?, next, dead: row.get(6)? });
+                all.push(Posted { number, rollout, at, message, tries: row.get(4)?, next, dead: row.get(6)? });
             }
             Ok(all)
         })
@@ -52,7 +52,7 @@ impl Database {
     }
 
     /// It was tried without success and waits.
-    pub(crate) async fn letter_waits(&self, number: u64, tries: u32, next: Time) -> Result<(), StoreError> {
+    pub(crate) async fn message_waits(&self, number: u64, tries: u32, next: Time) -> Result<(), StoreError> {
         self.with(move |connection| {
             Ok(connection.execute("UPDATE outbox SET tries = ?, next = ? WHERE number = ?", params![tries, next.0, number]).map(drop)?)
         })
@@ -60,7 +60,7 @@ impl Database {
     }
 
     /// It arrived; earlier ones of its lane that were given up are no trouble any more.
-    pub(crate) async fn letter_arrived(&self, number: u64) -> Result<(), StoreError> {
+    pub(crate) async fn message_arrived(&self, number: u64) -> Result<(), StoreError> {
         self.with(move |connection| {
             let transaction = connection.transaction()?;
             transaction.execute(
@@ -74,7 +74,7 @@ impl Database {
     }
 
     /// It is given up, and kept for people to look at.
-    pub(crate) async fn letter_died(&self, number: u64, tries: u32, why: String) -> Result<(), StoreError> {
+    pub(crate) async fn message_given_up(&self, number: u64, tries: u32, why: String) -> Result<(), StoreError> {
         self.with(move |connection| {
             let transaction = connection.transaction()?;
             transaction.execute("UPDATE outbox SET tries = ?, dead = ? WHERE number = ?", params![tries, why, number])?;
@@ -89,17 +89,22 @@ impl Database {
     }
 }
 
-/// Appends letters to the transaction that records what they tell of.
-pub(super) fn write(transaction: &Transaction<'_>, rollout: &RolloutId, at: Time, letters: Vec<Letter>) -> Result<Vec<Posted>, StoreError> {
+/// Appends messages to the transaction that records what they tell of.
+pub(super) fn write(
+    transaction: &Transaction<'_>,
+    rollout: &RolloutId,
+    at: Time,
+    messages: Vec<OutboxMessage>,
+) -> Result<Vec<Posted>, StoreError> {
     let mut posted = Vec::new();
-    for letter in letters {
-        let text = to_json(&letter, || format!("letter of {rollout}"))?;
+    for message in messages {
+        let text = to_json(&message, || format!("outbox message of {rollout}"))?;
         transaction.execute(
-            "INSERT INTO outbox (rollout, lane, at, letter) VALUES (?, ?, ?, ?)",
-            params![rollout.to_string(), letter.lane(), at.0, text],
+            "INSERT INTO outbox (rollout, lane, at, message) VALUES (?, ?, ?, ?)",
+            params![rollout.to_string(), message.lane(), at.0, text],
         )?;
         let number = u64::try_from(transaction.last_insert_rowid()).unwrap_or_default();
-        posted.push(Posted { number, rollout: rollout.clone(), at, letter, tries: 0, next: Time(0), dead: None });
+        posted.push(Posted { number, rollout: rollout.clone(), at, message, tries: 0, next: Time(0), dead: None });
     }
     Ok(posted)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use shunt_core::advance::Next;
-use shunt_core::event::Letter;
+use shunt_core::event::OutboxMessage;
 use shunt_core::{Command, Plan, State, Time, Verb};
 use shunt_filter_core::RolloutId;
 
@@ -113,14 +113,14 @@ impl Database {
         .await
     }
 
-    /// Records a transition: state, journal entry, the letters that tell of it and the commands it answered, all or nothing.
+    /// Records a transition: state, journal entry, the outbox messages that tell of it and the commands it answered, all or nothing.
     /// [`StoreError::Moved`] when the recorded revision is not `revision` any more.
     pub(crate) async fn record(
         &self,
         id: &RolloutId,
         revision: u64,
         next: Next,
-        letters: Vec<Letter>,
+        messages: Vec<OutboxMessage>,
         urgency: Urgency,
     ) -> Result<Vec<Posted>, StoreError> {
         let id = id.clone();
@@ -137,7 +137,7 @@ impl Database {
                     return Err(StoreError::Moved(id.clone()));
                 }
                 journal::write(&transaction, entry)?;
-                posted = outbox::write(&transaction, &id, entry.at, letters.clone())?;
+                posted = outbox::write(&transaction, &id, entry.at, messages.clone())?;
             }
             for answer in &next.answered {
                 transaction.execute("DELETE FROM commands WHERE id = ?", [answer.command])?;

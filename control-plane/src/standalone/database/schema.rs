@@ -244,6 +244,10 @@ const AUDIT_RECORD: &str = "
 ALTER TABLE audit RENAME COLUMN deed TO record;
 ";
 
+const OUTBOX_MESSAGE: &str = "
+ALTER TABLE outbox RENAME COLUMN letter TO message;
+";
+
 /// Sets the connection up and brings the file to the newest schema.
 ///
 /// `synchronous = FULL`: a commit is on the disk before it is believed. Transitions and generations are rare (a few per step),

@@ -26,7 +26,7 @@ pub(super) struct Channel {
     names: BTreeSet<String>,
     /// Version last sent of each resource, acknowledged or not.
     sent: BTreeMap<String, String>,
-    flight: Option<Flight>,
+    in_flight: Option<InFlight>,
     rejected: BTreeMap<String, Rejection>,
     /// Resources that should go but may not yet: a whole response must go on naming them.
     held: BTreeMap<String, Arc<Resource>>,
@@ -34,7 +34,7 @@ pub(super) struct Channel {
 
 /// The unanswered response.
 #[derive(Debug)]
-struct Flight {
+struct InFlight {
     nonce: String,
     names: Vec<String>,
     world: u64,
@@ -61,7 +61,7 @@ impl Channel {
             wildcard: false,
             names: BTreeSet::new(),
             sent: BTreeMap::new(),
-            flight: None,
+            in_flight: None,
             rejected: BTreeMap::new(),
             held: BTreeMap::new(),
         }
@@ -69,10 +69,10 @@ impl Channel {
 
     /// A request. Returns the world as of which all of this kind is acknowledged, if it is by this.
     pub(super) fn hear(&mut self, ask: &Ask) -> Option<u64> {
-        let answered = self.flight.take_if(|flight| flight.nonce == ask.nonce);
+        let answered = self.in_flight.take_if(|in_flight| in_flight.nonce == ask.nonce);
         // Stale in the state-of-the-world variant: the answer to the response in flight is on its way and says more.
-        let stale = self.flight.is_some() && !ask.nonce.is_empty();
-        let reached = answered.and_then(|flight| self.answered(flight, ask.error.as_deref()));
+        let stale = self.in_flight.is_some() && !ask.nonce.is_empty();
+        let reached = answered.and_then(|in_flight| self.answered(in_flight, ask.error.as_deref()));
         self.interest(&ask.interest, stale);
         if !self.begun {
             self.remember(&ask.knows);
@@ -81,17 +81,17 @@ impl Channel {
         reached
     }
 
-    fn answered(&mut self, flight: Flight, error: Option<&str>) -> Option<u64> {
+    fn answered(&mut self, in_flight: InFlight, error: Option<&str>) -> Option<u64> {
         let Some(error) = error else {
             if self.whole() {
                 self.rejected.clear();
             }
-            flight.names.iter().for_each(|name| drop(self.rejected.remove(name)));
-            return flight.complete.then_some(flight.world);
+            in_flight.names.iter().for_each(|name| drop(self.rejected.remove(name)));
+            return in_flight.complete.then_some(in_flight.world);
         };
-        let in_company = flight.names.len() > 1;
-        for name in flight.names {
-            self.rejected.insert(name, Rejection { error: error.to_owned(), world: flight.world, in_company });
+        let in_company = in_flight.names.len() > 1;
+        for name in in_flight.names {
+            self.rejected.insert(name, Rejection { error: error.to_owned(), world: in_flight.world, in_company });
         }
         None
     }
@@ -147,7 +147,7 @@ impl Channel {
 
     /// The next response, if there is anything to say and nothing is unanswered.
     pub(super) fn push(&mut self, target: &Snapshot, world: u64, removing: bool, nonce: String) -> Option<Push> {
-        if self.flight.is_some() || !self.begun {
+        if self.in_flight.is_some() || !self.begun {
             return None;
         }
         let removed: Vec<String> = if removing { self.superfluous(target) } else { Vec::new() };
@@ -167,7 +167,7 @@ impl Channel {
         let names: Vec<String> = changed.iter().map(|resource| resource.name.clone()).collect();
         let refused = self.wanted(target).any(|resource| self.rejected.contains_key(&resource.name) && !names.contains(&resource.name));
         let complete = self.wants_all(target) && !self.has_more(target) && (!refused || self.whole());
-        self.flight = Some(Flight { nonce: nonce.clone(), names, world, complete });
+        self.in_flight = Some(InFlight { nonce: nonce.clone(), names, world, complete });
         Some(Push { kind: self.kind, nonce, version, changed, all, removed })
     }
 
@@ -221,7 +221,7 @@ impl Channel {
     }
 
     pub(super) fn in_flight(&self) -> bool {
-        self.flight.is_some()
+        self.in_flight.is_some()
     }
 
     pub(super) fn sendable(&self, target: &Snapshot) -> bool {
@@ -230,13 +230,13 @@ impl Channel {
 
     /// The proxy acknowledged this very resource.
     pub(super) fn has(&self, resource: &Resource) -> bool {
-        let flying = self.flight.as_ref().is_some_and(|flight| flight.names.contains(&resource.name));
+        let flying = self.in_flight.as_ref().is_some_and(|in_flight| in_flight.names.contains(&resource.name));
         self.sent.get(&resource.name) == Some(&resource.version) && !flying && !self.rejected.contains_key(&resource.name)
     }
 
     /// The proxy acknowledged everything that it should have, and nothing is unanswered.
     pub(super) fn has_all(&self, target: &Snapshot) -> bool {
-        self.flight.is_none()
+        self.in_flight.is_none()
             && self.wants_all(target)
             && self.unsent(target).next().is_none()
             && self.wanted(target).all(|resource| !self.rejected.contains_key(&resource.name))

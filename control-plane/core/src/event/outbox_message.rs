@@ -1,4 +1,4 @@
-//! Who is told of a transition: the Rollout's notifications and the hooks that follow events.
+//! What a transition sends out: the Rollout's notifications and the hooks that follow events.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,10 +8,10 @@ use crate::journal::Entry;
 use crate::plan::{Hook, HookPoint, Notification, Plan};
 use crate::state::{Ending, State};
 
-/// One thing to deliver, at least once.
+/// One thing to deliver to a receiver, at least once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Letter {
+pub enum OutboxMessage {
     /// An event for one of `notifications`.
     Notice {
         /// To whom.
@@ -20,7 +20,7 @@ pub enum Letter {
         event: Box<Event>,
     },
     /// One of `hooks` that a release does not wait for.
-    Errand {
+    Hook {
         /// What to call.
         hook: Hook,
         /// What to say.
@@ -28,20 +28,20 @@ pub enum Letter {
     },
 }
 
-impl Letter {
-    /// Letters to the same receiver are delivered in order; a receiver that does not answer keeps no other receiver waiting.
+impl OutboxMessage {
+    /// Messages to the same receiver are delivered in order; a receiver that does not answer keeps no other receiver waiting.
     pub fn lane(&self) -> String {
         match self {
-            Letter::Notice { to, .. } => format!("notification {}", to.name),
-            Letter::Errand { hook, .. } => format!("hook {}", hook.call.name),
+            OutboxMessage::Notice { to, .. } => format!("notification {}", to.name),
+            OutboxMessage::Hook { hook, .. } => format!("hook {}", hook.call.name),
         }
     }
 
     /// For people: what it is about.
     pub fn about(&self) -> String {
         match self {
-            Letter::Notice { event, .. } => format!("{} of {}", event.data.event.as_str(), event.subject),
-            Letter::Errand { body, .. } => body.about.clone(),
+            OutboxMessage::Notice { event, .. } => format!("{} of {}", event.data.event.as_str(), event.subject),
+            OutboxMessage::Hook { body, .. } => body.about.clone(),
         }
     }
 
@@ -49,30 +49,30 @@ impl Letter {
     #[must_use]
     pub fn readdressed(self, plan: &Plan) -> Self {
         match self {
-            Letter::Notice { to, event } => {
+            OutboxMessage::Notice { to, event } => {
                 let now = plan.notifications.iter().find(|known| known.name == to.name).cloned();
-                Letter::Notice { to: now.unwrap_or(to), event }
+                OutboxMessage::Notice { to: now.unwrap_or(to), event }
             }
-            Letter::Errand { hook, body } => {
+            OutboxMessage::Hook { hook, body } => {
                 let now = plan.hooks.iter().find(|known| known.call.name == hook.call.name && known.on == hook.on).cloned();
-                Letter::Errand { hook: now.unwrap_or(hook), body }
+                OutboxMessage::Hook { hook: now.unwrap_or(hook), body }
             }
         }
     }
 }
 
 /// All that follows from a transition, in order.
-pub fn letters(plan: &Plan, before: &State, entry: &Entry) -> Vec<Letter> {
+pub fn outbox_messages(plan: &Plan, before: &State, entry: &Entry) -> Vec<OutboxMessage> {
     let events = events(plan, before, entry);
-    events.iter().flat_map(|event| notices(plan, event).chain(errands(plan, before, entry, event)).collect::<Vec<_>>()).collect()
+    events.iter().flat_map(|event| notices(plan, event).chain(hooks(plan, before, entry, event)).collect::<Vec<_>>()).collect()
 }
 
-fn notices<'a>(plan: &'a Plan, event: &'a Event) -> impl Iterator<Item = Letter> + 'a {
+fn notices<'a>(plan: &'a Plan, event: &'a Event) -> impl Iterator<Item = OutboxMessage> + 'a {
     let wanted = plan.notifications.iter().filter(|to| to.events.contains(&event.data.event));
-    wanted.map(|to| Letter::Notice { to: to.clone(), event: Box::new(event.clone()) })
+    wanted.map(|to| OutboxMessage::Notice { to: to.clone(), event: Box::new(event.clone()) })
 }
 
-fn errands<'a>(plan: &'a Plan, before: &'a State, entry: &'a Entry, event: &'a Event) -> impl Iterator<Item = Letter> + 'a {
+fn hooks<'a>(plan: &'a Plan, before: &'a State, entry: &'a Entry, event: &'a Event) -> impl Iterator<Item = OutboxMessage> + 'a {
     let point = point(event.data.event, before, &entry.next);
     let wanted = plan.hooks.iter().filter(move |hook| Some(hook.on) == point);
     wanted.map(move |hook| {
@@ -82,7 +82,7 @@ fn errands<'a>(plan: &'a Plan, before: &'a State, entry: &'a Entry, event: &'a E
         let run = super::about(before, &entry.next, event.data.event);
         let body =
             Body { event: Some(kind.to_owned()), candidate: event.data.candidate.clone(), ..Body::new(plan, &entry.next, run, &call) };
-        Letter::Errand { hook: hook.clone(), body: Box::new(body) }
+        OutboxMessage::Hook { hook: hook.clone(), body: Box::new(body) }
     })
 }
 
