@@ -120,19 +120,19 @@ impl Access {
     }
 
     /// Who sends this secret (none: the client does not say who it is); or why it is not let in.
-    pub(crate) fn actor(&self, peer: &Peer, secret: Option<&str>) -> Result<Actor, Stranger> {
+    pub(crate) fn actor(&self, peer: &Peer, secret: Option<&str>) -> Result<Actor, AuthError> {
         let tokens = self.tokens.borrow();
         match secret {
             None if tokens.is_empty() && peer.is_local() => Ok(Actor::local(peer)),
-            None if tokens.is_empty() => Err(Stranger::NoTokens),
-            None => Err(Stranger::NoToken),
+            None if tokens.is_empty() => Err(AuthError::NoTokens),
+            None => Err(AuthError::NoToken),
             // A client that has a token already should not fail where none is needed yet.
             Some(_) if tokens.is_empty() && peer.is_local() => Ok(Actor::local(peer)),
             Some(secret) => {
                 let hash = TokenHash::of(secret);
-                let token = tokens.iter().find(|token| token.hash == hash).ok_or(Stranger::Unknown)?;
+                let token = tokens.iter().find(|token| token.hash == hash).ok_or(AuthError::Unknown)?;
                 match token.expires {
-                    Some(end) if (self.now)() >= end => Err(Stranger::Expired(token.name.clone())),
+                    Some(end) if (self.now)() >= end => Err(AuthError::Expired(token.name.clone())),
                     _ => Ok(Actor::with(token, peer)),
                 }
             }
@@ -142,7 +142,7 @@ impl Access {
 
 /// Why a client is not let in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Stranger {
+pub enum AuthError {
     /// It says nothing.
     #[error("this server needs a token")]
     NoToken,

@@ -7,12 +7,11 @@ pub mod access;
 pub mod access_store;
 pub mod app;
 mod arrival;
+mod authorize;
 mod body;
 pub mod commands;
 pub mod explain;
 pub mod freeze;
-mod gate;
-mod guard;
 mod health;
 pub mod limits;
 pub mod logs;
@@ -20,6 +19,7 @@ mod manifests;
 pub mod memory;
 pub mod metrics;
 pub mod openapi;
+mod origin_check;
 mod peer;
 pub mod problem;
 pub mod proxies;
@@ -52,7 +52,7 @@ pub use problem::{Problem, ProblemBody};
 /// All routes of the API; see `routes.rs` for the table.
 pub fn router(app: App) -> Router {
     let routes = routes::guarded(&app).fallback(unknown_path).method_not_allowed_fallback(wrong_method);
-    routes.layer(from_fn(guard::own_name)).with_state(app)
+    routes.layer(from_fn(origin_check::own_name)).with_state(app)
 }
 
 async fn unknown_path(request: Request) -> Problem {

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::access::Role;
-use crate::gate::Needs;
+use crate::authorize::Needs;
 use crate::routes::{Gives, Route, Takes, all};
 
 /// Schemas by name. What belongs to the cores and may grow (plans, states, policies) is left open there.

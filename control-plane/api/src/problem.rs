@@ -5,14 +5,14 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use shunt_core::identity::NotYou;
+use shunt_core::identity::IdentityMismatch;
 use shunt_core::manifest::ManifestError;
 use shunt_filter_core::RolloutId;
 use thiserror::Error;
 
-use crate::access::{Role, Stranger};
+use crate::access::{AuthError, Role};
 use crate::app::Refusal;
-use crate::gate::seconds;
+use crate::authorize::seconds;
 use crate::memory::Crowded;
 
 /// Why a request to the API was not answered with what it asked for.
@@ -46,7 +46,7 @@ pub enum Problem {
     ForeignHost(String),
     /// The sender is not known.
     #[error(transparent)]
-    Unauthenticated(Stranger),
+    Unauthenticated(AuthError),
     /// It is known who sent it, and that is not enough.
     #[error("{name} has the role {has}; this needs {needs}")]
     Forbidden {
@@ -87,7 +87,7 @@ pub enum Problem {
     KeyOpen(String),
     /// The connection does not speak for that proxy.
     #[error(transparent)]
-    NotYou(#[from] NotYou),
+    IdentityMismatch(#[from] IdentityMismatch),
     /// The process refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -175,7 +175,7 @@ impl Problem {
             Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Not read here"),
             Self::KeyReused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Another request"),
             Self::KeyOpen(_) => (StatusCode::CONFLICT, "key-open", "Not answered yet"),
-            Self::NotYou(_) => (StatusCode::FORBIDDEN, "not-you", "Not your own name"),
+            Self::IdentityMismatch(_) => (StatusCode::FORBIDDEN, "identity-mismatch", "Not your own name"),
             Self::Crowded(_) => (StatusCode::TOO_MANY_REQUESTS, "crowded", "Too much to keep"),
             Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
             Self::NoAnswer => (StatusCode::SERVICE_UNAVAILABLE, "no-answer", "No answer"),
@@ -221,7 +221,7 @@ impl Problem {
             Self::MediaType(_) => "Send application/json, or application/yaml where a manifest is meant".to_owned(),
             Self::KeyReused(_) => "Use a new key for a new request".to_owned(),
             Self::KeyOpen(_) => "Look what became of it, then try again, with a new key if it was not done".to_owned(),
-            Self::NotYou(_) => {
+            Self::IdentityMismatch(_) => {
                 "`shunt envoy-bootstrap --node NODE --tls DIR` writes a bootstrap whose node and certificate agree".to_owned()
             }
             Self::Crowded(_) => "`shunt doctor` names the node; fewer services per proxy, or fewer workers, take less".to_owned(),

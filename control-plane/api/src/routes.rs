@@ -11,11 +11,11 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use crate::access::Role;
 use crate::app::App;
+use crate::authorize::{Authorizer, Needs, Pace, Record, authorize, changes, repeat};
 use crate::body::{BODY_MAX, MANIFEST_MAX};
-use crate::gate::{Gate, Needs, Pace, Record, changes, gate, repeat};
 use crate::reports::REPORT_MAX;
 use crate::{
-    commands, explain, freeze, guard, health, logs, manifests, openapi, proxies, recovery, registrations, reports, rollouts, scrape,
+    commands, explain, freeze, health, logs, manifests, openapi, origin_check, proxies, recovery, registrations, reports, rollouts, scrape,
     stream, tokens, wait,
 };
 
@@ -160,12 +160,12 @@ impl Route {
     fn guarded(self, app: &App) -> MethodRouter<App> {
         let once = self.once();
         let (needs, pace, record, body_max, name) = (self.needs, self.pace, self.record, self.body_max, self.name);
-        let gatekeeper = Gate { access: app.access.clone(), needs, pace, record, body_max, name };
+        let authorizer = Authorizer { access: app.access.clone(), needs, pace, record, body_max, name };
         let mut guarded = self.handler.route_layer(DefaultBodyLimit::max(self.body_max));
         if once {
             guarded = guarded.route_layer(from_fn_with_state(app.access.clone(), repeat));
         }
-        guarded.route_layer(from_fn_with_state(Arc::new(gatekeeper), gate)).route_layer(from_fn(guard::same_machine))
+        guarded.route_layer(from_fn_with_state(Arc::new(authorizer), authorize)).route_layer(from_fn(origin_check::same_machine))
     }
 }
 

@@ -28,7 +28,7 @@ pub enum Caller {
 
 /// A connection does not speak for this proxy.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum NotYou {
+pub enum IdentityMismatch {
     /// It showed no certificate.
     #[error("a proxy must show a client certificate that names it: make one with `shunt certs proxy {0}`")]
     Uncertified(String),
@@ -63,12 +63,12 @@ impl Identity {
 
 impl Caller {
     /// Whether it may speak for this proxy.
-    pub fn may_be(&self, node: &str) -> Result<(), NotYou> {
+    pub fn may_be(&self, node: &str) -> Result<(), IdentityMismatch> {
         match self {
             Self::Local => Ok(()),
             Self::Certified(identity) if identity.names(node) => Ok(()),
-            Self::Certified(identity) => Err(NotYou::Other { node: node.to_owned(), names: identity.text() }),
-            Self::Unknown => Err(NotYou::Uncertified(node.to_owned())),
+            Self::Certified(identity) => Err(IdentityMismatch::Other { node: node.to_owned(), names: identity.text() }),
+            Self::Unknown => Err(IdentityMismatch::Uncertified(node.to_owned())),
         }
     }
 }

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use shunt_core::call::CallState;
 use shunt_core::observation::Observation;
-use shunt_core::{
-    State, advance,
-    event::{OutboxMessage, outbox_messages},
-};
+use shunt_core::{State, advance, event::outbox_messages};
 
 use super::*;
 use crate::sample::{self, Answer, Server, Store, plan};

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
-use shunt_core::identity::{Caller, NotYou};
+use shunt_core::identity::{Caller, IdentityMismatch};
 use tokio::time::timeout;
 
 use crate::access::{Access, Actor, Role};
@@ -58,9 +58,9 @@ pub(crate) enum Record {
     No,
 }
 
-/// One route's gate.
+/// What one route asks of its callers, and of their pace.
 #[derive(Debug, Clone)]
-pub(crate) struct Gate {
+pub(crate) struct Authorizer {
     pub(crate) access: Access,
     pub(crate) needs: Needs,
     pub(crate) pace: Pace,
@@ -72,15 +72,15 @@ pub(crate) struct Gate {
 }
 
 /// Lets a request in, or says why not.
-pub(crate) async fn gate(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn authorize(State(authorizer): State<Arc<Authorizer>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
-    let answer = match gate.needs {
-        Needs::Proxy => gate.report(&peer, request, next).await,
-        Needs::Nothing => gate.pass(&peer.ip(), request, next).await,
-        Needs::Role(role) | Needs::Instance(role) => match gate.admit(&peer, request.headers()) {
+    let answer = match authorizer.needs {
+        Needs::Proxy => authorizer.report(&peer, request, next).await,
+        Needs::Nothing => authorizer.pass(&peer.ip(), request, next).await,
+        Needs::Role(role) | Needs::Instance(role) => match authorizer.admit(&peer, request.headers()) {
             Ok((actor, client)) => {
                 request.extensions_mut().insert(actor.clone());
-                return gate.act(&actor, role, &client, request, next).await;
+                return authorizer.act(&actor, role, &client, request, next).await;
             }
             Err(problem) => Err(problem),
         },
@@ -88,7 +88,7 @@ pub(crate) async fn gate(State(gate): State<Arc<Gate>>, mut request: Request, ne
     answer.unwrap_or_else(IntoResponse::into_response)
 }
 
-impl Gate {
+impl Authorizer {
     /// What this kind of requests may use.
     fn lane(&self) -> (&Lane, &'static str) {
         let limits = &self.access.limits;
@@ -110,10 +110,10 @@ impl Gate {
                 self.rate(&client)?;
                 Ok((actor, client))
             }
-            Err(stranger) => {
+            Err(error) => {
                 self.rate(&format!("unknown at {}", peer.ip()))?;
-                tracing::info!(address = peer.ip(), operation = self.name, "not let in: {stranger}");
-                Err(Problem::Unauthenticated(stranger))
+                tracing::info!(address = peer.ip(), operation = self.name, "not let in: {error}");
+                Err(Problem::Unauthenticated(error))
             }
         }
     }
@@ -180,7 +180,7 @@ impl Gate {
         let client = match &peer.caller {
             Caller::Certified(identity) => identity.text(),
             Caller::Local => peer.ip(),
-            Caller::Unknown => return Err(NotYou::Uncertified("NODE".to_owned()).into()),
+            Caller::Unknown => return Err(IdentityMismatch::Uncertified("NODE".to_owned()).into()),
         };
         self.pass(&client, request, next).await
     }
