@@ -14,7 +14,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use shunt_api::{Peer, Transport};
 
-use crate::tls::Wire;
+use crate::tls::Connection;
 use activity::Activity;
 
 /// Requests that one HTTP/2 connection may have open.
@@ -45,7 +45,7 @@ impl Default for Times {
 /// Not `axum::serve`: a stopping Envoy sends its last report and closes at once, and that report would go with the connection unless
 /// half-closed connections are served.
 pub(crate) async fn serve(
-    mut incoming: impl Stream<Item = io::Result<Wire>> + Unpin,
+    mut incoming: impl Stream<Item = io::Result<Connection>> + Unpin,
     router: Router,
     times: Times,
     stop: impl Future<Output = ()>,
@@ -61,18 +61,18 @@ pub(crate) async fn serve(
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {
-        let wire = tokio::select! {
+        let accepted = tokio::select! {
             next = incoming.next() => match next {
-                Some(Ok(wire)) => wire,
+                Some(Ok(accepted)) => accepted,
                 Some(Err(_)) => continue,
                 None => break,
             },
             () = &mut stop => break,
         };
-        let peer = Peer { address: wire.address, caller: wire.caller.clone(), transport: transport(&wire) };
+        let peer = Peer { address: accepted.address, caller: accepted.caller.clone(), transport: transport(&accepted) };
         let activity = Activity::default();
         let service = TowerToHyperService::new(activity.watched(router.clone().layer(Extension(peer))));
-        let connection = graceful.watch(builder.serve_connection_with_upgrades(TokioIo::new(wire), service).into_owned());
+        let connection = graceful.watch(builder.serve_connection_with_upgrades(TokioIo::new(accepted), service).into_owned());
         tokio::spawn(async move {
             tokio::select! {
                 // A broken connection is the client's to mend: filters post again, the CLI says so.
@@ -85,8 +85,8 @@ pub(crate) async fn serve(
     graceful.shutdown().await;
 }
 
-fn transport(wire: &Wire) -> Transport {
-    if wire.is_clear() { Transport::Clear } else { Transport::Tls }
+fn transport(connection: &Connection) -> Transport {
+    if connection.is_clear() { Transport::Clear } else { Transport::Tls }
 }
 
 #[cfg(test)]

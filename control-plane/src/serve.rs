@@ -26,7 +26,7 @@ use crate::proxies::Proxies;
 use crate::reconcile::{Clock, Reconciler};
 use crate::show::{Show, Shown};
 use crate::standalone::{Files, Instances, Launcher, Standalone};
-use crate::tls::{Admission, Doors, Guests, incoming};
+use crate::tls::{Admission, ClientAuth, TlsMode, incoming};
 
 /// Requests that may wait; more are answered "busy" by the API after its own patience.
 const REQUESTS: usize = 256;
@@ -49,9 +49,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let filter = module::load(args.filter.as_deref())?;
     let clock: Clock = system_time;
     let on = Standalone::open(&args.config, &args.data(), args.removal_delay).await?;
-    let doors = Doors::new(args.xds_listen, args.api_listen, args.tls())?;
+    let tls_mode = TlsMode::new(args.xds_listen, args.api_listen, args.tls())?;
     let (xds, api) = (listen(args.xds_listen, "xDS").await?, listen(args.api_listen, "API").await?);
-    announce(xds.local_addr()?, api.local_addr()?, &doors)?;
+    announce(xds.local_addr()?, api.local_addr()?, &tls_mode)?;
 
     let identity = on.database().identity(new_name()?).await?;
     let (publisher, fleet) = (Publisher::of_store(&identity.name), Fleet::default());
@@ -70,8 +70,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let accepted = on.database().accepted().await?;
     let policy_publisher = PolicyPublisher::new(aggregator, accepted, publisher.clone(), filter, metrics.clone(), keyring);
 
-    let xds = incoming(xds, doors.clone(), Guests::Proxies, Admission::default());
-    let api = incoming(api, doors, Guests::AnyClient, Admission::default());
+    let xds = incoming(xds, tls_mode.clone(), ClientAuth::Proxies, Admission::default());
+    let api = incoming(api, tls_mode, ClientAuth::AnyClient, Admission::default());
     let xds = tokio::spawn(shunt_xds::serve_on(xds, publisher, fleet.clone(), clock, until(stopped.clone())));
     let api = tokio::spawn(crate::http::serve(api, shunt_api::router(app), Times::default(), until(stopped.clone())));
     let access_store = tokio::spawn(access_store.run());
@@ -158,8 +158,8 @@ async fn listen(address: SocketAddr, what: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("{what} at {address}"))
 }
 
-fn announce(xds: SocketAddr, api: SocketAddr, doors: &Doors) -> Result<()> {
-    tracing::info!(%xds, %api, tls = doors.words(), "listening");
+fn announce(xds: SocketAddr, api: SocketAddr, tls_mode: &TlsMode) -> Result<()> {
+    tracing::info!(%xds, %api, tls = tls_mode.words(), "listening");
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", serde_json::json!({ "xds": xds, "api": api }))?;
     Ok(out.flush()?)

@@ -9,15 +9,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::tls::{Admission, Doors, Guests, incoming};
+use crate::tls::{Admission, ClientAuth, TlsMode, incoming};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn start(times: Times, router: Router) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let wires = incoming(listener, Doors::Open, Guests::AnyClient, Admission::default());
-    tokio::spawn(serve(wires, router, times, std::future::pending()));
+    let connections = incoming(listener, TlsMode::Open, ClientAuth::AnyClient, Admission::default());
+    tokio::spawn(serve(connections, router, times, std::future::pending()));
     address
 }
 

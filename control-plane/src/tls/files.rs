@@ -31,7 +31,7 @@ pub(crate) struct TlsFiles {
 
 /// Whether a connection without client certificate is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Guests {
+pub(crate) enum ClientAuth {
     /// Only proxies come here: xDS.
     Proxies,
     /// People come here too, with tokens instead: the API, which takes reports of proxies that showed one.
@@ -47,10 +47,10 @@ pub(crate) struct Configs {
 
 impl Configs {
     /// The one for this kind.
-    pub(super) fn of(&self, guests: Guests) -> Arc<ServerConfig> {
-        match guests {
-            Guests::Proxies => self.xds.clone(),
-            Guests::AnyClient => self.api.clone(),
+    pub(super) fn of(&self, client_auth: ClientAuth) -> Arc<ServerConfig> {
+        match client_auth {
+            ClientAuth::Proxies => self.xds.clone(),
+            ClientAuth::AnyClient => self.api.clone(),
         }
     }
 }
@@ -80,11 +80,11 @@ struct Texts {
 
 impl Texts {
     fn configs(&self, files: &TlsFiles) -> anyhow::Result<Configs> {
-        let config = |guests| self.config(files, guests).map(Arc::new);
-        Ok(Configs { xds: config(Guests::Proxies)?, api: config(Guests::AnyClient)? })
+        let config = |client_auth| self.config(files, client_auth).map(Arc::new);
+        Ok(Configs { xds: config(ClientAuth::Proxies)?, api: config(ClientAuth::AnyClient)? })
     }
 
-    fn config(&self, files: &TlsFiles, guests: Guests) -> anyhow::Result<ServerConfig> {
+    fn config(&self, files: &TlsFiles, client_auth: ClientAuth) -> anyhow::Result<ServerConfig> {
         let named = |path: &Path| format!("TLS: {}", path.display());
         let chain = certificates(&self.certificate).with_context(|| named(&files.certificate))?;
         let key = PrivateKeyDer::from_pem_slice(&self.key).with_context(|| format!("{}: no private key in it", named(&files.key)))?;
@@ -100,9 +100,9 @@ impl Texts {
                     .only_check_end_entity_revocation()
                     // Of one of several authorities there may be no list.
                     .allow_unknown_revocation_status();
-                let verifier = match guests {
-                    Guests::Proxies => verifier,
-                    Guests::AnyClient => verifier.allow_unauthenticated(),
+                let verifier = match client_auth {
+                    ClientAuth::Proxies => verifier,
+                    ClientAuth::AnyClient => verifier.allow_unauthenticated(),
                 };
                 builder.with_client_cert_verifier(verifier.build()?)
             }
@@ -111,9 +111,9 @@ impl Texts {
         let mut config = builder
             .with_single_cert(chain, key)
             .with_context(|| format!("TLS: {} and {} do not fit", files.certificate.display(), files.key.display()))?;
-        config.alpn_protocols = match guests {
-            Guests::Proxies => vec![b"h2".to_vec()],
-            Guests::AnyClient => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        config.alpn_protocols = match client_auth {
+            ClientAuth::Proxies => vec![b"h2".to_vec()],
+            ClientAuth::AnyClient => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         };
         Ok(config)
     }

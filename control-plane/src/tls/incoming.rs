@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::files::{self, Configs, Guests, TlsFiles};
-use super::wire::{Asked, Wire};
+use super::connection::{Asked, Connection};
+use super::files::{self, ClientAuth, Configs, TlsFiles};
 
 /// Until something can be accepted again, for example a file descriptor is free.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -50,7 +50,7 @@ impl Default for Admission {
 
 /// How a listener is secured.
 #[derive(Debug, Clone)]
-pub(crate) enum Doors {
+pub(crate) enum TlsMode {
     /// Clear text; loopback only.
     Open,
     /// TLS, and whether proxies are asked for certificates.
@@ -62,7 +62,7 @@ pub(crate) enum Doors {
     },
 }
 
-impl Doors {
+impl TlsMode {
     /// As these addresses need it. Refused: anything but loopback without TLS, or without authorities to check proxies against.
     pub(crate) fn new(xds: SocketAddr, api: SocketAddr, files: Option<TlsFiles>) -> anyhow::Result<Self> {
         let listens = [(xds, "--xds-listen"), (api, "--api-listen")];
@@ -97,16 +97,22 @@ impl Doors {
 /// All that connect, until their taker is gone.
 pub(crate) fn incoming(
     listener: TcpListener,
-    doors: Doors,
-    guests: Guests,
+    tls_mode: TlsMode,
+    client_auth: ClientAuth,
     admission: Admission,
-) -> impl Stream<Item = io::Result<Wire>> + Unpin {
+) -> impl Stream<Item = io::Result<Connection>> + Unpin {
     let (sender, receiver) = mpsc::channel(16);
-    tokio::spawn(accept(listener, doors, guests, admission, sender));
+    tokio::spawn(accept(listener, tls_mode, client_auth, admission, sender));
     ReceiverStream::new(receiver)
 }
 
-async fn accept(listener: TcpListener, doors: Doors, guests: Guests, admission: Admission, sender: mpsc::Sender<io::Result<Wire>>) {
+async fn accept(
+    listener: TcpListener,
+    tls_mode: TlsMode,
+    client_auth: ClientAuth,
+    admission: Admission,
+    sender: mpsc::Sender<io::Result<Connection>>,
+) {
     loop {
         let (stream, address) = tokio::select! {
             () = sender.closed() => return,
@@ -125,23 +131,29 @@ async fn accept(listener: TcpListener, doors: Doors, guests: Guests, admission: 
         };
         // Answers are small: they should not wait for further ones.
         drop(stream.set_nodelay(true));
-        let (doors, admission, sender) = (doors.clone(), admission.clone(), sender.clone());
+        let (tls_mode, admission, sender) = (tls_mode.clone(), admission.clone(), sender.clone());
         tokio::spawn(async move {
-            let wire = open(stream, address, &doors, guests, &admission).await;
+            let connection = open(stream, address, &tls_mode, client_auth, &admission).await;
             drop(entering);
-            if let Some(wire) = wire {
-                drop(sender.send(Ok(wire)).await);
+            if let Some(connection) = connection {
+                drop(sender.send(Ok(connection)).await);
             }
         });
     }
 }
 
 /// None: the handshake failed, and the client knows why; or there are too many like it.
-async fn open(stream: TcpStream, address: SocketAddr, doors: &Doors, guests: Guests, admission: &Admission) -> Option<Wire> {
-    let wire = match doors {
-        Doors::Open => Wire::clear(stream, address, admission.first),
-        Doors::Tls { configs, asked } => {
-            let config = configs.borrow().of(guests);
+async fn open(
+    stream: TcpStream,
+    address: SocketAddr,
+    tls_mode: &TlsMode,
+    client_auth: ClientAuth,
+    admission: &Admission,
+) -> Option<Connection> {
+    let connection = match tls_mode {
+        TlsMode::Open => Connection::clear(stream, address, admission.first),
+        TlsMode::Tls { configs, asked } => {
+            let config = configs.borrow().of(client_auth);
             let stream = match timeout(admission.handshake, TlsAcceptor::from(config).accept(stream)).await {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => {
@@ -153,15 +165,15 @@ async fn open(stream: TcpStream, address: SocketAddr, doors: &Doors, guests: Gue
                     return None;
                 }
             };
-            Wire::tls(stream, address, *asked, admission.first)
+            Connection::tls(stream, address, *asked, admission.first)
         }
     };
-    let place = match &wire.caller {
+    let place = match &connection.caller {
         Caller::Certified(identity) => admission.certified.take(&identity.text(), 1),
         Caller::Local | Caller::Unknown => admission.others.take(&address.ip().to_string(), 1),
     };
     if place.is_none() {
         tracing::debug!(%address, "closed: too many connections like it are open");
     }
-    Some(wire.holding(place?))
+    Some(connection.holding(place?))
 }

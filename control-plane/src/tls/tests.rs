@@ -27,7 +27,7 @@ struct Rig {
     authority: Authority,
     address: SocketAddr,
     /// Everything else, so that connections are accepted.
-    wires: tokio::sync::mpsc::Receiver<Wire>,
+    connections: tokio::sync::mpsc::Receiver<Connection>,
 }
 
 fn now() -> Duration {
@@ -39,11 +39,11 @@ fn put(path: &Path, text: &str) {
 }
 
 impl Rig {
-    async fn start(guests: Guests) -> Self {
-        Self::start_with(guests, Admission::default()).await
+    async fn start(client_auth: ClientAuth) -> Self {
+        Self::start_with(client_auth, Admission::default()).await
     }
 
-    async fn start_with(guests: Guests, admission: Admission) -> Self {
+    async fn start_with(client_auth: ClientAuth, admission: Admission) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (authority, ca) = Authority::new(now()).unwrap();
         let folder = Folder::new(dir.path());
@@ -53,17 +53,17 @@ impl Rig {
         serve_as(&rig.1, rig.0.path(), YEAR);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let doors = Doors::new(address, address, Some(TlsFiles::of(&folder))).unwrap();
-        let mut all = incoming(listener, doors, guests, admission);
-        let (sender, wires) = tokio::sync::mpsc::channel(8);
+        let tls_mode = TlsMode::new(address, address, Some(TlsFiles::of(&folder))).unwrap();
+        let mut all = incoming(listener, tls_mode, client_auth, admission);
+        let (sender, connections) = tokio::sync::mpsc::channel(8);
         tokio::spawn(async move {
-            while let Some(Ok(wire)) = all.next().await {
-                if sender.send(wire).await.is_err() {
+            while let Some(Ok(connection)) = all.next().await {
+                if sender.send(connection).await.is_err() {
                     return;
                 }
             }
         });
-        Self { dir: rig.0, authority: rig.1, address, wires }
+        Self { dir: rig.0, authority: rig.1, address, connections }
     }
 
     fn proxy(&self, node: &str) -> Pair {
@@ -93,13 +93,13 @@ impl Rig {
         let Ok(mut stream) = self.connect(Some(pair)).await else { return false };
         let mut byte = [0; 1];
         tokio::select! {
-            wire = self.wires.recv() => wire.is_some(),
+            connection = self.connections.recv() => connection.is_some(),
             _ = stream.read(&mut byte) => false,
         }
     }
 
     async fn caller(&mut self) -> Caller {
-        tokio::time::timeout(PATIENCE, self.wires.recv()).await.unwrap().unwrap().caller
+        tokio::time::timeout(PATIENCE, self.connections.recv()).await.unwrap().unwrap().caller
     }
 }
 
@@ -120,7 +120,7 @@ async fn is_refused(connection: std::io::Result<TlsStream<TcpStream>>) -> bool {
 
 #[tokio::test]
 async fn a_certificate_says_which_proxy_it_is() {
-    let mut rig = Rig::start(Guests::Proxies).await;
+    let mut rig = Rig::start(ClientAuth::Proxies).await;
     let stream = rig.connect(Some(&rig.proxy("sidecar~10.0.0.1~a/b"))).await.unwrap();
     let caller = rig.caller().await;
     caller.may_be("sidecar~10.0.0.1~a/b").unwrap();
@@ -130,7 +130,7 @@ async fn a_certificate_says_which_proxy_it_is() {
 
 #[tokio::test]
 async fn a_revoked_certificate_is_refused_and_a_new_one_is_not() {
-    let mut rig = Rig::start(Guests::Proxies).await;
+    let mut rig = Rig::start(ClientAuth::Proxies).await;
     let folder = Folder::new(rig.dir.path());
     let pairs = ["edge-1", "edge-1", "edge-2"].map(|node| {
         let pair = rig.proxy(node);
@@ -154,7 +154,7 @@ async fn a_revoked_certificate_is_refused_and_a_new_one_is_not() {
 
 #[tokio::test]
 async fn while_an_authority_is_replaced_both_count() {
-    let mut rig = Rig::start(Guests::Proxies).await;
+    let mut rig = Rig::start(ClientAuth::Proxies).await;
     let folder = Folder::new(rig.dir.path());
     let (old, revoked) = (rig.proxy("edge-1"), rig.proxy("edge-2"));
     note(&folder, "edge-2", &revoked, now() + YEAR).unwrap();
@@ -178,7 +178,7 @@ async fn while_an_authority_is_replaced_both_count() {
 
 #[tokio::test]
 async fn xds_is_for_certified_proxies_only() {
-    let rig = Rig::start(Guests::Proxies).await;
+    let rig = Rig::start(ClientAuth::Proxies).await;
     assert!(is_refused(rig.connect(None).await).await, "no certificate");
     let (other, _) = Authority::new(now()).unwrap();
     let foreign = other.issue(Subject::Proxy("edge-1"), now(), YEAR).unwrap();
@@ -191,7 +191,7 @@ async fn xds_is_for_certified_proxies_only() {
 
 #[tokio::test]
 async fn people_need_no_certificate_and_speak_for_no_proxy() {
-    let mut rig = Rig::start(Guests::AnyClient).await;
+    let mut rig = Rig::start(ClientAuth::AnyClient).await;
     let stream = rig.connect(None).await.unwrap();
     assert_eq!(rig.caller().await, Caller::Unknown);
     drop(stream);
@@ -199,7 +199,7 @@ async fn people_need_no_certificate_and_speak_for_no_proxy() {
 
 #[tokio::test]
 async fn new_files_are_used_without_a_restart() {
-    let rig = Rig::start(Guests::AnyClient).await;
+    let rig = Rig::start(ClientAuth::AnyClient).await;
     let shown = |stream: &TlsStream<TcpStream>| stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
     let first = shown(&rig.connect(None).await.unwrap());
     // What cannot be used changes nothing.
@@ -226,17 +226,17 @@ async fn outside_of_this_machine_only_with_tls_and_an_authority() {
     publish(&folder, &authority, now()).unwrap();
     let all = TlsFiles::of(&folder);
     let alone = TlsFiles { client_ca: None, ..all.clone() };
-    assert!(matches!(Doors::new(loopback, "[::1]:1".parse().unwrap(), None).unwrap(), Doors::Open));
+    assert!(matches!(TlsMode::new(loopback, "[::1]:1".parse().unwrap(), None).unwrap(), TlsMode::Open));
     for (xds, api, flag) in [(outside, loopback, "--xds-listen"), (loopback, outside, "--api-listen")] {
-        let error = Doors::new(xds, api, None).unwrap_err().to_string();
+        let error = TlsMode::new(xds, api, None).unwrap_err().to_string();
         assert!(error.contains(flag) && error.contains("needs TLS"), "{error}");
-        let error = Doors::new(xds, api, Some(alone.clone())).unwrap_err().to_string();
+        let error = TlsMode::new(xds, api, Some(alone.clone())).unwrap_err().to_string();
         assert!(error.contains(flag) && error.contains("--client-ca"), "{error}");
-        Doors::new(xds, api, Some(all.clone())).unwrap();
+        TlsMode::new(xds, api, Some(all.clone())).unwrap();
     }
-    Doors::new(loopback, loopback, Some(alone)).unwrap();
+    TlsMode::new(loopback, loopback, Some(alone)).unwrap();
     std::fs::remove_file(folder.server_key()).unwrap();
-    let error = format!("{:#}", Doors::new(outside, outside, Some(all)).unwrap_err());
+    let error = format!("{:#}", TlsMode::new(outside, outside, Some(all)).unwrap_err());
     assert!(error.contains("server.key"), "{error}");
 }
 
@@ -258,19 +258,19 @@ fn folders_of_proxies_stay_inside() {
     }
 }
 
-/// Reads until the wire ends, and how it does.
-async fn end(mut wire: Wire) -> std::io::Result<usize> {
+/// Reads until the connection ends, and how it does.
+async fn end(mut connection: Connection) -> std::io::Result<usize> {
     let mut all = Vec::new();
-    tokio::time::timeout(PATIENCE, wire.read_to_end(&mut all)).await.expect("an end")
+    tokio::time::timeout(PATIENCE, connection.read_to_end(&mut all)).await.expect("an end")
 }
 
 #[tokio::test]
 async fn a_connection_on_which_nothing_is_said_ends() {
     let admission = Admission { first: Duration::from_millis(50), ..Admission::default() };
-    let mut rig = Rig::start_with(Guests::AnyClient, admission).await;
+    let mut rig = Rig::start_with(ClientAuth::AnyClient, admission).await;
     let silent = rig.connect(None).await.unwrap();
-    let wire = rig.wires.recv().await.unwrap();
-    assert_eq!(end(wire).await.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    let connection = rig.connections.recv().await.unwrap();
+    assert_eq!(end(connection).await.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
     drop(silent);
 }
 
@@ -278,7 +278,7 @@ async fn a_connection_on_which_nothing_is_said_ends() {
 async fn a_handshake_that_does_not_come_gives_its_place_back() {
     let handshakes = shunt_api::shares::Shares::new(1, 1);
     let admission = Admission { handshake: Duration::from_millis(50), handshakes: handshakes.clone(), ..Admission::default() };
-    let rig = Rig::start_with(Guests::AnyClient, admission).await;
+    let rig = Rig::start_with(ClientAuth::AnyClient, admission).await;
     let silent = TcpStream::connect(rig.address).await.unwrap();
     let freed = async {
         while rig.connect(None).await.is_err() {
@@ -293,13 +293,13 @@ async fn a_handshake_that_does_not_come_gives_its_place_back() {
 #[tokio::test]
 async fn proxies_have_places_of_their_own() {
     let admission = Admission { others: shunt_api::shares::Shares::new(1, 1), ..Admission::default() };
-    let mut rig = Rig::start_with(Guests::AnyClient, admission).await;
+    let mut rig = Rig::start_with(ClientAuth::AnyClient, admission).await;
     let other = rig.connect(None).await.unwrap();
-    let held = rig.wires.recv().await.unwrap();
+    let held = rig.connections.recv().await.unwrap();
     let mut refused = rig.connect(None).await.unwrap();
     assert_eq!(refused.read_to_end(&mut Vec::new()).await.unwrap_or_default(), 0, "closed");
     let pair = rig.proxy("edge-1");
     let proxy = rig.connect(Some(&pair)).await.unwrap();
-    assert!(matches!(rig.wires.recv().await.unwrap().caller, Caller::Certified(_)));
+    assert!(matches!(rig.connections.recv().await.unwrap().caller, Caller::Certified(_)));
     drop((other, held, proxy));
 }

@@ -17,7 +17,7 @@ use tonic::transport::server::Connected;
 
 /// A connection.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct Connection {
     stream: Stream,
     /// Where its other end is.
     pub(crate) address: SocketAddr,
@@ -51,7 +51,7 @@ enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Wire {
+impl Connection {
     /// In clear text: loopback only. `first`: how long the first bytes may take.
     pub(super) fn clear(stream: TcpStream, address: SocketAddr, first: Duration) -> Self {
         Self { stream: Stream::Clear(stream), address, caller: Caller::Local, fresh: Some(Fresh::new(first)), _place: None }
@@ -108,7 +108,7 @@ fn identity(certificate: &CertificateDer<'_>) -> Option<Identity> {
     Some(Identity::new(certificate.valid_uri_names().map(own), certificate.valid_dns_names().map(own)))
 }
 
-impl Connected for Wire {
+impl Connected for Connection {
     type ConnectInfo = Caller;
 
     fn connect_info(&self) -> Caller {
@@ -116,7 +116,7 @@ impl Connected for Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Connection {
     /// A connection that ends without TLS's farewell ends all the same: every message here says how long it is. A stopping Envoy
     /// leaves without one, and its last report counts.
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -133,7 +133,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.stream {
             Stream::Clear(stream) => Pin::new(stream).poll_write(cx, buf),
