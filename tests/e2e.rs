@@ -90,6 +90,8 @@ mod strategies_flag;
 mod strategies_rig;
 #[path = "envoy/xds_changes.rs"]
 mod xds_changes;
+#[path = "envoy/xds_configs.rs"]
+mod xds_configs;
 #[path = "envoy/xds_fallback.rs"]
 mod xds_fallback;
 #[path = "envoy/xds_names.rs"]
@@ -104,5 +106,3 @@ mod xds_rig;
 mod xds_stage;
 #[path = "envoy/xds_strip.rs"]
 mod xds_strip;
-#[path = "envoy/xds_worlds.rs"]
-mod xds_worlds;

@@ -67,7 +67,7 @@ impl Hold {
             self.held |= !self.foreign.is_empty() || !self.ahead.is_empty();
         }
         // A proxy has something of this store: from now on a foreign one is that one's concern only.
-        self.identity.settled |= !self.held && self.foreign.is_empty() && connected().any(|node| node.acked_world > 0);
+        self.identity.settled |= !self.held && self.foreign.is_empty() && connected().any(|node| node.acked_sequence > 0);
         self.identity != before
     }
 
@@ -161,7 +161,7 @@ mod tests {
             node: word[1..].to_owned(),
             connected: true,
             since: Time(1),
-            acked_world: u64::from(word.starts_with('+')),
+            acked_sequence: u64::from(word.starts_with('+')),
             nack: None,
             foreign: word.starts_with('!').then(|| "old".to_owned()),
         };

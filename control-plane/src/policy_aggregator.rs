@@ -28,7 +28,7 @@ pub(crate) use contribution::{PolicyProof, Proofs, RoutesProof};
 /// Number of a publication, as the proxies' server counts them; anew in each process.
 pub(crate) type Sequence = u64;
 
-/// What the world around the aggregator is like when it decides what to publish.
+/// What is around the aggregator when it decides what to publish.
 #[derive(Debug, Clone)]
 pub(crate) struct Circumstances<'a> {
     /// How filters should report.

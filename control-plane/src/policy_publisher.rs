@@ -8,7 +8,7 @@ use shunt_core::desired::Routes;
 use shunt_core::isolation::{Isolation, Standing};
 use shunt_core::{Time, desired};
 use shunt_filter_core::{RolloutId, RoutingPolicy};
-use shunt_xds::{Gate, Publisher, World};
+use shunt_xds::{Gate, ProxyConfig, Publisher};
 
 use crate::cadence::{Cadence, is_busy};
 use crate::crash;
@@ -136,12 +136,12 @@ impl PolicyPublisher {
         };
         self.refused = None;
         self.record(on, &publication).await?;
-        let world = World { routes: publication.routes.clone(), policy: publication.text.clone(), module: self.module.clone() };
-        let sequence = self.publisher.publish(world);
+        let config = ProxyConfig { routes: publication.routes.clone(), policy: publication.text.clone(), module: self.module.clone() };
+        let sequence = self.publisher.publish(config);
         self.aggregator.published(&publication, sequence);
         self.isolation.published(sequence);
         self.metrics.policies_published.inc();
-        tracing::info!(generation = publication.record.generation, world = sequence, "published: {}", publication.why);
+        tracing::info!(generation = publication.record.generation, sequence, "published: {}", publication.why);
         Ok(Some(publication.policy))
     }
 
@@ -174,7 +174,7 @@ impl PolicyPublisher {
         Ok(())
     }
 
-    /// What proxies refuse of the world, and whose it is.
+    /// What proxies refuse of it, and whose it is.
     fn hear(&mut self, proxies: &Proxies, now: Time) {
         for id in self.isolation.hear(&proxies.opinions(), now) {
             if let Standing::Rejected(rejected) = self.isolation.standing(&id) {

@@ -137,7 +137,7 @@ impl Proxies {
 
     /// Everything published up to this sequence is acknowledged by every connected proxy; none: none is connected.
     pub(crate) fn acknowledged(&self) -> Option<Sequence> {
-        self.connected().map(|status| status.acked_world).min()
+        self.connected().map(|status| status.acked_sequence).min()
     }
 
     /// What connected proxies say of clusters, endpoints and routes, for finding the Rollout at fault.
@@ -145,12 +145,12 @@ impl Proxies {
         let opinion = |status: &NodeStatus| Opinion {
             node: status.node.clone(),
             since: status.since,
-            acknowledged: status.acked_world,
+            acknowledged: status.acked_sequence,
             refusal: status.nack.as_ref().filter(|nack| is_of_routes(nack)).map(|nack| Refusal {
                 kind: kind(&nack.type_url).to_owned(),
                 resources: nack.resources.clone(),
                 error: nack.error.clone(),
-                world: nack.world,
+                sequence: nack.sequence,
             }),
         };
         self.connected().map(opinion).collect()
@@ -213,14 +213,14 @@ impl Proxies {
     }
 
     fn refused(&self, sequence: Sequence, what: impl Fn(&Nack) -> bool) -> Option<Delivery> {
-        let behind = self.connected().filter(|status| status.acked_world < sequence);
+        let behind = self.connected().filter(|status| status.acked_sequence < sequence);
         let mut refused = behind.filter_map(|status| Some((status, status.nack.as_ref().filter(|nack| what(nack))?)));
         let (status, nack) = refused.next()?;
         Some(Delivery::Rejected { node: status.node.clone(), error: format!("{}: {}", kind(&nack.type_url), nack.error) })
     }
 
     fn unacknowledged(&self, sequence: Sequence) -> Option<Delivery> {
-        let behind = self.connected().filter(|status| status.acked_world < sequence);
+        let behind = self.connected().filter(|status| status.acked_sequence < sequence);
         let behind: Vec<String> = behind.map(|status| status.node.clone()).collect();
         (!behind.is_empty()).then_some(Delivery::Waiting { behind })
     }
@@ -296,7 +296,7 @@ fn rejection(status: &NodeStatus) -> Option<Rejection> {
     Some(Rejection { kind: kind(&nack.type_url).to_owned(), error: nack.error.clone() })
 }
 
-/// Whether it is about what Rollouts have of their own: neither the listener, nor the policy, which all share. A world of ours that is
+/// Whether it is about what Rollouts have of their own: neither the listener, nor the policy, which all share. A configuration of ours that is
 /// withheld because it would break requests is about routes, too.
 fn is_of_routes(nack: &Nack) -> bool {
     match Kind::of(&nack.type_url) {

@@ -44,15 +44,15 @@ async fn an_envoy_starts_without_a_control_plane_and_no_user_notices() -> Result
     let listen = listen_address();
     let (xds, api, at) = (rig.control.xds().to_string(), rig.control.api().to_string(), listen.to_string());
     let words = ["render", "--static", "--node", "edge-1", "--listen", &at, "--xds", &xds, "--api", &api];
-    let standing = rig.control.cli_ok(&words).await?;
+    let static_bootstrap = rig.control.cli_ok(&words).await?;
     let managed = rig.envoy.config_dump().await?;
     rig.control.kill();
     let data = rig.control.data().display().to_string();
-    assert_eq!(rig.control.cli_ok(&[&words[..], &["--data", &data]].concat()).await?, standing);
+    assert_eq!(rig.control.cli_ok(&[&words[..], &["--data", &data]].concat()).await?, static_bootstrap);
 
     story.when("no control plane is there, and an Envoy starts with that bootstrap");
     rig.envoy.kill();
-    let envoy = Envoy::start(&standing, EnvoyOptions::default()).await?;
+    let envoy = Envoy::start(&static_bootstrap, EnvoyOptions::default()).await?;
     let address = envoy.listener("shunt").await?;
     assert_eq!(meaning(&envoy.config_dump().await?)?, meaning(&managed)?, "what Envoy made of it is what it had");
     story.then("each user has the version of before");
@@ -85,14 +85,14 @@ async fn the_file_names_instances_and_connects_with_certificates() -> Result<()>
     let listen = listen_address();
     let (xds, api, at) = (farm.control.xds().to_string(), farm.control.api().to_string(), listen.to_string());
     let words = ["render", "--static", "--node", "edge-1", "--listen", &at, "--xds", &xds, "--api", &api, "--tls", &dir];
-    let standing = farm.control.cli_ok(&words).await?;
+    let static_bootstrap = farm.control.cli_ok(&words).await?;
     farm.control.kill();
     let data = farm.control.data().display().to_string();
-    assert_eq!(farm.control.cli_ok(&[&words[..], &["--data", &data]].concat()).await?, standing, "its state says the same");
+    assert_eq!(farm.control.cli_ok(&[&words[..], &["--data", &data]].concat()).await?, static_bootstrap, "its state says the same");
 
     story.when("no control plane is there, and an Envoy starts with that bootstrap");
     farm.envoy.kill();
-    let envoy = Envoy::start(&standing, EnvoyOptions::default()).await?;
+    let envoy = Envoy::start(&static_bootstrap, EnvoyOptions::default()).await?;
     let address = envoy.listener("shunt").await?;
     let running = load(address).start();
     until("300 requests", RUN, || async { running.tally().requests() > 300 }).await?;

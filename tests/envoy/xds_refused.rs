@@ -27,24 +27,24 @@ async fn routes_that_envoy_refuses(variant: Variant) -> Result<()> {
     assert_eq!(stage.answer("shop.test").await.as_deref(), Some("v1"));
     let load = Load::new(stage.address).rate(100.0).start();
 
-    story.when("a world is published in which a second service has a host that Envoy refuses");
-    let acked = stage.node().map(|node| node.acked_world);
+    story.when("a configuration is published in which a second service has a host that Envoy refuses");
+    let acked = stage.node().map(|node| node.acked_sequence);
     let bad = stage.publish([good(), vec![service("payment", &["other.test", "line\nbreak.test"], &other)]].concat());
     let refused = until_some("Envoy's refusal is known", SOON, || async { stage.node()?.nack }).await;
     let nack = refused.with_context(|| format!("{:?}\n{}", stage.node(), stage.envoy.log()))?;
-    story.then("it is known with the kind, Envoy's words and the world");
+    story.then("it is known with the kind, Envoy's words and the sequence");
     assert!(nack.type_url.ends_with("RouteConfiguration"), "{nack:?}");
     assert!(nack.error.to_lowercase().contains("domains"), "{nack:?}");
-    assert_eq!(nack.world, bad);
-    assert_eq!(stage.node().map(|node| node.acked_world), acked, "a NACK acknowledges nothing");
+    assert_eq!(nack.sequence, bad);
+    assert_eq!(stage.node().map(|node| node.acked_sequence), acked, "a NACK acknowledges nothing");
     assert_eq!(stage.answer("shop.test").await.as_deref(), Some("v1"), "what was there goes on");
     assert_eq!(stage.answer("other.test").await, None);
     story.then("the policy still reaches it: a way back must not hang on a bad route");
     let pushed =
         || async { stage.envoy.stats("extension_config_discovery.*config_reload$").await.is_ok_and(|all| all.values().sum::<u64>() >= 2) };
-    until("the policy of that world is there", SOON, pushed).await?;
+    until("the policy of that configuration is there", SOON, pushed).await?;
 
-    story.when("a good world follows");
+    story.when("a good configuration follows");
     let healed = stage.publish([good(), vec![service("payment", &["other.test"], &other)]].concat());
     stage.until_acknowledged(healed).await?;
     assert_eq!(stage.answer("other.test").await.as_deref(), Some("other"));

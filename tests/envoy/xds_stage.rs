@@ -11,7 +11,7 @@ use shunt_core::plan::{Backend, Protocol, Version};
 use shunt_testbed::envoy::listen_address;
 use shunt_testbed::{Client, Envoy, EnvoyOptions, LocalShop, free_port, locate, until};
 use shunt_xds::fleet::NodeStatus;
-use shunt_xds::{Bootstrap, Fleet, Publisher, World, bootstrap, serve};
+use shunt_xds::{Bootstrap, Fleet, ProxyConfig, Publisher, bootstrap, serve};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -25,7 +25,7 @@ pub(crate) struct Stage {
     pub(crate) envoy: Envoy,
     /// Where the Envoy takes requests.
     pub(crate) address: SocketAddr,
-    world: World,
+    config: ProxyConfig,
     generation: u64,
     xds: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -62,29 +62,29 @@ impl Stage {
             address: listen,
             publisher,
             fleet,
-            world: World { routes: Vec::new(), policy: String::new(), module },
+            config: ProxyConfig { routes: Vec::new(), policy: String::new(), module },
             generation: 0,
             xds,
             stop: Some(stop),
             server,
         };
-        let world = stage.publish(first);
-        stage.until_acknowledged(world).await?;
+        let sequence = stage.publish(first);
+        stage.until_acknowledged(sequence).await?;
         stage.envoy.until_ready().await?;
         Ok(stage)
     }
 
-    /// Publishes these routes with a new generation of an empty policy. Returns the world's number.
+    /// Publishes these routes with a new generation of an empty policy. Returns its sequence number.
     pub(crate) fn publish(&mut self, routes: Vec<Routes>) -> u64 {
         self.generation += 1;
         let policy = json!({"format": 1, "generation": self.generation, "services": []}).to_string();
-        self.world = World { routes, policy, module: Arc::clone(&self.world.module) };
+        self.config = ProxyConfig { routes, policy, module: Arc::clone(&self.config.module) };
         self.publish_again()
     }
 
-    /// Publishes the same world once more.
+    /// Publishes the same configuration once more.
     pub(crate) fn publish_again(&self) -> u64 {
-        self.publisher.publish(self.world.clone())
+        self.publisher.publish(self.config.clone())
     }
 
     /// Stops the server and starts one at the same address that knows nothing; returns when the Envoy is connected to it.
@@ -103,10 +103,10 @@ impl Stage {
         self.fleet.nodes().into_iter().find(|node| node.node == "edge-1")
     }
 
-    /// Waits until the Envoy has acknowledged this world, or a later one, and refuses nothing.
-    pub(crate) async fn until_acknowledged(&self, world: u64) -> Result<()> {
-        let done = || async { self.node().is_some_and(|node| node.acked_world >= world && node.nack.is_none()) };
-        let waited = until(format!("world {world} is acknowledged"), SOON, done).await;
+    /// Waits until the Envoy has acknowledged this sequence, or a later one, and refuses nothing.
+    pub(crate) async fn until_acknowledged(&self, sequence: u64) -> Result<()> {
+        let done = || async { self.node().is_some_and(|node| node.acked_sequence >= sequence && node.nack.is_none()) };
+        let waited = until(format!("sequence {sequence} is acknowledged"), SOON, done).await;
         waited.with_context(|| format!("{:?}\n{}", self.node(), self.envoy.log()))
     }
 

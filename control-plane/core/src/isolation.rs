@@ -1,6 +1,6 @@
 //! Whose routes a proxy refuses, so that one Rollout does not hold up all others.
 //!
-//! All Rollouts share one world of clusters and routes. When a proxy refuses a part of it, the Rollout at fault is found by the name in
+//! All Rollouts share one set of clusters and routes. When a proxy refuses a part of it, the Rollout at fault is found by the name in
 //! the proxy's words, or, where they name none, by publishing halves of what is new. Its routes as they were accepted last, or none,
 //! are published in place of what is refused, until what it wants changes or the proxy that refused it connects anew.
 //!
@@ -17,20 +17,20 @@ use crate::desired::Routes;
 use crate::time::{Span, Time};
 use search::{Next, Search};
 
-/// Number of a world, as the server of the proxies counts them; anew in each process.
+/// Number of a published configuration, as the server of the proxies counts them; anew in each process.
 pub type Sequence = u64;
 
-/// A proxy needs a moment to take a world from which what it refused is gone: until then its refusal is no news.
+/// A proxy needs a moment to take a configuration from which what it refused is gone: until then its refusal is no news.
 const SETTLING: Span = Span::seconds(3);
 
-/// What one connected proxy says of the worlds that it was sent.
+/// What one connected proxy says of the configurations that it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opinion {
     /// Node id.
     pub node: String,
     /// Since when it is connected.
     pub since: Time,
-    /// The highest world of which it has acknowledged everything.
+    /// The highest one of which it has acknowledged everything.
     pub acknowledged: Sequence,
     /// What it refuses of clusters, endpoints and routes; none: nothing.
     pub refusal: Option<Refusal>,
@@ -45,8 +45,8 @@ pub struct Refusal {
     pub resources: Vec<String>,
     /// The proxy's own words.
     pub error: String,
-    /// The world that was refused.
-    pub world: Sequence,
+    /// The configuration that was refused.
+    pub sequence: Sequence,
 }
 
 /// What of a Rollout is not published, because a proxy refuses it.
@@ -75,7 +75,7 @@ pub enum Standing<'i> {
     Rejected(&'i Rejected),
 }
 
-/// What was published of a Rollout, since which world.
+/// What was published of a Rollout, since which sequence.
 #[derive(Debug)]
 struct Shown {
     routes: Option<Routes>,
@@ -149,9 +149,9 @@ impl Isolation {
         }
     }
 
-    /// What [`Isolation::effective`] said of all is published as this world, or was already.
-    pub fn published(&mut self, world: Sequence) {
-        self.newest = world;
+    /// What [`Isolation::effective`] said of all is published as this sequence, or was already.
+    pub fn published(&mut self, sequence: Sequence) {
+        self.newest = sequence;
         for (id, routes) in &self.effective {
             if self.shown.get(id).is_some_and(|shown| shown.routes == *routes) {
                 continue;
@@ -160,13 +160,13 @@ impl Isolation {
                 true => self.open.remove(id),
                 false => self.open.insert(id.clone()),
             };
-            self.shown.insert(id.clone(), Shown { routes: routes.clone(), since: world });
+            self.shown.insert(id.clone(), Shown { routes: routes.clone(), since: sequence });
         }
         if let Some(search) = &mut self.search {
-            search.published(world);
+            search.published(sequence);
         }
         if let Some((handled, _)) = self.handled.as_mut().filter(|(handled, _)| *handled == 0) {
-            *handled = world;
+            *handled = sequence;
         }
     }
 
@@ -235,7 +235,9 @@ impl Isolation {
 
     /// The first refusal that is news, with who refuses.
     fn news<'o>(&self, opinions: &'o [Opinion], now: Time) -> Option<(&'o Opinion, &'o Refusal)> {
-        let news = |refusal: &&Refusal| self.handled.is_none_or(|(world, until)| (world > 0 && refusal.world >= world) || now >= until);
+        let news = |refusal: &&Refusal| {
+            self.handled.is_none_or(|(sequence, until)| (sequence > 0 && refusal.sequence >= sequence) || now >= until)
+        };
         self.sound(opinions).find_map(|opinion| Some((opinion, opinion.refusal.as_ref().filter(news)?)))
     }
 

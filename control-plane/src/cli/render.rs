@@ -15,7 +15,7 @@ use shunt_core::plan::Backend;
 use shunt_core::state::Installation;
 use shunt_core::{Plan, State};
 use shunt_filter_core::{RoutingPolicy, VersionName};
-use shunt_xds::{Bootstrap, World, standing};
+use shunt_xds::{Bootstrap, ProxyConfig, static_bootstrap};
 
 use super::client::Client;
 use super::console::{Console, Format};
@@ -38,9 +38,9 @@ by command or register it names the instances that are ready when it is made: ma
 
 Examples:
   shunt render rollouts/
-  shunt render --static --node edge-1 --listen 0.0.0.0:10000 > standing.yaml && envoy -c standing.yaml
-  shunt render --static --node edge-1 --tls ./certs --xds control.internal:18000 --api control.internal:18080 > standing.yaml
-  shunt render --static --node edge-1 --data /var/lib/shunt --module /opt/shunt/filter.wasm > standing.yaml     while it is down";
+  shunt render --static --node edge-1 --listen 0.0.0.0:10000 > static.yaml && envoy -c static.yaml
+  shunt render --static --node edge-1 --tls ./certs --xds control.internal:18000 --api control.internal:18080 > static.yaml
+  shunt render --static --node edge-1 --data /var/lib/shunt --module /opt/shunt/filter.wasm > static.yaml     while it is down";
 
 /// What to render.
 #[derive(Debug, Args)]
@@ -56,7 +56,7 @@ pub(crate) struct RenderArgs {
 
     /// A bootstrap for an Envoy that starts without a control plane
     #[arg(long = "static", requires = "node")]
-    standing: bool,
+    static_bootstrap: bool,
 
     /// With --static: the proxy's node id, the same as in its ordinary bootstrap
     #[arg(long, value_name = "NODE", value_parser = node)]
@@ -83,7 +83,7 @@ pub(crate) struct RenderArgs {
     module: Option<String>,
 
     /// With --static: folder as written by `shunt certs`, with the certificate of this node: mutual TLS for xDS and reports
-    #[arg(long, value_name = "DIR", requires = "standing")]
+    #[arg(long, value_name = "DIR", requires = "static_bootstrap")]
     tls: Option<PathBuf>,
 }
 
@@ -101,7 +101,7 @@ pub(crate) async fn run(args: &RenderArgs, client: impl Fn() -> anyhow::Result<C
         (None, false) => at_rest(&Manifests::sound(&args.files)?),
         (None, true) => published(&client()?).await?,
     };
-    match (&args.node, args.standing) {
+    match (&args.node, args.static_bootstrap) {
         (Some(node), true) => console.line(&args.bootstrap(node, rendered)?)?,
         (_, _) if console.format == Format::Text => console.line(&serde_saphyr::to_string(&rendered)?)?,
         (_, _) => console.show(&rendered, |_| Vec::new())?,
@@ -118,9 +118,9 @@ impl RenderArgs {
         };
         let report = rendered.policy.report.clone().unwrap_or_else(|| Cadence::default().report(true, shunt_core::Time(0)));
         let policy = RoutingPolicy { report: Some(report), ..rendered.policy };
-        let world = World { routes: rendered.routes, policy: serde_json::to_string(&policy)?, module };
-        Ok(standing(
-            &world,
+        let config = ProxyConfig { routes: rendered.routes, policy: serde_json::to_string(&policy)?, module };
+        Ok(static_bootstrap(
+            &config,
             &Bootstrap {
                 node: node.to_owned(),
                 listen: self.listen,

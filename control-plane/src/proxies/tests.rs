@@ -9,18 +9,18 @@ use tempfile::TempDir;
 
 use super::*;
 
-fn connected(node: &str, acked_world: Sequence) -> NodeStatus {
-    NodeStatus { node: node.to_owned(), connected: true, since: Time(1_000), acked_world, nack: None, foreign: None }
+fn connected(node: &str, acked_sequence: Sequence) -> NodeStatus {
+    NodeStatus { node: node.to_owned(), connected: true, since: Time(1_000), acked_sequence, nack: None, foreign: None }
 }
 
 fn closed(node: &str, since: u64) -> NodeStatus {
     NodeStatus { connected: false, since: Time(since), ..connected(node, 9) }
 }
 
-fn refusing(node: &str, acked_world: Sequence) -> NodeStatus {
+fn refusing(node: &str, acked_sequence: Sequence) -> NodeStatus {
     let type_url = Kind::Extension.type_url().to_owned();
-    let nack = Nack { type_url, resources: Vec::new(), error: "no".to_owned(), world: acked_world + 1 };
-    NodeStatus { nack: Some(nack), ..connected(node, acked_world) }
+    let nack = Nack { type_url, resources: Vec::new(), error: "no".to_owned(), sequence: acked_sequence + 1 };
+    NodeStatus { nack: Some(nack), ..connected(node, acked_sequence) }
 }
 
 fn report(node: &str, sequence: u64, generation: u64, last: bool) -> Report {
@@ -129,14 +129,14 @@ async fn refused_clusters_disprove_no_policy_and_are_told_with_their_resources()
         type_url: Kind::Cluster.type_url().to_owned(),
         resources: vec!["shunt/shop/bad/v1".to_owned()],
         error: "out of range".to_owned(),
-        world: 4,
+        sequence: 4,
     };
     proxies.sync(vec![NodeStatus { nack: Some(nack), ..connected("a", 3) }], Time(2_500));
     assert!(matches!(proxies.everywhere(proof(5, 4), Time(2_600)), Delivery::Live { .. }), "what a deleted Rollout waits for");
     assert!(matches!(proxies.policy(proof(5, 4), Time(2_600)), Delivery::Live { .. }));
     let opinions = proxies.opinions();
     let refusal = opinions[0].refusal.as_ref().unwrap();
-    assert_eq!((refusal.kind.as_str(), refusal.resources.len(), refusal.world), ("clusters", 1, 4));
+    assert_eq!((refusal.kind.as_str(), refusal.resources.len(), refusal.sequence), ("clusters", 1, 4));
     proxies.sync(vec![refusing("a", 3)], Time(2_700));
     assert_eq!(proxies.opinions()[0].refusal, None, "the policy belongs to all Rollouts");
 }

@@ -20,8 +20,8 @@ pub struct NodeStatus {
     pub connected: bool,
     /// Since when it is, or is not.
     pub since: Time,
-    /// The highest world of which it has acknowledged everything on this stream, as of it or of a later one; 0 before the first.
-    pub acked_world: u64,
+    /// The highest sequence of which it has acknowledged everything on this stream, as of it or of a later one; 0 before the first.
+    pub acked_sequence: u64,
     /// What it refuses at the moment.
     pub nack: Option<Nack>,
     /// The store that published what it had when it connected, when it was not this one; empty: one that marks nothing.
@@ -40,8 +40,8 @@ pub struct Nack {
     pub resources: Vec<String>,
     /// The proxy's own words.
     pub error: String,
-    /// The world that was refused.
-    pub world: u64,
+    /// The sequence of the configuration that was refused.
+    pub sequence: u64,
 }
 
 /// The proxies seen by this process; a cheap handle to shared state.
@@ -78,22 +78,22 @@ impl Fleet {
     pub(crate) fn connected(&self, node: &str, stream: u64, now: Time) {
         let mut nodes = self.lock();
         // What an earlier stream acknowledged proves nothing: the proxy may have started anew.
-        let status = NodeStatus { node: node.to_owned(), connected: true, since: now, acked_world: 0, nack: None, foreign: None };
+        let status = NodeStatus { node: node.to_owned(), connected: true, since: now, acked_sequence: 0, nack: None, foreign: None };
         nodes.insert(node.to_owned(), Entry { stream, status });
         forget_oldest(&mut nodes);
         drop(nodes);
         self.wake();
     }
 
-    pub(crate) fn progress(&self, node: &str, stream: u64, acked_world: u64, nack: Option<Nack>) {
+    pub(crate) fn progress(&self, node: &str, stream: u64, acked_sequence: u64, nack: Option<Nack>) {
         let mut nodes = self.lock();
         let Some(entry) = nodes.get_mut(node).filter(|entry| entry.stream == stream) else {
             return;
         };
-        if entry.status.acked_world == acked_world && entry.status.nack == nack {
+        if entry.status.acked_sequence == acked_sequence && entry.status.nack == nack {
             return;
         }
-        entry.status.acked_world = acked_world;
+        entry.status.acked_sequence = acked_sequence;
         entry.status.nack = nack;
         drop(nodes);
         self.wake();

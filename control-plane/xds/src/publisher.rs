@@ -1,4 +1,4 @@
-//! The newest world, for every stream to pick up: never a queue, so a slow proxy costs no memory.
+//! The newest configuration, for every stream to pick up: never a queue, so a slow proxy costs no memory.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::proxy_config::{NodeInfo, ProxyConfig};
 use crate::render::render;
 use crate::snapshot::{Inconsistent, Snapshot};
-use crate::world::{NodeInfo, World};
 
-/// A world with its sequence number, counted from 1 in this process.
+/// A configuration with its sequence number, counted from 1 in this process.
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) sequence: u64,
-    world: World,
+    config: ProxyConfig,
     store: Arc<str>,
     /// By all that rendering looks at in a proxy: alike proxies share one snapshot, so a large fleet costs the memory of one.
     rendered: Mutex<HashMap<Shape, Rendered>>,
@@ -30,7 +30,7 @@ impl Published {
         let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
         let made = rendered
             .entry((node.listen, node.module.clone()))
-            .or_insert_with(|| render(&self.world, node).map(|snapshot| Arc::new(snapshot.marked(&self.store))));
+            .or_insert_with(|| render(&self.config, node).map(|snapshot| Arc::new(snapshot.marked(&self.store))));
         made.clone()
     }
 }
@@ -57,7 +57,7 @@ impl Gate {
     }
 }
 
-/// Hands worlds to the server; a cheap handle.
+/// Hands configurations to the server; a cheap handle.
 #[derive(Debug, Clone)]
 pub struct Publisher {
     newest: watch::Sender<Option<Arc<Published>>>,
@@ -99,12 +99,12 @@ impl Publisher {
         &self.store
     }
 
-    /// Makes `world` the one that every proxy should have. Returns its sequence number, which [`crate::fleet::NodeStatus`] counts in.
-    pub fn publish(&self, world: World) -> u64 {
+    /// Makes `config` the one that every proxy should have. Returns its sequence number, which [`crate::fleet::NodeStatus`] counts in.
+    pub fn publish(&self, config: ProxyConfig) -> u64 {
         let mut sequence = 1;
         self.newest.send_modify(|newest| {
             sequence = newest.as_ref().map_or(1, |old| old.sequence.saturating_add(1));
-            *newest = Some(Arc::new(Published { sequence, world, store: self.store.clone(), rendered: Mutex::default() }));
+            *newest = Some(Arc::new(Published { sequence, config, store: self.store.clone(), rendered: Mutex::default() }));
         });
         sequence
     }

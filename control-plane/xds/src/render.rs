@@ -1,4 +1,4 @@
-//! World -> snapshot, pure: what one proxy should have, in Envoy's words.
+//! Configuration -> snapshot, pure: what one proxy should have, in Envoy's words.
 
 mod cluster;
 mod endpoint;
@@ -12,22 +12,22 @@ use shunt_core::Span;
 use shunt_core::desired::Routes;
 
 pub(crate) use self::listener::{REQUEST_HEADERS, STREAM_IDLE};
+use crate::proxy_config::{NodeInfo, ProxyConfig};
 use crate::resource::Kind;
 use crate::snapshot::{Inconsistent, Snapshot};
-use crate::world::{NodeInfo, World};
 
 /// Name of the listener, of the route configuration, and of the filter with its configuration.
 pub const SHUNT: &str = "shunt";
 
 /// Everything that one proxy should have. A proxy that asks for no listener of ours gets the filter's configuration only: its routes
 /// and clusters are its own. Errors when names would lead nowhere.
-pub fn render(world: &World, node: &NodeInfo) -> Result<Snapshot, Inconsistent> {
+pub fn render(config: &ProxyConfig, node: &NodeInfo) -> Result<Snapshot, Inconsistent> {
     let mut snapshot = Snapshot::default();
-    snapshot.add(Kind::Extension, extension::extension(world, node));
+    snapshot.add(Kind::Extension, extension::extension(config, node));
     if let Some(listen) = node.listen {
         snapshot.add(Kind::Listener, listener::listener(listen));
-        snapshot.add(Kind::Routes, route::configuration(&world.routes));
-        for routes in &world.routes {
+        snapshot.add(Kind::Routes, route::configuration(&config.routes));
+        for routes in &config.routes {
             add_service(&mut snapshot, routes);
         }
     }

@@ -2,7 +2,7 @@
 
 mod ecds;
 mod local;
-mod speech;
+mod protocol_variant;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,17 +27,17 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, info, warn};
 
 use crate::fleet::{Fleet, Nack};
+use crate::proxy_config::NodeInfo;
 use crate::publisher::{Published, Publisher};
 use crate::session::{Push, Session};
-use crate::world::NodeInfo;
 use local::Local;
-use speech::{Delta, Speech, StateOfTheWorld};
+use protocol_variant::{Delta, ProtocolVariant, StateOfTheWorld};
 
 /// Longest request of a proxy, bytes. A proxy of 5,000 services names some 20,000 clusters.
 const REQUEST_MAX: usize = 16 * 1024 * 1024;
 
-/// Stands for the type in a [`Nack`] of our own: a world that is withheld, because it is inconsistent.
-const WITHHELD: &str = "world";
+/// Stands for the type in a [`Nack`] of our own: a configuration that is withheld, because it is inconsistent.
+const WITHHELD: &str = "configuration";
 
 /// What a stream needs.
 #[derive(Debug, Clone)]
@@ -120,13 +120,13 @@ impl AggregatedDiscoveryService for Ads {
 }
 
 impl Ads {
-    fn open<S: Speech>(&self, request: Request<Streaming<S::Ask>>) -> Responses<S::Answer> {
+    fn open<S: ProtocolVariant>(&self, request: Request<Streaming<S::Ask>>) -> Responses<S::Answer> {
         let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
         let asks = request.into_inner();
         // One response is enough of a buffer: the session never has more than one unanswered per kind.
         let (answers, stream) = mpsc::channel(1);
         let mut closed = self.closed.clone();
-        let conversation = Conversation::<S> {
+        let xds_stream = XdsStream::<S> {
             server: self.server.clone(),
             stream: self.streams.fetch_add(1, Ordering::Relaxed),
             caller,
@@ -137,7 +137,7 @@ impl Ads {
         };
         tokio::spawn(async move {
             tokio::select! {
-                () = conversation.run(asks) => {}
+                () = xds_stream.run(asks) => {}
                 _ = closed.wait_for(|closed| *closed) => {}
             }
         });
@@ -145,7 +145,7 @@ impl Ads {
     }
 }
 
-struct Conversation<S: Speech> {
+struct XdsStream<S: ProtocolVariant> {
     server: Server,
     stream: u64,
     caller: Caller,
@@ -153,11 +153,11 @@ struct Conversation<S: Speech> {
     node: Option<NodeInfo>,
     /// Whose resources the proxy has from an earlier stream, when they are not of this store.
     foreign: Option<String>,
-    /// The newest world, when it is inconsistent.
+    /// The newest configuration, when it is inconsistent.
     withheld: Option<Nack>,
 }
 
-impl<S: Speech> Drop for Conversation<S> {
+impl<S: ProtocolVariant> Drop for XdsStream<S> {
     fn drop(&mut self) {
         if let Some(node) = &self.node {
             info!(node = node.id, "a proxy disconnected");
@@ -166,15 +166,15 @@ impl<S: Speech> Drop for Conversation<S> {
     }
 }
 
-impl<S: Speech> Conversation<S> {
+impl<S: ProtocolVariant> XdsStream<S> {
     async fn run(mut self, mut asks: Streaming<S::Ask>) {
         let mut session = Session::new(S::VARIANT);
-        let mut worlds = self.server.publisher.subscribe();
+        let mut configs = self.server.publisher.subscribe();
         let mut gates = self.server.publisher.gates();
         loop {
             let pushes = tokio::select! {
                 ask = asks.next() => match ask {
-                    Some(Ok(ask)) => match self.hear(&mut session, &ask, &mut worlds) {
+                    Some(Ok(ask)) => match self.hear(&mut session, &ask, &mut configs) {
                         Ok(pushes) => pushes,
                         Err(status) => {
                             warn!(%status, "a proxy is refused");
@@ -185,17 +185,22 @@ impl<S: Speech> Conversation<S> {
                     },
                     Some(Err(_)) | None => return,
                 },
-                changed = worlds.changed(), if self.node.is_some() => match changed {
-                    Ok(()) => self.aim(&mut session, &mut worlds),
+                changed = configs.changed(), if self.node.is_some() => match changed {
+                    Ok(()) => self.set_target(&mut session, &mut configs),
                     Err(_) => return,
                 },
                 changed = gates.changed(), if self.node.is_some() => match changed {
-                    Ok(()) => self.aim(&mut session, &mut worlds),
+                    Ok(()) => self.set_target(&mut session, &mut configs),
                     Err(_) => return,
                 },
             };
             if let Some(node) = &self.node {
-                self.server.fleet.progress(&node.id, self.stream, session.acked_world(), self.withheld.clone().or_else(|| session.nack()));
+                self.server.fleet.progress(
+                    &node.id,
+                    self.stream,
+                    session.acked_sequence(),
+                    self.withheld.clone().or_else(|| session.nack()),
+                );
             }
             for push in pushes {
                 debug!(node = self.node_id(), %push, "said");
@@ -210,7 +215,7 @@ impl<S: Speech> Conversation<S> {
         &mut self,
         session: &mut Session,
         ask: &S::Ask,
-        worlds: &mut watch::Receiver<Option<Arc<Published>>>,
+        configs: &mut watch::Receiver<Option<Arc<Published>>>,
     ) -> Result<Vec<Push>, Status> {
         let mut pushes = Vec::new();
         let said = S::ask(ask);
@@ -230,7 +235,7 @@ impl<S: Speech> Conversation<S> {
             if let Some(node) = self.node.as_ref().filter(|_| self.foreign.is_some()) {
                 warn!(node = node.id, "the proxy has what another store published");
             }
-            pushes.extend(self.aim(session, worlds));
+            pushes.extend(self.set_target(session, configs));
         }
         if let (Some(store), Some(node)) = (&self.foreign, &self.node) {
             self.server.fleet.foreign(&node.id, self.stream, store);
@@ -249,26 +254,26 @@ impl<S: Speech> Conversation<S> {
         self.node.as_ref().map_or("", |node| &node.id)
     }
 
-    fn aim(&mut self, session: &mut Session, worlds: &mut watch::Receiver<Option<Arc<Published>>>) -> Vec<Push> {
+    fn set_target(&mut self, session: &mut Session, configs: &mut watch::Receiver<Option<Arc<Published>>>) -> Vec<Push> {
         if !self.server.publisher.lets(self.foreign.as_deref()) {
             // It keeps what it has. What it said is remembered, so that it is compared once the gate lets it through.
             return Vec::new();
         }
-        let newest = worlds.borrow_and_update().clone();
+        let newest = configs.borrow_and_update().clone();
         let (Some(published), Some(node)) = (newest, &self.node) else {
             return Vec::new();
         };
         match published.snapshot(node) {
             Ok(snapshot) => {
                 self.withheld = None;
-                session.aim(published.sequence, snapshot)
+                session.set_target(published.sequence, snapshot)
             }
             Err(error) => {
-                // The proxy keeps what it has; the world is never acknowledged, so no step completes on it.
+                // The proxy keeps what it has; the configuration is never acknowledged, so no step completes on it.
                 warn!(node = node.id, %error, "not published: it would break requests");
                 let error = format!("not published, because it would break requests: {error}");
                 let type_url = WITHHELD.to_owned();
-                self.withheld = Some(Nack { type_url, resources: Vec::new(), error, world: published.sequence });
+                self.withheld = Some(Nack { type_url, resources: Vec::new(), error, sequence: published.sequence });
                 Vec::new()
             }
         }

@@ -5,9 +5,9 @@
 //! - A request with the nonce of the unanswered response is its ACK, or its NACK when it carries an error. One with another nonce is
 //!   stale: in the state-of-the-world variant it is ignored (a newer one is on its way); in delta its subscriptions still count.
 //! - A NACK refuses the response, not each resource in it. So those refused in company are sent once more, one by one, where the
-//!   variant allows it; one refused alone is not sent again until it changes, and its world is not acknowledged. A whole response that
-//!   was refused is sent again as soon as anything in it changes, without what the proxy need not keep.
-//! - Nothing is said before the first world: a proxy that reconnects to a restarted server would lose what it has.
+//!   variant allows it; one refused alone is not sent again until it changes, and the configuration is not acknowledged. A whole
+//!   response that was refused is sent again as soon as anything in it changes, without what the proxy need not keep.
+//! - Nothing is said before the first configuration: a proxy that reconnects to a restarted server would lose what it has.
 //! - The first subscription to all resources of a kind is answered even when there are none: the proxy waits for it.
 //! - Additions go in the order CDS, EDS, LDS, RDS. Listeners and routes wait until all before them is acknowledged, because they name
 //!   it. Clusters go away only when routes and listeners that no longer name them are acknowledged, endpoints after them.
@@ -15,7 +15,7 @@
 //!   while clusters warm (seen on 1.40: waiting for that ACK costs 15 s, its time-out).
 //! - ECDS (the policy) waits while all that is on its way, but not for what is refused: a way back must not hang on a bad cluster.
 //!
-//! A world is acknowledged when every kind is, as of that world or a later one. A kind of which the proxy should have anything counts
+//! A configuration is acknowledged when every kind is, as of that one or a later one. A kind of which the proxy should have anything counts
 //! from the beginning, whether it has asked or not: one that has just started has nothing yet.
 
 mod channel;
@@ -111,9 +111,9 @@ pub(crate) struct Session {
     variant: Variant,
     target: Arc<Snapshot>,
     /// 0: nothing was published yet.
-    world: u64,
+    sequence: u64,
     channels: BTreeMap<Kind, Channel>,
-    /// The highest world as of which all of a kind is acknowledged.
+    /// The highest sequence as of which all of a kind is acknowledged.
     reached: BTreeMap<Kind, u64>,
     nonce: u64,
 }
@@ -121,45 +121,45 @@ pub(crate) struct Session {
 impl Session {
     /// A stream that has just opened.
     pub(crate) fn new(variant: Variant) -> Self {
-        Self { variant, target: Arc::default(), world: 0, channels: BTreeMap::new(), reached: BTreeMap::new(), nonce: 0 }
+        Self { variant, target: Arc::default(), sequence: 0, channels: BTreeMap::new(), reached: BTreeMap::new(), nonce: 0 }
     }
 
     /// A new snapshot to reach.
-    pub(crate) fn aim(&mut self, world: u64, target: Arc<Snapshot>) -> Vec<Push> {
+    pub(crate) fn set_target(&mut self, sequence: u64, target: Arc<Snapshot>) -> Vec<Push> {
         for channel in self.channels.values_mut() {
             channel.hold(&self.target, &target);
         }
         self.target = target;
-        self.world = world;
+        self.sequence = sequence;
         self.proceed()
     }
 
     /// A request of the proxy.
     pub(crate) fn hear(&mut self, ask: &Ask) -> Vec<Push> {
         let channel = self.channels.entry(ask.kind).or_insert_with(|| Channel::new(ask.kind, self.variant));
-        if let Some(world) = channel.hear(ask) {
+        if let Some(sequence) = channel.hear(ask) {
             let reached = self.reached.entry(ask.kind).or_default();
-            *reached = world.max(*reached);
+            *reached = sequence.max(*reached);
         }
         self.proceed()
     }
 
-    /// The highest world of which every kind is acknowledged, as of it or of a later one; 0: none.
-    pub(crate) fn acked_world(&self) -> u64 {
+    /// The highest sequence of which every kind is acknowledged, as of it or of a later one; 0: none.
+    pub(crate) fn acked_sequence(&self) -> u64 {
         Kind::ALL.iter().map(|kind| self.reached.get(kind).copied().unwrap_or(0)).min().unwrap_or(0)
     }
 
     /// What is refused at the moment.
     pub(crate) fn nack(&self) -> Option<Nack> {
         self.channels.iter().find_map(|(kind, channel)| {
-            let (error, world) = channel.rejection(&self.target)?;
+            let (error, sequence) = channel.rejection(&self.target)?;
             let (type_url, resources) = (kind.type_url().to_owned(), channel.refused_alone(&self.target));
-            Some(Nack { type_url, resources, error: error.to_owned(), world })
+            Some(Nack { type_url, resources, error: error.to_owned(), sequence })
         })
     }
 
     fn proceed(&mut self) -> Vec<Push> {
-        if self.world == 0 {
+        if self.sequence == 0 {
             return Vec::new();
         }
         self.channels.values_mut().for_each(|channel| channel.recall(&self.target));
@@ -171,7 +171,7 @@ impl Session {
             let removing = self.may_remove(kind);
             let nonce = self.nonce.wrapping_add(1).to_string();
             let Some(channel) = self.channels.get_mut(&kind) else { continue };
-            if let Some(push) = channel.push(&self.target, self.world, removing, nonce) {
+            if let Some(push) = channel.push(&self.target, self.sequence, removing, nonce) {
                 self.nonce = self.nonce.wrapping_add(1);
                 if kind == Kind::Cluster {
                     self.again(&push);
@@ -180,7 +180,7 @@ impl Session {
             }
         }
         let arrived: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| self.arrived(*kind)).collect();
-        self.reached.extend(arrived.into_iter().map(|kind| (kind, self.world)));
+        self.reached.extend(arrived.into_iter().map(|kind| (kind, self.sequence)));
         pushes
     }
 

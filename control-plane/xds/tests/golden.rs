@@ -1,4 +1,4 @@
-//! Golden files of rendering: `tests/golden/*.json` (a world) -> `*.txt` (the resources). Adding a case is adding a world;
+//! Golden files of rendering: `tests/golden/*.json` (a configuration) -> `*.txt` (the resources). Adding a case is adding a file;
 //! `UPDATE=1 cargo test -p shunt-xds --test golden` writes the text.
 
 use std::fmt::Write as _;
@@ -24,7 +24,7 @@ use prost::{Message, Name};
 use serde::Deserialize;
 use shunt_core::desired::Routes;
 use shunt_xds::resource::{Kind, Resource};
-use shunt_xds::{Inconsistent, NodeInfo, Snapshot, World, render};
+use shunt_xds::{Inconsistent, NodeInfo, ProxyConfig, Snapshot, render};
 
 #[derive(Deserialize)]
 struct Case {
@@ -99,9 +99,9 @@ fn nested(type_url: &str, bytes: &[u8]) -> String {
 fn snapshot(path: &Path) -> Result<Snapshot, Inconsistent> {
     let text = std::fs::read_to_string(path).expect("a case");
     let case: Case = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let world = World { routes: case.routes, policy: "{\"format\":1}".to_owned(), module: Arc::from(b"wasm".as_slice()) };
+    let config = ProxyConfig { routes: case.routes, policy: "{\"format\":1}".to_owned(), module: Arc::from(b"wasm".as_slice()) };
     let node = NodeInfo { id: "edge-1".to_owned(), listen: case.listen, module: case.module };
-    render(&world, &node)
+    render(&config, &node)
 }
 
 fn rendered(path: &Path) -> String {
@@ -135,12 +135,12 @@ fn golden() {
     }
 }
 
-/// Versions are hashes of bytes, so a restarted server must make the very same bytes of the same world.
+/// Versions are hashes of bytes, so a restarted server must make the very same bytes of the same configuration.
 #[test]
-fn the_same_world_has_the_same_versions() {
+fn the_same_configuration_has_the_same_versions() {
     let case = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/mirror.json");
     let versions = || {
-        let snapshot = snapshot(&case).expect("a consistent world");
+        let snapshot = snapshot(&case).expect("a consistent configuration");
         let all = Kind::ALL.into_iter().flat_map(|kind| snapshot.of(kind).map(|r| (r.name.clone(), r.version.clone())).collect::<Vec<_>>());
         all.collect::<Vec<_>>()
     };

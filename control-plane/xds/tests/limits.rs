@@ -11,7 +11,7 @@ use prost::Message;
 use shunt_core::manifest::{compile, parse};
 use shunt_core::{State, desired};
 use shunt_xds::resource::Kind;
-use shunt_xds::{NodeInfo, Snapshot, World, render};
+use shunt_xds::{NodeInfo, ProxyConfig, Snapshot, render};
 
 /// Envoy counts durations in nanoseconds, in 64 bits with a sign: so many whole seconds.
 const SECONDS_MAX: i64 = i64::MAX / 1_000_000_000;
@@ -32,9 +32,9 @@ fn rendered(manifest: &str) -> Option<Snapshot> {
     let document = parse("shop.yaml", manifest).ok()?.into_iter().next()?;
     let plan = compile(&document, None).ok()?;
     let routes = desired(&plan, &State::initial(&plan)).routes.into_iter().collect();
-    let world = World { routes, policy: String::new(), module: Arc::from([0_u8].as_slice()) };
+    let config = ProxyConfig { routes, policy: String::new(), module: Arc::from([0_u8].as_slice()) };
     let node = NodeInfo { id: "edge-1".to_owned(), listen: "127.0.0.1:80".parse().ok(), module: None };
-    Some(render(&world, &node).expect("a consistent snapshot"))
+    Some(render(&config, &node).expect("a consistent snapshot"))
 }
 
 fn messages<M: Message + Default>(snapshot: &Snapshot, kind: Kind) -> Vec<M> {

@@ -1,4 +1,4 @@
-//! The server over a real socket: what the fleet knows of streams, slow proxies, worlds that are withheld, streams of ECDS alone.
+//! The server over a real socket: what the fleet knows of streams, slow proxies, configurations that are withheld, streams of ECDS alone.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use shunt_core::Time;
 use shunt_core::desired::Routes;
 use shunt_core::plan::{Backend, Protocol, Version};
 use shunt_xds::resource::Kind;
-use shunt_xds::{Fleet, Gate, NodeStatus, Publisher, World, serve};
+use shunt_xds::{Fleet, Gate, NodeStatus, ProxyConfig, Publisher, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
@@ -111,8 +111,8 @@ impl Proxy {
     }
 }
 
-fn world(policy: &str) -> World {
-    World { routes: Vec::new(), policy: format!("{policy};"), module: Arc::from(b"wasm".as_slice()) }
+fn config(policy: &str) -> ProxyConfig {
+    ProxyConfig { routes: Vec::new(), policy: format!("{policy};"), module: Arc::from(b"wasm".as_slice()) }
 }
 
 /// The policy in a response.
@@ -135,7 +135,7 @@ async fn returning(address: SocketAddr, node: &str, version: &str) -> Proxy {
 #[tokio::test]
 async fn a_proxy_that_has_what_another_store_published_keeps_it_until_the_gate_lets_it_through() {
     let server = start_of(Publisher::of_store("new")).await;
-    server.publisher.publish(world("policy-1"));
+    server.publisher.publish(config("policy-1"));
     let mut fresh = aggregated(server.address, "fresh").await.unwrap();
     let response = fresh.hear().await;
     assert!(response.resources[0].version.ends_with(".new"), "{}", response.resources[0].version);
@@ -143,12 +143,12 @@ async fn a_proxy_that_has_what_another_store_published_keeps_it_until_the_gate_l
         let mut foreign = returning(server.address, name, version).await;
         let status = server.until(name, |node| node.foreign.is_some()).await;
         assert_eq!(status.foreign.as_deref(), Some(version.split_once('.').map_or("", |(_, store)| store)));
-        server.publisher.publish(world("policy-2"));
-        // By the time another stream is answered with the new world, this one had the same chance.
+        server.publisher.publish(config("policy-2"));
+        // By the time another stream is answered with the new configuration, this one had the same chance.
         server.publisher.gate(Gate::Stores(["another".to_owned()].into()));
         let mut own = returning(server.address, "own", &response.resources[0].version).await;
         own.hear().await;
-        assert_eq!(server.node(name).unwrap().acked_world, 0);
+        assert_eq!(server.node(name).unwrap().acked_sequence, 0);
         let silent = foreign.answers.message();
         assert!(silent.now_or_never().is_none(), "nothing was said");
         server.publisher.gate(Gate::Open);
@@ -160,23 +160,23 @@ async fn a_proxy_that_has_what_another_store_published_keeps_it_until_the_gate_l
 #[tokio::test]
 async fn streams_are_known_from_beginning_to_end() {
     let server = start().await;
-    server.publisher.publish(world("policy-1"));
+    server.publisher.publish(config("policy-1"));
     let mut proxy = aggregated(server.address, "edge-1").await.unwrap();
     let response = proxy.hear().await;
     let connected = server.node("edge-1").unwrap();
-    assert_eq!((connected.connected, connected.acked_world), (true, 0));
+    assert_eq!((connected.connected, connected.acked_sequence), (true, 0));
     proxy.answer(&response, None).await;
-    server.until("edge-1", |node| node.acked_world == 1).await;
+    server.until("edge-1", |node| node.acked_sequence == 1).await;
 
-    assert_eq!(server.publisher.publish(world("policy-1")), 2);
-    server.until("edge-1", |node| node.acked_world == 2).await;
+    assert_eq!(server.publisher.publish(config("policy-1")), 2);
+    server.until("edge-1", |node| node.acked_sequence == 2).await;
 
-    assert_eq!(server.publisher.publish(world("policy-3")), 3);
+    assert_eq!(server.publisher.publish(config("policy-3")), 3);
     let response = proxy.hear().await;
     proxy.answer(&response, Some("it is bad")).await;
     let refused = server.until("edge-1", |node| node.nack.is_some()).await;
     let nack = refused.nack.unwrap();
-    assert_eq!((refused.acked_world, nack.world, nack.error.as_str()), (2, 3, "it is bad"));
+    assert_eq!((refused.acked_sequence, nack.sequence, nack.error.as_str()), (2, 3, "it is bad"));
     assert_eq!(nack.type_url, Kind::Extension.type_url());
 
     drop(proxy);
@@ -187,48 +187,48 @@ async fn streams_are_known_from_beginning_to_end() {
 #[tokio::test]
 async fn of_two_streams_with_one_id_the_newer_counts() {
     let server = start().await;
-    server.publisher.publish(world("policy-1"));
+    server.publisher.publish(config("policy-1"));
     let mut old = aggregated(server.address, "edge-1").await.unwrap();
     let response = old.hear().await;
     old.answer(&response, None).await;
-    server.until("edge-1", |node| node.acked_world == 1).await;
+    server.until("edge-1", |node| node.acked_sequence == 1).await;
     let mut new = aggregated(server.address, "edge-1").await.unwrap();
     let response = new.hear().await;
-    assert_eq!(server.node("edge-1").unwrap().acked_world, 0, "the proxy may have started anew");
+    assert_eq!(server.node("edge-1").unwrap().acked_sequence, 0, "the proxy may have started anew");
     drop(old);
     new.answer(&response, None).await;
-    let both = server.until("edge-1", |node| node.acked_world == 1).await;
+    let both = server.until("edge-1", |node| node.acked_sequence == 1).await;
     assert!(both.connected);
     assert_eq!(server.fleet.nodes().len(), 1);
 }
 
 #[tokio::test]
-async fn a_slow_proxy_gets_the_newest_world_next() {
+async fn a_slow_proxy_gets_the_newest_configuration_next() {
     let server = start().await;
-    server.publisher.publish(world("policy-1"));
+    server.publisher.publish(config("policy-1"));
     let mut slow = aggregated(server.address, "slow").await.unwrap();
     let response = slow.hear().await;
     let mut fast = aggregated(server.address, "fast").await.unwrap();
     let seen = fast.hear().await;
     fast.answer(&seen, None).await;
     for number in 2..=200 {
-        server.publisher.publish(world(&format!("policy-{number}")));
+        server.publisher.publish(config(&format!("policy-{number}")));
         let seen = fast.hear().await;
         assert_eq!(policy(&seen), format!("policy-{number}"));
         fast.answer(&seen, None).await;
     }
-    server.until("fast", |node| node.acked_world == 200).await;
-    assert_eq!(server.node("slow").unwrap().acked_world, 0);
+    server.until("fast", |node| node.acked_sequence == 200).await;
+    assert_eq!(server.node("slow").unwrap().acked_sequence, 0);
     assert_eq!(policy(&response), "policy-1");
     slow.answer(&response, None).await;
     let next = slow.hear().await;
     assert_eq!(policy(&next), "policy-200", "nothing has queued up");
     slow.answer(&next, None).await;
-    server.until("slow", |node| node.acked_world == 200).await;
+    server.until("slow", |node| node.acked_sequence == 200).await;
 }
 
 #[tokio::test]
-async fn a_world_that_would_break_requests_is_withheld_and_shown() {
+async fn a_configuration_that_would_break_requests_is_withheld_and_shown() {
     let server = start().await;
     let routes = |versions: Vec<Version>| Routes {
         id: "shop/checkout".parse().unwrap(),
@@ -243,7 +243,7 @@ async fn a_world_that_would_break_requests_is_withheld_and_shown() {
         timeout: None,
         timeouts: Default::default(),
     };
-    server.publisher.publish(World { routes: vec![routes(Vec::new())], ..world("policy-1") });
+    server.publisher.publish(ProxyConfig { routes: vec![routes(Vec::new())], ..config("policy-1") });
     let mut client = AggregatedDiscoveryServiceClient::connect(format!("http://{}", server.address)).await.unwrap();
     let (asks, stream) = mpsc::channel(4);
     let mut ask = first("edge-1");
@@ -261,10 +261,10 @@ async fn a_world_that_would_break_requests_is_withheld_and_shown() {
     let mut answers = client.delta_aggregated_resources(ReceiverStream::new(stream)).await.unwrap().into_inner();
     let shown = server.until("edge-1", |node| node.nack.is_some()).await.nack.unwrap();
     assert!(shown.error.contains("names the cluster shunt/shop/checkout/v1, which is not there"), "{shown:?}");
-    assert_eq!(shown.world, 1);
+    assert_eq!(shown.sequence, 1);
 
     let version = Version { name: "v1".parse().unwrap(), backend: Backend::Endpoints(vec!["127.0.0.1:1".to_owned()]) };
-    server.publisher.publish(World { routes: vec![routes(vec![version])], ..world("policy-2") });
+    server.publisher.publish(ProxyConfig { routes: vec![routes(vec![version])], ..config("policy-2") });
     let clusters = answers.message().await.unwrap().unwrap();
     assert_eq!(clusters.resources[0].name, "shunt/shop/checkout/v1");
     server.until("edge-1", |node| node.nack.is_none()).await;
@@ -273,7 +273,7 @@ async fn a_world_that_would_break_requests_is_withheld_and_shown() {
 #[tokio::test]
 async fn ecds_alone_is_served_too() {
     let server = start().await;
-    server.publisher.publish(world("policy-1"));
+    server.publisher.publish(config("policy-1"));
     let mut client = ExtensionConfigDiscoveryServiceClient::connect(format!("http://{}", server.address)).await.unwrap();
     let (asks, stream) = mpsc::channel(4);
     asks.send(first("own-routes")).await.unwrap();
@@ -282,13 +282,13 @@ async fn ecds_alone_is_served_too() {
     let response = proxy.hear().await;
     assert_eq!(policy(&response), "policy-1");
     proxy.answer(&response, None).await;
-    server.until("own-routes", |node| node.acked_world == 1).await;
+    server.until("own-routes", |node| node.acked_sequence == 1).await;
 }
 
 #[tokio::test]
 async fn a_proxy_without_a_name_is_refused() {
     let server = start().await;
-    server.publisher.publish(world("policy-1"));
+    server.publisher.publish(config("policy-1"));
     let refused = match aggregated(server.address, "").await {
         Ok(mut proxy) => proxy.answers.message().await.unwrap_err(),
         Err(status) => status,
@@ -301,7 +301,7 @@ async fn a_proxy_without_a_name_is_refused() {
 #[tokio::test]
 async fn shutting_down_ends_all_streams() {
     let server = start().await;
-    server.publisher.publish(world("policy-1"));
+    server.publisher.publish(config("policy-1"));
     let mut proxy = aggregated(server.address, "edge-1").await.unwrap();
     proxy.hear().await;
     server.stop.send(()).unwrap();

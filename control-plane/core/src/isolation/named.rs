@@ -34,7 +34,7 @@ mod tests {
     #[test_case("Only unique values for domains are permitted. Duplicate entry of domain x.test in route shunt", &[]; "none")]
     #[test_case("shunt/shop/bad is no cluster, nor is shunt/Shop/Bad/v1", &[]; "no clusters")]
     fn words(error: &str, expected: &[&str]) {
-        let refusal = Refusal { kind: String::new(), resources: Vec::new(), error: error.to_owned(), world: 1 };
+        let refusal = Refusal { kind: String::new(), resources: Vec::new(), error: error.to_owned(), sequence: 1 };
         let found: Vec<String> = rollouts(&refusal).iter().map(ToString::to_string).collect();
         assert_eq!(found, expected);
     }
@@ -45,7 +45,7 @@ mod tests {
             kind: String::new(),
             resources: vec!["shunt/shop/bad/v2".to_owned()],
             error: "duration out of range".to_owned(),
-            world: 1,
+            sequence: 1,
         };
         assert_eq!(rollouts(&refusal).first().map(ToString::to_string), Some("shop/bad".to_owned()));
     }

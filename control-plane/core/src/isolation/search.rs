@@ -8,7 +8,7 @@ use super::{Opinion, Refusal, Sequence, named};
 use crate::desired::Routes;
 use crate::time::{Span, Time};
 
-/// A proxy that neither takes nor refuses a world for this long does not hold up the search.
+/// A proxy that neither takes nor refuses a configuration for this long does not hold up the search.
 const PATIENCE: Span = Span::seconds(10);
 
 /// A search under way.
@@ -21,11 +21,11 @@ pub(super) struct Search {
     suspects: BTreeMap<RolloutId, Routes>,
     /// Still to be tried; together with what was cleared, each of them was refused in company.
     groups: Vec<BTreeSet<RolloutId>>,
-    /// Part of the present world; empty at first: what all proxies had accepted.
+    /// Part of the present configuration; empty at first: what all proxies had accepted.
     trying: BTreeSet<RolloutId>,
     cleared: BTreeSet<RolloutId>,
-    /// The present world; none: not published yet.
-    world: Option<Sequence>,
+    /// The present configuration; none: not published yet.
+    sequence: Option<Sequence>,
     since: Time,
 }
 
@@ -48,10 +48,10 @@ impl Search {
     /// Nothing of these is published at first.
     pub(super) fn new(suspects: BTreeMap<RolloutId, Routes>, node: String, refusal: Refusal, now: Time) -> Self {
         let groups = vec![suspects.keys().cloned().collect()];
-        Self { node, refusal, suspects, groups, trying: BTreeSet::new(), cleared: BTreeSet::new(), world: None, since: now }
+        Self { node, refusal, suspects, groups, trying: BTreeSet::new(), cleared: BTreeSet::new(), sequence: None, since: now }
     }
 
-    /// What this Rollout wants is part of the present world.
+    /// What this Rollout wants is part of the present configuration.
     pub(super) fn tries(&self, id: &RolloutId) -> bool {
         self.trying.contains(id) || self.cleared.contains(id)
     }
@@ -66,27 +66,27 @@ impl Search {
         self.groups.iter().any(|group| group.contains(id))
     }
 
-    pub(super) fn published(&mut self, world: Sequence) {
-        self.world.get_or_insert(world);
+    pub(super) fn published(&mut self, sequence: Sequence) {
+        self.sequence.get_or_insert(sequence);
     }
 
     /// Something is left to try.
     pub(super) fn goes_on(&self) -> bool {
-        self.world.is_none()
+        self.sequence.is_none()
     }
 
-    /// What the proxies made of the present world.
+    /// What the proxies made of the present configuration.
     pub(super) fn next(&mut self, opinions: &[&Opinion], now: Time) -> Next {
-        let Some(world) = self.world else { return Next::Wait };
+        let Some(sequence) = self.sequence else { return Next::Wait };
         if opinions.is_empty() {
             return Next::Over;
         }
-        let refused = |opinion: &&&Opinion| opinion.refusal.as_ref().is_some_and(|refusal| refusal.world >= world);
+        let refused = |opinion: &&&Opinion| opinion.refusal.as_ref().is_some_and(|refusal| refusal.sequence >= sequence);
         if let Some(opinion) = opinions.iter().find(refused) {
             let Some(refusal) = opinion.refusal.clone() else { return Next::Wait };
             return self.refused(opinion.node.clone(), refusal, now);
         }
-        let taken = opinions.iter().all(|opinion| opinion.acknowledged >= world);
+        let taken = opinions.iter().all(|opinion| opinion.acknowledged >= sequence);
         if !taken && now.since(self.since) < PATIENCE {
             return Next::Wait;
         }
@@ -135,7 +135,7 @@ impl Search {
     }
 
     fn attempt(&mut self, group: BTreeSet<RolloutId>, now: Time) -> Next {
-        (self.trying, self.world, self.since) = (group, None, now);
+        (self.trying, self.sequence, self.since) = (group, None, now);
         Next::Try
     }
 }

@@ -60,7 +60,7 @@ impl Proxy {
         Self { node, since: Time(0), temper, acknowledged: 0, refusal: None }
     }
 
-    fn take(&mut self, world: u64, content: &BTreeMap<RolloutId, Routes>) {
+    fn take(&mut self, sequence: u64, content: &BTreeMap<RolloutId, Routes>) {
         let bad: Vec<&RolloutId> = content.iter().filter(|(_, routes)| routes.timeout == Some(BAD)).map(|(id, _)| id).collect();
         let error = match self.temper {
             Temper::Hangs => return,
@@ -71,8 +71,8 @@ impl Proxy {
             Temper::Pairs => (bad.len() > 1).then(|| "twice the same".to_owned()),
         };
         match error {
-            Some(error) => self.refusal = Some(Refusal { kind: "routes".to_owned(), resources: Vec::new(), error, world }),
-            None => (self.acknowledged, self.refusal) = (world, None),
+            Some(error) => self.refusal = Some(Refusal { kind: "routes".to_owned(), resources: Vec::new(), error, sequence }),
+            None => (self.acknowledged, self.refusal) = (sequence, None),
         }
     }
 
@@ -88,7 +88,7 @@ struct Bench {
     wanted: BTreeMap<RolloutId, Routes>,
     proxies: Vec<Proxy>,
     content: BTreeMap<RolloutId, Routes>,
-    world: u64,
+    sequence: u64,
     now: Time,
 }
 
@@ -97,7 +97,7 @@ impl Bench {
         let nodes = ["edge-1", "edge-2", "edge-3"];
         let proxies = nodes.into_iter().zip(tempers).map(|(node, temper)| Proxy::new(node, *temper)).collect();
         let (isolation, wanted, content) = (Isolation::default(), BTreeMap::new(), BTreeMap::new());
-        Self { isolation, wanted, proxies, content, world: 0, now: Time(1_000) }
+        Self { isolation, wanted, proxies, content, sequence: 0, now: Time(1_000) }
     }
 
     fn want(&mut self, name: &str, timeout: Span) {
@@ -109,13 +109,13 @@ impl Bench {
         let isolation = &mut self.isolation;
         let content: BTreeMap<_, _> =
             wanted.into_iter().filter_map(|id| Some((id.clone(), isolation.effective(&id, self.wanted.get(&id).cloned())?))).collect();
-        if content == self.content && self.world > 0 {
+        if content == self.content && self.sequence > 0 {
             return;
         }
-        self.world += 1;
+        self.sequence += 1;
         self.content = content;
-        self.isolation.published(self.world);
-        self.proxies.iter_mut().for_each(|proxy| proxy.take(self.world, &self.content));
+        self.isolation.published(self.sequence);
+        self.proxies.iter_mut().for_each(|proxy| proxy.take(self.sequence, &self.content));
     }
 
     /// Passes for so long, four a second.
@@ -142,7 +142,7 @@ impl Bench {
     fn all_but(&self, names: &[&str]) -> bool {
         let without: BTreeSet<RolloutId> = names.iter().map(|name| id(name)).collect();
         self.wanted.iter().filter(|(id, _)| !without.contains(id)).all(|(id, routes)| self.content.get(id) == Some(routes))
-            && self.proxies.iter().all(|proxy| proxy.acknowledged == self.world)
+            && self.proxies.iter().all(|proxy| proxy.acknowledged == self.sequence)
     }
 }
 
@@ -154,7 +154,7 @@ fn one_that_is_named_is_rejected_with_the_proxys_words_and_all_others_go_on() {
     bench.pass(Span::seconds(1));
     assert_eq!(bench.rejected(), ["shop/bad by edge-1: Error adding/updating cluster(s) shunt/shop/bad/v1: out of range"]);
     assert!(bench.all_but(&["bad"]));
-    assert_eq!(bench.world, 2, "at the second world all others have what they want");
+    assert_eq!(bench.sequence, 2, "at the second one all others have what they want");
     assert!(!bench.content.contains_key(&id("bad")), "no proxy ever took it");
 }
 
@@ -170,7 +170,7 @@ fn what_was_accepted_before_stays_and_a_changed_manifest_is_tried_again() {
     bench.want("a", Span::seconds(7));
     bench.pass(Span::seconds(1));
     assert_eq!((bench.rejected().len(), &bench.content[&id("a")]), (0, &routes("a", Span::seconds(7))));
-    assert_eq!(bench.proxies[0].acknowledged, bench.world);
+    assert_eq!(bench.proxies[0].acknowledged, bench.sequence);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_proxy_that_refuses_everything_blames_no_rollout() {
     bench.pass(Span::seconds(5));
     assert!(bench.rejected().is_empty());
     assert_eq!(bench.content, bench.wanted, "the other proxy gets all of it");
-    assert_eq!(bench.proxies[0].acknowledged, bench.world);
+    assert_eq!(bench.proxies[0].acknowledged, bench.sequence);
     // It is mended, and counts again.
     bench.proxies[1].temper = Temper::NamesNothing;
     bench.want("d", GOOD);
@@ -225,7 +225,7 @@ fn one_proxy_of_two_refuses_it_until_another_envoy_takes_its_place() {
     bench.pass(Span::seconds(3));
     assert_eq!(bench.rejected(), ["shop/new by edge-2: out of range"]);
     bench.proxies[1] = Proxy { since: bench.now.after(Span::millis(1)), ..Proxy::new("edge-2", Temper::Nothing) };
-    bench.proxies[1].take(bench.world, &bench.content.clone());
+    bench.proxies[1].take(bench.sequence, &bench.content.clone());
     bench.pass(Span::seconds(1));
     assert!(bench.rejected().is_empty() && bench.all_but(&[]));
 }
@@ -246,7 +246,7 @@ fn of_two_that_are_fine_alone_one_is_rejected() {
     ["a", "d"].iter().for_each(|name| bench.want(name, GOOD));
     ["b", "c"].iter().for_each(|name| bench.want(name, BAD));
     bench.pass(Span::seconds(5));
-    assert_eq!((bench.rejected().len(), bench.content.len(), bench.proxies[0].acknowledged), (1, 3, bench.world));
+    assert_eq!((bench.rejected().len(), bench.content.len(), bench.proxies[0].acknowledged), (1, 3, bench.sequence));
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn after_a_restart_what_was_recorded_as_accepted_is_published_in_its_place() {
 }
 
 proptest! {
-    /// Exactly the bad ones are rejected; all others have what they want after few worlds.
+    /// Exactly the bad ones are rejected; all others have what they want after few publications.
     #[test]
     fn exactly_those_that_are_refused_are_rejected(count in 1_usize..40, bad in prop::collection::btree_set(0_usize..40, 0..4), names: bool) {
         let mut bench = Bench::new(&[if names { Temper::Names } else { Temper::NamesNothing }]);
@@ -277,6 +277,6 @@ proptest! {
         let names: Vec<&str> = bad.iter().map(String::as_str).collect();
         prop_assert!(bench.all_but(&names));
         let most = 3 + 14 * bad.len() as u64;
-        prop_assert!(bench.world <= most, "{} worlds for {} of {count}", bench.world, bad.len());
+        prop_assert!(bench.sequence <= most, "{} publications for {} of {count}", bench.sequence, bad.len());
     }
 }

@@ -67,12 +67,12 @@ async fn what_would_be_published_and_a_file_to_stand_on() {
     let (text, result) = run("127.0.0.1:1", &["render", shop]).await;
     result.unwrap();
     assert_snapshot!(text);
-    let standing = ["render", "--static", "--node", "edge-1", "--listen", "127.0.0.1:10001", "--module", "/opt/filter.wasm", shop];
-    let (text, result) = run("127.0.0.1:1", &standing).await;
+    let static_bootstrap = ["render", "--static", "--node", "edge-1", "--listen", "127.0.0.1:10001", "--module", "/opt/filter.wasm", shop];
+    let (text, result) = run("127.0.0.1:1", &static_bootstrap).await;
     result.unwrap();
     assert_snapshot!(text);
     // It is set up right by our own rules.
-    let bootstrap = folder.path().join("standing.yaml");
+    let bootstrap = folder.path().join("static.yaml");
     std::fs::write(&bootstrap, &text).unwrap();
     let (text, result) = run("127.0.0.1:1", &["lint", "--strict", "--envoy", bootstrap.to_str().unwrap()]).await;
     assert_eq!(result.unwrap(), Exit::Done, "{text}");

@@ -25,7 +25,7 @@ const OVERPROVISIONED: u32 = 100_000;
 pub(super) fn by_dns(backend: &Backend) -> bool {
     match backend {
         Backend::Endpoints(endpoints) => endpoints.iter().any(|endpoint| split(endpoint).0.parse::<IpAddr>().is_err()),
-        // Addresses of instances are filled in before a world is published; those not filled in have none.
+        // Addresses of instances are filled in before a configuration is published; those not filled in have none.
         Backend::Cluster(_) | Backend::Command(_) | Backend::Registered(_) | Backend::Value(_) => false,
     }
 }

@@ -18,9 +18,9 @@ pub(super) struct Channel {
     variant: Variant,
     /// False until the first request: an empty list means all only there.
     begun: bool,
-    /// It has had a response on this stream, or needs none: an empty world is an answer too, and a proxy waits for it.
+    /// It has had a response on this stream, or needs none: an empty configuration is an answer too, and a proxy waits for it.
     greeted: bool,
-    /// State of the world: the version that the proxy has from an earlier stream, until there is a world to compare it with.
+    /// State of the world: the version that the proxy has from an earlier stream, until there is a configuration to compare it with.
     known: Option<String>,
     wildcard: bool,
     names: BTreeSet<String>,
@@ -37,15 +37,15 @@ pub(super) struct Channel {
 struct InFlight {
     nonce: String,
     names: Vec<String>,
-    world: u64,
-    /// With it the proxy has all of this kind as of `world`.
+    sequence: u64,
+    /// With it the proxy has all of this kind as of `sequence`.
     complete: bool,
 }
 
 #[derive(Debug)]
 struct Rejection {
     error: String,
-    world: u64,
+    sequence: u64,
     /// It was refused together with others, perhaps for another's sake, and has not been tried alone.
     in_company: bool,
 }
@@ -67,7 +67,7 @@ impl Channel {
         }
     }
 
-    /// A request. Returns the world as of which all of this kind is acknowledged, if it is by this.
+    /// A request. Returns the sequence as of which all of this kind is acknowledged, if it is by this.
     pub(super) fn hear(&mut self, ask: &Ask) -> Option<u64> {
         let answered = self.in_flight.take_if(|in_flight| in_flight.nonce == ask.nonce);
         // Stale in the state-of-the-world variant: the answer to the response in flight is on its way and says more.
@@ -87,11 +87,11 @@ impl Channel {
                 self.rejected.clear();
             }
             in_flight.names.iter().for_each(|name| drop(self.rejected.remove(name)));
-            return in_flight.complete.then_some(in_flight.world);
+            return in_flight.complete.then_some(in_flight.sequence);
         };
         let in_company = in_flight.names.len() > 1;
         for name in in_flight.names {
-            self.rejected.insert(name, Rejection { error: error.to_owned(), world: in_flight.world, in_company });
+            self.rejected.insert(name, Rejection { error: error.to_owned(), sequence: in_flight.sequence, in_company });
         }
         None
     }
@@ -146,7 +146,7 @@ impl Channel {
     }
 
     /// The next response, if there is anything to say and nothing is unanswered.
-    pub(super) fn push(&mut self, target: &Snapshot, world: u64, removing: bool, nonce: String) -> Option<Push> {
+    pub(super) fn push(&mut self, target: &Snapshot, sequence: u64, removing: bool, nonce: String) -> Option<Push> {
         if self.in_flight.is_some() || !self.begun {
             return None;
         }
@@ -167,7 +167,7 @@ impl Channel {
         let names: Vec<String> = changed.iter().map(|resource| resource.name.clone()).collect();
         let refused = self.wanted(target).any(|resource| self.rejected.contains_key(&resource.name) && !names.contains(&resource.name));
         let complete = self.wants_all(target) && !self.has_more(target) && (!refused || self.whole());
-        self.in_flight = Some(InFlight { nonce: nonce.clone(), names, world, complete });
+        self.in_flight = Some(InFlight { nonce: nonce.clone(), names, sequence, complete });
         Some(Push { kind: self.kind, nonce, version, changed, all, removed })
     }
 
@@ -257,9 +257,9 @@ impl Channel {
         alone.map(|(name, _)| name.clone()).collect()
     }
 
-    /// What is refused, the culprit rather than its company: error and world.
+    /// What is refused, the culprit rather than its company: error and sequence.
     pub(super) fn rejection(&self, target: &Snapshot) -> Option<(&str, u64)> {
         let there = self.rejected.iter().filter(|(name, _)| target.get(self.kind, name).is_some()).map(|(_, rejection)| rejection);
-        there.min_by_key(|rejection| rejection.in_company).map(|rejection| (rejection.error.as_str(), rejection.world))
+        there.min_by_key(|rejection| rejection.in_company).map(|rejection| (rejection.error.as_str(), rejection.sequence))
     }
 }

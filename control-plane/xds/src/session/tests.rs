@@ -63,8 +63,8 @@ impl Proxy {
         format!("{letter} {}{removed}", sent.join(","))
     }
 
-    fn aim(&mut self, world: u64, resources: &[&str]) -> Vec<String> {
-        let pushes = self.session.aim(world, Arc::new(snapshot(resources)));
+    fn set_target(&mut self, sequence: u64, resources: &[&str]) -> Vec<String> {
+        let pushes = self.session.set_target(sequence, Arc::new(snapshot(resources)));
         self.heard(pushes)
     }
 
@@ -121,10 +121,10 @@ impl Proxy {
 const BOTH: [Variant; 2] = [Variant::StateOfTheWorld, Variant::Delta];
 const ONE: [&str; 5] = ["C:a", "E:a", "L:shunt", "R:shunt", "X:shunt"];
 
-/// A proxy that has `ONE`, all acknowledged as world 1.
+/// A proxy that has `ONE`, all acknowledged as sequence 1.
 fn settled(variant: Variant) -> Proxy {
     let mut proxy = Proxy::new(variant);
-    assert!(proxy.aim(1, &ONE).is_empty(), "the proxy has not asked yet");
+    assert!(proxy.set_target(1, &ONE).is_empty(), "the proxy has not asked yet");
     assert_eq!(proxy.fresh("C", &[]), ["C a"]);
     assert!(proxy.fresh("L", &[]).is_empty(), "listeners wait until clusters are acknowledged");
     assert!(proxy.ack("C").is_empty(), "and until endpoints are asked for");
@@ -133,10 +133,10 @@ fn settled(variant: Variant) -> Proxy {
     assert!(proxy.ack("L").is_empty());
     assert_eq!(proxy.fresh("R", &["shunt"]), ["R shunt"]);
     assert!(proxy.fresh("X", &["shunt"]).is_empty(), "the policy waits while routes are on their way");
-    assert_eq!(proxy.session.acked_world(), 0);
+    assert_eq!(proxy.session.acked_sequence(), 0);
     assert_eq!(proxy.ack("R"), ["X shunt"]);
-    assert_eq!(proxy.session.acked_world(), 0, "the policy is not acknowledged yet");
+    assert_eq!(proxy.session.acked_sequence(), 0, "the policy is not acknowledged yet");
     assert!(proxy.ack("X").is_empty());
-    assert_eq!(proxy.session.acked_world(), 1);
+    assert_eq!(proxy.session.acked_sequence(), 1);
     proxy
 }

@@ -23,9 +23,9 @@ fn returns(proxy: &mut Proxy, has: &[&str]) -> Vec<String> {
 fn a_restarted_server_sends_nothing_again() {
     for variant in BOTH {
         let mut proxy = Proxy::new(variant);
-        proxy.aim(1, &ONE);
+        proxy.set_target(1, &ONE);
         assert!(returns(&mut proxy, &ONE).is_empty());
-        assert_eq!(proxy.session.acked_world(), 1);
+        assert_eq!(proxy.session.acked_sequence(), 1);
     }
 }
 
@@ -34,21 +34,21 @@ fn a_restarted_server_that_knows_nothing_yet_says_nothing() {
     for variant in BOTH {
         let mut proxy = Proxy::new(variant);
         assert!(returns(&mut proxy, &ONE).is_empty(), "removing all would be the end of traffic");
-        assert_eq!(proxy.session.acked_world(), 0);
-        assert!(proxy.aim(1, &ONE).is_empty(), "and what the proxy has is still known when the first world comes");
-        assert_eq!(proxy.session.acked_world(), 1);
+        assert_eq!(proxy.session.acked_sequence(), 0);
+        assert!(proxy.set_target(1, &ONE).is_empty(), "and what the proxy has is still known when the first configuration comes");
+        assert_eq!(proxy.session.acked_sequence(), 1);
     }
 }
 
 #[test]
 fn a_reconnecting_proxy_gets_what_changed_and_loses_what_went_meanwhile() {
     let mut proxy = Proxy::new(Variant::Delta);
-    proxy.aim(1, &["C:a", "E:a", "L:shunt", "R:shunt=2", "X:shunt"]);
+    proxy.set_target(1, &["C:a", "E:a", "L:shunt", "R:shunt=2", "X:shunt"]);
     let heard = returns(&mut proxy, &["C:a", "C:old", "E:a", "E:old", "L:shunt", "R:shunt", "X:shunt"]);
     assert_eq!(heard, ["R shunt"], "clusters stay while routes may name them");
-    assert_eq!(proxy.session.acked_world(), 0);
+    assert_eq!(proxy.session.acked_sequence(), 0);
     assert_eq!(proxy.ack("R"), ["C  -old"]);
     assert_eq!(proxy.ack("C"), ["E  -old"]);
     proxy.ack("E");
-    assert_eq!(proxy.session.acked_world(), 1);
+    assert_eq!(proxy.session.acked_sequence(), 1);
 }

@@ -115,11 +115,11 @@ pub(super) async fn until_applied(stage: &Stage, revision: u64) -> Result<Trace>
 mod tests {
     use super::*;
 
-    const LOG: &str = r#"2026-01-01T00:00:00.000000Z  INFO published: the policy changed generation=6 world=3
+    const LOG: &str = r#"2026-01-01T00:00:00.000000Z  INFO published: the policy changed generation=6 sequence=3
 2026-01-01T00:00:01.000000Z DEBUG a report node="edge-1" vm="a" generation=6 sequence=4
 2026-01-01T00:00:01.100000Z DEBUG a report node="edge-2" vm="b" generation=6 sequence=9
 2026-01-01T00:00:01.101000Z  INFO errors: E = 300; all keys back to v1 rollout=shop/checkout revision=9
-2026-01-01T00:00:01.103000Z  INFO published: the policy changed generation=7 world=4
+2026-01-01T00:00:01.103000Z  INFO published: the policy changed generation=7 sequence=4
 2026-01-01T00:00:01.110000Z DEBUG a report node="edge-1" vm="a" generation=7 sequence=5
 "#;
 

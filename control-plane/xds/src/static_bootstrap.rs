@@ -17,16 +17,16 @@ use serde_json::{Value, json};
 use shunt_core::Span;
 
 use crate::bootstrap::{Bootstrap, document};
+use crate::proxy_config::{NodeInfo, ProxyConfig};
 use crate::render;
 use crate::resource::Kind;
 use crate::snapshot::{Inconsistent, Snapshot};
-use crate::world::{NodeInfo, World};
 
 /// The bootstrap, for `envoy -c FILE.yaml`. With [`Bootstrap::module`] the module is read from the proxy's disk, else it is in the file.
 /// Errors when names would lead nowhere.
-pub fn standing(world: &World, of: &Bootstrap) -> Result<String, Inconsistent> {
+pub fn static_bootstrap(config: &ProxyConfig, of: &Bootstrap) -> Result<String, Inconsistent> {
     let node = NodeInfo { id: of.node.clone(), listen: Some(of.listen), module: of.module.clone() };
-    let snapshot = render(world, &node)?;
+    let snapshot = render(config, &node)?;
     let mut whole = document(of);
     // Listener and clusters are here; the control plane still sends the filter's configuration.
     if let Some(dynamic) = whole["dynamic_resources"].as_object_mut() {
@@ -36,7 +36,7 @@ pub fn standing(world: &World, of: &Bootstrap) -> Result<String, Inconsistent> {
     if let Some(ours) = whole["node"]["metadata"]["shunt"].as_object_mut() {
         ours.remove("listen");
     }
-    whole["static_resources"]["listeners"] = json!([listener(world, of, &routes(&snapshot)?)]);
+    whole["static_resources"]["listeners"] = json!([listener(config, of, &routes(&snapshot)?)]);
     if let Some(clusters) = whole["static_resources"]["clusters"].as_array_mut() {
         clusters.extend(cluster::clusters(
             &decode::<Cluster>(&snapshot, Kind::Cluster)?,
@@ -58,11 +58,11 @@ fn routes(snapshot: &Snapshot) -> Result<Value, Inconsistent> {
 }
 
 /// As `render/listener.rs` makes it, with the routes in it, and the last policy as the filter's first configuration.
-fn listener(world: &World, of: &Bootstrap, routes: &Value) -> Value {
+fn listener(config: &ProxyConfig, of: &Bootstrap, routes: &Value) -> Value {
     let wasm = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
     let code = match &of.module {
         Some(path) => json!({"filename": path}),
-        None => json!({"inline_bytes": STANDARD.encode(&world.module)}),
+        None => json!({"inline_bytes": STANDARD.encode(&config.module)}),
     };
     let filter = json!({
         "name": render::SHUNT,
@@ -74,7 +74,7 @@ fn listener(world: &World, of: &Bootstrap, routes: &Value) -> Value {
                     "name": render::SHUNT,
                     "root_id": render::SHUNT,
                     "failure_policy": "FAIL_OPEN",
-                    "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": world.policy},
+                    "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": config.policy},
                     "vm_config": {"vm_id": render::SHUNT, "runtime": "envoy.wasm.runtime.v8", "code": {"local": code}},
                 },
             },

@@ -6,7 +6,7 @@ use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, Delt
 use crate::session::{Ask, Push, Variant, delta, sotw};
 
 /// What the two variants differ in.
-pub(super) trait Speech: 'static {
+pub(super) trait ProtocolVariant: 'static {
     type Ask: Send + 'static;
     type Answer: Send + 'static;
     const VARIANT: Variant;
@@ -17,7 +17,7 @@ pub(super) trait Speech: 'static {
 
 pub(super) struct StateOfTheWorld;
 
-impl Speech for StateOfTheWorld {
+impl ProtocolVariant for StateOfTheWorld {
     type Ask = DiscoveryRequest;
     type Answer = DiscoveryResponse;
     const VARIANT: Variant = Variant::StateOfTheWorld;
@@ -34,7 +34,7 @@ impl Speech for StateOfTheWorld {
 
 pub(super) struct Delta;
 
-impl Speech for Delta {
+impl ProtocolVariant for Delta {
     type Ask = DeltaDiscoveryRequest;
     type Answer = DeltaDiscoveryResponse;
     const VARIANT: Variant = Variant::Delta;

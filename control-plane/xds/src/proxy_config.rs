@@ -7,7 +7,7 @@ use shunt_core::desired::Routes;
 
 /// Everything the proxies should have.
 #[derive(Debug, Clone, PartialEq)]
-pub struct World {
+pub struct ProxyConfig {
     /// One entry per service whose routes, clusters and endpoints are ours.
     pub routes: Vec<Routes>,
     /// The routing policy: JSON of `RoutingPolicy`. Its meaning is the filter's; here it is text.

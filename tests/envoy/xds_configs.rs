@@ -1,4 +1,4 @@
-//! Worlds out of the ordinary, on a real Envoy: an empty one, none at all, hosts with ports and wildcards, clusters that warm anew.
+//! Configurations out of the ordinary, on a real Envoy: an empty one, none at all, hosts with ports and wildcards, clusters that warm anew.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -39,7 +39,7 @@ async fn envoy_accepts_a_bootstrap_with_any_kind_of_address() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_empty_world_makes_a_proxy_ready_at_once() -> Result<()> {
+async fn an_empty_configuration_makes_a_proxy_ready_at_once() -> Result<()> {
     for variant in BOTH {
         let stage = tokio::time::timeout(AT_ONCE, Stage::start(variant, Vec::new())).await??;
         let reply = Client::new(stage.address).host("shop.test").get("/").await?;
@@ -60,9 +60,9 @@ async fn a_server_that_knows_nothing_yet_takes_nothing_away() -> Result<()> {
         story.when("Envoy has subscribed anew");
         let mark = load.mark();
         until("many requests more", SOON, || async { load.mark() > mark + 400 }).await?;
-        assert_eq!(stage.node().map(|node| node.acked_world), Some(0));
-        let world = stage.publish_again();
-        stage.until_acknowledged(world).await?;
+        assert_eq!(stage.node().map(|node| node.acked_sequence), Some(0));
+        let sequence = stage.publish_again();
+        stage.until_acknowledged(sequence).await?;
         story.then("it was sent nothing, and no request failed");
         assert_eq!(updates(&stage).await?, before);
         let all = load.stop().await;
@@ -83,15 +83,15 @@ async fn hosts_mean_what_they_mean_to_the_filter() -> Result<()> {
     let (http, high) = (LocalShop::start("http").await?, LocalShop::start("high").await?);
     let only = LocalShop::start("only").await?;
     let at = |port: u16, name: &str, shop: &LocalShop| Routes { port: Some(port), ..service(name, &["shop.test"], shop) };
-    let world = vec![
+    let routes = vec![
         service("any", &["*.shop.test", "[::1]"], &any),
         at(80, "http", &http),
         at(8080, "high", &high),
         service("other", &["*.test"], &other),
         Routes { port: Some(8080), ..service("only", &["only.here"], &only) },
     ];
-    let router = router(&world)?;
-    let stage = Stage::start(Variant::Delta, world).await?;
+    let router = router(&routes)?;
+    let stage = Stage::start(Variant::Delta, routes).await?;
     for (host, expected) in [
         ("a.shop.test", Some("any")),
         ("a.b.shop.test:1234", Some("any")),
@@ -136,9 +136,9 @@ async fn hosts_mean_what_they_mean_to_the_filter() -> Result<()> {
 }
 
 /// What the filter is told of these services.
-fn router(world: &[Routes]) -> Result<Router> {
+fn router(routes: &[Routes]) -> Result<Router> {
     let service = |routes: &Routes| json!({"name": routes.id, "hosts": routes.hosts, "port": routes.port, "stable": "v1", "versions": [{"name": "v1"}]});
-    let services: Vec<Value> = world.iter().map(service).collect();
+    let services: Vec<Value> = routes.iter().map(service).collect();
     Ok(compile(serde_json::from_value(json!({"format": 1, "services": services}))?, None)?)
 }
 
@@ -159,8 +159,8 @@ async fn a_cluster_that_changes_warms_without_a_wait() -> Result<()> {
         let checked = Routes { health: Some(health), ..plain() };
         let http2 = Routes { protocol: Protocol::Http2, ..checked.clone() };
         for (change, routes) in [("health checks", checked), ("HTTP/2", http2), ("neither", plain())] {
-            let world = stage.publish(vec![routes]);
-            tokio::time::timeout(AT_ONCE, stage.until_acknowledged(world))
+            let sequence = stage.publish(vec![routes]);
+            tokio::time::timeout(AT_ONCE, stage.until_acknowledged(sequence))
                 .await
                 .map_err(|_| anyhow::anyhow!("{variant:?}: {change} hangs"))??;
             let reply = Client::new(stage.address).host("shop.test").get("/").await?;
