@@ -16,7 +16,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use shunt_core::analysis::Verdict;
 use shunt_core::analysis::measured::{self, History, Measured, Measurement, Reading, Scope, Source, Subject, Value};
-use shunt_core::contest::Told;
+use shunt_core::contest::ExternalFigures;
 use shunt_core::{Plan, Time};
 use shunt_filter_core::{RolloutId, VersionName};
 use tokio::sync::mpsc;
@@ -91,8 +91,8 @@ impl Sources {
     }
 
     /// What is known of goals with a source, by name, while a test is on.
-    pub(crate) fn told(&self, id: &RolloutId) -> BTreeMap<String, Told> {
-        self.goals.told(id)
+    pub(crate) fn external(&self, id: &RolloutId) -> BTreeMap<String, ExternalFigures> {
+        self.goals.external(id)
     }
 
     /// Takes what came of a question for a goal.

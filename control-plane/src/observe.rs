@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shunt_core::analysis::{Analyst, Evidence, Judging, Verdict, Warmth, thresholds};
 use shunt_core::compared::Compared;
-use shunt_core::contest::{Contest, Told, contest};
+use shunt_core::contest::{Contest, ExternalFigures, contest};
 use shunt_core::isolation::{Rejected, Standing};
 use shunt_core::observation::{Delivery, Freeze, Observation, Typical, VersionSeen};
 use shunt_core::{Plan, State, Time};
@@ -27,24 +27,24 @@ impl Analysts {
         self.by_rollout.remove(id);
     }
 
-    /// One look at the run, or at the version just promoted while the old one is kept; none when nothing is exposed.
-    fn look(&mut self, plan: &Plan, state: &State, evidence: &EpochReport, now: Time) -> (Vec<Verdict>, Evidence) {
+    /// One evaluation of the run, or at the version just promoted while the old one is kept; none when nothing is exposed.
+    fn evaluate(&mut self, plan: &Plan, state: &State, evidence: &EpochReport, now: Time) -> (Vec<Verdict>, Evidence) {
         let Some(compared) = Compared::of(state) else { return (Vec::new(), Evidence::default()) };
         let (attempt, analyst) = self.by_rollout.entry(plan.id.clone()).or_default();
         if *attempt != state.attempt {
             (*attempt, *analyst) = (state.attempt, Analyst::default());
         }
         let judging = Judging { metrics: &plan.analysis.metrics, steps: plan.compared_steps(), warmth: Warmth::of(state, now) };
-        let verdicts = analyst.look(judging, compared.arms(), evidence);
+        let verdicts = analyst.evaluate(judging, compared.arms(), evidence);
         (verdicts, analyst.evidence())
     }
 }
 
 /// How the A/B test of the run's step stands, while one is on.
-fn standing(plan: &Plan, state: &State, evidence: &EpochReport, told: &BTreeMap<String, Told>) -> Contest {
+fn standing(plan: &Plan, state: &State, evidence: &EpochReport, external: &BTreeMap<String, ExternalFigures>) -> Contest {
     let run = state.run.as_ref().filter(|run| run.stage.exposes());
     let test = run.and_then(|run| Some((run, plan.test(run.stage.step()?)?)));
-    test.map_or_else(Contest::default, |(run, test)| contest(test, &run.ranges, &state.stable, evidence, told))
+    test.map_or_else(Contest::default, |(run, test)| contest(test, &run.ranges, &state.stable, evidence, external))
 }
 
 /// How long stable's requests take, as far as they were counted.
@@ -73,7 +73,7 @@ pub(crate) fn observe(
     analysts: &mut Analysts,
     stored: &Stored,
     freeze: &Freeze,
-    told: &BTreeMap<String, Told>,
+    external: &BTreeMap<String, ExternalFigures>,
     now: Time,
 ) -> Observation {
     let (plan, state) = (&stored.plan, &stored.state);
@@ -104,7 +104,7 @@ pub(crate) fn observe(
         };
         (name.clone(), seen)
     };
-    let (verdicts, evidence) = analysts.look(plan, state, &epoch, now);
+    let (verdicts, evidence) = analysts.evaluate(plan, state, &epoch, now);
     Observation {
         now,
         policy,
@@ -117,7 +117,7 @@ pub(crate) fn observe(
         evidence,
         capacity: BTreeMap::new(),
         calls: BTreeMap::new(),
-        contest: standing(plan, state, &epoch, told),
+        contest: standing(plan, state, &epoch, external),
         freeze: freeze.clone(),
         typical: typical(service.versions.get(&state.stable)),
     }

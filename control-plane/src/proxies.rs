@@ -296,8 +296,8 @@ fn rejection(status: &NodeStatus) -> Option<Rejection> {
     Some(Rejection { kind: kind(&nack.type_url).to_owned(), error: nack.error.clone() })
 }
 
-/// Whether it is about what Rollouts have of their own: neither the listener, nor the policy, which all share. A configuration of ours that is
-/// withheld because it would break requests is about routes, too.
+/// Whether it is about what Rollouts have of their own: neither the listener, nor the policy, which all share. A configuration of ours that
+/// is withheld because it would break requests is about routes, too.
 fn is_of_routes(nack: &Nack) -> bool {
     match Kind::of(&nack.type_url) {
         Some(Kind::Cluster | Kind::Endpoints | Kind::Routes) | None => true,

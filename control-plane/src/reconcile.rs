@@ -233,8 +233,8 @@ impl Reconciler {
     /// The straight line of one Rollout. True when a transition was recorded.
     async fn reconcile(&mut self, id: &RolloutId, now: Time) -> Result<bool, StoreError> {
         let Some(stored) = self.on.read(id).cloned() else { return Ok(false) };
-        let told = self.integrations.sources.told(id);
-        let mut seen = observe(&self.publisher, &self.proxies, &mut self.analysts, &stored, &self.freeze, &told, now);
+        let external = self.integrations.sources.external(id);
+        let mut seen = observe(&self.publisher, &self.proxies, &mut self.analysts, &stored, &self.freeze, &external, now);
         seen.capacity = self.instances.capacity(&stored, now);
         // Receivers and sources outside are asked when that can be recorded; until then nothing that waits for them goes on.
         seen.calls = unless_full(self.integrations.calls.look(self.on.database(), &stored, now).await)?.unwrap_or_default();

@@ -134,7 +134,7 @@ impl RolloutSeries {
         registry.register("rollout_step", "Step that the run is at, from 1; 0 without a run", series.step.clone());
         registry.register("rollout_steps", "Steps of the run; 0 without a run", series.steps.clone());
         registry.register("rollout_misrouted", "Requests another version answered than was decided, or none", series.misrouted.clone());
-        registry.register("verdict", "1 for the outcome of the metric at its last look", series.verdict.clone());
+        registry.register("verdict", "1 for the outcome of the metric at its last evaluation", series.verdict.clone());
         series
     }
 

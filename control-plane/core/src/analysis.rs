@@ -3,19 +3,19 @@
 mod arms;
 mod counters;
 mod errors;
+mod evaluation;
 mod first_bad;
 mod first_slow;
 mod hanging;
 mod latency;
 mod latency_slots;
-mod look;
 pub mod measured;
 mod metric;
 pub(crate) mod number;
-mod race;
 mod reported;
 mod responses;
 mod sequential;
+mod simulated_test;
 mod tolerance;
 mod trial;
 mod typical;
@@ -25,9 +25,9 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::report::{EpochReport, Slots};
 
 pub use self::arms::{Arms, Exposure};
-pub(crate) use self::look::MIN_ACTIVE_SLOTS;
+pub(crate) use self::evaluation::MIN_ACTIVE_SLOTS;
 pub use self::metric::{Guard, Kind, Metric};
-pub(crate) use self::race::Race;
+pub(crate) use self::simulated_test::SimulatedTest;
 pub use self::tolerance::{LatencyTolerance, Tolerance};
 pub use self::typical::thresholds;
 pub use self::warmth::{Warmed, Warmth};
@@ -35,7 +35,7 @@ pub use self::warmth::{Warmed, Warmth};
 use self::trial::Trial;
 use crate::time::Span;
 
-/// The judgement of one metric at one look.
+/// The judgement of one metric at one evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
@@ -90,8 +90,8 @@ impl Outcome {
 /// 1/α of one comparison with stable in one step, α = 1 %.
 const ONE_IN: f64 = 100.0;
 
-/// Judges one attempt, whose epochs only grow; keeps what the sequential tests need between looks. A fresh one after a restart sees all
-/// of the epoch as one batch, which keeps the error bound; what has a warm-up counts only what comes after, because it cannot be told
+/// Judges one attempt, whose epochs only grow; keeps what the sequential tests need between evaluations. A fresh one after a restart sees
+/// all of the epoch as one batch, which keeps the error bound; what has a warm-up counts only what comes after, because it cannot be told
 /// what came in it.
 #[derive(Debug, Clone, Default)]
 pub struct Analyst {
@@ -111,12 +111,12 @@ pub struct Judging<'a> {
 }
 
 impl Analyst {
-    /// One look: one verdict per metric, in their order.
+    /// One evaluation: one verdict per metric, in their order.
     ///
     /// A newer epoch in `evidence` starts fresh tests; an older one is ignored, what was last seen is judged again. Other arms in the
     /// same epoch start fresh tests too, and slots that have failed or were slow before count in neither arm. A comparison that has
     /// failed stays failed for its epoch.
-    pub fn look(&mut self, judging: Judging<'_>, arms: Arms<'_>, evidence: &EpochReport) -> Vec<Verdict> {
+    pub fn evaluate(&mut self, judging: Judging<'_>, arms: Arms<'_>, evidence: &EpochReport) -> Vec<Verdict> {
         let ratio = ratio(judging.metrics);
         let fresh = self.trial.is_none();
         // A kind with a warm-up counts nothing of it.
@@ -133,7 +133,7 @@ impl Analyst {
         self.trial.insert(trial).judge(judging)
     }
 
-    /// What a pass could rest on at the last look.
+    /// What a pass could rest on at the last evaluation.
     pub fn evidence(&self) -> Evidence {
         self.trial.as_ref().map(Trial::evidence).unwrap_or_default()
     }

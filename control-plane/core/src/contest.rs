@@ -1,15 +1,15 @@
 //! How an A/B test stands: several versions compared by goals.
 //!
-//! Everything is judged at every look, as often as the reader likes: each statement is wrong with a probability of at most 5 % (a winner,
-//! over all pairs of versions and all goals together) or 0.1 % (a sample ratio mismatch) over the whole test.
+//! Everything is judged at every evaluation, as often as the reader likes: each statement is wrong with a probability of at most 5 % (a
+//! winner, over all pairs of versions and all goals together) or 0.1 % (a sample ratio mismatch) over the whole test.
 
 mod decision;
 mod effect;
-mod foreseen;
+mod external;
 mod lift;
-mod people;
-mod told;
-mod urn;
+mod participants;
+mod power;
+mod sequential_multinomial;
 
 use std::collections::BTreeMap;
 
@@ -18,29 +18,29 @@ use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::EpochReport;
 
-pub use self::foreseen::Tells;
-pub(crate) use self::foreseen::{Sample, alike, tells};
-pub use self::told::{Figures, Told};
+pub use self::external::{ExternalFigures, Figures};
+pub use self::power::Tells;
+pub(crate) use self::power::{Sample, alike, tells};
 use crate::plan::AbTestStep;
 
 /// How the test stands. `ranges` is the split of this epoch: of all keys, or of those that take part. What they leave over is stable's,
-/// the control. Goals are counted from cells of the hash space (reports), so one user counts once; `told` has those of sources outside,
+/// the control. Goals are counted from cells of the hash space (reports), so one user counts once; `external` has those of sources outside,
 /// by name.
 pub fn contest(
     test: &AbTestStep,
     ranges: &[Range],
     stable: &VersionName,
     evidence: &EpochReport,
-    told: &BTreeMap<String, Told>,
+    external: &BTreeMap<String, ExternalFigures>,
 ) -> Contest {
     let versions: Vec<&VersionName> = std::iter::once(stable).chain(test.against(stable).map(|arm| &arm.version)).collect();
-    let people = people::people(&versions, ranges, stable, &test.goals, evidence, told);
-    let effects = effect::effects(test, &people);
-    let (outcome, message) = decision::decide(test, &people, &effects, told);
+    let participants = participants::participants(&versions, ranges, stable, &test.goals, evidence, external);
+    let effects = effect::effects(test, &participants);
+    let (outcome, message) = decision::decide(test, &participants, &effects, external);
     Contest { outcome, message, effects }
 }
 
-/// How an A/B test stands at one look.
+/// How an A/B test stands at one evaluation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Contest {
@@ -123,7 +123,7 @@ pub struct Effect {
     pub unit: Unit,
     /// Difference.
     pub difference: f64,
-    /// Lower end of its interval, which holds at every look (anytime-valid).
+    /// Lower end of its interval, which holds at every evaluation (anytime-valid).
     pub low: f64,
     /// Upper end.
     pub high: f64,

@@ -51,7 +51,7 @@ pub struct StepFigures {
     pub weight: Weight,
     /// By version: requests that the split assigned with these weights, also in earlier steps with the same ones.
     pub versions: BTreeMap<VersionName, Counted>,
-    /// The analysis at its last look.
+    /// The analysis at its last evaluation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub verdicts: Vec<Judged>,
     /// By version, examples of what failed with these weights; in the state only of the newest step, in the history of each.

@@ -5,7 +5,7 @@
 
 mod journey;
 mod measuring;
-mod people;
+mod population;
 mod power;
 mod world;
 
@@ -18,7 +18,7 @@ use crate::time::{Span, Time};
 
 pub use crate::contest::Tells;
 pub use measuring::{Measuring, StepMeasurements};
-pub use people::Traffic;
+pub use population::Traffic;
 
 /// How long an operator takes to promote what waits for one.
 pub const PATIENCE: Span = Span::seconds(600);
@@ -38,10 +38,10 @@ pub struct Forecast {
     /// In order.
     pub legs: Vec<Leg>,
     /// Splits of the keys with both versions in them, the longest ones if there are many, and what the analysis of each can see.
-    pub looks: Vec<Look>,
+    pub evaluations: Vec<Evaluation>,
     /// A/B tests, and what each can tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tests: Vec<TestLook>,
+    pub tests: Vec<TestEvaluation>,
     /// Metrics with a source outside, as if all they measure were good.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub measured: Vec<Measuring>,
@@ -105,7 +105,7 @@ pub struct Leg {
 /// One split of the keys with both versions in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Look {
+pub struct Evaluation {
     /// The candidate's share of keys.
     pub weight: Weight,
     /// How long.
@@ -124,7 +124,7 @@ pub struct Look {
 /// One A/B test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct TestLook {
+pub struct TestEvaluation {
     /// Number of the step, from 1.
     pub step: usize,
     /// How long.
@@ -217,8 +217,8 @@ mod tests {
         let expected = [(None, 0), (Some(1), 3), (Some(2), 90), (Some(3), 3), (Some(4), 120), (None, 3)];
         assert_eq!((lasts(&seen), seen.lasts, &seen.end), (expected.to_vec(), Span::seconds(219), &End::Promoted));
         assert_eq!(seen.legs.iter().map(|leg| leg.users).collect::<Vec<_>>(), [0, 250, 250, 2_500, 2_500, 5_000]);
-        let looks: Vec<(Span, u64)> = seen.looks.iter().map(|look| (look.lasts, look.requests)).collect();
-        assert_eq!(looks, [(Span::seconds(93), 465), (Span::seconds(123), 6_150)], "100/s by weight and time");
+        let evaluations: Vec<(Span, u64)> = seen.evaluations.iter().map(|evaluation| (evaluation.lasts, evaluation.requests)).collect();
+        assert_eq!(evaluations, [(Span::seconds(93), 465), (Span::seconds(123), 6_150)], "100/s by weight and time");
         assert!(seen.warnings.is_empty(), "{:?}", seen.warnings);
     }
 
@@ -227,15 +227,15 @@ mod tests {
     #[test_case("1m", USUAL, 5.0; "five points in a minute")]
     fn what_is_seen_fits_the_published_figures(pause: &str, traffic: Traffic, expected: f64) {
         let seen = foresee(&format!("{{setWeight: 5}}, {{pause: {{duration: {pause}}}}}"), "", traffic);
-        let Sight::Points { more, within } = seen.looks[0].sees else { panic!("{:?}", seen.looks) };
-        assert!((more - expected).abs() < 1e-9 && within < seen.looks[0].lasts, "{:?}", seen.looks);
+        let Sight::Points { more, within } = seen.evaluations[0].sees else { panic!("{:?}", seen.evaluations) };
+        assert!((more - expected).abs() < 1e-9 && within < seen.evaluations[0].lasts, "{:?}", seen.evaluations);
     }
 
     #[test]
     fn more_time_and_more_users_see_more() {
         let points = |pause: &str, users: u32| {
             let seen = foresee(&format!("{{setWeight: 5}}, {{pause: {{duration: {pause}}}}}"), "", Traffic { users, ..USUAL });
-            match seen.looks[0].sees {
+            match seen.evaluations[0].sees {
                 Sight::Points { more, .. } => more,
                 Sight::Nothing => f64::INFINITY,
             }
@@ -311,11 +311,11 @@ mod tests {
             Sight::Nothing => f64::INFINITY,
         };
         let strict = of("");
-        assert_eq!((strict.looks[0].without, strict.tolerance), (None, None));
+        assert_eq!((strict.evaluations[0].without, strict.tolerance), (None, None));
         for by in ["by: 0.5pp", "by: 3x"] {
             let tolerant = of(by);
-            assert_eq!(tolerant.looks[0].without, Some(strict.looks[0].sees), "{by}");
-            assert!(more(tolerant.looks[0].sees) > more(strict.looks[0].sees), "{by}: {:?}", tolerant.looks);
+            assert_eq!(tolerant.evaluations[0].without, Some(strict.evaluations[0].sees), "{by}");
+            assert!(more(tolerant.evaluations[0].sees) > more(strict.evaluations[0].sees), "{by}: {:?}", tolerant.evaluations);
         }
     }
 

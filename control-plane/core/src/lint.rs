@@ -34,7 +34,7 @@ pub fn lint(document: &Document, plan: &Plan) -> Vec<ManifestError> {
     lint.strategy();
     lint.analysis();
     lint.measured();
-    lint.told();
+    lint.external_goals();
     lint.found.locate(&document.origin)
 }
 

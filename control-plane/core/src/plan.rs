@@ -18,7 +18,7 @@ use crate::call::CallSpec;
 use crate::time::Span;
 pub use analysis::AnalysisPlan;
 pub use backend::{Backend, CommandBackend, Probe, RegisteredBackend};
-pub use goal::{FiguresAsked, TestGoal, ToldGoal};
+pub use goal::{ExternalGoal, FiguresAsked, TestGoal};
 pub use notification::{Format, Notification};
 pub use rule::{PlannedRule, Role};
 pub use step::{AbTestStep, Arm, ExperimentStep, MirrorStep, OnWinner, Scale, Step};

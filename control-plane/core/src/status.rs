@@ -55,7 +55,7 @@ pub struct RolloutView {
     /// Gates and hooks of the last attempt, oldest first, with what came of each; filled in by the platform.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<CallView>,
-    /// The analysis at its last look.
+    /// The analysis at its last evaluation.
     pub verdicts: Vec<Verdict>,
     /// What the steps of the last release ended with.
     #[serde(default, skip_serializing_if = "Figures::is_empty")]

@@ -122,10 +122,10 @@ impl Evidence {
     }
 }
 
-/// One look of a fresh analyst at one metric.
+/// One evaluation of a fresh analyst at one metric.
 fn verdict(metric: Metric, points: u32, evidence: &Evidence) -> Verdict {
     let split = split(points);
-    Analyst::default().look(of_four(&[metric]), split.arms(), &evidence.0).remove(0)
+    Analyst::default().evaluate(of_four(&[metric]), split.arms(), &evidence.0).remove(0)
 }
 
 #[test]
@@ -203,7 +203,10 @@ fn where_an_arm_has_no_weight_only_fixed_limits_judge_and_only_those_with_traffi
 fn the_error_is_divided_over_steps_and_comparisons() {
     let threshold = |steps: u32, metrics: &[Metric]| {
         let split = split(FIVE);
-        Analyst::default().look(Judging { metrics, steps, warmth: Warmth::Cold }, split.arms(), &Evidence::epoch(1).0).remove(0).threshold
+        Analyst::default()
+            .evaluate(Judging { metrics, steps, warmth: Warmth::Cold }, split.arms(), &Evidence::epoch(1).0)
+            .remove(0)
+            .threshold
     };
     assert_eq!(threshold(0, &[errors()]), "E ≥ 100");
     assert_eq!(threshold(1, &[errors()]), "E ≥ 100");
@@ -235,15 +238,15 @@ fn failures_of_stable_and_of_cut_slots_do_not_count_against_the_candidate() {
 fn a_slot_counts_once_and_a_failure_stands() {
     let split = split(FIVE);
     let mut analyst = Analyst::default();
-    let mut look = |evidence: &Evidence| analyst.look(of_four(&[errors()]), split.arms(), &evidence.0).remove(0);
+    let mut evaluate = |evidence: &Evidence| analyst.evaluate(of_four(&[errors()]), split.arms(), &evidence.0).remove(0);
     let two = Evidence::epoch(1).failed([3, 77]);
-    let first = look(&two);
-    assert_eq!(look(&two).message, first.message, "the same slots again change nothing");
-    assert_eq!(look(&Evidence::epoch(1)).message, first.message, "nor does evidence that has shrunk");
-    assert_eq!(look(&Evidence::epoch(1).failed([3, 77, 150, 204, 499])).outcome, Outcome::Fail);
+    let first = evaluate(&two);
+    assert_eq!(evaluate(&two).message, first.message, "the same slots again change nothing");
+    assert_eq!(evaluate(&Evidence::epoch(1)).message, first.message, "nor does evidence that has shrunk");
+    assert_eq!(evaluate(&Evidence::epoch(1).failed([3, 77, 150, 204, 499])).outcome, Outcome::Fail);
     // Many failures of stable afterwards would bring E down again: the test has stopped.
     let both = Evidence::epoch(1).failed([3, 77, 150, 204, 499]).failed(500..1_500);
-    assert_eq!(look(&both).outcome, Outcome::Fail);
+    assert_eq!(evaluate(&both).outcome, Outcome::Fail);
     // A fresh analyst sees all of it as one batch and finds nothing wrong.
     assert_ne!(verdict(errors(), FIVE, &both).outcome, Outcome::Fail);
 }
@@ -253,14 +256,14 @@ fn an_epoch_is_judged_alone() {
     let five = split(FIVE);
     let mut analyst = Analyst::default();
     let bad = Evidence::epoch(7).requests("v2", 48, 5).failed([3, 77, 150, 204, 499]);
-    assert_eq!(analyst.look(of_four(&[errors()]), five.arms(), &bad.0)[0].outcome, Outcome::Fail);
+    assert_eq!(analyst.evaluate(of_four(&[errors()]), five.arms(), &bad.0)[0].outcome, Outcome::Fail);
     // What is in flight of an older step changes nothing, whatever its arms.
     let half = split(500_000);
     let older = Evidence::epoch(6).requests("v2", 1, 0);
-    let again = analyst.look(of_four(&[errors()]), half.arms(), &older.0).remove(0);
+    let again = analyst.evaluate(of_four(&[errors()]), half.arms(), &older.0).remove(0);
     assert_eq!((again.outcome, again.samples), (Outcome::Fail, 48));
     // A newer step starts from nothing.
-    let fresh = analyst.look(of_four(&[errors()]), half.arms(), &Evidence::epoch(8).0).remove(0);
+    let fresh = analyst.evaluate(of_four(&[errors()]), half.arms(), &Evidence::epoch(8).0).remove(0);
     assert_eq!((fresh.outcome, fresh.samples), (Outcome::NeedMoreData, 0));
     assert!(fresh.message.starts_with("errors: v2 failed 0/0, v1 0/0; needs"), "{}", fresh.message);
 }
@@ -270,12 +273,12 @@ fn other_arms_within_an_epoch_start_afresh() {
     let mut analyst = Analyst::default();
     let five = split(FIVE);
     let bad = Evidence::epoch(1).failed([3, 77, 150, 204, 499]);
-    assert_eq!(analyst.look(of_four(&[errors()]), five.arms(), &bad.0)[0].outcome, Outcome::Fail);
+    assert_eq!(analyst.evaluate(of_four(&[errors()]), five.arms(), &bad.0)[0].outcome, Outcome::Fail);
     // Whose slots 3, 77, … were when they failed is not known any more: they count for no version.
     let half = split(500_000);
-    let first = analyst.look(of_four(&[errors()]), half.arms(), &bad.0).remove(0);
+    let first = analyst.evaluate(of_four(&[errors()]), half.arms(), &bad.0).remove(0);
     assert!(first.outcome == Outcome::NeedMoreData && !first.message.contains("slots,"), "{}", first.message);
-    let next = analyst.look(of_four(&[errors()]), half.arms(), &bad.failed([700]).0).remove(0);
+    let next = analyst.evaluate(of_four(&[errors()]), half.arms(), &bad.failed([700]).0).remove(0);
     assert!(next.message.contains("in 1 slot,"), "{}", next.message);
 }
 
@@ -359,13 +362,14 @@ fn the_first_report_of_a_slot_says_whether_its_first_request_was_slow() {
     let split = split(FIVE);
     let seen: Vec<u16> = (0..100).chain(500..2_400).collect();
     let slow: Vec<u16> = (0..100).collect();
-    let look = |analyst: &mut Analyst, evidence: &Evidence| analyst.look(of_four(&[as_fast()]), split.arms(), &evidence.0).remove(0);
+    let evaluate =
+        |analyst: &mut Analyst, evidence: &Evidence| analyst.evaluate(of_four(&[as_fast()]), split.arms(), &evidence.0).remove(0);
     let mut analyst = Analyst::default();
-    let fast_first = look(&mut analyst, &timed(&seen, &[], &[], &[]));
+    let fast_first = evaluate(&mut analyst, &timed(&seen, &[], &[], &[]));
     // Another proxy met the same slots later, and there they were slow.
-    let later = look(&mut analyst, &timed(&seen, &slow, &[], &[]));
+    let later = evaluate(&mut analyst, &timed(&seen, &slow, &[], &[]));
     assert_eq!((later.outcome, &later.message), (Outcome::Pass, &fast_first.message));
-    assert_eq!(look(&mut Analyst::default(), &timed(&seen, &slow, &[], &[])).outcome, Outcome::Fail, "at once it is one batch");
+    assert_eq!(evaluate(&mut Analyst::default(), &timed(&seen, &slow, &[], &[])).outcome, Outcome::Fail, "at once it is one batch");
 }
 
 #[test]
@@ -378,10 +382,10 @@ fn latency_is_not_passed_while_it_is_not_known_what_is_slow() {
 #[test]
 fn latency_shares_the_error_with_errors_and_is_not_compared_without_users_on_stable() {
     let split = split(1_000_000);
-    let verdicts = Analyst::default().look(of_four(&[errors(), as_fast()]), split.arms(), &Evidence::epoch(1).0);
+    let verdicts = Analyst::default().evaluate(of_four(&[errors(), as_fast()]), split.arms(), &Evidence::epoch(1).0);
     assert!(verdicts.iter().all(|verdict| verdict.outcome == Outcome::NotApplicable), "{verdicts:?}");
     let five = self::split(FIVE);
-    let verdicts = Analyst::default().look(of_four(&[errors(), as_fast()]), five.arms(), &Evidence::epoch(1).0);
+    let verdicts = Analyst::default().evaluate(of_four(&[errors(), as_fast()]), five.arms(), &Evidence::epoch(1).0);
     // And a third of its part goes to each percentile.
     assert_eq!((verdicts[0].threshold.as_str(), verdicts[1].threshold.as_str()), ("E ≥ 800", "E ≥ 2400"));
 }

@@ -48,8 +48,8 @@ impl World {
         Self { random: Random(seed), analyst: Analyst::default(), epoch: 0, rates }
     }
 
-    /// One step of ten minutes with a look each second; the second in which it failed. `errors` says which share of a user's requests
-    /// fails, given whether they are the candidate's.
+    /// One step of ten minutes with an evaluation each second; the second in which it failed. `errors` says which share of a user's
+    /// requests fails, given whether they are the candidate's.
     fn run(&mut self, errors: impl Fn(&mut Random, bool) -> f64) -> Option<u64> {
         let mut failures: Vec<(u64, u16)> = Vec::new();
         for rate in &self.rates {
@@ -69,12 +69,12 @@ impl World {
         let metrics = [Metric { name: "errors".to_owned(), guard, min_samples: 100, warm_up: Span::default() }];
         let judging = Judging { metrics: &metrics, steps: 1, warmth: Warmth::Cold };
         let mut evidence = EpochReport { epoch: self.epoch, ..EpochReport::default() };
-        // A look without news changes nothing, so only seconds with failures are looked at.
+        // An evaluation without news changes nothing, so only seconds with failures are looked at.
         for batch in failures.chunk_by(|a, b| a.0 == b.0) {
             for (_, slot) in batch {
                 evidence.failed.insert(*slot);
             }
-            let verdicts = self.analyst.look(judging, arms, &evidence);
+            let verdicts = self.analyst.evaluate(judging, arms, &evidence);
             if verdicts[0].outcome == Outcome::Fail {
                 return Some(batch[0].0 + 1);
             }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use shunt_core::Span;
 use shunt_core::analysis::measured::{Connection, PrometheusSource, Source};
-use shunt_core::contest::{Contest, ContestOutcome, Figures, Told, Unit, contest};
-use shunt_core::plan::{AbTestStep, Arm, FiguresAsked, OnWinner, TestGoal, ToldGoal};
+use shunt_core::contest::{Contest, ContestOutcome, ExternalFigures, Figures, Unit, contest};
+use shunt_core::plan::{AbTestStep, Arm, ExternalGoal, FiguresAsked, OnWinner, TestGoal};
 use shunt_filter_core::policy::{Goal, Range};
 use shunt_filter_core::report::{CELLS, Cells, EpochReport};
 use shunt_filter_core::{VersionName, Weight};
@@ -39,7 +39,7 @@ fn goal(name: &str) -> TestGoal {
 struct Test {
     step: AbTestStep,
     ranges: Vec<Range>,
-    /// Looks that pass at most until a goal is reached.
+    /// Evaluations that pass at most until a goal is reached.
     delay: f64,
 }
 
@@ -66,7 +66,7 @@ impl Test {
         Self { step, ranges, delay: 3.0 }
     }
 
-    fn look(&self, evidence: &EpochReport) -> Contest {
+    fn evaluate(&self, evidence: &EpochReport) -> Contest {
         contest(&self.step, &self.ranges, &version("v1"), evidence, &BTreeMap::new())
     }
 
@@ -75,25 +75,25 @@ impl Test {
         self.ranges.iter().position(|range| range.from <= cell * 10 && cell * 10 < range.to).map_or(0, |index| index + 1)
     }
 
-    /// Plays `users` users with these rates, by arm and goal, and looks `looks` times: what was said, in order.
-    fn play(&self, random: &mut Random, users: u32, looks: u32, rates: &[&[f64]]) -> Vec<Contest> {
+    /// Plays `users` users with these rates, by arm and goal, and evaluates `evaluations` times: what was said, in order.
+    fn play(&self, random: &mut Random, users: u32, evaluations: u32, rates: &[&[f64]]) -> Vec<Contest> {
         let mut evidence = EpochReport { epoch: 1, cells: Some(Cells::default()), ..EpochReport::default() };
         let mut pending: Vec<(u32, usize, u32)> = Vec::new();
         let mut said = Vec::new();
-        for look in 0..looks {
-            for _ in 0..users / looks {
+        for number in 0..evaluations {
+            for _ in 0..users / evaluations {
                 let cell = (random.unit() * f64::from(CELLS)) as u32;
                 evidence.cells.as_mut().unwrap().insert(cell);
                 for (goal, rate) in rates[self.arm_of(cell)].iter().enumerate() {
                     if random.unit() < *rate {
-                        pending.push((look + (random.unit() * self.delay) as u32, goal, cell));
+                        pending.push((number + (random.unit() * self.delay) as u32, goal, cell));
                     }
                 }
             }
-            for (_, goal, cell) in pending.extract_if(.., |(at, ..)| *at <= look) {
+            for (_, goal, cell) in pending.extract_if(.., |(at, ..)| *at <= number) {
                 evidence.goals.entry(self.step.goals[goal].name().to_owned()).or_default().insert(cell);
             }
-            said.push(self.look(&evidence));
+            said.push(self.evaluate(&evidence));
         }
         said
     }
@@ -178,7 +178,7 @@ fn lost_users_are_noticed() {
                 evidence.cells.as_mut().unwrap().insert(cell);
             }
         }
-        let said = test.look(&evidence);
+        let said = test.evaluate(&evidence);
         said.outcome == ContestOutcome::SampleRatioMismatch && said.message.starts_with("sample ratio mismatch: of about 1")
     });
     assert_eq!(found.count(), 10);
@@ -211,7 +211,7 @@ fn a_winner_beats_every_other_arm() {
 #[test]
 fn too_little_says_so() {
     let test = Test::new(&[50], &["buy"], NONE);
-    let nothing = test.look(&EpochReport::default());
+    let nothing = test.evaluate(&EpochReport::default());
     assert_eq!(nothing.outcome, ContestOutcome::NotEnoughData);
     assert_eq!(nothing.message, "not enough data: v1 has met 0 of the 100 users needed");
     assert_eq!(nothing.effects[0].value, "no users yet");
@@ -228,7 +228,7 @@ fn one_user_is_counted_once_and_other_versions_never() {
     let mut evidence = EpochReport { epoch: 1, cells: Some((0..200).chain(60_000..60_200).collect()), ..EpochReport::default() };
     evidence.goals.insert("buy".to_owned(), (0..20).chain(60_000..60_010).collect());
     evidence.goals.insert("other".to_owned(), (0..200).collect());
-    let said = test.look(&evidence);
+    let said = test.evaluate(&evidence);
     let effect = &said.effects[0];
     assert_eq!((effect.value.as_str(), effect.baseline.as_str()), ("20 of 200 (10.0 %)", "10 of 200 (5.0 %)"));
     assert_eq!(format!("{:.1}", effect.difference), "5.0");
@@ -248,8 +248,8 @@ fn of_source(share: bool) -> Test {
     let (address, query) = (text("http://prometheus"), String::new());
     let source = Source::Prometheus(PrometheusSource { address, query, baseline: None, headers: Vec::new(), connection });
     let interval = Span::seconds(60);
-    let goal = ToldGoal { name: text("bought"), source, figures, interval, consecutive_error_limit: 2 };
-    test.step.goals = vec![TestGoal::Told(Box::new(goal))];
+    let goal = ExternalGoal { name: text("bought"), source, figures, interval, consecutive_error_limit: 2 };
+    test.step.goals = vec![TestGoal::External(Box::new(goal))];
     test
 }
 
@@ -259,29 +259,29 @@ fn met() -> EpochReport {
     EpochReport { epoch: 1, cells: Some(cells), ..EpochReport::default() }
 }
 
-fn told(test: &Test, told: Told) -> Contest {
-    contest(&test.step, &test.ranges, &version("v1"), &met(), &BTreeMap::from([("bought".to_owned(), told)]))
+fn external(test: &Test, external: ExternalFigures) -> Contest {
+    contest(&test.step, &test.ranges, &version("v1"), &met(), &BTreeMap::from([("bought".to_owned(), external)]))
 }
 
-fn figures(v1: Figures, v2: Figures) -> Told {
-    let mut told = Told::default();
-    told.take(Ok(BTreeMap::from([(version("v1"), v1), (version("v2"), v2)])));
-    told
+fn figures(v1: Figures, v2: Figures) -> ExternalFigures {
+    let mut external = ExternalFigures::default();
+    external.take(Ok(BTreeMap::from([(version("v1"), v1), (version("v2"), v2)])));
+    external
 }
 
 #[test]
 fn a_source_decides_by_shares_of_users() {
     let test = of_source(true);
     let share = |users, successes| Figures::Share { users, successes };
-    let won = told(&test, figures(share(5_000.0, 200.0), share(5_000.0, 300.0)));
+    let won = external(&test, figures(share(5_000.0, 200.0), share(5_000.0, 300.0)));
     assert_eq!(won.outcome, ContestOutcome::Winner(version("v2")), "{}", won.message);
     assert_eq!(won.message, "v2 wins: bought: v2 300 of 5000 (6.0 %), +2.0 points (+0.7 to +3.3); stable 200 of 5000 (4.0 %)");
-    let open = told(&test, figures(share(500.0, 20.0), share(500.0, 30.0)));
+    let open = external(&test, figures(share(500.0, 20.0), share(500.0, 30.0)));
     assert_eq!(open.outcome, ContestOutcome::NotEnoughData, "{}", open.message);
-    let few = told(&test, figures(share(500.0, 20.0), share(99.0, 30.0)));
+    let few = external(&test, figures(share(500.0, 20.0), share(99.0, 30.0)));
     assert_eq!(few.message, "not enough data: bought: Prometheus knows 99 of the 100 users of v2 needed");
     let alike = Test { step: AbTestStep { negligible: Weight::ppm(20_000), ..test.step.clone() }, ..of_source(true) };
-    let none = told(&alike, figures(share(20_000.0, 1_000.0), share(20_000.0, 1_003.0)));
+    let none = external(&alike, figures(share(20_000.0, 1_000.0), share(20_000.0, 1_003.0)));
     assert_eq!(none.outcome, ContestOutcome::NoDifference, "{}", none.message);
 }
 
@@ -289,7 +289,7 @@ fn a_source_decides_by_shares_of_users() {
 fn a_source_decides_by_what_users_bring() {
     let test = of_source(false);
     let mean = |users, mean, variance| Figures::Mean { users, mean, variance };
-    let won = told(&test, figures(mean(5_000.0, 12.0, 400.0), mean(5_000.0, 10.0, 400.0)));
+    let won = external(&test, figures(mean(5_000.0, 12.0, 400.0), mean(5_000.0, 10.0, 400.0)));
     assert_eq!(won.outcome, ContestOutcome::Winner(version("v1")), "{}", won.message);
     assert_eq!(won.message, "v1 wins: bought: v2 10 (of 5000), -2 (-3.225 to -0.7754); stable 12 (of 5000)");
     assert_eq!(won.effects[0].unit, Unit::Value);
@@ -301,16 +301,16 @@ fn a_source_that_is_down_is_never_a_winner() {
     let mut source = figures(Figures::Share { users: 5_000.0, successes: 200.0 }, Figures::Share { users: 5_000.0, successes: 300.0 });
     for errors in 1..=2 {
         source.take(Err("no answer within 10s".to_owned()));
-        let said = told(&test, source.clone());
+        let said = external(&test, source.clone());
         assert_eq!(said.outcome, ContestOutcome::NotEnoughData, "{errors} errors: {}", said.message);
         assert_eq!(said.message, "not enough data: bought: Prometheus could not be asked: no answer within 10s");
     }
     source.take(Err("no answer within 10s".to_owned()));
-    let said = told(&test, source.clone());
+    let said = external(&test, source.clone());
     assert_eq!(said.outcome, ContestOutcome::SourceError, "{}", said.message);
     assert_eq!(said.message, "bought: Prometheus could not be asked 3 times in a row, 2 allowed: no answer within 10s");
     source.take(Ok(BTreeMap::new()));
-    assert_eq!(told(&test, source).outcome, ContestOutcome::NotEnoughData, "it answers again, and knows no users yet");
+    assert_eq!(external(&test, source).outcome, ContestOutcome::NotEnoughData, "it answers again, and knows no users yet");
 }
 
 #[test]
@@ -323,7 +323,7 @@ fn users_that_the_proxies_miss_are_noticed_whatever_the_source_says() {
     assert_eq!(said.outcome, ContestOutcome::SampleRatioMismatch, "{}", said.message);
 }
 
-/// Shares of 2 %, and sums that a few users make: 20 looks, from 200 users on.
+/// Shares of 2 %, and sums that a few users make: 20 evaluations, from 200 users on.
 #[test]
 fn equal_versions_have_a_winner_by_a_source_as_rarely_as_promised() {
     let mut random = Random(0x5EED_1009);
@@ -348,7 +348,7 @@ fn equal_versions_have_a_winner_by_a_source_as_rarely_as_promised() {
                     true => Figures::Share { users: n, successes: sum },
                     false => Figures::Mean { users: n, mean: sum / n, variance: (squares - sum * sum / n) / (n - 1.0) },
                 };
-                matches!(told(&test, figures(of(sums[0]), of(sums[1]))).outcome, ContestOutcome::Winner(_))
+                matches!(external(&test, figures(of(sums[0]), of(sums[1]))).outcome, ContestOutcome::Winner(_))
             });
             wrong += u32::from(won);
         }
@@ -364,12 +364,12 @@ fn a_lift_by_a_source_is_found() {
     let mut found = 0;
     for _ in 0..100 {
         let mut reached = [0.0, 0.0];
-        let won = (1..=20).any(|look| {
+        let won = (1..=20).any(|evaluation| {
             for (reached, rate) in reached.iter_mut().zip([0.05, 0.07]) {
                 *reached += (0..300).filter(|_| random.unit() < rate).count() as f64;
             }
-            let of = |successes| Figures::Share { users: f64::from(look) * 300.0, successes };
-            told(&test, figures(of(reached[0]), of(reached[1]))).outcome == ContestOutcome::Winner(version("v2"))
+            let of = |successes| Figures::Share { users: f64::from(evaluation) * 300.0, successes };
+            external(&test, figures(of(reached[0]), of(reached[1]))).outcome == ContestOutcome::Winner(version("v2"))
         });
         found += u32::from(won);
     }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shunt_core::analysis::measured::{self, Source, Subject, Value, select};
-use shunt_core::contest::{Figures, Told};
-use shunt_core::plan::{AbTestStep, TestGoal, ToldGoal};
+use shunt_core::contest::{ExternalFigures, Figures};
+use shunt_core::plan::{AbTestStep, ExternalGoal, TestGoal};
 use shunt_core::state::Stage;
 use shunt_core::{Plan, State, Time};
 use shunt_filter_core::{RolloutId, VersionName};
@@ -29,7 +29,7 @@ struct Key {
 /// What is known of it.
 #[derive(Debug, Default)]
 struct Known {
-    told: Told,
+    external: ExternalFigures,
     /// When it was asked last.
     asked: Option<Time>,
     /// Whether an answer is still to come.
@@ -52,7 +52,7 @@ pub(super) struct Goals {
 
 /// A question under way.
 struct Question {
-    goal: ToldGoal,
+    goal: ExternalGoal,
     plan: Arc<Plan>,
     subject: Subject,
     versions: Vec<VersionName>,
@@ -74,7 +74,7 @@ impl Goals {
         self.known.retain(|key, _| key.rollout != plan.id || (key.attempt, key.step) == (state.attempt, step));
         let Some(subject) = Subject::of(state) else { return };
         let versions: Vec<VersionName> = std::iter::once(&state.stable).chain(test.arms.iter().map(|arm| &arm.version)).cloned().collect();
-        for goal in test.goals.iter().filter_map(told) {
+        for goal in test.goals.iter().filter_map(external) {
             let key = Key { rollout: plan.id.clone(), attempt: state.attempt, step, goal: goal.name.clone() };
             let known = self.known.entry(key.clone()).or_default();
             // A clock that stepped back must not silence it.
@@ -88,16 +88,16 @@ impl Goals {
     }
 
     /// What is known of the goals of the test that is on, by name.
-    pub(super) fn told(&self, id: &RolloutId) -> BTreeMap<String, Told> {
+    pub(super) fn external(&self, id: &RolloutId) -> BTreeMap<String, ExternalFigures> {
         let own = self.known.iter().filter(|(key, _)| key.rollout == *id);
-        own.map(|(key, known)| (key.goal.clone(), known.told.clone())).collect()
+        own.map(|(key, known)| (key.goal.clone(), known.external.clone())).collect()
     }
 
     /// Takes an answer; one of a test that is over is not waited for any more.
     pub(super) fn take(&mut self, answered: AnsweredGoal) {
         if let Some(known) = self.known.get_mut(&answered.key) {
             known.waiting = false;
-            known.told.take(answered.answer);
+            known.external.take(answered.answer);
         }
     }
 
@@ -114,9 +114,9 @@ fn on<'p>(plan: &'p Plan, state: &State) -> Option<(usize, &'p AbTestStep, Time)
     Some((step, plan.test(step)?, run.since))
 }
 
-fn told(goal: &TestGoal) -> Option<&ToldGoal> {
+fn external(goal: &TestGoal) -> Option<&ExternalGoal> {
     match goal {
-        TestGoal::Told(goal) => Some(goal),
+        TestGoal::External(goal) => Some(goal),
         TestGoal::Counted(_) => None,
     }
 }

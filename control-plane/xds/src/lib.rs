@@ -1,5 +1,5 @@
-//! Everything that speaks Envoy's protobufs: what a proxy should have ([`ProxyConfig`]) becomes resources ([`render()`]), and a server hands
-//! them out and learns what was acknowledged ([`serve`], [`Fleet`]).
+//! Everything that speaks Envoy's protobufs: what a proxy should have ([`ProxyConfig`]) becomes resources ([`render()`]), and a server
+//! hands them out and learns what was acknowledged ([`serve`], [`Fleet`]).
 
 pub mod bootstrap;
 pub mod fleet;

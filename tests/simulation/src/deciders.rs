@@ -40,11 +40,11 @@ impl Recipe {
         self.ranges = vec![Range { from: 0, to: u32::from(slots) * POINTS_PER_SLOT, version: self.candidate.clone() }];
     }
 
-    /// Whether it aborts at this look.
-    pub(crate) fn look(&mut self, evidence: &EpochReport) -> bool {
+    /// Whether it aborts at this evaluation.
+    pub(crate) fn evaluate(&mut self, evidence: &EpochReport) -> bool {
         let arms = Arms { candidate: &self.candidate, stable: &self.stable, ranges: &self.ranges };
         let judging = Judging { metrics: &self.metrics, steps: self.steps, warmth: Warmth::Cold };
-        let verdicts = self.analyst.look(judging, arms, evidence);
+        let verdicts = self.analyst.evaluate(judging, arms, evidence);
         verdicts.iter().any(|verdict| verdict.outcome == Outcome::Fail)
     }
 }
@@ -68,7 +68,7 @@ impl Independent {
     }
 
     /// Failures of this second, by arm, and the candidate's share of all requests.
-    pub(crate) fn look(&mut self, candidate: u32, stable: u32, share: f64) -> bool {
+    pub(crate) fn evaluate(&mut self, candidate: u32, stable: u32, share: f64) -> bool {
         for (log, theta) in self.logs.iter_mut().zip(THETAS) {
             *log += f64::from(candidate) * theta.ln() - f64::from(candidate + stable) * (share * (theta - 1.0)).ln_1p();
         }
@@ -101,7 +101,7 @@ impl Fixed {
     }
 
     /// Requests of the candidate in this second, the `second`-th.
-    pub(crate) fn look(&mut self, good: u32, bad: u32, second: u32) -> bool {
+    pub(crate) fn evaluate(&mut self, good: u32, bad: u32, second: u32) -> bool {
         self.good += good;
         self.bad += bad;
         if second.is_multiple_of(self.window) {

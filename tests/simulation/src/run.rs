@@ -105,7 +105,7 @@ struct Rollout<'a> {
     world: &'a World<'a>,
     names: [VersionName; 2],
     evidence: EpochReport,
-    /// Whether a bitmap has changed since the last look: a look without news changes nothing.
+    /// Whether a bitmap has changed since the last evaluation: one without news changes nothing.
     news: bool,
     /// When the candidate failed, seconds.
     failures: Vec<f64>,
@@ -154,14 +154,14 @@ impl<'a> Rollout<'a> {
                 if now < end && self.decided[..2].contains(&None) {
                     let stable = self.second(&theirs, Arm::Stable, now, rng);
                     let share = ours.rate / (ours.rate + theirs.rate);
-                    self.note(1, now, |_| independent.look(candidate.bad, stable.bad, share));
-                    self.note(0, now, |rollout| rollout.news && recipe.look(&rollout.evidence));
+                    self.note(1, now, |_| independent.evaluate(candidate.bad, stable.bad, share));
+                    self.note(0, now, |rollout| rollout.news && recipe.evaluate(&rollout.evidence));
                     self.news = false;
                 }
                 if now < end {
-                    self.note(2, now, |_| minute.look(candidate.good, candidate.bad, now + 1));
+                    self.note(2, now, |_| minute.evaluate(candidate.good, candidate.bad, now + 1));
                 }
-                self.note(3, now, |_| five_minutes.look(candidate.good, candidate.bad, now + 1));
+                self.note(3, now, |_| five_minutes.evaluate(candidate.good, candidate.bad, now + 1));
                 now += 1;
             }
             if self.settled(now, end) && !last && self.decided[..3].iter().all(Option::is_some) {

@@ -151,9 +151,9 @@ pub(super) fn missing_pass(plan: &Plan, state: &State, run: &Run, step: usize, s
 
 /// Whether the analysis has passed.
 enum Pass {
-    /// In this epoch, at this look.
+    /// In this epoch, at this evaluation.
     Now,
-    /// Not at this look, but before, or an operator went on without it: earlier in this epoch, or in another one and now nothing can
+    /// Not at this evaluation, but before, or an operator went on without it: earlier in this epoch, or in another one and now nothing can
     /// judge. With what is missing now.
     Before(String),
     /// Not yet; with what is missing.

@@ -1,24 +1,24 @@
 //! Failures, candidate against stable: the verdict.
 
+use super::evaluation::Evaluation;
 use super::first_bad::{FirstBad, Standing};
-use super::look::Look;
 use super::number;
 use super::sequential::MIN_FAILED_SLOTS;
 use super::{Outcome, Verdict};
 
 /// The verdict. `threshold` is 1/α.
-pub(super) fn judge(look: &Look<'_>, test: &mut FirstBad, threshold: f64) -> Verdict {
-    let (bad, good) = (look.candidate.failed, look.candidate.succeeded);
+pub(super) fn judge(evaluation: &Evaluation<'_>, test: &mut FirstBad, threshold: f64) -> Verdict {
+    let (bad, good) = (evaluation.candidate.failed, evaluation.candidate.succeeded);
     let samples = bad.saturating_add(good);
     let value = number::share(bad, samples);
-    let of_stable = look.stable.failed.saturating_add(look.stable.succeeded);
-    let (candidate, stable) = (look.arms.candidate, look.arms.stable);
-    let compared = format!("{candidate} failed {value}{}, {stable} {}", in_slots(test), number::share(look.stable.failed, of_stable));
-    let more = look.metric.guard.tolerance().map(|tolerance| format!(" by more than {tolerance}")).unwrap_or_default();
-    let (outcome, rest) = outcome(look, test, samples, threshold, &more);
+    let of_stable = evaluation.stable.failed.saturating_add(evaluation.stable.succeeded);
+    let (candidate, stable) = (evaluation.arms.candidate, evaluation.arms.stable);
+    let compared = format!("{candidate} failed {value}{}, {stable} {}", in_slots(test), number::share(evaluation.stable.failed, of_stable));
+    let more = evaluation.metric.guard.tolerance().map(|tolerance| format!(" by more than {tolerance}")).unwrap_or_default();
+    let (outcome, rest) = outcome(evaluation, test, samples, threshold, &more);
     Verdict {
-        baseline: format!("{}/{of_stable}", look.stable.failed),
-        ..look.verdict(outcome, value, samples, format!("E ≥ {threshold}"), &format!("{compared}; {rest}"))
+        baseline: format!("{}/{of_stable}", evaluation.stable.failed),
+        ..evaluation.verdict(outcome, value, samples, format!("E ≥ {threshold}"), &format!("{compared}; {rest}"))
     }
 }
 
@@ -32,10 +32,10 @@ pub(super) fn in_slots(test: &FirstBad) -> String {
 }
 
 /// What a comparison says, and why, as a part of a sentence. `more`: what is allowed.
-pub(super) fn outcome(look: &Look<'_>, test: &mut FirstBad, samples: u64, threshold: f64, more: &str) -> (Outcome, String) {
+pub(super) fn outcome(evaluation: &Evaluation<'_>, test: &mut FirstBad, samples: u64, threshold: f64, more: &str) -> (Outcome, String) {
     let standing = test.stand(threshold);
     let e = number::evidence(test.ln_e());
-    match (standing, look.missing(samples)) {
+    match (standing, evaluation.missing(samples)) {
         (Standing::Failed, _) => (Outcome::Fail, format!("E = {e} ≥ {threshold}: worse than stable{more}")),
         (Standing::Few, _) => {
             (Outcome::NeedMoreData, format!("E = {e} ≥ {threshold}, but fewer than {MIN_FAILED_SLOTS} slots: no judgement yet"))

@@ -39,7 +39,7 @@ impl FirstBad {
         self.test.ratio()
     }
 
-    /// One look: each slot that became bad since the last one counts, once. A test that has failed has stopped.
+    /// One evaluation: each slot that became bad since the last one counts, once. A test that has failed has stopped.
     pub(super) fn take(&mut self, slots: &ArmSlots, bad: &Slots) {
         if let Some((candidate, stable)) = self.newly(slots, bad).filter(|_| !self.failed) {
             self.test.take(candidate, stable);

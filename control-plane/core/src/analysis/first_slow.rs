@@ -1,21 +1,21 @@
 //! A sequential permutation test on one observation per slot: was its first request slow?
 //!
-//! Slots are dealt to the arms at random, so if the candidate is equal, then of the a slots that a look shows for the first time, of
+//! Slots are dealt to the arms at random, so if the candidate is equal, then of the a slots that an evaluation shows for the first time, of
 //! which a_c are the candidate's and k are slow, any a_c are as likely to be the candidate's: the number of its slow ones, J, is
 //! hypergeometric. Against that stand alternatives in which a slow slot is the candidate's θ times as readily:
 //!
 //! X_θ += k_c·ln θ − ln E[θ^J], J ~ Hypergeometric(a, a_c, k).
 //!
-//! exp(X_θ) is a martingale that starts at 1 whatever the size of the looks, so P(E ever reaches 1/α) <= α (Ville 1939), and one look
-//! that sees everything at once, as after a restart, is as sound as many. Unlike a log-rank test this one gains from slots that are
-//! seen and fast, which is what a shift of the median needs: half of all slots are slow anyway.
+//! exp(X_θ) is a martingale that starts at 1 whatever the size of the evaluations, so P(E ever reaches 1/α) <= α (Ville 1939), and one
+//! evaluation that sees everything at once, as after a restart, is as sound as many. Unlike a log-rank test this one gains from slots that
+//! are seen and fast, which is what a shift of the median needs: half of all slots are slow anyway.
 
 use super::sequential::ln_mean_exp;
 
 /// How much more readily a slot may be slow, as alternatives. Odds, in effect: half of the slots are slow anyway.
 const THETAS: [f64; 8] = [1.3, 1.6, 2.0, 2.5, 3.5, 5.0, 8.0, 16.0];
 
-/// Slots seen for the first time at one look.
+/// Slots seen for the first time at one evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Newly {
     /// Of the candidate.
@@ -38,7 +38,7 @@ pub(super) struct FirstSlow {
 }
 
 impl FirstSlow {
-    /// One look.
+    /// One evaluation.
     pub(super) fn take(&mut self, newly: Newly) {
         let Newly { candidate, stable, candidate_slow, stable_slow } = newly;
         let slow = candidate_slow.saturating_add(stable_slow);
@@ -95,13 +95,13 @@ mod tests {
 
     const SLOTS: u32 = 10;
 
-    /// Which slots a look shows for the first time, and which of them are slow, as bit masks.
-    type Look = (u32, u32);
+    /// Which slots an evaluation shows for the first time, and which of them are slow, as bit masks.
+    type Evaluation = (u32, u32);
 
-    fn path(arm: u32, looks: &[Look]) -> Vec<f64> {
+    fn path(arm: u32, evaluations: &[Evaluation]) -> Vec<f64> {
         let count = |mask: u32| u64::from(mask.count_ones());
         let mut test = FirstSlow::default();
-        let take = |(seen, slow): &Look| {
+        let take = |(seen, slow): &Evaluation| {
             test.take(Newly {
                 candidate: count(seen & arm),
                 stable: count(seen & !arm),
@@ -110,14 +110,14 @@ mod tests {
             });
             test.ln_e().exp()
         };
-        looks.iter().map(take).collect()
+        evaluations.iter().map(take).collect()
     }
 
     /// Every placement of the candidate's slots is as likely as any other; which slots are seen and slow, and when, is fixed.
     #[test]
     fn equal_candidates_fail_as_rarely_as_promised() {
         let all = (1 << SLOTS) - 1;
-        let schedules: [&[Look]; 5] = [
+        let schedules: [&[Evaluation]; 5] = [
             &[(all, 0b01_0111_0110)],
             &[(0b11, 0b01), (0b1100, 0b1100), (0b11_0000, 0b10_0000), (0b11_1100_0000, 0b00_1100_0000)],
             &[(0b1_1111, 0b1_0011), (0b11_1110_0000, 0b10_0100_0000)],
@@ -127,11 +127,11 @@ mod tests {
         let mut tight = 0;
         for slots in 1..SLOTS {
             let arms: Vec<u32> = (0..1_u32 << SLOTS).filter(|arm| arm.count_ones() == slots).collect();
-            for looks in schedules {
-                let paths: Vec<Vec<f64>> = arms.iter().map(|arm| path(*arm, looks)).collect();
-                for look in 0..looks.len() {
-                    let mean = paths.iter().map(|path| path[look]).sum::<f64>() / paths.len() as f64;
-                    assert!((mean - 1.0).abs() < 1e-9, "E[E] = {mean} after look {look}, {slots} slots: not a martingale");
+            for evaluations in schedules {
+                let paths: Vec<Vec<f64>> = arms.iter().map(|arm| path(*arm, evaluations)).collect();
+                for evaluation in 0..evaluations.len() {
+                    let mean = paths.iter().map(|path| path[evaluation]).sum::<f64>() / paths.len() as f64;
+                    assert!((mean - 1.0).abs() < 1e-9, "E[E] = {mean} after evaluation {evaluation}, {slots} slots: not a martingale");
                 }
                 for threshold in [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 8.0, 20.0] {
                     let reached = paths.iter().filter(|path| path.iter().any(|e| *e >= threshold)).count();
@@ -159,6 +159,6 @@ mod tests {
         test.take(Newly { candidate: 500, stable: 9_500, candidate_slow: 500, stable_slow: 100 });
         assert!(test.ln_e().is_finite() && test.ln_e() > 700.0, "{}", test.ln_e());
         test.take(Newly { candidate: 0, stable: 5, candidate_slow: 0, stable_slow: 5 });
-        assert!(test.ln_e().is_finite(), "a look without the candidate says nothing");
+        assert!(test.ln_e().is_finite(), "an evaluation without the candidate says nothing");
     }
 }

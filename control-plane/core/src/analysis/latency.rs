@@ -7,21 +7,21 @@
 
 use shunt_filter_core::report::{Counters, LATENCY_BOUNDS_MS};
 
-use super::look::{Look, exceeds};
+use super::evaluation::{Evaluation, exceeds};
 use super::number;
 use super::{Outcome, Verdict};
 use crate::time::Span;
 
 /// The verdict; `percentile` in percent.
-pub(super) fn judge(look: &Look<'_>, percentile: f64, max: Span) -> Verdict {
-    let samples = total(look.candidate);
+pub(super) fn judge(evaluation: &Evaluation<'_>, percentile: f64, max: Span) -> Verdict {
+    let samples = total(evaluation.candidate);
     let limit = max.0 as f64;
-    let slower = slower_than(look.candidate, limit);
-    let beyond = exceeds(slower.count, 100.0 - percentile, samples, look.metric.min_samples);
-    let version = look.arms.candidate;
+    let slower = slower_than(evaluation.candidate, limit);
+    let beyond = exceeds(slower.count, 100.0 - percentile, samples, evaluation.metric.min_samples);
+    let version = evaluation.arms.candidate;
     let p = |counters: &Counters| percentile_text(counters, percentile);
     let about = if slower.exact { "" } else { "~" };
-    let value = match p(look.candidate) {
+    let value = match p(evaluation.candidate) {
         Some(text) => format!("{text} ({about}{} slower than {max})", number::share(slower.count.round() as u64, samples)),
         None => String::new(),
     };
@@ -30,16 +30,16 @@ pub(super) fn judge(look: &Look<'_>, percentile: f64, max: Span) -> Verdict {
         let last = number::millis(last_bound());
         (Outcome::NotApplicable, format!("{measured}: cannot be judged, times above {last} are not told apart"))
     } else if beyond {
-        let missing = look.metric.min_samples.saturating_sub(samples);
+        let missing = evaluation.metric.min_samples.saturating_sub(samples);
         let even_if = if missing > 0 { format!(", even if the next {missing} are faster") } else { String::new() };
         (Outcome::Fail, format!("{measured}: above p{percentile} ≤ {max}{even_if}"))
-    } else if let Some(missing) = look.missing(samples) {
+    } else if let Some(missing) = evaluation.missing(samples) {
         (Outcome::NeedMoreData, format!("{measured}; {missing}"))
     } else {
         (Outcome::Pass, format!("{measured}: within p{percentile} ≤ {max}"))
     };
-    let baseline = p(look.stable).unwrap_or_default();
-    Verdict { baseline, ..look.verdict(outcome, value, samples, format!("p{percentile} ≤ {max}"), &sentence) }
+    let baseline = p(evaluation.stable).unwrap_or_default();
+    Verdict { baseline, ..evaluation.verdict(outcome, value, samples, format!("p{percentile} ≤ {max}"), &sentence) }
 }
 
 /// Requests that have a time.

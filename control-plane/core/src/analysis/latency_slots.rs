@@ -13,9 +13,9 @@ use shunt_filter_core::report::{Counters, LatencySlots, Slots};
 
 use super::arms::ArmSlots;
 use super::common;
+use super::evaluation::Evaluation;
 use super::first_slow::{FirstSlow, Newly};
 use super::latency::{self, Time};
-use super::look::Look;
 use super::number;
 use super::sequential::{LogRank, MIN_FAILED_SLOTS};
 use super::{LatencyTolerance, Outcome, Verdict};
@@ -67,7 +67,7 @@ impl LatencyComparison {
         }
     }
 
-    /// One look; a test that has failed has stopped.
+    /// One evaluation; a test that has failed has stopped.
     pub(super) fn take(&mut self, slots: &ArmSlots, seen: &LatencySlots) {
         self.reported = true;
         if self.failed {
@@ -105,14 +105,14 @@ impl LatencyComparison {
     }
 
     /// The verdict. `threshold` is 1/α of all three tests together.
-    pub(super) fn judge(&mut self, look: &Look<'_>, tolerance: LatencyTolerance, threshold: f64) -> Verdict {
+    pub(super) fn judge(&mut self, evaluation: &Evaluation<'_>, tolerance: LatencyTolerance, threshold: f64) -> Verdict {
         let strongest = self.strongest();
         let threshold = TESTS * threshold;
         let reached = strongest.ln_e >= threshold.ln();
         self.failed |= reached && strongest.slow >= MIN_FAILED_SLOTS;
-        let samples = latency::total(look.candidate);
-        if !self.failed && samples == 0 && latency::total(look.stable) == 0 && look.samples() >= look.metric.min_samples {
-            return look.not_applicable("no request has a time to response headers (upgraded connections have none)");
+        let samples = latency::total(evaluation.candidate);
+        if !self.failed && samples == 0 && latency::total(evaluation.stable) == 0 && evaluation.samples() >= evaluation.metric.min_samples {
+            return evaluation.not_applicable("no request has a time to response headers (upgraded connections have none)");
         }
         let e = number::evidence(strongest.ln_e);
         let percentile = strongest.percentile;
@@ -124,43 +124,43 @@ impl LatencyComparison {
                 Outcome::NeedMoreData,
                 format!("E = {e} ≥ {threshold} at p{percentile}, but fewer than {MIN_FAILED_SLOTS} slots: no judgement yet"),
             )
-        } else if let Some(missing) = look.missing(samples) {
+        } else if let Some(missing) = evaluation.missing(samples) {
             (Outcome::NeedMoreData, missing)
         } else if !self.reported {
-            (Outcome::NeedMoreData, format!("how long requests of {} take is not known yet", look.arms.stable))
+            (Outcome::NeedMoreData, format!("how long requests of {} take is not known yet", evaluation.arms.stable))
         } else {
             (Outcome::Pass, format!("E = {e} < {threshold}: not slower than stable{more}"))
         };
         let compared = match outcome {
-            Outcome::Fail => differing(look, &strongest),
-            _ => all_percentiles(look),
+            Outcome::Fail => differing(evaluation, &strongest),
+            _ => all_percentiles(evaluation),
         };
-        let (value, baseline) = (percentiles(look.candidate), percentiles(look.stable));
-        Verdict { baseline, ..look.verdict(outcome, value, samples, format!("E ≥ {threshold}"), &format!("{compared}; {rest}")) }
+        let (value, baseline) = (percentiles(evaluation.candidate), percentiles(evaluation.stable));
+        Verdict { baseline, ..evaluation.verdict(outcome, value, samples, format!("E ≥ {threshold}"), &format!("{compared}; {rest}")) }
     }
 }
 
 /// `p90 of v2 and v1 is 88 against 49 ms, 5 slots of v2 were slow`: the percentile that failed, with digits that show the difference.
-fn differing(look: &Look<'_>, strongest: &Strongest) -> String {
+fn differing(evaluation: &Evaluation<'_>, strongest: &Strongest) -> String {
     let Strongest { percentile, slow, .. } = *strongest;
-    let (candidate, stable) = (look.arms.candidate, look.arms.stable);
+    let (candidate, stable) = (evaluation.arms.candidate, evaluation.arms.stable);
     let at = |counters| latency::at_percentile(counters, percentile);
-    match (at(look.candidate), at(look.stable)) {
+    match (at(evaluation.candidate), at(evaluation.stable)) {
         (Some(Time::About(own)), Some(Time::About(other))) if own > other => {
             format!("p{percentile} of {candidate} and {stable} is {}, {slow} slots of {candidate} were slow", number::against(own, other))
         }
         // More slots are slow, but with few requests each: the times of all requests do not show it.
-        _ => format!("{}; above p{percentile} in {slow} slots of {candidate}", all_percentiles(look)),
+        _ => format!("{}; above p{percentile} in {slow} slots of {candidate}", all_percentiles(evaluation)),
     }
 }
 
 /// All three of both.
-fn all_percentiles(look: &Look<'_>) -> String {
+fn all_percentiles(evaluation: &Evaluation<'_>) -> String {
     let written = |counters| match percentiles(counters) {
         text if text.is_empty() => "has no times yet".to_owned(),
         text => text,
     };
-    format!("{} {}, {} {}", look.arms.candidate, written(look.candidate), look.arms.stable, written(look.stable))
+    format!("{} {}, {} {}", evaluation.arms.candidate, written(evaluation.candidate), evaluation.arms.stable, written(evaluation.stable))
 }
 
 /// `p50 ~ 30ms, p90 ~ 80ms, p99 ~ 310ms`; empty without requests.
@@ -218,7 +218,8 @@ mod tests {
     }
 
     /// A candidate that is slower by what is allowed exceeds its moved thresholds at most when an equal one would have exceeded stable's:
-    /// take slow requests away from the candidate's slots in any way, or let them come a look later, and there is never more evidence.
+    /// take slow requests away from the candidate's slots in any way, or let them come an evaluation later, and there is never more
+    /// evidence.
     #[test]
     fn fewer_slow_requests_of_the_candidate_are_never_more_evidence() {
         let all = (1_u16 << SLOTS) - 1;
@@ -228,18 +229,18 @@ mod tests {
             let arms = split(arm, all);
             for spared in [0b1, 0b1_0101, 0b11_0000_0000, arm] {
                 let spared = spared & arm;
-                let kept = |look: usize| {
-                    // What is spared comes one look later, and that of the last look never.
-                    let before = if look == 0 { [0; 4] } else { whole[look - 1] };
-                    let [seen_now, first, p90, p99] = whole[look];
+                let kept = |evaluation: usize| {
+                    // What is spared comes one evaluation later, and that of the last evaluation never.
+                    let before = if evaluation == 0 { [0; 4] } else { whole[evaluation - 1] };
+                    let [seen_now, first, p90, p99] = whole[evaluation];
                     let mix = |now: u16, before: u16| (now & !spared) | (before & spared);
                     seen([seen_now, first & !spared, mix(p90, before[2]), mix(p99, before[3])])
                 };
                 let (mut equal, mut tolerated) =
                     (LatencyComparison::new(&arms, LatencySlots::default()), LatencyComparison::new(&arms, LatencySlots::default()));
-                for (look, reported) in whole.into_iter().enumerate() {
+                for (evaluation, reported) in whole.into_iter().enumerate() {
                     equal.take(&arms, &seen(reported));
-                    tolerated.take(&arms, &kept(look));
+                    tolerated.take(&arms, &kept(evaluation));
                     for (equal, tolerated) in [
                         (equal.p50.ln_e(), tolerated.p50.ln_e()),
                         (equal.p90.ln_e(), tolerated.p90.ln_e()),
@@ -261,10 +262,10 @@ mod tests {
 
     fn highest(arms: &ArmSlots, schedule: &[LatencySlots]) -> f64 {
         let mut comparison = LatencyComparison::new(arms, LatencySlots::default());
-        let looks = schedule.iter().map(|seen| {
+        let evaluations = schedule.iter().map(|seen| {
             comparison.take(arms, seen);
             comparison.strongest().ln_e.exp()
         });
-        looks.fold(0.0, f64::max)
+        evaluations.fold(0.0, f64::max)
     }
 }

@@ -4,10 +4,10 @@
 //! urn with the slots of both arms that have not failed yet, whatever users do: clusters, bursts, heavy users, any base rate. A slot
 //! counts once. Against "equal" stand alternatives in which a slot of the candidate fails θ times as readily:
 //!
-//! X_θ += k·ln θ − m·ln(1 + π(θ − 1)), π = n_c / (n_c + n_s) before the look, m newly failed slots of which k are the candidate's.
+//! X_θ += k·ln θ − m·ln(1 + π(θ − 1)), π = n_c / (n_c + n_s) before the evaluation, m newly failed slots of which k are the candidate's.
 //!
 //! E = mean over θ of exp(X_θ) is a non-negative supermartingale that starts at 1 when the candidate is equal, so
-//! P(E ever reaches 1/α) <= α (Ville 1939): it may be looked at all the time. With one failure per look it is a martingale
+//! P(E ever reaches 1/α) <= α (Ville 1939): it may be looked at all the time. With one failure per evaluation it is a martingale
 //! (safe log-rank test: ter Schure, Pérez-Ortiz, Ly, Grünwald, arXiv 2011.06931). With several, k is hypergeometric and
 //! E[θ^k] <= (1 + π(θ − 1))^m (Hoeffding 1963, theorem 4). Where the candidate may fail ρ times as readily (`tolerance.rs`),
 //! π = ρ·n_c / (ρ·n_c + n_s). A mean of e-values is one (Vovk and Wang, arXiv 1912.06116).
@@ -56,7 +56,7 @@ impl LogRank {
         self.failed
     }
 
-    /// One look: slots that failed since the last, by arm.
+    /// One evaluation: slots that failed since the last, by arm.
     pub(super) fn take(&mut self, candidate: u64, stable: u64) {
         let candidate = candidate.min(self.candidate);
         let stable = stable.min(self.stable);
@@ -109,7 +109,7 @@ mod tests {
         (0..1_u32 << slots).filter(move |mask| mask.count_ones() == candidate)
     }
 
-    /// Runs the test over slots 0, 1, 2, … failing in batches of these sizes: E after each look.
+    /// Runs the test over slots 0, 1, 2, … failing in batches of these sizes: E after each evaluation.
     fn path(thetas: [f64; 8], slots: u32, mask: u32, batches: &[u32]) -> Vec<f64> {
         let candidate = mask.count_ones();
         let mut test = LogRank::new(thetas, u64::from(candidate), u64::from(slots - candidate));
@@ -140,9 +140,9 @@ mod tests {
             let all: Vec<u32> = placements(12, candidate).collect();
             for batches in sequences {
                 let paths: Vec<Vec<f64>> = all.iter().map(|mask| path(thetas, 12, *mask, batches)).collect();
-                for look in 0..batches.len() {
-                    let mean = paths.iter().map(|path| path[look]).sum::<f64>() / paths.len() as f64;
-                    assert!(mean <= 1.0 + 1e-9, "E[E] = {mean} after look {look} of {batches:?}, {candidate} slots");
+                for evaluation in 0..batches.len() {
+                    let mean = paths.iter().map(|path| path[evaluation]).sum::<f64>() / paths.len() as f64;
+                    assert!(mean <= 1.0 + 1e-9, "E[E] = {mean} after evaluation {evaluation} of {batches:?}, {candidate} slots");
                     if batches == SINGLES {
                         assert!((mean - 1.0).abs() < 1e-9, "one at a time it is a martingale, but E[E] = {mean}");
                     }

@@ -17,7 +17,7 @@ pub enum Tolerance {
     /// it is.
     Points(Weight),
     /// So many times the failures, above 1. The test takes a slot of the candidate to fail that many times as readily:
-    /// π = ρ·n_c / (ρ·n_c + n_s). With several failures at a look the bound of `sequential.rs` needs arXiv 1603.06556 for ρ > 1.
+    /// π = ρ·n_c / (ρ·n_c + n_s). With several failures at an evaluation the bound of `sequential.rs` needs arXiv 1603.06556 for ρ > 1.
     Ratio(f64),
 }
 

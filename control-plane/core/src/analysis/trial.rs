@@ -5,9 +5,9 @@ use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{Counters, EpochReport};
 
 use super::arms::ArmSlots;
+use super::evaluation::Evaluation;
 use super::first_bad::FirstBad;
 use super::latency_slots::LatencyComparison;
-use super::look::Look;
 use super::responses::ResponseComparison;
 use super::{Arms, Evidence, Guard, Judging, Kind, Verdict, common, counters, errors, hanging, reported, threshold};
 
@@ -48,7 +48,7 @@ impl Trial {
         self.errors.ratio() == ratio && self.candidate == *arms.candidate && self.stable == *arms.stable && self.ranges == arms.ranges
     }
 
-    /// Counts each slot that became bad, or was slow, since the last look, once.
+    /// Counts each slot that became bad, or was slow, since the last evaluation, once.
     pub(super) fn with(mut self, evidence: &EpochReport, skips: impl Fn(Kind) -> bool) -> Self {
         let slots = &self.slots;
         match skips(Kind::Errors) {
@@ -85,20 +85,21 @@ impl Trial {
         let active = common(&self.slots.candidate, &self.latest.seen);
         let slots = self.slots.candidate.len() as u64;
         let (candidate, stable) = (counters(&self.candidate), counters(&self.stable));
-        let look = |metric| Look { metric, arms, candidate, stable, evidence: &self.latest, slots, active, warmth: judging.warmth };
+        let evaluation =
+            |metric| Evaluation { metric, arms, candidate, stable, evidence: &self.latest, slots, active, warmth: judging.warmth };
         let (errors, responses, latency, hanging) = (&mut self.errors, &mut self.responses, &mut self.latency, &mut self.hanging);
         let judged = metrics.iter().map(|metric| {
-            let look = look(metric);
-            if let Some(reason) = unjudged(&look, &self.slots) {
-                return look.not_applicable(&reason);
+            let evaluation = evaluation(metric);
+            if let Some(reason) = unjudged(&evaluation, &self.slots) {
+                return evaluation.not_applicable(&reason);
             }
             match &metric.guard {
-                Guard::ErrorsNoWorseThanStable | Guard::ErrorsWithin(_) => errors::judge(&look, errors, threshold),
-                Guard::SuccessRateMin(min) => counters::judge(&look, *min),
-                Guard::LatencyMax { percentile, max } => super::latency::judge(&look, *percentile, *max),
-                Guard::LatencyNoWorseThanStable(tolerance) => latency.judge(&look, *tolerance, threshold),
-                Guard::ResponsesNoWorseThanStable(counted) => responses.judge(&look, &counted.classes, threshold),
-                Guard::HangingNoWorseThanStable => hanging::judge(&look, hanging, threshold),
+                Guard::ErrorsNoWorseThanStable | Guard::ErrorsWithin(_) => errors::judge(&evaluation, errors, threshold),
+                Guard::SuccessRateMin(min) => counters::judge(&evaluation, *min),
+                Guard::LatencyMax { percentile, max } => super::latency::judge(&evaluation, *percentile, *max),
+                Guard::LatencyNoWorseThanStable(tolerance) => latency.judge(&evaluation, *tolerance, threshold),
+                Guard::ResponsesNoWorseThanStable(counted) => responses.judge(&evaluation, &counted.classes, threshold),
+                Guard::HangingNoWorseThanStable => hanging::judge(&evaluation, hanging, threshold),
             }
         });
         judged.collect()
@@ -106,12 +107,12 @@ impl Trial {
 }
 
 /// Why a metric cannot be judged in this step; none: it can.
-fn unjudged(look: &Look<'_>, slots: &ArmSlots) -> Option<String> {
-    let (candidate, stable) = (look.arms.candidate, look.arms.stable);
+fn unjudged(evaluation: &Evaluation<'_>, slots: &ArmSlots) -> Option<String> {
+    let (candidate, stable) = (evaluation.arms.candidate, evaluation.arms.stable);
     if slots.candidate_points == 0 {
         return Some(format!("{candidate} has no weight in this step"));
     }
-    look.metric.guard.compares()?;
+    evaluation.metric.guard.compares()?;
     if slots.stable_points == 0 {
         return Some(format!("{stable} has no weight in this step, there is nothing to compare with"));
     }

@@ -1,8 +1,8 @@
 //! What people read of each arm and goal.
 
+use super::external::Figures;
 use super::lift::Lift;
-use super::people::People;
-use super::told::Figures;
+use super::participants::Participants;
 use super::{Effect, Unit};
 use crate::analysis::measured::Value;
 use crate::analysis::number;
@@ -17,12 +17,12 @@ pub(super) fn alpha(test: &AbTestStep, versions: usize) -> f64 {
     ALPHA / pairs.saturating_mul(test.goals.len()).max(1) as f64
 }
 
-/// Each arm against stable, the first of `people`, goal by goal.
-pub(super) fn effects(test: &AbTestStep, people: &[People<'_>]) -> Vec<Effect> {
-    let Some((control, arms)) = people.split_first() else { return Vec::new() };
-    let alpha = alpha(test, people.len());
+/// Each arm against stable, the first of `participants`, goal by goal.
+pub(super) fn effects(test: &AbTestStep, participants: &[Participants<'_>]) -> Vec<Effect> {
+    let Some((control, arms)) = participants.split_first() else { return Vec::new() };
+    let alpha = alpha(test, participants.len());
     let goals = || test.goals.iter().enumerate();
-    let of = |arm: &People<'_>, (index, goal): (usize, &TestGoal)| {
+    let of = |arm: &Participants<'_>, (index, goal): (usize, &TestGoal)| {
         let Lift { difference, low, high, .. } = Lift::of(arm, control, index, alpha);
         let (value, baseline) = (rate(arm, index), rate(control, index));
         Effect {
@@ -39,20 +39,20 @@ pub(super) fn effects(test: &AbTestStep, people: &[People<'_>]) -> Vec<Effect> {
     arms.iter().flat_map(|arm| goals().map(move |goal| of(arm, goal))).collect()
 }
 
-fn unit(people: &People<'_>, goal: usize) -> Unit {
-    match people.told(goal) {
+fn unit(participants: &Participants<'_>, goal: usize) -> Unit {
+    match participants.external(goal) {
         Some(Figures::Mean { .. }) => Unit::Value,
         Some(Figures::Share { .. }) | None => Unit::Points,
     }
 }
 
 /// `57 of 1203 (4.7 %)`, or `12.4 (of 1203)`.
-fn rate(people: &People<'_>, goal: usize) -> String {
-    let (part, of) = match people.told(goal) {
+fn rate(participants: &Participants<'_>, goal: usize) -> String {
+    let (part, of) = match participants.external(goal) {
         Some(Figures::Mean { users, mean, .. }) if users > 0.0 => return format!("{} (of {:.0})", Value::Number(mean), users),
         Some(Figures::Mean { users, .. }) => (0.0, users),
         Some(Figures::Share { users, successes }) => (successes.round(), users.round()),
-        None => (people.converted(goal).round(), people.users().round()),
+        None => (participants.converted(goal).round(), participants.users().round()),
     };
     if of == 0.0 {
         return "no users yet".to_owned();

@@ -1,8 +1,8 @@
-//! How much more readily users of one version reach a goal than those of another, with an interval that holds at every look.
+//! How much more readily users of one version reach a goal than those of another, with an interval that holds at every evaluation.
 //!
-//! θ is the ratio of the rates. Each cell that reaches the goal is a draw (`urn.rs`), of the one version with odds θ·(its cells left) :
-//! (the other's cells left). Whether there is a difference at all is asked of the urn with Q/P: that is exact and asks for nothing but
-//! random cells, not for users that come evenly, act at once or alike.
+//! θ is the ratio of the rates. Each cell that reaches the goal is a draw (`sequential_multinomial.rs`), of the one version with odds
+//! θ·(its cells left) : (the other's cells left). Whether there is a difference at all is asked with Q/P: that is exact and asks for
+//! nothing but random cells, not for users that come evenly, act at once or alike.
 //!
 //! The interval holds every θ0 with Q'/P_θ0 < 1/α: a confidence sequence by inverting tests (Robbins 1970; Howard, Ramdas, McAuliffe,
 //! Sekhon, arXiv 1810.08240). Q' is the mean of P_θ, ln θ normal around 0. Two things are approximate here: the ratio is taken as the
@@ -15,9 +15,9 @@
 //! In percentage points: the rate of both together, from a beta-binomial confidence sequence over the cells met, times what θ says
 //! about its parts. A fifth of α goes there.
 
-use super::people::{People, Reached};
-use super::told;
-use super::urn::{Draws, ln_blind, ln_falling, ln_spread};
+use super::external;
+use super::participants::{Participants, Reached};
+use super::sequential_multinomial::{Draws, ln_blind, ln_falling, ln_spread};
 
 /// Standard deviation of ln θ before anything is known: ratios of 0.5 to 2 are likely, 1.2 is nothing special.
 const SPREAD: f64 = 0.3;
@@ -40,10 +40,10 @@ pub(super) struct Lift {
 }
 
 impl Lift {
-    /// Of `one` against `other`, right with probability 1 − `alpha` at all looks together.
-    pub(super) fn of(one: &People<'_>, other: &People<'_>, goal: usize, alpha: f64) -> Self {
-        if let Some((figures, of_other)) = one.told(goal).zip(other.told(goal)) {
-            return told::lift(figures, of_other, alpha);
+    /// Of `one` against `other`, right with probability 1 − `alpha` at all evaluations together.
+    pub(super) fn of(one: &Participants<'_>, other: &Participants<'_>, goal: usize, alpha: f64) -> Self {
+        if let Some((figures, of_other)) = one.external(goal).zip(other.external(goal)) {
+            return external::lift(figures, of_other, alpha);
         }
         let (a, b) = (reached(one, goal), reached(other, goal));
         let (ratio_low, ratio_high) = ratio(a, b, ln_threshold(alpha));
@@ -51,7 +51,9 @@ impl Lift {
         let share = one.met.of as f64 / one.met.of.saturating_add(other.met.of).max(1) as f64;
         // Of users of both together, `rate` reach it; those of `other` do at this rate, those of `one` at θ times it.
         let points = |ratio: f64, rate: f64| (100.0 * (ratio - 1.0) * rate / (1.0 - share + ratio * share)).clamp(-100.0, 100.0);
-        let own = |people: &People<'_>| if people.met.drawn == 0 { 0.0 } else { people.converted(goal) / people.users() };
+        let own = |participants: &Participants<'_>| {
+            if participants.met.drawn == 0 { 0.0 } else { participants.converted(goal) / participants.users() }
+        };
         Self {
             difference: 100.0 * (own(one) - own(other)),
             low: points(ratio_low, rate_low).min(points(ratio_low, rate_high)),
@@ -61,19 +63,19 @@ impl Lift {
 }
 
 /// Whether the ratio of `one` to `other` is above 1: the interval's lower end is, at less cost.
-pub(super) fn better(one: &People<'_>, other: &People<'_>, goal: usize, alpha: f64) -> bool {
-    if let Some((figures, of_other)) = one.told(goal).zip(other.told(goal)) {
-        return told::lift(figures, of_other, alpha).low > 0.0;
+pub(super) fn better(one: &Participants<'_>, other: &Participants<'_>, goal: usize, alpha: f64) -> bool {
+    if let Some((figures, of_other)) = one.external(goal).zip(other.external(goal)) {
+        return external::lift(figures, of_other, alpha).low > 0.0;
     }
     let (a, b) = (reached(one, goal), reached(other, goal));
     let ahead = a.drawn as f64 * b.of as f64 > b.drawn as f64 * a.of as f64;
     ahead && b.of > 0 && ln_mixture(a, b) - ln_blind(&[a, b]) >= ln_threshold(alpha)
 }
 
-fn reached(people: &People<'_>, goal: usize) -> Draws {
-    match people.reached.get(goal) {
+fn reached(participants: &Participants<'_>, goal: usize) -> Draws {
+    match participants.reached.get(goal) {
         Some(Reached::Cells(cells)) => *cells,
-        Some(Reached::Told(_)) | None => Draws { of: people.met.of, drawn: 0 },
+        Some(Reached::External(_)) | None => Draws { of: participants.met.of, drawn: 0 },
     }
 }
 

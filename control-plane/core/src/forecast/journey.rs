@@ -1,7 +1,7 @@
 //! The way from a changed manifest to the end of the run, second by second.
 
+mod evaluation;
 mod leg;
-mod look;
 mod warnings;
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use shunt_filter_core::{VersionName, Weight};
 
 use super::measuring::Measuring;
 use super::world::World;
-use super::{Downtime, End, Forecast, Leg, Look, PATIENCE, TestLook, Traffic, Unseen};
+use super::{Downtime, End, Evaluation, Forecast, Leg, PATIENCE, TestEvaluation, Traffic, Unseen};
 use crate::advance::{Next, advance};
 use crate::command::{Command, Verb};
 use crate::desired::desired;
@@ -41,7 +41,7 @@ pub(super) fn travel(plan: &Plan, from: &VersionName, to: &VersionName, traffic:
     let end = journey.end();
     if let End::Refused(_) = end {
         // What would be seen in steps that are cut short says nothing.
-        journey.looks.clear();
+        journey.evaluations.clear();
     }
     journey.sights();
     let warnings = journey.warnings(&end);
@@ -53,7 +53,7 @@ pub(super) fn travel(plan: &Plan, from: &VersionName, to: &VersionName, traffic:
         to: to.clone(),
         traffic,
         legs: journey.legs,
-        looks: journey.looks,
+        evaluations: journey.evaluations,
         tests: journey.tests,
         measured: journey.measured,
         tolerance,
@@ -74,8 +74,8 @@ struct Journey {
     now: Time,
     began: Time,
     legs: Vec<Leg>,
-    looks: Vec<Look>,
-    tests: Vec<TestLook>,
+    evaluations: Vec<Evaluation>,
+    tests: Vec<TestEvaluation>,
     measured: Vec<Measuring>,
     /// How often each metric was measured before the present leg.
     measurements: BTreeMap<String, u32>,
@@ -101,7 +101,7 @@ impl Journey {
             now: start,
             began: start,
             legs: Vec::new(),
-            looks: Vec::new(),
+            evaluations: Vec::new(),
             tests: Vec::new(),
             measured,
             measurements: BTreeMap::new(),
@@ -245,7 +245,7 @@ impl Journey {
         }
         if let Some(run) = old {
             if self.state.epoch != before.epoch {
-                self.look(run);
+                self.evaluate(run);
             }
             if self.state.epoch != before.epoch {
                 self.test(run);

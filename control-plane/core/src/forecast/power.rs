@@ -13,8 +13,8 @@ use shunt_filter_core::Weight;
 use shunt_filter_core::report::{POINTS_PER_SLOT, SLOTS};
 
 use super::Sight;
-use super::people::{Dice, Person, Traffic, people};
-use crate::analysis::{Guard, Race};
+use super::population::{Dice, Traffic, User, population};
+use crate::analysis::{Guard, SimulatedTest};
 use crate::plan::Plan;
 use crate::time::Span;
 
@@ -45,8 +45,8 @@ struct Slot {
 impl<'a> Releases<'a> {
     /// Of this plan, with this traffic, for steps of at most this long.
     pub(super) fn new(plan: &'a Plan, traffic: Traffic, longest: Span) -> Self {
-        let (people, seconds) = (people(&traffic), longest.0 as f64 / 1_000.0);
-        Self { plan, traffic, runs: (0..RUNS).map(|run| slots(&people, seconds, &mut dice(run))).collect() }
+        let (population, seconds) = (population(&traffic), longest.0 as f64 / 1_000.0);
+        Self { plan, traffic, runs: (0..RUNS).map(|run| slots(&population, seconds, &mut dice(run))).collect() }
     }
 
     /// The smallest of [`POINTS`] that is seen in time, at this weight.
@@ -71,11 +71,11 @@ fn dice(run: u64) -> Dice {
 }
 
 /// The slots with a failure in time, if every request fails, by the first one.
-fn slots(people: &[Person], seconds: f64, dice: &mut Dice) -> Vec<Slot> {
+fn slots(population: &[User], seconds: f64, dice: &mut Dice) -> Vec<Slot> {
     let mut rates = vec![0.0_f64; usize::from(SLOTS)];
-    for person in people {
+    for user in population {
         if let Some(rate) = rates.get_mut(usize::from(dice.below(SLOTS))) {
-            *rate += person.rate;
+            *rate += user.rate;
         }
     }
     let taken = (0..SLOTS).zip(rates).filter(|(_, rate)| *rate > 0.0);
@@ -147,7 +147,7 @@ impl<'a> Step<'a> {
 
     /// When the comparison of errors with stable fails.
     fn compared(&self, arms: &Arms, worse: f64) -> Option<f64> {
-        let mut race = Race::new(&self.plan.analysis.metrics, self.plan.compared_steps(), self.weight)?;
+        let mut simulated = SimulatedTest::new(&self.plan.analysis.metrics, self.plan.compared_steps(), self.weight)?;
         let mut candidate = arms.candidate.iter().map(|first| first / worse).peekable();
         // What is tolerated counts as failures of stable.
         let tolerated = self.plan.analysis.tolerance().map_or(0.0, |tolerance| tolerance.share().as_percent() / 100.0);
@@ -159,7 +159,7 @@ impl<'a> Step<'a> {
                 return None;
             }
             let second = next.ceil().min(self.seconds);
-            if race.take(until(&mut candidate, second), until(&mut stable, second)) {
+            if simulated.take(until(&mut candidate, second), until(&mut stable, second)) {
                 return Some(second);
             }
         }

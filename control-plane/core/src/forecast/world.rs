@@ -8,7 +8,7 @@ use shunt_filter_core::report::{Counters, EpochReport, LATENCY_BUCKETS, LatencyS
 use shunt_filter_core::{ServicePolicy, VersionName, Weight, split};
 
 use super::PATIENCE;
-use super::people::{Dice, Person, Traffic, came, people};
+use super::population::{Dice, Traffic, User, came, population};
 use crate::analysis::measured::{self, History, Measurement, Reading, Scope, Subject};
 use crate::analysis::{Analyst, Judging, Verdict, Warmth};
 use crate::call::{Action, Call, CallKind, CallSeen};
@@ -28,7 +28,7 @@ const PROXIES: u32 = 1;
 #[derive(Debug, Clone)]
 pub(super) struct World {
     traffic: Traffic,
-    people: Vec<Person>,
+    population: Vec<User>,
     service: (Option<ServicePolicy>, Time),
     flag: Option<Flag>,
     routes: (Option<Routes>, Time),
@@ -53,7 +53,7 @@ impl World {
     pub(super) fn new(traffic: Traffic) -> Self {
         Self {
             traffic,
-            people: people(&traffic),
+            population: population(&traffic),
             service: (None, Time(0)),
             flag: None,
             routes: (None, Time(0)),
@@ -105,11 +105,11 @@ impl World {
     /// When users come first, by seconds since now, the last one first.
     fn arrivals(&self, salt: &str) -> Vec<(f64, u16)> {
         let seed = split::seed(salt);
-        let arrival = |person: &Person| {
-            let hash = split::hash(&person.identity.to_le_bytes(), seed);
-            (Dice::new(hash).first(person.rate), split::slot(split::point(hash)))
+        let arrival = |user: &User| {
+            let hash = split::hash(&user.identity.to_le_bytes(), seed);
+            (Dice::new(hash).first(user.rate), split::slot(split::point(hash)))
         };
-        let mut arrivals: Vec<(f64, u16)> = self.people.iter().map(arrival).collect();
+        let mut arrivals: Vec<(f64, u16)> = self.population.iter().map(arrival).collect();
         arrivals.sort_by(|a, b| b.0.total_cmp(&a.0));
         arrivals
     }
@@ -153,7 +153,7 @@ impl World {
 
     /// Who came in this epoch.
     pub(super) fn sample(&self, now: Time) -> Sample {
-        Sample { users: came(&self.people, &self.traffic, self.seconds(now)), rate: self.traffic.goals }
+        Sample { users: came(&self.population, &self.traffic, self.seconds(now)), rate: self.traffic.goals }
     }
 
     /// Instances are ready as soon as they may count as ready, and gone at once.
@@ -222,7 +222,7 @@ impl World {
             ..EpochReport::default()
         };
         let judging = Judging { metrics: &plan.analysis.metrics, steps: plan.compared_steps(), warmth: Warmth::of(state, now) };
-        self.analyst.look(judging, arms, &evidence)
+        self.analyst.evaluate(judging, arms, &evidence)
     }
 
     /// Whether proxies are told what is slow.

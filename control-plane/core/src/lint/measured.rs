@@ -33,11 +33,11 @@ impl Lint<'_> {
     }
 
     /// The sources of goals.
-    pub(super) fn told(&mut self) {
+    pub(super) fn external_goals(&mut self) {
         for (index, step) in self.plan.steps.iter().enumerate() {
             let Step::AbTest(test) = step else { continue };
             for (number, goal) in test.goals.iter().enumerate() {
-                if matches!(goal, TestGoal::Told(goal) if in_clear_text(&goal.source)) {
+                if matches!(goal, TestGoal::External(goal) if in_clear_text(&goal.source)) {
                     self.warn(format!("{}.goals[{number}]", self.step_path(index)), clear_text(goal.name()));
                 }
             }

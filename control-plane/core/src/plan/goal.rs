@@ -1,4 +1,4 @@
-//! Goals of an A/B test: counted by the proxies, or told by a source outside.
+//! Goals of an A/B test: counted by the proxies, or figures of an external source.
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::Goal;
@@ -15,8 +15,8 @@ const CONTINUE: u16 = 100;
 pub enum TestGoal {
     /// A response that the proxies see, once per user.
     Counted(Goal),
-    /// Figures of a source outside.
-    Told(Box<ToldGoal>),
+    /// Figures of an external source.
+    External(Box<ExternalGoal>),
 }
 
 impl TestGoal {
@@ -24,7 +24,7 @@ impl TestGoal {
     pub fn name(&self) -> &str {
         match self {
             TestGoal::Counted(goal) => &goal.name,
-            TestGoal::Told(goal) => &goal.name,
+            TestGoal::External(goal) => &goal.name,
         }
     }
 
@@ -33,17 +33,17 @@ impl TestGoal {
     pub(crate) fn policy(&self) -> Goal {
         match self {
             TestGoal::Counted(goal) => goal.clone(),
-            TestGoal::Told(goal) => {
+            TestGoal::External(goal) => {
                 Goal { name: goal.name.clone(), matches: Vec::new(), status: (CONTINUE, CONTINUE), response_header: None }
             }
         }
     }
 }
 
-/// A goal of which a source outside tells figures.
+/// A goal of which an external source has the figures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ToldGoal {
+pub struct ExternalGoal {
     /// Its name in results.
     pub name: String,
     /// Who is asked. Its own query or path is not used: `figures` has them.

@@ -63,23 +63,26 @@ fn what_comes_in_a_warm_up_counts_in_neither_arm() {
     let split = split(FIVE);
     let metrics = [Metric { warm_up: Span::seconds(10), ..errors() }];
     let mut analyst = Analyst::default();
-    let mut look = |warmth, evidence: &Evidence| {
+    let mut evaluate = |warmth, evidence: &Evidence| {
         let judging = Judging { metrics: &metrics, steps: 4, warmth };
-        analyst.look(judging, split.arms(), &evidence.0).remove(0)
+        analyst.evaluate(judging, split.arms(), &evidence.0).remove(0)
     };
     let cold = Evidence::epoch(1).requests("v2", 300, 5).requests("v1", 5_700, 0).seen(0..60).failed([3, 77, 150, 204, 499]);
     for warmth in [Warmth::Cold, Warmth::For(Span::millis(9_999))] {
-        let warming = look(warmth, &cold);
+        let warming = evaluate(warmth, &cold);
         assert_eq!(warming.outcome, Outcome::NeedMoreData, "nothing passes either: {}", warming.message);
         assert!(warming.message.ends_with("not judged until new instances have answered for 10s (warm-up)"), "{}", warming.message);
     }
-    let warm = look(Warmth::For(Span::seconds(10)), &cold);
+    let warm = evaluate(Warmth::For(Span::seconds(10)), &cold);
     assert_eq!((warm.outcome, warm.message.contains("slots")), (Outcome::Pass, false), "{}", warm.message);
     let worse = Evidence::epoch(1).requests("v2", 400, 9).seen(0..60).failed([3, 77, 150, 204, 499]).failed([5, 6, 7, 8]);
-    assert_eq!(look(Warmth::For(Span::seconds(12)), &worse).outcome, Outcome::Fail, "what comes later counts");
+    assert_eq!(evaluate(Warmth::For(Span::seconds(12)), &worse).outcome, Outcome::Fail, "what comes later counts");
     // A fresh analyst cannot tell what came in the warm-up, and counts none of it.
-    let after_restart =
-        Analyst::default().look(Judging { metrics: &metrics, steps: 4, warmth: Warmth::For(Span::seconds(12)) }, split.arms(), &worse.0);
+    let after_restart = Analyst::default().evaluate(
+        Judging { metrics: &metrics, steps: 4, warmth: Warmth::For(Span::seconds(12)) },
+        split.arms(),
+        &worse.0,
+    );
     assert_ne!(after_restart[0].outcome, Outcome::Fail, "{}", after_restart[0].message);
 }
 
@@ -90,7 +93,7 @@ fn latency_passes_only_when_instances_are_warm() {
     let seen: Vec<u16> = (0..60).chain(500..1_600).collect();
     let outcome = |warmth| {
         let judging = Judging { metrics: &metrics, steps: 4, warmth };
-        Analyst::default().look(judging, split.arms(), &timed(&seen, &[1, 600], &[], &[]).0).remove(0).outcome
+        Analyst::default().evaluate(judging, split.arms(), &timed(&seen, &[1, 600], &[], &[]).0).remove(0).outcome
     };
     assert_eq!(outcome(Warmth::For(Span::seconds(9))), Outcome::NeedMoreData);
     assert_eq!(outcome(Warmth::For(Span::seconds(10))), Outcome::Pass);

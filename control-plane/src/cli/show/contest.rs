@@ -6,7 +6,7 @@ use shunt_filter_core::VersionName;
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::Table;
 
-/// Goal by goal, the control first: users who reached it, and by how much an arm differs, with an interval that holds at every look.
+/// Goal by goal, the control first: users who reached it, and by how much an arm differs, with an interval that holds at every evaluation.
 pub(super) fn rows(contest: &Contest, stable: &VersionName, paint: Paint) -> Vec<String> {
     let mut table = Table::bare(&[]);
     let mut goals: Vec<&str> = Vec::new();

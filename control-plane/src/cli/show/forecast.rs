@@ -34,9 +34,9 @@ pub(crate) fn lines(forecast: &Forecast, paint: Paint) -> Vec<String> {
             forecast.max_exposed
         )));
     }
-    if !forecast.looks.is_empty() {
+    if !forecast.evaluations.is_empty() {
         lines.push(String::new());
-        lines.extend(looks(forecast, paint));
+        lines.extend(evaluations(forecast, paint));
     }
     if !forecast.measured.is_empty() {
         lines.push(String::new());
@@ -149,17 +149,23 @@ fn downtime(down: &Downtime, paint: Paint) -> String {
     )
 }
 
-fn looks(Forecast { looks, tolerance, latency, .. }: &Forecast, paint: Paint) -> Vec<String> {
+fn evaluations(Forecast { evaluations, tolerance, latency, .. }: &Forecast, paint: Paint) -> Vec<String> {
     let mut table = Table::new(paint, &["ANALYSIS", "FOR", "REQUESTS", "USERS", "SEES"], &[1, 2, 3]);
-    for look in looks {
-        let mut sees = sight(look.sees, paint);
-        if let (Some(tolerance), Some(without)) = (tolerance, look.without) {
+    for evaluation in evaluations {
+        let mut sees = sight(evaluation.sees, paint);
+        if let (Some(tolerance), Some(without)) = (tolerance, evaluation.without) {
             sees = format!("{sees}; without {tolerance} allowed {}", sight(without, paint));
         }
-        table.row([format!("at {}", look.weight), takes(look.lasts), count(look.requests), count(look.users), sees]);
+        table.row([
+            format!("at {}", evaluation.weight),
+            takes(evaluation.lasts),
+            count(evaluation.requests),
+            count(evaluation.users),
+            sees,
+        ]);
     }
     let mut lines = table.lines();
-    lines.extend(latency.filter(|_| !looks.is_empty()).map(|unseen| paint.dim(&hidden(unseen))));
+    lines.extend(latency.filter(|_| !evaluations.is_empty()).map(|unseen| paint.dim(&hidden(unseen))));
     lines
 }
 

@@ -28,9 +28,9 @@ impl Journey {
         // Where nothing looks at errors here, sources outside do.
         let errors = |metric: &Metric| metric.guard.compares_errors() || matches!(metric.guard, Guard::SuccessRateMin(_));
         let blind = !self.plan.analysis.metrics.iter().any(errors);
-        for look in self.looks.iter().filter(|_| !blind) {
-            let at = format!("at {} for {}", look.weight, look.lasts.text());
-            match look.sees {
+        for evaluation in self.evaluations.iter().filter(|_| !blind) {
+            let at = format!("at {} for {}", evaluation.weight, evaluation.lasts.text());
+            match evaluation.sees {
                 Sight::Nothing => warnings
                     .push(format!("{at} the analysis sees nothing, not even a candidate that always fails: too few requests or users")),
                 Sight::Points { more, .. } if more >= 20.0 => {

@@ -84,14 +84,14 @@ const TEXT_MAX: usize = 16 * 1024;
 
 impl PrometheusSpec {
     pub(super) fn source(&self, path: &str, check: &Check, around: &Around<'_>, problems: &mut Problems) -> Option<Source> {
-        let mut looked = Look { around, problems, of_arm: false };
-        let address = looked.url(self.address.as_deref(), &format!("{path}.address"), "http://prometheus:9090");
-        let query = looked.required(self.query.as_deref(), &format!("{path}.query"), "the PromQL of one number");
+        let mut texts = Texts { around, problems, of_arm: false };
+        let address = texts.url(self.address.as_deref(), &format!("{path}.address"), "http://prometheus:9090");
+        let query = texts.required(self.query.as_deref(), &format!("{path}.query"), "the PromQL of one number");
         if let Some(baseline) = &self.baseline {
-            looked.text(baseline, &format!("{path}.baseline"));
+            texts.text(baseline, &format!("{path}.baseline"));
         }
-        let headers = looked.headers(path, self.headers.as_ref(), self.header_files.as_ref(), self.token_file.as_ref());
-        let of_arm = looked.of_arm;
+        let headers = texts.headers(path, self.headers.as_ref(), self.header_files.as_ref(), self.token_file.as_ref());
+        let of_arm = texts.of_arm;
         let connection = connection(path, self.timeout, self.ca_file.clone(), problems);
         match (check.compares(), &self.baseline) {
             (true, None) if !of_arm => problems.add(
@@ -115,13 +115,13 @@ impl PrometheusSpec {
 
 impl WebSpec {
     pub(super) fn source(&self, path: &str, check: &Check, around: &Around<'_>, problems: &mut Problems) -> Option<Source> {
-        let mut looked = Look { around, problems, of_arm: false };
-        let url = looked.url(self.url.as_deref(), &format!("{path}.url"), "https://metrics.example/api?version={{version}}");
+        let mut texts = Texts { around, problems, of_arm: false };
+        let url = texts.url(self.url.as_deref(), &format!("{path}.url"), "https://metrics.example/api?version={{version}}");
         if let Some(body) = &self.body {
-            looked.text(body, &format!("{path}.body"));
+            texts.text(body, &format!("{path}.body"));
         }
-        let mut headers = looked.headers(path, self.headers.as_ref(), self.header_files.as_ref(), self.token_file.as_ref());
-        let of_arm = looked.of_arm;
+        let mut headers = texts.headers(path, self.headers.as_ref(), self.header_files.as_ref(), self.token_file.as_ref());
+        let of_arm = texts.of_arm;
         let json_path = self.json_path.clone().unwrap_or_else(|| "$".to_owned());
         if let Err(error) = check_path(&json_path) {
             problems.add(format!("{path}.jsonPath"), error);
@@ -152,19 +152,19 @@ fn connection(path: &str, timeout: Option<Span>, ca_file: Option<String>, proble
 
 /// Whether a text differs from version to version, every problem in it noted.
 pub(super) fn differs(text: &str, path: &str, around: &Around<'_>, problems: &mut Problems) -> bool {
-    let mut looked = Look { around, problems, of_arm: false };
-    looked.text(text, path);
-    looked.of_arm
+    let mut texts = Texts { around, problems, of_arm: false };
+    texts.text(text, path);
+    texts.of_arm
 }
 
 /// Checks texts, and remembers whether any differs between candidate and stable.
-struct Look<'a, 'p> {
+struct Texts<'a, 'p> {
     around: &'a Around<'a>,
     problems: &'p mut Problems,
     of_arm: bool,
 }
 
-impl Look<'_, '_> {
+impl Texts<'_, '_> {
     fn text(&mut self, text: &str, path: &str) {
         if text.len() > TEXT_MAX {
             self.problems.add(path, format!("has {} characters: at most {TEXT_MAX} are allowed", text.len()));

@@ -1,7 +1,7 @@
 //! `abTest`: arms compared by goals, as a strategy and as a step.
 
+mod external;
 mod goal;
-mod told;
 
 use std::collections::BTreeSet;
 

@@ -11,7 +11,7 @@ use crate::rollout::rule;
 use crate::rollout::service::host;
 use crate::time::Span;
 
-/// All at once, with a look before and after.
+/// All at once, with an analysis before and after.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BlueGreenSpec {
@@ -55,13 +55,13 @@ impl BlueGreenSpec {
         if let Some(preview) = &self.preview {
             preview.add(&format!("{path}.preview"), list);
         }
-        if let Some(look) = &self.pre_promotion {
-            list.look(format!("{path}.prePromotion"), look);
+        if let Some(analysis) = &self.pre_promotion {
+            list.analysis(format!("{path}.prePromotion"), analysis);
         }
         self.wait(path, list);
         list.push(path, Step::SetWeight(Weight::ALL));
-        if let Some(look) = &self.post_promotion {
-            list.look(format!("{path}.postPromotion"), look);
+        if let Some(analysis) = &self.post_promotion {
+            list.analysis(format!("{path}.postPromotion"), analysis);
         }
     }
 

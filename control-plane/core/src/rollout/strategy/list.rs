@@ -37,8 +37,8 @@ impl<'l> List<'l> {
         self.steps.push(Placed { path: path.into(), step, own: None });
     }
 
-    /// A look of the analysis, with metrics of its own.
-    pub(super) fn look(&mut self, path: String, spec: &AnalysisStepSpec) {
+    /// A step of the analysis, with metrics of its own.
+    pub(super) fn analysis(&mut self, path: String, spec: &AnalysisStepSpec) {
         let own = (spec.metrics.is_some() || spec.templates.is_some()).then(|| spec.clone());
         self.steps.push(Placed { path, step: Step::Analysis(spec.duration.unwrap_or_default()), own });
     }

@@ -25,7 +25,7 @@ pub struct ShadowSpec {
     /// Requests with a longer body are not copied. Default: 64KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_body: Option<Size>,
-    /// How long to look at least. Required.
+    /// How long to analyse at least. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<Span>,
     /// What comes after: `promote`, `stop`, or a list of steps. Required.

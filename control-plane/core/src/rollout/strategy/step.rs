@@ -73,10 +73,10 @@ pub struct PauseSpec {
     pub duration: Option<Span>,
 }
 
-/// `analysis`, as a step, and as a look of other strategies.
+/// `analysis`, as a step, and in other strategies.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AnalysisStepSpec {
-    /// How long to look at least. Default: only as long as a pass takes.
+    /// How long to analyse at least. Default: only as long as a pass takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<Span>,
     /// Metrics of this step alone, each with a source, beside those of `spec.analysis`.
@@ -148,7 +148,7 @@ impl StepSpec {
             Written::Pause(pause) => pause.add(&at, list),
             Written::Rule(rule) => rule.add(&at, list),
             Written::Mirror(mirror) => mirror.add(&at, list),
-            Written::Analysis(analysis) => list.look(at, analysis),
+            Written::Analysis(analysis) => list.analysis(at, analysis),
             Written::Experiment(experiment) => experiment.add(&at, list),
             Written::AbTest(test) => test.add(&at, list),
             Written::Gate(gate) => {

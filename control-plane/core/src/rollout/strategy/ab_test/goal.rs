@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use shunt_filter_core::matching::Match;
 use shunt_filter_core::policy::Goal;
 
-use super::told;
+use super::external;
 use crate::manifest::Problems;
 use crate::plan::TestGoal;
 use crate::rollout::analysis::{Around, PrometheusSpec, WebSpec};
@@ -112,9 +112,9 @@ impl GoalSpec {
     fn check(&self, path: &str, around: &Around<'_>, problems: &mut Problems) -> Option<TestGoal> {
         self.check_name(path, problems);
         if self.prometheus.is_some() || self.web.is_some() {
-            return told::goal(self, path, around, problems).map(|goal| TestGoal::Told(Box::new(goal)));
+            return external::goal(self, path, around, problems).map(|goal| TestGoal::External(Box::new(goal)));
         }
-        told::without_source(self, path, problems);
+        external::without_source(self, path, problems);
         self.counted(path, problems).map(TestGoal::Counted)
     }
 

@@ -7,9 +7,9 @@ use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::CELLS;
 use shunt_filter_core::{VersionName, Weight};
 
-use super::people::{POINTS_PER_CELL, People, Reached, cells};
-use super::told::Figures;
-use super::urn::Draws;
+use super::external::Figures;
+use super::participants::{POINTS_PER_CELL, Participants, Reached, cells};
+use super::sequential_multinomial::Draws;
 use super::{Contest, decision, effect, lift};
 use crate::plan::{AbTestStep, FiguresAsked, TestGoal};
 
@@ -23,7 +23,7 @@ const NINE_OF_TEN: f64 = 1.281_551_565_544_6;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Tells {
-    /// So many percentage points more users reach it: told in 9 of 10 tests.
+    /// So many percentage points more users reach it: detected in 9 of 10 tests.
     Points(f64),
     /// Not even a version of which everybody reaches it.
     Nothing,
@@ -43,19 +43,19 @@ pub(crate) struct Sample {
 /// How the test stands when all versions are alike.
 pub(crate) fn alike(test: &AbTestStep, ranges: &[Range], stable: &VersionName, sample: Sample) -> Contest {
     let versions = std::iter::once(stable).chain(test.against(stable).map(|arm| &arm.version));
-    let people: Vec<People<'_>> = versions
+    let participants: Vec<Participants<'_>> = versions
         .map(|version| {
             let of = cells(ranges, stable, version);
             let users = sample.users * of as f64 / f64::from(CELLS);
-            People {
+            Participants {
                 version,
                 met: filled(of, users),
                 reached: test.goals.iter().map(|goal| reached(goal, of, users, users * sample.rate)).collect(),
             }
         })
         .collect();
-    let effects = effect::effects(test, &people);
-    let (outcome, message) = decision::decide(test, &people, &effects, &BTreeMap::new());
+    let effects = effect::effects(test, &participants);
+    let (outcome, message) = decision::decide(test, &participants, &effects, &BTreeMap::new());
     Contest { outcome, message, effects }
 }
 
@@ -65,23 +65,23 @@ pub(crate) fn alike(test: &AbTestStep, ranges: &[Range], stable: &VersionName, s
 /// independent of each other, normal approximation), and the test that judges real ones is asked about that.
 pub(crate) fn tells(test: &AbTestStep, stable: &VersionName, sample: Sample) -> Tells {
     let Some((goal, arm)) = test.goals.first().zip(test.against(stable).min_by_key(|arm| arm.weight)) else { return Tells::Nothing };
-    if matches!(goal, TestGoal::Told(told) if matches!(told.figures, FiguresAsked::Mean { .. })) {
+    if matches!(goal, TestGoal::External(goal) if matches!(goal.figures, FiguresAsked::Mean { .. })) {
         return Tells::Variance;
     }
     let taken = test.against(stable).fold(0, |sum: u32, arm| sum.saturating_add(arm.weight.points()));
     let rest = Weight::ppm(Weight::ALL.points().saturating_sub(taken));
     let alpha = effect::alpha(test, test.against(stable).count().saturating_add(1));
-    let told = |more: &f64| {
+    let detected = |more: &f64| {
         let (one, other) = unlucky(share(arm.weight, sample), share(rest, sample), sample.rate, more / 100.0);
-        let person = |version, weight: Weight, hits| {
+        let participants = |version, weight: Weight, hits| {
             let of = u64::from(weight.points().div_euclid(POINTS_PER_CELL));
             let users = share(weight, sample);
-            People { version, met: filled(of, users), reached: vec![reached(goal, of, users, hits)] }
+            Participants { version, met: filled(of, users), reached: vec![reached(goal, of, users, hits)] }
         };
-        lift::better(&person(&arm.version, arm.weight, one), &person(stable, rest, other), 0, alpha)
+        lift::better(&participants(&arm.version, arm.weight, one), &participants(stable, rest, other), 0, alpha)
     };
     let possible = |more: &&f64| sample.rate + **more / 100.0 <= 1.0;
-    POINTS.iter().filter(possible).find(|more| told(more)).map_or(Tells::Nothing, |more| Tells::Points(*more))
+    POINTS.iter().filter(possible).find(|more| detected(more)).map_or(Tells::Nothing, |more| Tells::Points(*more))
 }
 
 /// Users of so many percent.
@@ -107,7 +107,7 @@ fn filled(of: u64, users: f64) -> Draws {
 fn reached(goal: &TestGoal, of: u64, users: f64, hits: f64) -> Reached {
     match goal {
         TestGoal::Counted(_) => Reached::Cells(filled(of, hits)),
-        TestGoal::Told(told) => Reached::Told(Some(match told.figures {
+        TestGoal::External(goal) => Reached::External(Some(match goal.figures {
             FiguresAsked::Share { .. } => Figures::Share { users, successes: hits },
             FiguresAsked::Mean { .. } => Figures::Mean { users, mean: 1.0, variance: 1.0 },
         })),

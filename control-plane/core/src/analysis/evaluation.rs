@@ -1,4 +1,4 @@
-//! What every metric sees at one look.
+//! What every metric sees at one evaluation.
 
 use shunt_filter_core::report::{Counters, EpochReport};
 
@@ -10,7 +10,7 @@ pub(crate) const MIN_ACTIVE_SLOTS: u64 = 10;
 
 /// One metric, and what is known of both arms.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look<'a> {
+pub(super) struct Evaluation<'a> {
     pub(super) metric: &'a Metric,
     pub(super) arms: Arms<'a>,
     pub(super) candidate: &'a Counters,
@@ -25,7 +25,7 @@ pub(super) struct Look<'a> {
     pub(super) warmth: Warmth,
 }
 
-impl Look<'_> {
+impl Evaluation<'_> {
     /// Whether new instances have answered for less than the metric's warm-up.
     pub(super) fn is_warming(&self) -> bool {
         self.warmth.is_below(self.metric.warm_up)

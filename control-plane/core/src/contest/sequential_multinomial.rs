@@ -1,4 +1,4 @@
-//! Draws from an urn: were cells of all versions drawn as blindly as they should?
+//! The sequential multinomial test, draws from an urn: were cells of all versions drawn as blindly as they should?
 //!
 //! Cells of the hash space are dealt to the versions at random. Whatever makes a cell appear (its first user comes, or reaches a goal),
 //! if it has nothing to do with the version then the next one is any of those that have not appeared yet: draws without replacement
@@ -7,7 +7,7 @@
 //! true ones, concentration κ (a prior of κ draws), under which it has probability Q = Π Γ(α_i + c_i)/Γ(α_i) · Γ(κ)/Γ(κ + m).
 //!
 //! E = Q/P is a martingale that starts at 1, so P(E ever reaches 1/α) <= α (Ville 1939). It needs the counts only, no history: any
-//! looks, also after a restart, give the same number. With replacement this is the sequential multinomial test of Lindon and Malek
+//! evaluations, also after a restart, give the same number. With replacement this is the sequential multinomial test of Lindon and Malek
 //! (arXiv 2011.03567); without, it stays exact when most cells have appeared.
 
 /// What has been drawn of one version.
@@ -71,9 +71,9 @@ mod tests {
         let mut tight = 0;
         for concentration in [1.0, 5.0, 50.0] {
             let paths: Vec<Vec<f64>> = placements.iter().map(|placement| path(placement, sizes, concentration)).collect();
-            for look in 0..10 {
-                let mean = paths.iter().map(|path| path[look]).sum::<f64>() / paths.len() as f64;
-                assert!(mean <= 1.0 + 1e-9, "E[E] = {mean} after {look}");
+            for evaluation in 0..10 {
+                let mean = paths.iter().map(|path| path[evaluation]).sum::<f64>() / paths.len() as f64;
+                assert!(mean <= 1.0 + 1e-9, "E[E] = {mean} after {evaluation}");
             }
             for threshold in [1.1, 1.5, 2.0, 3.0, 5.0, 10.0] {
                 let reached = paths.iter().filter(|path| path.iter().any(|e| *e >= threshold)).count();
@@ -87,11 +87,11 @@ mod tests {
 
     fn path(placement: &[usize], sizes: [usize; 3], concentration: f64) -> Vec<f64> {
         let mut draws = sizes.map(|of| Draws { of: of as u64, drawn: 0 });
-        let looks = placement.iter().map(|version| {
+        let evaluations = placement.iter().map(|version| {
             draws[*version].drawn += 1;
             e(&draws, concentration)
         });
-        looks.collect()
+        evaluations.collect()
     }
 
     #[test]

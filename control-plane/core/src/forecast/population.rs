@@ -22,7 +22,7 @@ const MODELLED: u32 = 20_000;
 
 /// A user.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Person {
+pub(super) struct User {
     /// Requests per second.
     pub(super) rate: f64,
     /// The hash of their key, before the salt: who they are.
@@ -30,17 +30,17 @@ pub(super) struct Person {
 }
 
 /// How many of these users come at least once in so many seconds.
-pub(super) fn came(people: &[Person], traffic: &Traffic, seconds: f64) -> f64 {
-    let modelled: f64 = people.iter().map(|person| -(-person.rate * seconds).exp_m1()).sum();
+pub(super) fn came(population: &[User], traffic: &Traffic, seconds: f64) -> f64 {
+    let modelled: f64 = population.iter().map(|user| -(-user.rate * seconds).exp_m1()).sum();
     modelled * f64::from(traffic.users) / f64::from(traffic.users.min(MODELLED)).max(1.0)
 }
 
 /// Rates by Zipf: the user of rank r makes 1/r as many requests as the first one.
-pub(super) fn people(traffic: &Traffic) -> Vec<Person> {
+pub(super) fn population(traffic: &Traffic) -> Vec<User> {
     let number = traffic.users.min(MODELLED);
     let total: f64 = (1..=number).map(|rank| 1.0 / f64::from(rank)).sum();
-    let person = |rank: u32| Person { rate: traffic.rate / f64::from(rank) / total, identity: split::seed(&format!("user-{rank}")) };
-    (1..=number).map(person).collect()
+    let user = |rank: u32| User { rate: traffic.rate / f64::from(rank) / total, identity: split::seed(&format!("user-{rank}")) };
+    (1..=number).map(user).collect()
 }
 
 /// A deterministic source of what is left to chance: xorshift64* (Vigna, ACM Transactions on Mathematical Software 42(4), 2016).

@@ -1,8 +1,8 @@
-//! Goals of which a source outside tells figures, as written.
+//! Goals of which an external source has the figures, as written.
 
 use super::goal::GoalSpec;
 use crate::manifest::Problems;
-use crate::plan::{FiguresAsked, ToldGoal};
+use crate::plan::{ExternalGoal, FiguresAsked};
 use crate::rollout::analysis::{Around, Ask, goal_source};
 use crate::time::Span;
 
@@ -14,7 +14,7 @@ const INTERVAL_MIN: Span = Span::seconds(1);
 const ERRORS: u32 = 4;
 
 /// The goal, every problem noted.
-pub(super) fn goal(spec: &GoalSpec, path: &str, around: &Around<'_>, problems: &mut Problems) -> Option<ToldGoal> {
+pub(super) fn goal(spec: &GoalSpec, path: &str, around: &Around<'_>, problems: &mut Problems) -> Option<ExternalGoal> {
     for (field, written) in [
         ("match", spec.matches.is_some()),
         ("status", spec.status.is_some()),
@@ -33,7 +33,7 @@ pub(super) fn goal(spec: &GoalSpec, path: &str, around: &Around<'_>, problems: &
         problems.add(format!("{path}.interval"), format!("{interval} is too often: write {INTERVAL_MIN} or more"));
     }
     let consecutive_error_limit = spec.consecutive_error_limit.unwrap_or(ERRORS);
-    Some(ToldGoal { name: spec.name.clone()?, source: source?, figures: figures?, interval, consecutive_error_limit })
+    Some(ExternalGoal { name: spec.name.clone()?, source: source?, figures: figures?, interval, consecutive_error_limit })
 }
 
 /// Notes what only a goal with a source may say.

@@ -10,8 +10,8 @@ use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{CELLS, Cells, EpochReport};
 use shunt_filter_core::weight::POINTS;
 
-use super::told::{Figures, Told};
-use super::urn::Draws;
+use super::external::{ExternalFigures, Figures};
+use super::sequential_multinomial::Draws;
 use crate::plan::TestGoal;
 
 /// Points in one cell.
@@ -19,7 +19,7 @@ pub(super) const POINTS_PER_CELL: u32 = POINTS / CELLS;
 
 /// What one version has met.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct People<'a> {
+pub(super) struct Participants<'a> {
     /// The version.
     pub(super) version: &'a VersionName,
     /// Its whole cells, and those with at least one request.
@@ -34,10 +34,10 @@ pub(super) enum Reached {
     /// Its whole cells, and those that reached it.
     Cells(Draws),
     /// What a source says of it; none: nothing yet.
-    Told(Option<Figures>),
+    External(Option<Figures>),
 }
 
-impl People<'_> {
+impl Participants<'_> {
     /// About how many users it met.
     pub(super) fn users(&self) -> f64 {
         users(self.met)
@@ -47,14 +47,14 @@ impl People<'_> {
     pub(super) fn converted(&self, goal: usize) -> f64 {
         match self.reached.get(goal) {
             Some(Reached::Cells(cells)) => users(*cells).min(self.users()),
-            Some(Reached::Told(_)) | None => 0.0,
+            Some(Reached::External(_)) | None => 0.0,
         }
     }
 
     /// What a source says of it in the goal.
-    pub(super) fn told(&self, goal: usize) -> Option<Figures> {
+    pub(super) fn external(&self, goal: usize) -> Option<Figures> {
         match self.reached.get(goal)? {
-            Reached::Told(figures) => *figures,
+            Reached::External(figures) => *figures,
             Reached::Cells(_) => None,
         }
     }
@@ -72,20 +72,20 @@ fn users(cells: Draws) -> f64 {
 }
 
 /// The versions, in this order. Stable also owns what no range claims.
-pub(super) fn people<'a>(
+pub(super) fn participants<'a>(
     versions: &[&'a VersionName],
     ranges: &[Range],
     stable: &VersionName,
     goals: &[TestGoal],
     evidence: &EpochReport,
-    told: &BTreeMap<String, Told>,
-) -> Vec<People<'a>> {
+    external: &BTreeMap<String, ExternalFigures>,
+) -> Vec<Participants<'a>> {
     let segments = segments(ranges, stable);
     let none = Cells::default();
     let met = by_segment(&segments, evidence.cells.as_ref().unwrap_or(&none));
     let counted = |goal: &TestGoal| match goal {
         TestGoal::Counted(goal) => Some(by_segment(&segments, evidence.goals.get(&goal.name).unwrap_or(&none))),
-        TestGoal::Told(_) => None,
+        TestGoal::External(_) => None,
     };
     let counts: Vec<Option<Vec<u64>>> = goals.iter().map(counted).collect();
     let of = |version: &'a VersionName| {
@@ -96,9 +96,9 @@ pub(super) fn people<'a>(
         };
         let reached = goals.iter().zip(&counts).map(|(goal, counts)| match counts {
             Some(counts) => Reached::Cells(draws(counts)),
-            None => Reached::Told(told.get(goal.name()).and_then(|told| told.figures.get(version)).copied()),
+            None => Reached::External(external.get(goal.name()).and_then(|external| external.figures.get(version)).copied()),
         });
-        People { version, met: draws(&met), reached: reached.collect() }
+        Participants { version, met: draws(&met), reached: reached.collect() }
     };
     versions.iter().map(|version| of(version)).collect()
 }
@@ -188,9 +188,12 @@ mod tests {
         let ranges: Vec<Range> = ranges.iter().map(|(from, to, name)| Range { from: *from, to: *to, version: version(name) }).collect();
         let names = [version("v1"), version("v2"), version("v3")];
         let evidence = EpochReport { cells: Some((0..CELLS).collect()), ..EpochReport::default() };
-        let people = people(&names.each_ref(), &ranges, &names[0], &[], &evidence, &BTreeMap::new());
-        assert_eq!(people.iter().map(|people| people.met.of).collect::<Vec<_>>(), [v1, v2, v3]);
-        assert!(people.iter().all(|people| people.met.drawn == people.met.of), "every whole cell is its own: {people:?}");
+        let participants = participants(&names.each_ref(), &ranges, &names[0], &[], &evidence, &BTreeMap::new());
+        assert_eq!(participants.iter().map(|participants| participants.met.of).collect::<Vec<_>>(), [v1, v2, v3]);
+        assert!(
+            participants.iter().all(|participants| participants.met.drawn == participants.met.of),
+            "every whole cell is its own: {participants:?}"
+        );
     }
 
     #[test_case(0, 50_000, 0.0)]

@@ -1,11 +1,11 @@
-//! Versions compared by what a source outside says of their users.
+//! Versions compared by what an external source says of their users.
 //!
 //! Of each version it tells the number of users and either how many reached the goal, or mean and variance of what they brought. With
 //! d = m_1 − m_0, V = s_1²/n_1 + s_0²/n_0 and n = n_1 + n_0, the interval
 //!
 //! d ± sqrt(V · (nρ² + 1)/(nρ²) · ln((nρ² + 1)/α²))
 //!
-//! holds at every look: an asymptotic confidence sequence by Robbins' normal mixture (Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas,
+//! holds at every evaluation: an asymptotic confidence sequence by Robbins' normal mixture (Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas,
 //! arXiv 2103.06476), as the experimentation platforms have it. It asks for many independent users, not for a distribution. ρ is what
 //! makes it narrowest at [`BEST`] users. A share of no users, or of all, would have no variance: half a user more on either side.
 
@@ -89,8 +89,8 @@ impl Figures {
 
 /// What is known of a goal with a source.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Told {
-    /// By version, as last told.
+pub struct ExternalFigures {
+    /// By version, as the source said last.
     pub figures: BTreeMap<VersionName, Figures>,
     /// Errors in a row, now.
     pub errors: u32,
@@ -98,7 +98,7 @@ pub struct Told {
     pub error: String,
 }
 
-impl Told {
+impl ExternalFigures {
     /// One more answer, of all versions at once; a version that is absent has no data yet.
     pub fn take(&mut self, answer: Result<BTreeMap<VersionName, Figures>, String>) {
         match answer {
@@ -108,7 +108,7 @@ impl Told {
     }
 }
 
-/// `one` against `other`, right with probability 1 − `alpha` at all looks together.
+/// `one` against `other`, right with probability 1 − `alpha` at all evaluations together.
 pub(super) fn lift(one: Figures, other: Figures, alpha: f64) -> Lift {
     let ((mean, variance), (of_other, variance_of_other)) = (one.mean(), other.mean());
     let difference = mean - of_other;

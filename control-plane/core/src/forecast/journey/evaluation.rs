@@ -5,7 +5,7 @@ use shunt_filter_core::Weight;
 use super::Journey;
 use crate::contest::tells;
 use crate::forecast::power::Releases;
-use crate::forecast::{Look, Sight, TestLook};
+use crate::forecast::{Evaluation, Sight, TestEvaluation};
 use crate::plan::Plan;
 use crate::state::Run;
 use crate::time::Span;
@@ -15,13 +15,20 @@ const SIGHTS: usize = 8;
 
 impl Journey {
     /// An epoch is over in which both versions had weight.
-    pub(super) fn look(&mut self, run: &Run) {
+    pub(super) fn evaluate(&mut self, run: &Run) {
         let lasts = self.now.since(self.epoch);
         if run.weight == Weight::ZERO || run.weight >= Weight::ALL || lasts == Span::default() {
             return;
         }
         let requests = self.world.requests(run.weight, self.now);
-        self.looks.push(Look { weight: run.weight, lasts, requests, users: self.users(run.weight), sees: Sight::Nothing, without: None });
+        self.evaluations.push(Evaluation {
+            weight: run.weight,
+            lasts,
+            requests,
+            users: self.users(run.weight),
+            sees: Sight::Nothing,
+            without: None,
+        });
     }
 
     /// An epoch is over in which versions were compared by goals.
@@ -29,7 +36,7 @@ impl Journey {
         let Some((step, test)) = run.stage.step().and_then(|step| Some((step, self.plan.test(step)?))) else { return };
         let (lasts, sample) = (self.now.since(self.epoch), self.world.sample(self.now));
         let smallest = test.arms.iter().map(|arm| arm.weight).min().unwrap_or_default();
-        self.tests.push(TestLook {
+        self.tests.push(TestEvaluation {
             step: step.saturating_add(1),
             lasts,
             goal: test.goals.first().map(|goal| goal.name().to_owned()).unwrap_or_default(),
@@ -41,25 +48,25 @@ impl Journey {
 
     /// What the longest of them see; a ramp has dozens of short ones, and no reader wants them all.
     pub(super) fn sights(&mut self) {
-        let mut longest: Vec<Span> = self.looks.iter().map(|look| look.lasts).collect();
+        let mut longest: Vec<Span> = self.evaluations.iter().map(|evaluation| evaluation.lasts).collect();
         longest.sort_by(|a, b| b.cmp(a));
         let least = longest.get(SIGHTS.saturating_sub(1)).copied().unwrap_or_default();
         let mut left = SIGHTS;
-        self.looks.retain(|look| {
-            let kept = look.lasts >= least && left > 0;
+        self.evaluations.retain(|evaluation| {
+            let kept = evaluation.lasts >= least && left > 0;
             left = left.saturating_sub(usize::from(kept));
             kept
         });
         let Some(longest) = longest.first() else { return };
         let releases = Releases::new(&self.plan, self.traffic, *longest);
-        for look in &mut self.looks {
-            look.sees = releases.sight(look.weight, look.lasts);
+        for evaluation in &mut self.evaluations {
+            evaluation.sees = releases.sight(evaluation.weight, evaluation.lasts);
         }
         if self.plan.analysis.tolerance().is_some() {
             let strict = Plan { analysis: self.plan.analysis.strict(), ..self.plan.clone() };
             let releases = Releases::new(&strict, self.traffic, *longest);
-            for look in &mut self.looks {
-                look.without = Some(releases.sight(look.weight, look.lasts));
+            for evaluation in &mut self.evaluations {
+                evaluation.without = Some(releases.sight(evaluation.weight, evaluation.lasts));
             }
         }
     }
