@@ -7,10 +7,10 @@ mod blocked;
 mod command;
 mod contest;
 mod ending;
-mod equip;
 mod forward;
 mod idle;
 mod install;
+mod prerequisites;
 mod promote;
 mod proof;
 mod recurrence;
@@ -139,7 +139,7 @@ fn in_run(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<T
         Stage::Draining(ending) => ending::drained(plan, state, run, ending, seen),
         _ if run.paused.is_some() && !ending::passes_by(plan, state, run) => None,
         Stage::Preparing => step::prepared(plan, state, run, seen),
-        Stage::Equipping { step } => equip::equipped(plan, state, run, *step, seen),
+        Stage::AwaitingPrerequisites { step } => prerequisites::met(plan, state, run, *step, seen),
         Stage::Applying { step } => step::applied(plan, state, run, *step, seen),
         Stage::Holding { step } => step::held(plan, state, run, *step, seen),
         Stage::Shifting => promote::shifted(plan, state, run, seen),
@@ -169,8 +169,8 @@ fn proved(plan: &Plan, run: &Run, seen: &Observation) -> Result<u32, String> {
 }
 
 /// What the run waits for beside proofs: instances, or the answer of a gate or hook.
-pub(crate) fn missing_equipment(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
-    equip::missing(plan, state, run, step, seen)
+pub(crate) fn missing_prerequisites(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
+    prerequisites::missing(plan, state, run, step, seen)
 }
 
 /// What guards against transitions that lead nowhere.
@@ -179,9 +179,9 @@ pub use recurrence::{Recurrence, Recurs};
 /// What keeps a release from going forward: a freeze, or no window of time.
 pub use blocked::blocked;
 pub(crate) use blocked::{closed, opens};
-pub(crate) use equip::held_until;
+pub(crate) use prerequisites::held_until;
 /// What instances of a version are missing, or too many.
-pub use equip::missing_instances;
+pub use prerequisites::missing_instances;
 pub(crate) use step::needs_pass;
 
 fn live(delivery: &Delivery, what: &str) -> Result<(Time, u32), String> {

@@ -222,7 +222,7 @@ fn exposed(run: &Run) -> bool {
     match run.stage {
         Stage::Preparing => run.forward_from.is_some(),
         Stage::Clearing(_) | Stage::Reverting(_) | Stage::Draining(_) => false,
-        Stage::Equipping { .. }
+        Stage::AwaitingPrerequisites { .. }
         | Stage::Applying { .. }
         | Stage::Holding { .. }
         | Stage::Shifting
@@ -233,7 +233,7 @@ fn exposed(run: &Run) -> bool {
 
 fn steps_so_far<'p>(plan: &'p Plan, run: &Run) -> &'p [Step] {
     match run.stage {
-        Stage::Equipping { step } => plan.steps.get(..step).unwrap_or(&plan.steps),
+        Stage::AwaitingPrerequisites { step } => plan.steps.get(..step).unwrap_or(&plan.steps),
         Stage::Applying { step } | Stage::Holding { step } => plan.steps.get(..=step).unwrap_or(&plan.steps),
         // Cohorts and copies stay until the candidate is stable, so that no user in them changes version twice: after `setWeight: 100` a
         // promotion then changes nothing here, and what is proved stays proved.

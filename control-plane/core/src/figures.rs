@@ -139,7 +139,7 @@ impl Figures {
 
 fn place(run: Option<&Run>) -> Place {
     match run.map(|run| &run.stage) {
-        Some(Stage::Equipping { step } | Stage::Applying { step } | Stage::Holding { step }) => Place::Step(*step),
+        Some(Stage::AwaitingPrerequisites { step } | Stage::Applying { step } | Stage::Holding { step }) => Place::Step(*step),
         Some(Stage::Shifting | Stage::Switching) => Place::Promotion,
         Some(Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_)) | None => {
             Place::Elsewhere

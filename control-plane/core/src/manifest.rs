@@ -7,6 +7,7 @@ mod compile;
 mod conflict;
 mod edit;
 mod error;
+pub(crate) mod filter_check;
 mod foreign;
 mod origin;
 mod problems;
@@ -15,7 +16,6 @@ mod read;
 mod scalar;
 mod suggest;
 mod tree;
-pub(crate) mod trial;
 mod underscores;
 
 use serde::Deserialize;
@@ -32,7 +32,7 @@ pub use suggest::nearest;
 
 use crate::mesh_policy::{MeshPolicy, MeshPolicySpec};
 use crate::rollout::analysis::{AnalysisTemplate, AnalysisTemplateSpec};
-use crate::rollout::{Rollout, RolloutSpec, later};
+use crate::rollout::{Rollout, RolloutSpec, unsupported};
 use tree::{Node, Value};
 
 /// The only version of the schema so far.
@@ -188,7 +188,7 @@ fn must_be(found: Option<&str>, wanted: &str) -> String {
 }
 
 fn rollout(node: &Node, problems: &mut Problems) -> Option<Rollout> {
-    let raw: Resource<RolloutSpec> = read::read(node, &later::rollout, problems)?;
+    let raw: Resource<RolloutSpec> = read::read(node, &unsupported::rollout, problems)?;
     let metadata = raw.metadata.unwrap_or_default();
     let namespace = metadata.namespace.as_deref().unwrap_or("default");
     let id = name(metadata.name.as_deref(), namespace, problems);
@@ -199,7 +199,7 @@ fn rollout(node: &Node, problems: &mut Problems) -> Option<Rollout> {
 }
 
 fn mesh_policy(node: &Node, problems: &mut Problems) -> Option<MeshPolicy> {
-    let raw: Resource<MeshPolicySpec> = read::read(node, &later::mesh_policy, problems)?;
+    let raw: Resource<MeshPolicySpec> = read::read(node, &unsupported::mesh_policy, problems)?;
     let metadata = raw.metadata.unwrap_or_default();
     let id = name(metadata.name.as_deref(), metadata.namespace.as_deref().unwrap_or("default"), problems);
     let policy = MeshPolicy { name: id?.name().to_owned(), spec: raw.spec.unwrap_or_default() };

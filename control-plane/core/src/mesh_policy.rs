@@ -9,7 +9,7 @@ use shunt_filter_core::Weight;
 use shunt_filter_core::cookie::CookieAttributes;
 use shunt_filter_core::policy::{KeySource, Keyless};
 
-use crate::manifest::{Problems, trial};
+use crate::manifest::{Problems, filter_check};
 use crate::rollout::HealthSpec;
 use crate::time::Span;
 pub use limits::{Limits, Prohibition};
@@ -83,7 +83,7 @@ impl MeshPolicy {
         overrides::check(&self.spec.overrides, problems);
         self.spec.limits.check(problems);
         self.spec.check_defaults(problems);
-        trial::mesh(&self.spec, problems);
+        filter_check::mesh(&self.spec, problems);
     }
 
     /// Whether no Rollout may do this; the reason names the field.

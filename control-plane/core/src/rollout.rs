@@ -8,13 +8,13 @@ pub mod calls;
 pub mod flag;
 pub mod health;
 pub mod hooks;
-pub mod later;
 pub mod notifications;
 pub(crate) mod owner;
 pub mod quantity;
 pub mod rule;
 pub mod service;
 pub mod strategy;
+pub mod unsupported;
 pub mod version;
 pub mod window;
 

@@ -240,7 +240,7 @@ pub enum Stage {
     /// The candidate is being installed.
     Preparing,
     /// A step waits for instances, or for the answer of a gate or hook, before it changes any traffic.
-    Equipping {
+    AwaitingPrerequisites {
         /// Index into the plan's steps.
         step: usize,
     },
@@ -274,7 +274,7 @@ impl Stage {
         match self {
             Stage::Clearing(ending) | Stage::Restoring(ending) | Stage::Reverting(ending) | Stage::Draining(ending) => Some(ending),
             Stage::Preparing
-            | Stage::Equipping { .. }
+            | Stage::AwaitingPrerequisites { .. }
             | Stage::Applying { .. }
             | Stage::Holding { .. }
             | Stage::Shifting
@@ -285,7 +285,9 @@ impl Stage {
     /// Whether users may be sent to the candidate, so that it can be judged.
     pub fn exposes(&self) -> bool {
         match self {
-            Stage::Equipping { .. } | Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => true,
+            Stage::AwaitingPrerequisites { .. } | Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => {
+                true
+            }
             Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => false,
         }
     }
@@ -293,7 +295,7 @@ impl Stage {
     /// The step it is at, counted from 0.
     pub fn step(&self) -> Option<usize> {
         match self {
-            Stage::Equipping { step } | Stage::Applying { step } | Stage::Holding { step } => Some(*step),
+            Stage::AwaitingPrerequisites { step } | Stage::Applying { step } | Stage::Holding { step } => Some(*step),
             Stage::Preparing
             | Stage::Shifting
             | Stage::Switching

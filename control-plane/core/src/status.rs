@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::exemplar::Exemplars;
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
-use crate::advance::{blocked, held_until, missing_equipment, missing_instances, missing_pass, missing_proof, opens};
+use crate::advance::{blocked, held_until, missing_instances, missing_pass, missing_prerequisites, missing_proof, opens};
 use crate::analysis::Verdict;
 use crate::call::{Action, CallKind, CallView};
 use crate::contest::Contest;
@@ -290,10 +290,10 @@ fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Strin
             (None, Some(why)) => why,
             (None, None) => "goes on".to_owned(),
         },
-        Stage::Equipping { step } if waits_for_a_person(plan, *step) => {
+        Stage::AwaitingPrerequisites { step } if waits_for_a_person(plan, *step) => {
             "waits for an operator: `shunt approve` says yes, `shunt abort` says no".to_owned()
         }
-        Stage::Equipping { step } => match missing_equipment(plan, state, run, *step, seen) {
+        Stage::AwaitingPrerequisites { step } => match missing_prerequisites(plan, state, run, *step, seen) {
             Some(missing) => missing,
             None => blocked(plan, Some(run), seen).unwrap_or_else(|| "goes on".to_owned()),
         },

@@ -117,7 +117,18 @@ fn every_command_is_allowed_or_refused_with_a_reason_in_every_state() {
 #[test]
 fn all_stages_are_there() {
     let stages: BTreeSet<&str> = STATES.iter().filter_map(|(_, script)| there(script).state.run.map(|run| stage(&run.stage))).collect();
-    let all = ["preparing", "equipping", "applying", "holding", "shifting", "switching", "clearing", "restoring", "reverting", "draining"];
+    let all = [
+        "preparing",
+        "awaitingPrerequisites",
+        "applying",
+        "holding",
+        "shifting",
+        "switching",
+        "clearing",
+        "restoring",
+        "reverting",
+        "draining",
+    ];
     assert_eq!(stages, BTreeSet::from(all));
 }
 
@@ -125,7 +136,7 @@ fn stage(stage: &Stage) -> &'static str {
     let _: Option<&Ending> = stage.ending();
     match stage {
         Stage::Preparing => "preparing",
-        Stage::Equipping { .. } => "equipping",
+        Stage::AwaitingPrerequisites { .. } => "awaitingPrerequisites",
         Stage::Applying { .. } => "applying",
         Stage::Holding { .. } => "holding",
         Stage::Shifting => "shifting",

@@ -36,7 +36,7 @@ fn stored(step: &str) -> Stored {
         }
         state = advance(&released, &state, &Observation::unknown(RUN), &[]).state;
     }
-    state.run.as_mut().unwrap().stage = Stage::Equipping { step: 0 };
+    state.run.as_mut().unwrap().stage = Stage::AwaitingPrerequisites { step: 0 };
     sample::stored(released, state)
 }
 
@@ -220,7 +220,7 @@ async fn what_is_no_longer_wanted_is_cut_off_and_asked_anew_when_it_is_wanted_ag
     assert_eq!((rig.shown().state, rig.shown().at), (CallState::Ended, Time(2_001)));
     server.until_closed(1).await;
     assert_eq!(rig.store.database.calls().await.unwrap(), []);
-    rig.stored.state.run.as_mut().unwrap().stage = Stage::Equipping { step: 0 };
+    rig.stored.state.run.as_mut().unwrap().stage = Stage::AwaitingPrerequisites { step: 0 };
     assert!(matches!(rig.look(2_002).await, Some(CallSeen::Waiting { tries: 1, since: Time(2_002), .. })), "back at the step");
     server.until(2).await;
 }

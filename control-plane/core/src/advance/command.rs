@@ -91,7 +91,7 @@ fn skip(plan: &Plan, state: &State, run: &Run, target: usize, seen: &Observation
         return Err(why);
     }
     let here = match run.stage {
-        Stage::Equipping { step } | Stage::Applying { step } | Stage::Holding { step } => step,
+        Stage::AwaitingPrerequisites { step } | Stage::Applying { step } | Stage::Holding { step } => step,
         Stage::Preparing => return Err(format!("{} is not installed yet: wait for it", run.candidate)),
         _ => return Err("it is being promoted already".to_owned()),
     };
@@ -142,7 +142,7 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
         return Err(why);
     }
     match (&run.stage, &run.paused) {
-        (Stage::Equipping { step }, None) if plan.steps.get(*step).is_some_and(Step::waits_for_an_operator) => {
+        (Stage::AwaitingPrerequisites { step }, None) if plan.steps.get(*step).is_some_and(Step::waits_for_an_operator) => {
             let what = plan.steps.get(*step).map(Step::to_string).unwrap_or_default();
             let made = go_on(plan, state, *step, seen);
             Ok(Transition::new(made.state, format!("{what}: yes, by {}; {}", command.author(), made.reason)))
@@ -160,11 +160,11 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
             Ok(Transition::new(made.state, format!("promoted past {what:?} by {}{result}; {}", command.author(), made.reason)))
         }
         (_, Some(_)) => Ok(resumed(plan, state, run, seen, command)),
-        (Stage::Preparing | Stage::Equipping { .. }, None) if outside(plan, state, run, seen).is_some() => {
+        (Stage::Preparing | Stage::AwaitingPrerequisites { .. }, None) if outside(plan, state, run, seen).is_some() => {
             let made = outside(plan, state, run, seen).ok_or("nothing waits for a promotion here")?;
             Ok(Transition::new(made.state, format!("promoted outside of its windows by {}; {}", command.author(), made.reason)))
         }
-        (Stage::Equipping { step }, None) => Err(match super::missing_equipment(plan, state, run, *step, seen) {
+        (Stage::AwaitingPrerequisites { step }, None) => Err(match super::missing_prerequisites(plan, state, run, *step, seen) {
             Some(missing) => format!("this step cannot be skipped: {missing}"),
             None => "nothing waits for a promotion here".to_owned(),
         }),

@@ -1,6 +1,6 @@
 //! Ways out of a run without promotion, and the way out of a Rollout whose manifest is gone.
 
-use super::{Transition, at, equip, live, proof, restore, with_run};
+use super::{Transition, at, live, prerequisites, proof, restore, with_run};
 use crate::analysis::Outcome;
 use crate::call::CallSeen;
 use crate::cause;
@@ -23,7 +23,7 @@ pub(super) fn early(plan: &Plan, state: &State, run: &Run, seen: &Observation) -
     if plan.gone {
         Some(Ending::Deleted)
     } else if plan.release == run.candidate || (flees && plan.release == state.stable) {
-        let held = || equip::held_too_long(plan, state, run, seen);
+        let held = || prerequisites::held_too_long(plan, state, run, seen);
         failure(plan, state, run, seen).or_else(held).map(|reason| Ending::Refused { reason })
     } else if plan.release == state.stable {
         Some(Ending::RolledBack)
@@ -75,7 +75,7 @@ fn reached(plan: &Plan, run: &Run) -> bool {
     let cohort = |step: usize| plan.steps.iter().take(step.saturating_add(1)).any(seen_by_some);
     match run.stage {
         Stage::Preparing => run.forward_from.is_some(),
-        Stage::Equipping { step } => run.weight > Weight::ZERO || step.checked_sub(1).is_some_and(cohort),
+        Stage::AwaitingPrerequisites { step } => run.weight > Weight::ZERO || step.checked_sub(1).is_some_and(cohort),
         Stage::Applying { step } | Stage::Holding { step } => run.weight > Weight::ZERO || cohort(step),
         Stage::Shifting | Stage::Switching | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => true,
     }

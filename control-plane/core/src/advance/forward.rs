@@ -9,7 +9,9 @@ use crate::state::{Ending, Paused, Run, Sizes, Stage, State, Warmed};
 /// Whether the run has passed a point of no return.
 pub(super) fn no_return(plan: &Plan, run: &Run) -> bool {
     let passed = match run.stage {
-        Stage::Equipping { step } | Stage::Applying { step } | Stage::Holding { step } => plan.steps.get(..=step).unwrap_or(&plan.steps),
+        Stage::AwaitingPrerequisites { step } | Stage::Applying { step } | Stage::Holding { step } => {
+            plan.steps.get(..=step).unwrap_or(&plan.steps)
+        }
         Stage::Shifting | Stage::Switching => &plan.steps,
         Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => &[],
     };

@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn a_circle_is_found_at_its_second_round_though_times_and_epochs_differ() {
         let mut recurrence = Recurrence::default();
-        let (there, back) = (at(Stage::Equipping { step: 0 }, 1), State { epoch: 9, ..at(Stage::Preparing, 2) });
+        let (there, back) = (at(Stage::AwaitingPrerequisites { step: 0 }, 1), State { epoch: 9, ..at(Stage::Preparing, 2) });
         let first = at(Stage::Preparing, 0);
         assert_eq!(recurrence.check(&plan("v2"), &first, made(&first, there.clone(), 1, None)).1, None);
         let (next, fault) = recurrence.check(&plan("v2"), &there, made(&there, back, 2, None));
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn after_a_rest_a_state_may_come_again() {
         let mut recurrence = Recurrence::default();
-        let (one, other) = (at(Stage::Preparing, 0), at(Stage::Equipping { step: 0 }, 1));
+        let (one, other) = (at(Stage::Preparing, 0), at(Stage::AwaitingPrerequisites { step: 0 }, 1));
         assert_eq!(recurrence.check(&plan("v2"), &one, made(&one, other.clone(), 1, None)).1, None);
         recurrence.settled();
         assert_eq!(recurrence.check(&plan("v2"), &other, made(&other, one, 2, None)).1, None);

@@ -1,7 +1,7 @@
 //! The way back where stable has given up instances: they come back first, and the candidate keeps what stable cannot carry yet.
 
 use super::ending::revert;
-use super::equip::missing_instances;
+use super::prerequisites::missing_instances;
 use super::step::reweigh;
 use super::{Transition, at, with_run};
 use crate::capacity::{Capacity, full_size};

@@ -1,7 +1,7 @@
 //! The steps of a run: installed -> applied (proved) -> held (duration, pass) -> next.
 
 use super::install::proxies_text;
-use super::{Transition, at, contest, equip, live, overdue, promote, proved, with_run};
+use super::{Transition, at, contest, live, overdue, prerequisites, promote, proved, with_run};
 use crate::analysis::{Evidence, MIN_ACTIVE_SLOTS, Outcome, Verdict};
 use crate::observation::{Observation, Typical};
 use crate::plan::{Backend, CommandBackend, ExperimentStep, Plan, Progress, Step};
@@ -16,8 +16,8 @@ pub(super) fn prepared(plan: &Plan, state: &State, run: &Run, seen: &Observation
     if !state.serving(&run.candidate) {
         return overdue(plan, state, run, run.since, &format!("{} is not installed at every proxy", run.candidate), seen.now);
     }
-    if let Some(missing) = equip::missing_instances(plan, state, &run.candidate, seen) {
-        return equip::lacking(plan, state, run, missing, seen);
+    if let Some(missing) = prerequisites::missing_instances(plan, state, &run.candidate, seen) {
+        return prerequisites::lacking(plan, state, run, missing, seen);
     }
     if super::blocked(plan, Some(run), seen).is_some() {
         return None;
@@ -86,7 +86,7 @@ pub(super) fn held(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Ob
 
 /// What keeps a step that is otherwise over: a freeze, a window, or a proxy that may still send stable more than it would keep.
 pub(super) fn waits(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<String> {
-    let early = plan.steps.get(step.saturating_add(1)).is_some_and(|next| equip::shrinks_too_early(state, run, next, seen));
+    let early = plan.steps.get(step.saturating_add(1)).is_some_and(|next| prerequisites::shrinks_too_early(state, run, next, seen));
     super::blocked(plan, Some(run), seen)
         .or_else(|| early.then(|| format!("some proxy may still send {} more than it would keep", state.stable)))
 }
@@ -222,7 +222,7 @@ pub(super) fn go_on(plan: &Plan, state: &State, step: usize, seen: &Observation)
 pub(super) fn enter(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Transition {
     let without = without_baseline(state, run, seen.now);
     let (state, run) = (&without, without.run.as_ref().unwrap_or(run));
-    if let Some(made) = equip::first(plan, state, run, step, seen) {
+    if let Some(made) = prerequisites::first(plan, state, run, step, seen) {
         return made;
     }
     let Some(what) = plan.steps.get(step) else {
@@ -236,11 +236,11 @@ pub(super) fn enter(plan: &Plan, state: &State, run: &Run, step: usize, seen: &O
         Step::SetWeight(weight) => reweigh(state, &applying, run.weight.max(*weight), seen),
         Step::Rule(_) | Step::Mirror(_) => with_run(state, applying),
         Step::Pause(_) | Step::Analysis(_) | Step::PointOfNoReturn => with_run(state, to(Stage::Holding { step })),
-        Step::Scale(scale) => equip::scale(plan, state, run, step, *scale, seen),
-        Step::Call(_) => with_run(state, to(Stage::Equipping { step })),
+        Step::Scale(scale) => prerequisites::scale(plan, state, run, step, *scale, seen),
+        Step::Call(_) => with_run(state, to(Stage::AwaitingPrerequisites { step })),
         Step::Hold => with_run(state, Run { held: Some(seen.now), ..applying }),
         Step::AbTest(test) => contest::begin(state, run, step, test, seen),
-        Step::Experiment(experiment) => with_baseline(state, &to(Stage::Equipping { step }), experiment),
+        Step::Experiment(experiment) => with_baseline(state, &to(Stage::AwaitingPrerequisites { step }), experiment),
         Step::Conclude => return contest::conclude(state, run, &summary(plan, seen), seen),
     };
     Transition::new(state, reason)

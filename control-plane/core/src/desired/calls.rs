@@ -10,7 +10,7 @@ pub fn calls(plan: &Plan, state: &State) -> Vec<Call> {
         return Vec::new();
     };
     let here = match &run.stage {
-        Stage::Equipping { step } => call_at(plan, state, run, *step),
+        Stage::AwaitingPrerequisites { step } => call_at(plan, state, run, *step),
         _ => None,
     };
     let rollback = plan.rollback_call.as_ref().filter(|_| !run.returning).map(|spec| Call {

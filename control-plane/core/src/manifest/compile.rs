@@ -11,11 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::error::ManifestError;
 use super::problems::Problems;
-use super::{Document, trial, underscores};
+use super::{Document, filter_check, underscores};
 use crate::mesh_policy::{Bound, Defaults, Limits, MeshPolicy, Prohibition, Settle};
 use crate::plan::{AnalysisPlan, Backend, Plan, PlannedRule, Progress, Version, first_weight};
 use crate::rollout::analysis::{AnalysisSpec, Around, OfStep, Samples, Templates, default_metrics};
-use crate::rollout::calls::{Whose, weave};
+use crate::rollout::calls::{Whose, insert_gates};
 use crate::rollout::hooks::around;
 use crate::rollout::notifications::notifications;
 use crate::rollout::owner::Owner;
@@ -84,7 +84,7 @@ impl Compiler<'_> {
         let placed = self.steps(&terms);
         let around = around(self.spec.gates.as_ref(), self.spec.hooks.as_ref(), &mut self.names, &mut self.problems);
         let notifications = notifications(self.spec.notifications.as_deref(), &mut self.names, &mut self.problems);
-        let steps = weave(placed.iter().map(|placed| placed.step.clone()).collect(), &around.places, instances(&versions));
+        let steps = insert_gates(placed.iter().map(|placed| placed.step.clone()).collect(), &around.places, instances(&versions));
         let along = strategy::along(&steps, &placed);
         let paths: Vec<String> = along.iter().map(|placed| strategy::path(*placed)).collect();
         let strategy = self.spec.strategy.as_ref().map(StrategySpec::strategy).unwrap_or_default();
@@ -128,12 +128,12 @@ impl Compiler<'_> {
         plan.max_exposed = self.max_exposed(&plan);
         plan.sources = std::mem::take(&mut self.settle.sources);
         if self.problems.is_empty() {
-            strategy::copies_judged(&plan, &paths, &mut self.problems);
+            strategy::mirrors_judged(&plan, &paths, &mut self.problems);
         }
         self.programs();
         let overrides = self.mesh.map_or(0, |mesh| mesh.spec.overrides.len());
         if self.problems.is_empty() {
-            trial::plan(&plan, overrides, &paths, &mut self.problems);
+            filter_check::plan(&plan, overrides, &paths, &mut self.problems);
         }
         if owner == Owner::Shunt {
             underscores::check(&plan, overrides, &paths, &mut self.problems);

@@ -21,16 +21,16 @@ use error::ReadError;
 use map::{Fields, Items, Variant};
 
 /// Explains a field that this version does not know: its path with `[]` for every index -> what to do instead.
-pub(super) type Later<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(super) type Unsupported<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Most values of the wrong type that are reported at once.
 const ATTEMPTS: usize = 32;
 
 /// The value, with every problem noted; none when it could not be read. Unknown fields alone do not prevent a value.
-pub(super) fn read<T: DeserializeOwned>(node: &Node, later: Later<'_>, problems: &mut Problems) -> Option<T> {
+pub(super) fn read<T: DeserializeOwned>(node: &Node, unsupported: Unsupported<'_>, problems: &mut Problems) -> Option<T> {
     let mut skipped = BTreeSet::new();
     for attempt in 0..ATTEMPTS {
-        let notes = Notes { later, skipped: &skipped, found: RefCell::default() };
+        let notes = Notes { unsupported, skipped: &skipped, found: RefCell::default() };
         let result = T::deserialize(Reader::root(node, &notes));
         // What stands beside a skipped value may be said to be missing only because of it.
         let follow_up = attempt > 0;
@@ -57,13 +57,13 @@ pub(super) fn read<T: DeserializeOwned>(node: &Node, later: Later<'_>, problems:
 
 /// The value without telling what is wrong or unknown; for a first look at a document.
 pub(super) fn leniently<T: DeserializeOwned>(node: &Node) -> Option<T> {
-    let notes = Notes { later: &|_| None, skipped: &BTreeSet::new(), found: RefCell::default() };
+    let notes = Notes { unsupported: &|_| None, skipped: &BTreeSet::new(), found: RefCell::default() };
     T::deserialize(Reader::root(node, &notes)).ok()
 }
 
 /// What one reading shares.
 struct Notes<'n> {
-    later: Later<'n>,
+    unsupported: Unsupported<'n>,
     /// Paths of values of the wrong type, reported before.
     skipped: &'n BTreeSet<String>,
     found: RefCell<Vec<(String, String)>>,
@@ -179,7 +179,7 @@ impl<'n> Reader<'n> {
 
     /// A field that its parent does not know.
     fn unknown(&self, known: &'static [&'static str]) {
-        if let Some(message) = (self.notes.later)(&suggest::normalized(&self.path)) {
+        if let Some(message) = (self.notes.unsupported)(&suggest::normalized(&self.path)) {
             self.notes.add(&self.path, message);
             return;
         }

@@ -3,8 +3,8 @@
 
 use shunt_filter_core::matching::Match;
 
+use super::filter_check;
 use super::problems::Problems;
-use super::trial;
 use crate::plan::{Plan, Step};
 
 /// Notes every key and match that reads such a header. `steps`: the field of each step.
@@ -14,7 +14,7 @@ pub(super) fn check(plan: &Plan, overrides: usize, steps: &[String], problems: &
             problems.add(format!("spec.key[{index}].header"), refused(name));
         }
     }
-    for (path, rule) in trial::all_rules(plan, overrides, steps) {
+    for (path, rule) in filter_check::all_rules(plan, overrides, steps) {
         matches(&rule.matches, &format!("{path}.match"), problems);
     }
     for (path, step) in steps.iter().zip(&plan.steps) {

@@ -1,7 +1,7 @@
 //! Webhooks and commands as written, gates and hooks as steps, and where the ones of a whole release go among the steps.
 
 mod action;
-mod weave;
+mod insert_gates;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
@@ -13,7 +13,7 @@ use crate::rollout::rule::RuleNames;
 use crate::time::Span;
 pub use action::WebhookSpec;
 pub(crate) use action::target;
-pub(crate) use weave::{Places, Whose, weave};
+pub(crate) use insert_gates::{Places, Whose, insert_gates};
 
 /// `gate`: asks, and goes on with a yes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

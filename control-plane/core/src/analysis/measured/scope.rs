@@ -113,7 +113,7 @@ fn reached(plan: &Plan, run: &Run) -> bool {
         Stage::Shifting | Stage::Switching => return true,
         Stage::Applying { step } | Stage::Holding { step } => step.saturating_add(1),
         // The step itself has not begun to send users.
-        Stage::Equipping { step } => step,
+        Stage::AwaitingPrerequisites { step } => step,
         Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => return false,
     };
     run.weight > Weight::ZERO || plan.steps.iter().take(step).any(Step::exposes)

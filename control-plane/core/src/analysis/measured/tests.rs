@@ -158,7 +158,7 @@ fn running(stage: Stage, weight: u32) -> State {
 
 #[test_case(Stage::Preparing, 0, None; "being installed")]
 #[test_case(Stage::Holding { step: 0 }, 0, None; "a pause before any user is sent")]
-#[test_case(Stage::Equipping { step: 1 }, 0, None; "the first weight waits for instances")]
+#[test_case(Stage::AwaitingPrerequisites { step: 1 }, 0, None; "the first weight waits for instances")]
 #[test_case(Stage::Applying { step: 1 }, 5, Some(None); "the first weight")]
 #[test_case(Stage::Holding { step: 2 }, 5, Some(None); "later")]
 #[test_case(Stage::Shifting, 100, Some(None); "everybody")]

@@ -27,7 +27,7 @@ pub(super) fn place(run: Option<&Run>) -> Place {
     match run.map(|run| &run.stage) {
         None => Place::Over,
         Some(Stage::Preparing) => Place::Before,
-        Some(Stage::Equipping { step } | Stage::Applying { step } | Stage::Holding { step }) => Place::Step(*step),
+        Some(Stage::AwaitingPrerequisites { step } | Stage::Applying { step } | Stage::Holding { step }) => Place::Step(*step),
         Some(Stage::Shifting | Stage::Switching) => Place::Promotion,
         Some(Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_)) => Place::WayBack,
     }

@@ -13,7 +13,7 @@ use crate::time::{Span, Time};
 use shunt_filter_core::{BaselineName, VersionName, Weight};
 
 /// A step that waits for what it needs.
-pub(super) fn equipped(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<Transition> {
+pub(super) fn met(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> Option<Transition> {
     // An experiment has something of its own to wait for, once it has asked for it.
     let begun = |what: &&Step| !what.exposes() || (matches!(what, Step::Experiment(_)) && run.baseline.is_some());
     let Some(what) = plan.steps.get(step).filter(begun) else {
@@ -60,7 +60,7 @@ pub(super) fn first(plan: &Plan, state: &State, run: &Run, step: usize, seen: &O
     let missing = short(plan, state, run, step, seen)?;
     let candidate = if run.sizes.candidate < needed(plan, step) { Weight::ALL } else { run.sizes.candidate };
     let sizes = Sizes { candidate, ..run.sizes };
-    let waiting = Run { sizes, ..at(run, Stage::Equipping { step }, seen.now) };
+    let waiting = Run { sizes, ..at(run, Stage::AwaitingPrerequisites { step }, seen.now) };
     Some(Transition::new(with_run(state, waiting), format!("first {missing}")))
 }
 
@@ -126,7 +126,7 @@ pub(super) fn held_too_long(plan: &Plan, state: &State, run: &Run, seen: &Observ
         return None;
     }
     let missing = match run.stage {
-        Stage::Equipping { step } => missing(plan, state, run, step, seen),
+        Stage::AwaitingPrerequisites { step } => missing(plan, state, run, step, seen),
         Stage::Holding { .. } => Some(format!("requests to {} have not ended", state.stable)),
         _ => super::missing_proof(plan, run, seen),
     };
@@ -140,7 +140,7 @@ pub(crate) fn held_until(plan: &Plan, run: &Run) -> Option<(Span, Time)> {
     // A manifest that was changed to another strategy meanwhile does not leave users without an answer for longer.
     let deadline = plan.held_deadline.unwrap_or(HELD_DEADLINE);
     match run.stage {
-        Stage::Equipping { .. } | Stage::Applying { .. } | Stage::Holding { .. } => Some((deadline, held.after(deadline))),
+        Stage::AwaitingPrerequisites { .. } | Stage::Applying { .. } | Stage::Holding { .. } => Some((deadline, held.after(deadline))),
         Stage::Shifting => Some((deadline, run.since.after(deadline))),
         Stage::Preparing | Stage::Switching | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => None,
     }
@@ -240,7 +240,7 @@ pub(super) fn scale(plan: &Plan, state: &State, run: &Run, step: usize, scale: S
         Role::Stable if run.held.is_some() => sizes.stable = scale.share,
         Role::Stable => sizes.stable = scale.share.max(without(run.weight, unavailable(plan))).min(sizes.stable),
     }
-    with_run(state, Run { sizes, ..at(run, Stage::Equipping { step }, seen.now) })
+    with_run(state, Run { sizes, ..at(run, Stage::AwaitingPrerequisites { step }, seen.now) })
 }
 
 /// What is left of everybody without these.

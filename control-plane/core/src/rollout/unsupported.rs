@@ -3,14 +3,14 @@
 /// What to say about a field of a Rollout, by its path with `[]` for every index; none when it is not one of these.
 pub(crate) fn rollout(path: &str) -> Option<String> {
     let message = match path {
-        "spec.versions[].deployment" => later(
+        "spec.versions[].deployment" => unsupported(
             "Deployments (Kubernetes)",
             "write command with instances, endpoints: [\"host:port\"], dns, or cluster with your own Envoy's cluster",
         ),
         "spec.versions[].replicas" | "spec.scale" => "unknown field; write instances beside command, in spec.versions".to_owned(),
-        "spec.workloadRef" => later("following a workload", "list versions with command or endpoints, and change release"),
+        "spec.workloadRef" => unsupported("following a workload", "list versions with command or endpoints, and change release"),
         "spec.flags" => "unknown field; write flag: {name: ..}: a Rollout decides one flag".to_owned(),
-        "spec.analysis.metrics[].successRate.noWorseThanStable.margin" => later("a margin", "write noWorseThanStable: {}"),
+        "spec.analysis.metrics[].successRate.noWorseThanStable.margin" => unsupported("a margin", "write noWorseThanStable: {}"),
         _ => return other(path),
     };
     Some(message)
@@ -42,11 +42,11 @@ fn other(path: &str) -> Option<String> {
 pub(crate) fn mesh_policy(path: &str) -> Option<String> {
     match path {
         "spec.overrides[].version" => Some("unknown field; a mesh-wide override names a role: to: candidate, or to: stable".to_owned()),
-        "spec.namespaces" => Some(later("a policy per namespace", "remove the field: the policy holds for all")),
+        "spec.namespaces" => Some(unsupported("a policy per namespace", "remove the field: the policy holds for all")),
         _ => None,
     }
 }
 
-fn later(what: &str, instead: &str) -> String {
+fn unsupported(what: &str, instead: &str) -> String {
     format!("this version of Shunt does not do it yet ({what}): {instead}")
 }

@@ -10,7 +10,7 @@ use super::problems::Problems;
 use crate::mesh_policy::MeshPolicySpec;
 use crate::plan::{AbTestStep, Backend, MirrorStep, Plan, PlannedRule, Routing, Step, TestGoal};
 
-/// What a part of the trial is called in the manifest.
+/// What a part of the checked policy is called in the manifest.
 #[derive(Debug, Default)]
 struct Paths {
     key: String,

@@ -29,7 +29,7 @@ pub(crate) enum Whose {
 }
 
 /// The steps with everything at its place.
-pub(crate) fn weave(steps: Vec<Step>, places: &Places, instances: Whose) -> Vec<Step> {
+pub(crate) fn insert_gates(steps: Vec<Step>, places: &Places, instances: Whose) -> Vec<Step> {
     let call = |spec: &Option<CallSpec>| spec.clone().map(|spec| Step::Call(Box::new(spec)));
     let mut woven: Vec<Step> = call(&places.confirm_rollout).into_iter().chain(call(&places.before_deploy)).collect();
     let promotes = !steps.contains(&Step::Conclude);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     fn woven(steps: &[Step], instances: Whose) -> String {
-        let steps: Vec<String> = weave(steps.to_vec(), &all(), instances).iter().map(ToString::to_string).collect();
+        let steps: Vec<String> = insert_gates(steps.to_vec(), &all(), instances).iter().map(ToString::to_string).collect();
         steps.join(", ").replace("gate ", "").replace("hook ", "")
     }
 
@@ -105,6 +105,6 @@ mod tests {
     #[test]
     fn nothing_asked_nothing_changed() {
         let steps = vec![weight(50_000), Step::Pause(None)];
-        assert_eq!(weave(steps.clone(), &Places::default(), Whose::Ours), steps);
+        assert_eq!(insert_gates(steps.clone(), &Places::default(), Whose::Ours), steps);
     }
 }
