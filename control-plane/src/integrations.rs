@@ -21,7 +21,7 @@ pub(crate) enum Completion {
     /// Of a message of the outbox.
     Delivery(Returned),
     /// Of a source of metrics.
-    Measured(Answered),
+    Measurement(Answered),
     /// Of a source of a goal of an A/B test.
     Goal(AnsweredGoal),
 }
@@ -57,7 +57,7 @@ impl Integrations {
         let recorded = match completion {
             Completion::Call(tried) => self.calls.take(database, tried, now).await,
             Completion::Delivery(returned) => self.outbox.take(database, returned, now).await,
-            Completion::Measured(answered) => self.sources.take(database, answered).await,
+            Completion::Measurement(answered) => self.sources.take(database, answered).await,
             Completion::Goal(answered) => {
                 self.sources.take_goal(answered);
                 Ok(())

@@ -1,4 +1,4 @@
-//! Metrics with a source outside: asks the sources while a release needs it, and keeps what they said.
+//! External metrics: asks the sources while a release needs it, and keeps what they said.
 //!
 //! What is due, and what an answer means, is decided in the core; here is only the asking. Each question has a task of its own with a
 //! time-out, so a source that hangs delays no other question.
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use shunt_core::analysis::Verdict;
-use shunt_core::analysis::measured::{self, History, Measured, Measurement, Reading, Scope, Source, Subject, Value};
+use shunt_core::analysis::external_metrics::{self, ExternalMetric, History, Measurement, Reading, Scope, Source, Subject, Value};
 use shunt_core::contest::ExternalFigures;
 use shunt_core::{Plan, Time};
 use shunt_filter_core::{RolloutId, VersionName};
@@ -25,15 +25,15 @@ pub(crate) use self::goals::AnsweredGoal;
 use self::goals::Goals;
 use self::http::Http;
 use crate::integrations::Completion;
-use crate::standalone::{Database, MeasuredKey, StoreError, Stored};
+use crate::standalone::{Database, MeasurementKey, StoreError, Stored};
 
 /// All that is measured, in memory and in the store.
 #[derive(Debug)]
 pub(crate) struct Sources {
     http: Http,
-    histories: BTreeMap<MeasuredKey, History>,
+    histories: BTreeMap<MeasurementKey, History>,
     /// Asked, and not yet answered.
-    asked: BTreeSet<MeasuredKey>,
+    asked: BTreeSet<MeasurementKey>,
     goals: Goals,
     completions: mpsc::Sender<Completion>,
     quiesced: bool,
@@ -42,7 +42,7 @@ pub(crate) struct Sources {
 /// What came of a question.
 #[derive(Debug)]
 pub(crate) struct Answered {
-    key: MeasuredKey,
+    key: MeasurementKey,
     measurement: Measurement,
 }
 
@@ -66,15 +66,15 @@ impl Sources {
             self.histories.retain(|key, _| key.rollout != *id || key.scope.attempt == state.attempt);
         }
         let Some(subject) = Subject::of(state) else { return Ok(()) };
-        for metric in &plan.analysis.measured {
-            let Ok(scope) = measured::scope(metric, plan, state) else { continue };
+        for metric in &plan.analysis.external_metrics {
+            let Ok(scope) = external_metrics::scope(metric, plan, state) else { continue };
             let key = key(id, scope, metric);
             if !self.histories.contains_key(&key) {
                 // The initial delay begins here, also for one that starts this process anew.
                 database.keep_measurements(key.clone(), History::new(now)).await?;
                 self.histories.insert(key.clone(), History::new(now));
             }
-            let due = self.histories.get(&key).is_some_and(|history| measured::due(metric, history, now));
+            let due = self.histories.get(&key).is_some_and(|history| external_metrics::due(metric, history, now));
             if due && !self.quiesced && self.asked.insert(key.clone()) {
                 self.ask(key, metric.clone(), plan.clone(), subject.clone(), At { now, epoch: state.epoch });
             }
@@ -87,7 +87,9 @@ impl Sources {
         if Subject::of(&stored.state).is_none() {
             return Vec::new();
         }
-        measured::verdicts(&stored.plan, &stored.state, now, |metric, scope| self.histories.get(&key(&stored.plan.id, scope, metric)))
+        external_metrics::verdicts(&stored.plan, &stored.state, now, |metric, scope| {
+            self.histories.get(&key(&stored.plan.id, scope, metric))
+        })
     }
 
     /// What is known of goals with a source, by name, while a test is on.
@@ -121,7 +123,7 @@ impl Sources {
         self.quiesced = true;
     }
 
-    fn ask(&self, key: MeasuredKey, metric: Measured, plan: Arc<Plan>, subject: Subject, at: At) {
+    fn ask(&self, key: MeasurementKey, metric: ExternalMetric, plan: Arc<Plan>, subject: Subject, at: At) {
         let (http, completions) = (self.http.clone(), self.completions.clone());
         tokio::spawn(async move {
             let measurement = measure(&http, &metric, &plan, &subject, at).await;
@@ -129,7 +131,7 @@ impl Sources {
                 tracing::warn!(rollout = %key.rollout, metric = metric.name, "{} could not be asked: {error}", metric.source_name());
             }
             // The control plane takes no answer any more when it ends.
-            let _ = completions.send(Completion::Measured(Answered { key, measurement })).await;
+            let _ = completions.send(Completion::Measurement(Answered { key, measurement })).await;
         });
     }
 }
@@ -141,14 +143,14 @@ struct At {
     epoch: u64,
 }
 
-fn key(id: &RolloutId, scope: Scope, metric: &Measured) -> MeasuredKey {
+fn key(id: &RolloutId, scope: Scope, metric: &ExternalMetric) -> MeasurementKey {
     let text = serde_json::to_string(&(&metric.source, &metric.check)).unwrap_or_default();
     let digest = Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    MeasuredKey { rollout: id.clone(), scope, metric: metric.name.clone(), digest }
+    MeasurementKey { rollout: id.clone(), scope, metric: metric.name.clone(), digest }
 }
 
 /// Asks for the value, and for the baseline where the conditions look at it.
-async fn measure(http: &Http, metric: &Measured, plan: &Plan, subject: &Subject, at: At) -> Measurement {
+async fn measure(http: &Http, metric: &ExternalMetric, plan: &Plan, subject: &Subject, at: At) -> Measurement {
     let value = value(http, metric, plan, subject, Arm::Candidate, at.now);
     let (value, baseline) = match metric.check.compares() {
         true => tokio::join!(value, self::value(http, metric, plan, subject, Arm::Stable, at.now)),
@@ -171,12 +173,12 @@ enum Arm {
     Stable,
 }
 
-async fn value(http: &Http, metric: &Measured, plan: &Plan, subject: &Subject, arm: Arm, now: Time) -> Result<Value, String> {
+async fn value(http: &Http, metric: &ExternalMetric, plan: &Plan, subject: &Subject, arm: Arm, now: Time) -> Result<Value, String> {
     let version: &VersionName = match arm {
         Arm::Candidate => &subject.candidate,
         Arm::Stable => &subject.stable,
     };
-    let filled = |text: &str| measured::fill(text, |placeholder| subject.value(plan, version, now, placeholder));
+    let filled = |text: &str| external_metrics::fill(text, |placeholder| subject.value(plan, version, now, placeholder));
     match &metric.source {
         Source::Prometheus(source) => {
             let query = match (arm, &source.baseline) {

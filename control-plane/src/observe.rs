@@ -6,7 +6,7 @@ use shunt_core::analysis::{Analyst, Evidence, Judging, Verdict, Warmth, threshol
 use shunt_core::compared::Compared;
 use shunt_core::contest::{Contest, ExternalFigures, contest};
 use shunt_core::isolation::{Rejected, Standing};
-use shunt_core::observation::{Delivery, Freeze, Observation, Typical, VersionSeen};
+use shunt_core::observation::{Delivery, Freeze, LatencyBaseline, Observation, VersionSeen};
 use shunt_core::{Plan, State, Time};
 use shunt_filter_core::report::{Counters, EpochReport};
 use shunt_filter_core::{RolloutId, VersionName};
@@ -48,8 +48,8 @@ fn standing(plan: &Plan, state: &State, evidence: &EpochReport, external: &BTree
 }
 
 /// How long stable's requests take, as far as they were counted.
-fn typical(stable: Option<&Counters>) -> Typical {
-    stable.and_then(|counters| thresholds(&counters.latency)).map_or(Typical::Unknown, Typical::Known)
+fn latency_baseline(stable: Option<&Counters>) -> LatencyBaseline {
+    stable.and_then(|counters| thresholds(&counters.latency)).map_or(LatencyBaseline::Unknown, LatencyBaseline::Known)
 }
 
 /// How far what this Rollout wants of clusters and routes has come. While it is refused, something else is published in its place,
@@ -119,6 +119,6 @@ pub(crate) fn observe(
         calls: BTreeMap::new(),
         contest: standing(plan, state, &epoch, external),
         freeze: freeze.clone(),
-        typical: typical(service.versions.get(&state.stable)),
+        latency_baseline: latency_baseline(service.versions.get(&state.stable)),
     }
 }

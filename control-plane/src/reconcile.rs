@@ -113,7 +113,7 @@ impl Reconciler {
         self.unread = true;
     }
 
-    /// Takes what a receiver or a source outside answered.
+    /// Takes what a receiver or an external source answered.
     pub(crate) async fn complete(&mut self, completion: Completion) {
         self.integrations.take(self.on.database(), completion, (self.clock)()).await;
     }
@@ -236,7 +236,7 @@ impl Reconciler {
         let external = self.integrations.sources.external(id);
         let mut seen = observe(&self.publisher, &self.proxies, &mut self.analysts, &stored, &self.freeze, &external, now);
         seen.capacity = self.instances.capacity(&stored, now);
-        // Receivers and sources outside are asked when that can be recorded; until then nothing that waits for them goes on.
+        // Receivers and external sources are asked when that can be recorded; until then nothing that waits for them goes on.
         seen.calls = unless_full(self.integrations.calls.look(self.on.database(), &stored, now).await)?.unwrap_or_default();
         unless_full(self.integrations.sources.attend(self.on.database(), &stored, now).await)?;
         seen.verdicts.extend(self.integrations.sources.verdicts(&stored, now));

@@ -26,7 +26,7 @@ use shunt_core::{Command, Plan, Span, Time, Verb};
 use shunt_filter_core::RolloutId;
 use tokio::sync::watch;
 
-pub(crate) use database::MeasuredKey;
+pub(crate) use database::MeasurementKey;
 pub(crate) use database::{CALLS_KEPT, CallRecord, Posted};
 pub(crate) use database::{
     ContributionRecord, Database, Identity, InstanceRecord, NewCommand, PolicyRecord, Shared, SigningRecord, StoreError, Stored,

@@ -4,12 +4,13 @@ mod arms;
 mod counters;
 mod errors;
 mod evaluation;
+pub mod external_metrics;
 mod first_bad;
 mod first_slow;
 mod hanging;
 mod latency;
+mod latency_baseline;
 mod latency_slots;
-pub mod measured;
 mod metric;
 pub(crate) mod number;
 mod reported;
@@ -18,7 +19,6 @@ mod sequential;
 mod simulated_test;
 mod tolerance;
 mod trial;
-mod typical;
 mod warmth;
 
 use serde::{Deserialize, Serialize};
@@ -26,10 +26,10 @@ use shunt_filter_core::report::{EpochReport, Slots};
 
 pub use self::arms::{Arms, Exposure};
 pub(crate) use self::evaluation::MIN_ACTIVE_SLOTS;
+pub use self::latency_baseline::thresholds;
 pub use self::metric::{Guard, Kind, Metric};
 pub(crate) use self::simulated_test::SimulatedTest;
 pub use self::tolerance::{LatencyTolerance, Tolerance};
-pub use self::typical::thresholds;
 pub use self::warmth::{Warmed, Warmth};
 
 use self::trial::Trial;

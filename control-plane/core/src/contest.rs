@@ -24,8 +24,8 @@ pub(crate) use self::power::{Sample, alike, tells};
 use crate::plan::AbTestStep;
 
 /// How the test stands. `ranges` is the split of this epoch: of all keys, or of those that take part. What they leave over is stable's,
-/// the control. Goals are counted from cells of the hash space (reports), so one user counts once; `external` has those of sources outside,
-/// by name.
+/// the control. Goals are counted from cells of the hash space (reports), so one user counts once; `external` has those of external
+/// sources, by name.
 pub fn contest(
     test: &AbTestStep,
     ranges: &[Range],

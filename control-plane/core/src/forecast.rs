@@ -42,9 +42,9 @@ pub struct Forecast {
     /// A/B tests, and what each can tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<TestEvaluation>,
-    /// Metrics with a source outside, as if all they measure were good.
+    /// External metrics, as if all they measure were good.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub measured: Vec<Measuring>,
+    pub external_metrics: Vec<Measuring>,
     /// How much worse than stable is allowed; none: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Tolerance>,
@@ -347,7 +347,7 @@ mod tests {
     }
 
     fn made(seen: &Forecast, name: &str) -> Vec<(usize, u32)> {
-        let one = seen.measured.iter().find(|one| one.metric == name).unwrap();
+        let one = seen.external_metrics.iter().find(|one| one.metric == name).unwrap();
         one.steps.iter().map(|one| (one.step, one.made)).collect()
     }
 
@@ -360,7 +360,7 @@ mod tests {
         // From the first request on, 603 s of the first weight; then the analysis lasts until `own` has all of its five.
         assert_eq!(made(&seen, "outside"), [(2, 19), (4, 4)]);
         assert_eq!(made(&seen, "own"), [(4, 5)]);
-        assert_eq!((seen.measured[1].failure_limit, &seen.end), (1, &End::Promoted));
+        assert_eq!((seen.external_metrics[1].failure_limit, &seen.end), (1, &End::Promoted));
         assert_eq!(seen.warnings.len(), 1, "{:?}", seen.warnings);
         assert!(seen.warnings[0].starts_with("step 4 (analysis 1m): own needs 2m until it can pass"), "{:?}", seen.warnings);
     }

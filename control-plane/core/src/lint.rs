@@ -1,9 +1,9 @@
 //! Warnings: what is allowed and probably not meant, each with its field and what to write instead.
 
 mod analysis;
+mod external_metrics;
 mod flags;
 mod key;
-mod measured;
 mod steps;
 mod strategy;
 mod versions;
@@ -33,7 +33,7 @@ pub fn lint(document: &Document, plan: &Plan) -> Vec<ManifestError> {
     lint.steps();
     lint.strategy();
     lint.analysis();
-    lint.measured();
+    lint.external_metrics();
     lint.external_goals();
     lint.found.locate(&document.origin)
 }

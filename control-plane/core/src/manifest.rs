@@ -111,8 +111,8 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Document>, Vec<ManifestError>
     if errors.is_empty() { Ok(documents) } else { Err(errors) }
 }
 
-/// A routing policy as the filter gets it, read as a manifest is: with everything that is wrong with it, unknown fields included. Those alone
-/// do not keep the filter from using it.
+/// A routing policy as the filter gets it, read as a manifest is: with everything that is wrong with it, unknown fields included. Those
+/// alone do not keep the filter from using it.
 pub fn read_policy(text: &str) -> (Option<RoutingPolicy>, Vec<ManifestError>) {
     let node = match tree::documents(text) {
         Ok(nodes) => nodes.into_iter().next(),

@@ -50,7 +50,7 @@ pub struct Observation {
     pub freeze: Freeze,
     /// How long requests of stable take, from which the next epoch's latency thresholds are made.
     #[serde(default)]
-    pub typical: Typical,
+    pub latency_baseline: LatencyBaseline,
 }
 
 impl Observation {
@@ -71,7 +71,7 @@ impl Observation {
             calls: BTreeMap::new(),
             contest: Contest::default(),
             freeze: Freeze::Off,
-            typical: Typical::Unknown,
+            latency_baseline: LatencyBaseline::Unknown,
         }
     }
 }
@@ -97,7 +97,7 @@ pub enum Freeze {
 /// How long requests take as a rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Typical {
+pub enum LatencyBaseline {
     /// Too few requests to say.
     #[default]
     Unknown,

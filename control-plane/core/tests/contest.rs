@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use shunt_core::Span;
-use shunt_core::analysis::measured::{Connection, PrometheusSource, Source};
+use shunt_core::analysis::external_metrics::{Connection, PrometheusSource, Source};
 use shunt_core::contest::{Contest, ContestOutcome, ExternalFigures, Figures, Unit, contest};
 use shunt_core::plan::{AbTestStep, Arm, ExternalGoal, FiguresAsked, OnWinner, TestGoal};
 use shunt_filter_core::policy::{Goal, Range};

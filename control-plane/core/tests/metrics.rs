@@ -44,8 +44,8 @@ fn every_recipe_compiles() {
         let rollout = parse("a.yaml", &rollout_with(template)).unwrap();
         let plan =
             compile_with(rollout.first().unwrap(), None, &templates).unwrap_or_else(|errors| panic!("{}: {errors:#?}", template.name));
-        assert_eq!(plan.analysis.measured.len(), 1, "{}", template.name);
-        let text = serde_json::to_string(&plan.analysis.measured).unwrap();
+        assert_eq!(plan.analysis.external_metrics.len(), 1, "{}", template.name);
+        let text = serde_json::to_string(&plan.analysis.external_metrics).unwrap();
         assert!(!text.contains("{{args."), "{}: {text}", template.name);
     }
 }
@@ -57,7 +57,7 @@ fn the_built_in_ones_compile_with_nothing_but_an_address() {
         let text = rollout_with(&template).replace("args: {}", "args: {prometheus: \"http://prometheus:9090\"}");
         let rollout = parse("a.yaml", &text).unwrap();
         let plan = compile_with(rollout.first().unwrap(), None, &Templates::default()).unwrap_or_else(|errors| panic!("{errors:#?}"));
-        let text = serde_json::to_string(&plan.analysis.measured).unwrap();
+        let text = serde_json::to_string(&plan.analysis.external_metrics).unwrap();
         assert!(text.contains("{{shadowCluster}}") && text.contains("{{clusters}}") && !text.contains("{{args."), "{text}");
     }
 }

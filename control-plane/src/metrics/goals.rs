@@ -1,11 +1,11 @@
-//! Goals of an A/B test that a source outside knows: asked while the test is on, all versions at once.
+//! Goals of an A/B test that an external source knows: asked while the test is on, all versions at once.
 //!
 //! A source tells all since the test began, so nothing is kept in the store: after a restart it is asked again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shunt_core::analysis::measured::{self, Source, Subject, Value, select};
+use shunt_core::analysis::external_metrics::{self, Source, Subject, Value, select};
 use shunt_core::contest::{ExternalFigures, Figures};
 use shunt_core::plan::{AbTestStep, ExternalGoal, TestGoal};
 use shunt_core::state::Stage;
@@ -150,7 +150,7 @@ async fn figures(http: &Http, question: &Question) -> Result<BTreeMap<VersionNam
 
 /// What each question of the goal is answered of one version.
 async fn values(http: &Http, question: &Question, version: &VersionName) -> Result<Vec<Value>, String> {
-    let filled = |text: &str| measured::fill(text, |placeholder| question.value(version, placeholder));
+    let filled = |text: &str| external_metrics::fill(text, |placeholder| question.value(version, placeholder));
     let asks = question.goal.figures.asks();
     let mut values = Vec::new();
     match &question.goal.source {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Method, StatusCode};
 use serde_json::Value;
-use shunt_core::analysis::measured::{self, Connection, Header};
+use shunt_core::analysis::external_metrics::{self, Connection, Header};
 
 /// Longest answer that is read, bytes.
 const ANSWER_MAX: usize = 1024 * 1024;
@@ -118,14 +118,14 @@ async fn headers(all: &[(&Header, String)]) -> Result<HeaderMap, String> {
     let mut map = HeaderMap::new();
     for (header, text) in all {
         let said = match &header.value {
-            measured::HeaderValue::Text(_) => text.clone(),
-            measured::HeaderValue::File(file) => secret(file).await?,
-            measured::HeaderValue::Bearer(file) => format!("Bearer {}", secret(file).await?),
+            external_metrics::HeaderValue::Text(_) => text.clone(),
+            external_metrics::HeaderValue::File(file) => secret(file).await?,
+            external_metrics::HeaderValue::Bearer(file) => format!("Bearer {}", secret(file).await?),
         };
         let name = HeaderName::try_from(&header.name).map_err(|_| format!("{:?} is no name of a header", header.name))?;
         let mut value =
             HeaderValue::try_from(said).map_err(|_| format!("header {} has characters that no header may have", header.name))?;
-        value.set_sensitive(!matches!(header.value, measured::HeaderValue::Text(_)));
+        value.set_sensitive(!matches!(header.value, external_metrics::HeaderValue::Text(_)));
         map.insert(name, value);
     }
     Ok(map)

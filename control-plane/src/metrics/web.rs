@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::Value as Json;
-use shunt_core::analysis::measured::{self, Header, HeaderValue, Value, WebSource, select};
+use shunt_core::analysis::external_metrics::{self, Header, HeaderValue, Value, WebSource, select};
 
 use super::http::{Body, Http, Request, shown};
 
@@ -17,9 +17,9 @@ pub(super) async fn answer(http: &Http, source: &WebSource, filled: &impl Fn(&st
     let request = Request {
         url: address(&source.url, filled),
         method: match source.method {
-            measured::Method::Get => Method::GET,
-            measured::Method::Post => Method::POST,
-            measured::Method::Put => Method::PUT,
+            external_metrics::Method::Get => Method::GET,
+            external_metrics::Method::Post => Method::POST,
+            external_metrics::Method::Put => Method::PUT,
         },
         headers: texts(&source.headers, filled),
         body: source.body.as_deref().map_or(Body::Nothing, |body| Body::Text(filled(body))),
@@ -43,7 +43,7 @@ pub(super) fn texts<'h>(headers: &'h [Header], filled: &impl Fn(&str) -> String)
 
 /// A URL in which what is filled in may have any characters.
 fn address(url: &str, filled: &impl Fn(&str) -> String) -> String {
-    measured::fill(url, |name| {
+    external_metrics::fill(url, |name| {
         let placeholder = format!("{{{{{name}}}}}");
         let value = filled(&placeholder);
         (value != placeholder).then(|| encoded(&value))

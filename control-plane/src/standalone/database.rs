@@ -40,7 +40,7 @@ pub(crate) use calls::CallRecord;
 pub(crate) use identity::Identity;
 pub(crate) use instances::InstanceRecord;
 use keeper::Keeper;
-pub(crate) use measurements::MeasuredKey;
+pub(crate) use measurements::MeasurementKey;
 pub(crate) use outbox::Posted;
 pub(crate) use policy::UNRECORDED_MAX;
 pub(crate) use policy::{ContributionRecord, PolicyRecord};

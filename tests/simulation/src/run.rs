@@ -46,7 +46,7 @@ pub(crate) fn run(scenario: &Scenario, seed: u64, number: u64) -> Outcome {
     let tolerance = scenario.tolerance.map(|tolerance| Tolerance { version: name("v1"), share: tolerance.share() });
     let mut world = World { scenario, bursts, slow: None, tolerance };
     if scenario.world.metric == Metric::Latency {
-        let usual = world.typical(&users, &mut rng);
+        let usual = world.latency_baseline(&users, &mut rng);
         world.slow = usual.map(|usual| LatencyPolicy { version: name("v1"), thresholds: usual, others: scenario.slower.moved(usual) });
     }
     Rollout::new(&world).play(&users, &mut rng)
@@ -58,7 +58,7 @@ fn name(text: &str) -> VersionName {
 
 impl World<'_> {
     /// What stable's requests took before the step.
-    fn typical(&self, users: &[User], rng: &mut Rng) -> Option<LatencyThresholds> {
+    fn latency_baseline(&self, users: &[User], rng: &mut Rng) -> Option<LatencyThresholds> {
         let crowd = Crowd::of(users.to_vec());
         let mut before = Counters::default();
         for _ in 0..10_000 {

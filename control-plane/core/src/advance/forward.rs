@@ -1,4 +1,5 @@
-//! Past the point of no return: what would go back stays where it is, and a newer release replaces it without passing through what it leaves.
+//! Past the point of no return: what would go back stays where it is, and a newer release replaces it without passing through what it
+//! leaves.
 
 use super::restore::leave;
 use super::{Transition, at, with_run};

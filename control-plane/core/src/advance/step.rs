@@ -3,7 +3,7 @@
 use super::install::proxies_text;
 use super::{Transition, at, contest, live, overdue, prerequisites, promote, proved, with_run};
 use crate::analysis::{Evidence, MIN_ACTIVE_SLOTS, Outcome, Verdict};
-use crate::observation::{Observation, Typical};
+use crate::observation::{LatencyBaseline, Observation};
 use crate::plan::{Backend, CommandBackend, ExperimentStep, Plan, Progress, Step};
 use crate::ranges::reshape;
 use crate::state::{Installation, Installed, Run, Stage, State};
@@ -291,9 +291,9 @@ pub(super) fn reweigh_all(state: &State, run: &Run, weights: &[(VersionName, Wei
     let weight = weights.iter().find(|(version, _)| *version == run.candidate).map_or(Weight::ZERO, |(_, weight)| *weight);
     let changed = ranges != run.ranges;
     let epoch = if changed { state.epoch.saturating_add(1) } else { state.epoch };
-    let thresholds = match &seen.typical {
-        Typical::Known(thresholds) if changed => Some(*thresholds),
-        Typical::Known(_) | Typical::Unknown => state.thresholds,
+    let thresholds = match &seen.latency_baseline {
+        LatencyBaseline::Known(thresholds) if changed => Some(*thresholds),
+        LatencyBaseline::Known(_) | LatencyBaseline::Unknown => state.thresholds,
     };
     let mut arms = run.arms.clone();
     arms.extend(ranges.iter().map(|range| &range.version).filter(|version| **version != run.candidate).cloned());

@@ -5,7 +5,7 @@ use crate::analysis::{Kind, LatencyTolerance};
 use crate::capacity::Capacity;
 use crate::compared::Compared;
 use crate::desired::hang_after;
-use crate::observation::{Observation, Typical};
+use crate::observation::{LatencyBaseline, Observation};
 use crate::plan::Plan;
 use crate::state::{Run, State, Warmed};
 use crate::time::Time;
@@ -22,7 +22,7 @@ pub(super) fn changed(plan: &Plan, state: &State, run: &Run, seen: &Observation)
 
 /// Only now enough is known of how long requests of stable take.
 fn known(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {
-    let Typical::Known(thresholds) = seen.typical else { return None };
+    let LatencyBaseline::Known(thresholds) = seen.latency_baseline else { return None };
     let (latency, hanging) = (plan.analysis.compares(Kind::Latency), plan.analysis.compares(Kind::Hanging));
     if state.thresholds.is_some() || !(latency || hanging) {
         return None;

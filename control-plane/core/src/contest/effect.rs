@@ -4,7 +4,7 @@ use super::external::Figures;
 use super::lift::Lift;
 use super::participants::Participants;
 use super::{Effect, Unit};
-use crate::analysis::measured::Value;
+use crate::analysis::external_metrics::Value;
 use crate::analysis::number;
 use crate::plan::{AbTestStep, TestGoal};
 

@@ -55,7 +55,7 @@ pub(super) fn travel(plan: &Plan, from: &VersionName, to: &VersionName, traffic:
         legs: journey.legs,
         evaluations: journey.evaluations,
         tests: journey.tests,
-        measured: journey.measured,
+        external_metrics: journey.external_metrics,
         tolerance,
         downtime,
         max_exposed: plan.max_exposed,
@@ -76,7 +76,7 @@ struct Journey {
     legs: Vec<Leg>,
     evaluations: Vec<Evaluation>,
     tests: Vec<TestEvaluation>,
-    measured: Vec<Measuring>,
+    external_metrics: Vec<Measuring>,
     /// How often each metric was measured before the present leg.
     measurements: BTreeMap<String, u32>,
     /// When the present leg was entered.
@@ -92,7 +92,7 @@ struct Journey {
 
 impl Journey {
     fn new(plan: Plan, traffic: Traffic, state: State, start: Time) -> Self {
-        let measured = plan.analysis.measured.iter().map(Measuring::of).collect();
+        let external_metrics = plan.analysis.external_metrics.iter().map(Measuring::of).collect();
         Self {
             plan,
             traffic,
@@ -103,7 +103,7 @@ impl Journey {
             legs: Vec::new(),
             evaluations: Vec::new(),
             tests: Vec::new(),
-            measured,
+            external_metrics,
             measurements: BTreeMap::new(),
             entered: start,
             epoch: start,

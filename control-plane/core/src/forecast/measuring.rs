@@ -1,12 +1,12 @@
-//! Metrics with a source outside: how often each is measured on the way, and what would end the release.
+//! External metrics: how often each is measured on the way, and what would end the release.
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::measured::Measured;
+use crate::analysis::external_metrics::ExternalMetric;
 use crate::plan::Plan;
 use crate::time::Span;
 
-/// A metric with a source outside.
+/// A metric with an external source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Measuring {
@@ -41,7 +41,7 @@ pub struct StepMeasurements {
 }
 
 impl Measuring {
-    pub(super) fn of(metric: &Measured) -> Self {
+    pub(super) fn of(metric: &ExternalMetric) -> Self {
         Self {
             metric: metric.name.clone(),
             interval: metric.interval,
@@ -59,7 +59,7 @@ impl Measuring {
 /// Steps that are too short for what is to be measured in them.
 pub(super) fn warnings(plan: &Plan, measured: &[Measuring]) -> Vec<String> {
     let mut warnings = Vec::new();
-    for (metric, measuring) in plan.analysis.measured.iter().zip(measured).filter(|(metric, _)| !metric.dry_run) {
+    for (metric, measuring) in plan.analysis.external_metrics.iter().zip(measured).filter(|(metric, _)| !metric.dry_run) {
         for (index, step) in plan.steps.iter().enumerate() {
             let number = index.saturating_add(1);
             let Some(lasts) = step.lasts().filter(|lasts| *lasts > Span::default()) else { continue };

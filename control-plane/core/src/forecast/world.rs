@@ -9,14 +9,14 @@ use shunt_filter_core::{ServicePolicy, VersionName, Weight, split};
 
 use super::PATIENCE;
 use super::population::{Dice, Traffic, User, came, population};
-use crate::analysis::measured::{self, History, Measurement, Reading, Scope, Subject};
+use crate::analysis::external_metrics::{self, History, Measurement, Reading, Scope, Subject};
 use crate::analysis::{Analyst, Judging, Verdict, Warmth};
 use crate::call::{Action, Call, CallKind, CallSeen};
 use crate::capacity::Capacity;
 use crate::compared::Compared;
 use crate::contest::{Contest, Sample, alike};
 use crate::desired::{Desired, Routes};
-use crate::observation::{Delivery, Freeze, Misrouting, Observation, Typical, VersionSeen};
+use crate::observation::{Delivery, Freeze, LatencyBaseline, Misrouting, Observation, VersionSeen};
 use crate::plan::{Backend, Plan};
 use crate::state::{Installed, State};
 use crate::time::{Span, Time};
@@ -43,7 +43,7 @@ pub(super) struct World {
     seen: Slots,
     attempt: u64,
     analyst: Analyst,
-    /// What sources outside said so far, by metric and scope.
+    /// What external sources said so far, by metric and scope.
     histories: BTreeMap<(String, Scope), History>,
     /// How often each metric was measured, over all scopes.
     pub(super) measurements: BTreeMap<String, u32>,
@@ -141,7 +141,7 @@ impl World {
             calls: self.calls.values().map(|(call, since)| (call.id.clone(), answer(call, *since, now))).collect(),
             contest: self.contest(plan, state, now),
             freeze: Freeze::Off,
-            typical: Typical::Known(LatencyThresholds { p50_us: 20_000, p90_us: 50_000, p99_us: 200_000 }),
+            latency_baseline: LatencyBaseline::Known(LatencyThresholds { p50_us: 20_000, p90_us: 50_000, p99_us: 200_000 }),
         }
     }
 
@@ -186,18 +186,19 @@ impl World {
         let mut verdicts = self.verdicts(plan, state, now);
         self.measure(plan, state, now);
         if Subject::of(state).is_some() {
-            verdicts.extend(measured::verdicts(plan, state, now, |metric, scope| self.histories.get(&(metric.name.clone(), scope))));
+            verdicts
+                .extend(external_metrics::verdicts(plan, state, now, |metric, scope| self.histories.get(&(metric.name.clone(), scope))));
         }
         verdicts
     }
 
     /// Every source answers, and all it says is good.
     fn measure(&mut self, plan: &Plan, state: &State, now: Time) {
-        for metric in &plan.analysis.measured {
-            let Ok(scope) = measured::scope(metric, plan, state) else { continue };
+        for metric in &plan.analysis.external_metrics {
+            let Ok(scope) = external_metrics::scope(metric, plan, state) else { continue };
             let history = self.histories.entry((metric.name.clone(), scope)).or_insert_with(|| History::new(now));
             let mut at = history.latest().map_or(history.began.after(metric.initial_delay), |latest| latest.at.after(metric.interval));
-            while at <= now && measured::due(metric, history, at) {
+            while at <= now && external_metrics::due(metric, history, at) {
                 let (value, baseline) = ("good".to_owned(), String::new());
                 history.take(Measurement { at, epoch: state.epoch, reading: Reading::Success, value, baseline });
                 let made = self.measurements.entry(metric.name.clone()).or_default();

@@ -17,7 +17,7 @@ const RATE_MAX: f64 = 1_000.0;
 impl Lint<'_> {
     pub(super) fn analysis(&mut self) {
         let metrics = &self.plan.analysis.metrics;
-        let measured = !self.plan.analysis.measured.is_empty();
+        let measured = !self.plan.analysis.external_metrics.is_empty();
         let fixed = measured || metrics.iter().any(|metric| metric.guard.compares().is_none());
         let errors = |metric: &Metric| metric.guard.compares_errors() || matches!(metric.guard, Guard::SuccessRateMin(_));
         if !measured && !metrics.iter().any(errors) {
@@ -63,7 +63,7 @@ impl Lint<'_> {
     fn analysis_step(&mut self, index: usize, weight: Weight, fixed: bool) {
         let path = self.step_path(index);
         // A metric with a source of its own may know something of a candidate without users.
-        let measured = !self.plan.analysis.measured.is_empty();
+        let measured = !self.plan.analysis.external_metrics.is_empty();
         if weight == Weight::ZERO && !measured {
             let message = match self.plan.strategy {
                 Strategy::BlueGreen => {

@@ -238,7 +238,7 @@ impl Compiler<'_> {
             Some(analysis) => analysis.plan(path, &samples, &around, &mut self.problems),
             None => {
                 self.settle.built_in(path);
-                AnalysisPlan { metrics: default_metrics(&samples, None), measured: Vec::new() }
+                AnalysisPlan { metrics: default_metrics(&samples, None), external_metrics: Vec::new() }
             }
         };
         for (step, placed) in steps.iter().enumerate() {

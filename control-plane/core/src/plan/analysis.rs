@@ -2,18 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::measured::Measured;
+use crate::analysis::external_metrics::ExternalMetric;
 use crate::analysis::{Guard, Kind, LatencyTolerance, Metric, Tolerance};
 use crate::time::Span;
 
 /// What guards a release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnalysisPlan {
-    /// What the proxies report themselves. Without `analysis:` errors, responses, latency and hanging requests are compared with stable; empty where only sources outside judge.
+    /// What the proxies report themselves. Without `analysis:` errors, responses, latency and hanging requests are compared with stable;
+    /// empty where only external sources judge.
     pub metrics: Vec<Metric>,
-    /// Metrics with a source outside; their verdicts follow those of `metrics`.
+    /// External metrics; their verdicts follow those of `metrics`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub measured: Vec<Measured>,
+    pub external_metrics: Vec<ExternalMetric>,
 }
 
 impl AnalysisPlan {
@@ -49,6 +50,6 @@ impl AnalysisPlan {
             Guard::ErrorsWithin(_) => Metric { guard: Guard::ErrorsNoWorseThanStable, ..metric.clone() },
             _ => metric.clone(),
         };
-        Self { metrics: self.metrics.iter().map(strict).collect(), measured: self.measured.clone() }
+        Self { metrics: self.metrics.iter().map(strict).collect(), external_metrics: self.external_metrics.clone() }
     }
 }

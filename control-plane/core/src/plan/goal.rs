@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::Goal;
 
-use crate::analysis::measured::Source;
+use crate::analysis::external_metrics::Source;
 use crate::time::Span;
 
 /// Interim, so that no response ends with it.

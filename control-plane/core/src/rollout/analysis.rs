@@ -3,10 +3,10 @@
 mod allowance;
 mod around;
 mod compared;
+mod external_metric;
 mod goal;
 mod ignored;
 mod library;
-mod measured;
 mod source;
 mod template;
 
@@ -161,7 +161,7 @@ fn check_warm_up(warm_up: Option<Span>, path: &str, problems: &mut Problems) {
 impl AnalysisSpec {
     /// All metrics, every problem noted. `path` is where this stands in the manifest.
     pub(crate) fn plan(&self, path: &str, samples: &Samples, around: &Around<'_>, problems: &mut Problems) -> AnalysisPlan {
-        let mut plan = AnalysisPlan { metrics: Vec::new(), measured: Vec::new() };
+        let mut plan = AnalysisPlan { metrics: Vec::new(), external_metrics: Vec::new() };
         check_warm_up(self.warm_up, path, problems);
         if self.metrics.is_none() {
             plan.metrics = default_metrics(samples, self.warm_up);
@@ -174,7 +174,7 @@ impl AnalysisSpec {
         each_metric(self.metrics.as_deref(), self.templates.as_deref(), path, around, problems, |spec, path, problems| {
             plan.check_name(spec, path, problems);
             if spec.has_source() {
-                plan.measured.extend(spec.measured(path, around, None, problems));
+                plan.external_metrics.extend(spec.external_metric(path, around, None, problems));
             } else if let Some(metric) = spec.metric(path, samples, self.warm_up, problems) {
                 spec.compared_once(&metric, &plan.metrics, path, problems);
                 plan.metrics.push(metric);
@@ -209,7 +209,7 @@ impl OfStep<'_> {
         each_metric(self.metrics, self.templates, self.path, around, problems, |spec, path, problems| {
             plan.check_name(spec, path, problems);
             if spec.has_source() {
-                plan.measured.extend(spec.measured(path, around, Some(vec![self.step]), problems));
+                plan.external_metrics.extend(spec.external_metric(path, around, Some(vec![self.step]), problems));
             } else {
                 problems.add(path, "has no source: a step's own metrics have prometheus or web; successRate, responses, latency and hanging stand in spec.analysis and guard every step");
             }
@@ -246,13 +246,13 @@ impl AnalysisPlan {
     /// Notes a name that another metric has.
     fn check_name(&self, spec: &MetricSpec, path: &str, problems: &mut Problems) {
         let Some(name) = &spec.name else { return };
-        if self.metrics.iter().any(|other| other.name == *name) || self.measured.iter().any(|other| other.name == *name) {
+        if self.metrics.iter().any(|other| other.name == *name) || self.external_metrics.iter().any(|other| other.name == *name) {
             problems.add(format!("{path}.name"), format!("{name:?} names two metrics: names must differ"));
         }
     }
 
     fn check_number(&self, path: &str, problems: &mut Problems) {
-        let number = self.metrics.len().saturating_add(self.measured.len());
+        let number = self.metrics.len().saturating_add(self.external_metrics.len());
         if number > METRICS_MAX {
             problems.add(format!("{path}.metrics"), format!("has {number} metrics: at most {METRICS_MAX} are allowed"));
         }

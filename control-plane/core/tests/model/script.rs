@@ -6,7 +6,7 @@ use shunt_core::call::{Action, CallKind, CallSeen, CallSpec};
 use shunt_core::command::Verb;
 use shunt_core::contest::{Contest, ContestOutcome};
 use shunt_core::journal::Entry;
-use shunt_core::observation::{Freeze, Typical};
+use shunt_core::observation::{Freeze, LatencyBaseline};
 use shunt_core::plan::{
     AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Progress, Role, Routing, Scale, Step, Strategy, TestGoal,
     Window, first_weight,
@@ -138,7 +138,7 @@ pub(crate) fn act(world: &mut World, line: &str) -> Vec<Entry> {
             world.plan.analysis.metrics.extend([latency, metric("hanging", Guard::HangingNoWorseThanStable)]);
         }
         ["times", "known"] => {
-            world.typical = Typical::Known(LatencyThresholds { p50_us: 3_700, p90_us: 30_000, p99_us: 210_000 });
+            world.latency_baseline = LatencyBaseline::Known(LatencyThresholds { p50_us: 3_700, p90_us: 30_000, p99_us: 210_000 });
         }
         // Its process is started anew.
         ["crash", version] => world.crash(&name(version)),

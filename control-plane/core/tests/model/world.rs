@@ -16,7 +16,7 @@ use shunt_core::command::{Command, Verb};
 use shunt_core::contest::Contest;
 use shunt_core::desired::{Desired, desired};
 use shunt_core::journal::Entry;
-use shunt_core::observation::{Answers, Delivery, Freeze, Misrouting, Observation, Typical, VersionSeen};
+use shunt_core::observation::{Answers, Delivery, Freeze, LatencyBaseline, Misrouting, Observation, VersionSeen};
 use shunt_core::plan::{AnalysisPlan, Backend, CommandBackend, Plan, Routing, Step, Version};
 use shunt_core::state::State;
 use shunt_core::time::{Span, Time};
@@ -41,7 +41,7 @@ pub(crate) struct World {
     pub(crate) calls: BTreeMap<String, CallSeen>,
     pub(crate) contest: Contest,
     pub(crate) freeze: Freeze,
-    pub(crate) typical: Typical,
+    pub(crate) latency_baseline: LatencyBaseline,
     pub(crate) state: State,
     pub(crate) now: Time,
     pub(crate) judge: Judge,
@@ -118,7 +118,7 @@ pub(crate) fn plan(steps: Vec<Step>) -> Plan {
         rollback_call: None,
         hooks: Vec::new(),
         notifications: Vec::new(),
-        analysis: AnalysisPlan { metrics: vec![metric("errors", Guard::ErrorsNoWorseThanStable)], measured: Vec::new() },
+        analysis: AnalysisPlan { metrics: vec![metric("errors", Guard::ErrorsNoWorseThanStable)], external_metrics: Vec::new() },
         max_exposed: Weight::ALL,
         keep_old: Span::default(),
         progress_deadline: Span::seconds(600),
@@ -146,7 +146,7 @@ impl World {
             calls: BTreeMap::new(),
             contest: Contest::default(),
             freeze: Freeze::Off,
-            typical: Typical::Unknown,
+            latency_baseline: LatencyBaseline::Unknown,
             first: state.clone(),
             state,
             now: Time(0),
@@ -223,7 +223,7 @@ impl World {
             calls: self.seen_calls(wanted),
             contest: self.contest(),
             freeze: self.freeze.clone(),
-            typical: self.typical.clone(),
+            latency_baseline: self.latency_baseline.clone(),
         }
     }
 

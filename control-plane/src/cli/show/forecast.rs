@@ -38,9 +38,9 @@ pub(crate) fn lines(forecast: &Forecast, paint: Paint) -> Vec<String> {
         lines.push(String::new());
         lines.extend(evaluations(forecast, paint));
     }
-    if !forecast.measured.is_empty() {
+    if !forecast.external_metrics.is_empty() {
         lines.push(String::new());
-        lines.extend(measured(&forecast.measured, paint));
+        lines.extend(external_metrics(&forecast.external_metrics, paint));
     }
     if !forecast.tests.is_empty() {
         lines.push(String::new());
@@ -203,7 +203,7 @@ fn sight(sees: Sight, paint: Paint) -> String {
     }
 }
 
-fn measured(all: &[Measuring], paint: Paint) -> Vec<String> {
+fn external_metrics(all: &[Measuring], paint: Paint) -> Vec<String> {
     let mut table = Table::new(paint, &["METRIC", "MEASURED", "IN STEP", ""], &[]);
     for one in all {
         let first = if one.initial_delay > Span::default() { format!(", first after {}", one.initial_delay) } else { String::new() };

@@ -46,7 +46,7 @@ fn seen(now: Time) -> Observation {
         calls: BTreeMap::new(),
         contest: shunt_core::contest::Contest::default(),
         freeze: shunt_core::observation::Freeze::Off,
-        typical: shunt_core::observation::Typical::Unknown,
+        latency_baseline: shunt_core::observation::LatencyBaseline::Unknown,
     }
 }
 

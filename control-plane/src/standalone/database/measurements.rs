@@ -1,14 +1,14 @@
-//! What the metrics with a source outside said so far, so that limits survive a restart.
+//! What the external metrics said so far, so that limits survive a restart.
 
 use rusqlite::params;
-use shunt_core::analysis::measured::{History, Scope};
+use shunt_core::analysis::external_metrics::{History, Scope};
 use shunt_filter_core::RolloutId;
 
 use super::{Database, StoreError, from_json, to_json};
 
 /// Whose measurements.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct MeasuredKey {
+pub(crate) struct MeasurementKey {
     /// The Rollout.
     pub(crate) rollout: RolloutId,
     /// Attempt and step.
@@ -21,7 +21,7 @@ pub(crate) struct MeasuredKey {
 
 impl Database {
     /// All that is kept.
-    pub(crate) async fn measurements(&self) -> Result<Vec<(MeasuredKey, History)>, StoreError> {
+    pub(crate) async fn measurements(&self) -> Result<Vec<(MeasurementKey, History)>, StoreError> {
         self.with(|connection| {
             let mut query = connection.prepare("SELECT rollout, attempt, step, metric, digest, history FROM measurements")?;
             let mut rows = query.query([])?;
@@ -30,7 +30,7 @@ impl Database {
                 let (id, metric): (String, String) = (row.get(0)?, row.get(3)?);
                 let unreadable = |error: String| StoreError::Unreadable { what: format!("measurements of {id}"), error };
                 let step: i64 = row.get(2)?;
-                let key = MeasuredKey {
+                let key = MeasurementKey {
                     rollout: id.parse().map_err(|error| unreadable(format!("{error}")))?,
                     scope: Scope { attempt: row.get(1)?, step: usize::try_from(step).ok() },
                     metric,
@@ -44,7 +44,7 @@ impl Database {
     }
 
     /// Keeps these of a Rollout that is recorded, in place of what was kept under the same key.
-    pub(crate) async fn keep_measurements(&self, key: MeasuredKey, history: History) -> Result<(), StoreError> {
+    pub(crate) async fn keep_measurements(&self, key: MeasurementKey, history: History) -> Result<(), StoreError> {
         self.with(move |connection| {
             let id = key.rollout.to_string();
             let text = to_json(&history, || format!("measurements of {id}"))?;

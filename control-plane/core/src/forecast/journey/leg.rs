@@ -82,7 +82,7 @@ impl Journey {
 
     /// What was measured in a leg; legs that are over at once, or are not the metric's, are left out.
     fn measure(&mut self, step: Option<usize>, lasts: Span) {
-        for (measuring, metric) in self.measured.iter_mut().zip(&self.plan.analysis.measured) {
+        for (measuring, metric) in self.external_metrics.iter_mut().zip(&self.plan.analysis.external_metrics) {
             let made = |all: &BTreeMap<String, u32>| all.get(&measuring.metric).copied().unwrap_or_default();
             let made = made(&self.world.measurements).saturating_sub(made(&self.measurements));
             if let Some(step) = step.filter(|_| made > 0 || (metric.steps.is_none() && lasts >= Span::seconds(10))) {

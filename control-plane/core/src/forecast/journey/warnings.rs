@@ -24,8 +24,8 @@ impl Journey {
                 test.step, test.of_smallest_arm
             ));
         }
-        warnings.extend(measuring::warnings(&self.plan, &self.measured));
-        // Where nothing looks at errors here, sources outside do.
+        warnings.extend(measuring::warnings(&self.plan, &self.external_metrics));
+        // Where nothing looks at errors here, external sources do.
         let errors = |metric: &Metric| metric.guard.compares_errors() || matches!(metric.guard, Guard::SuccessRateMin(_));
         let blind = !self.plan.analysis.metrics.iter().any(errors);
         for evaluation in self.evaluations.iter().filter(|_| !blind) {

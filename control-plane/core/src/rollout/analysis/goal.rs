@@ -2,7 +2,7 @@
 
 use super::Around;
 use super::source::{PrometheusSpec, WebSpec, differs};
-use crate::analysis::measured::{Check, Source, check_path};
+use crate::analysis::external_metrics::{Check, Source, check_path};
 use crate::manifest::Problems;
 
 /// A question: PromQL, or a place in a JSON answer.

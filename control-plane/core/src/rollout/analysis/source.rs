@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Around;
-use crate::analysis::measured::{
+use crate::analysis::external_metrics::{
     Check, Connection, Header, HeaderValue, Method, OF_ARM, OF_TEST, PROVIDED, PrometheusSource, Source, WebSource, check_path, is_time,
     placeholders,
 };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Around, MetricSpec, library};
-use crate::analysis::measured::{fill, placeholders};
+use crate::analysis::external_metrics::{fill, placeholders};
 use crate::manifest::{Document, Problems};
 use crate::rollout::owner::Owner;
 
@@ -113,7 +113,7 @@ impl AnalysisTemplate {
         if !open && problems.is_empty() {
             let around = Around::of(Owner::Shunt);
             for (index, metric) in self.filled(&BTreeMap::new()).iter().enumerate().filter(|(_, metric)| metric.has_source()) {
-                metric.measured(&format!("spec.metrics[{index}]"), &around, None, problems);
+                metric.external_metric(&format!("spec.metrics[{index}]"), &around, None, problems);
             }
         }
     }

@@ -2,14 +2,14 @@
 
 use shunt_filter_core::Weight;
 
-use crate::analysis::measured::Measured;
+use crate::analysis::external_metrics::ExternalMetric;
 use crate::manifest::Problems;
 use crate::plan::{Plan, Step};
 
 /// Notes copies that nothing can judge: where a candidate that has only them is to be judged, and where it never has more.
 /// `paths`: the field of each step.
 pub(crate) fn judged(plan: &Plan, paths: &[String], problems: &mut Problems) {
-    let looked = |step| plan.analysis.measured.iter().any(|metric| decides(metric, step));
+    let looked = |step| plan.analysis.external_metrics.iter().any(|metric| decides(metric, step));
     let (mut now, mut ever) = (None, None);
     for (index, step) in plan.steps.iter().enumerate() {
         match step {
@@ -28,14 +28,14 @@ pub(crate) fn judged(plan: &Plan, paths: &[String], problems: &mut Problems) {
 }
 
 /// Whether it may decide in this step, or in any.
-fn decides(metric: &Measured, step: Option<usize>) -> bool {
+fn decides(metric: &ExternalMetric, step: Option<usize>) -> bool {
     let there = metric.steps.as_ref().is_none_or(|steps| step.is_none_or(|step| steps.contains(&step)));
     there && !metric.dry_run
 }
 
 fn refuse(plan: &Plan, mirror: Option<usize>, paths: &[String], problems: &mut Problems) {
     let Some(path) = mirror.and_then(|step| paths.get(step)) else { return };
-    let remedy = match plan.analysis.measured.iter().find(|metric| metric.dry_run) {
+    let remedy = match plan.analysis.external_metrics.iter().find(|metric| metric.dry_run) {
         Some(metric) => format!("remove dryRun of {}, or add another metric with prometheus or web", metric.name),
         None => "add a metric with prometheus or web to spec.analysis, for example templates: [{name: shadow-status, args: {prometheus: \"http://prometheus:9090\"}}]".to_owned(),
     };

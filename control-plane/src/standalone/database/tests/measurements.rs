@@ -1,13 +1,13 @@
 //! Limits of metrics from outside survive a restart.
 
 use shunt_core::Time;
-use shunt_core::analysis::measured::{History, Measurement, Reading, Scope};
+use shunt_core::analysis::external_metrics::{History, Measurement, Reading, Scope};
 
-use super::super::{Database, MeasuredKey};
+use super::super::{Database, MeasurementKey};
 use super::{open, stored};
 
-fn key(attempt: u64, step: Option<usize>) -> MeasuredKey {
-    MeasuredKey {
+fn key(attempt: u64, step: Option<usize>) -> MeasurementKey {
+    MeasurementKey {
         rollout: "shop/checkout".parse().unwrap(),
         scope: Scope { attempt, step },
         metric: "errors".to_owned(),

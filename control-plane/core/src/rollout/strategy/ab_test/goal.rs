@@ -14,7 +14,7 @@ use crate::plan::TestGoal;
 use crate::rollout::analysis::{Around, PrometheusSpec, WebSpec};
 use crate::time::Span;
 
-/// A request that matches and is answered well enough; or, with `prometheus` or `web`, figures of a source outside.
+/// A request that matches and is answered well enough; or, with `prometheus` or `web`, figures of an external source.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GoalSpec {

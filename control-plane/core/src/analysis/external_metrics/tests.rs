@@ -14,11 +14,11 @@ fn plan() -> Plan {
 }
 
 /// `value ≤ 0.5` every 30 s.
-fn metric() -> Measured {
+fn metric() -> ExternalMetric {
     let connection = Connection { timeout: Span::seconds(10), ca_file: None };
     let query =
         PrometheusSource { address: "http://x".to_owned(), query: "up".to_owned(), baseline: None, headers: Vec::new(), connection };
-    Measured {
+    ExternalMetric {
         name: "slow".to_owned(),
         source: Source::Prometheus(query),
         check: Check::Limits { min: None, max: Some(0.5) },
@@ -55,7 +55,7 @@ fn history(letters: &str) -> History {
 }
 
 /// Ten seconds after the last measurement.
-fn judged(metric: &Measured, letters: &str) -> Verdict {
+fn judged(metric: &ExternalMetric, letters: &str) -> Verdict {
     let history = history(letters);
     let now = history.latest().map_or(Time(10_000), |latest| latest.at.after(Span::seconds(10)));
     verdict(metric, Some(&history), EPOCH, now)
@@ -89,7 +89,7 @@ fn without_count(letters: &str, outcome: Outcome, sentence: &str) {
 #[test_case("isi", Outcome::Inconclusive, "2 of 3 measurements are inconclusive, 1 inconclusive allowed"; "one inconclusive too many")]
 #[test_case("isis", Outcome::Inconclusive, "2 of 4 measurements are inconclusive"; "and it stays so")]
 fn with_limits(letters: &str, outcome: Outcome, part: &str) {
-    let verdict = judged(&Measured { failure_limit: 2, inconclusive_limit: 1, ..metric() }, letters);
+    let verdict = judged(&ExternalMetric { failure_limit: 2, inconclusive_limit: 1, ..metric() }, letters);
     assert_eq!(verdict.outcome, outcome, "{}", verdict.message);
     assert!(verdict.message.contains(part), "{}", verdict.message);
 }
@@ -101,7 +101,7 @@ fn with_limits(letters: &str, outcome: Outcome, part: &str) {
 #[test_case("snns", Outcome::NeedMoreData, "needs 1 more of 3"; "no data does not count")]
 #[test_case("fis", Outcome::Pass, "1 of 3"; "each limit kept")]
 fn with_count(letters: &str, outcome: Outcome, part: &str) {
-    let verdict = judged(&Measured { count: Some(3), failure_limit: 1, inconclusive_limit: 1, ..metric() }, letters);
+    let verdict = judged(&ExternalMetric { count: Some(3), failure_limit: 1, inconclusive_limit: 1, ..metric() }, letters);
     assert_eq!(verdict.outcome, outcome, "{}", verdict.message);
     assert!(verdict.message.contains(part), "{}", verdict.message);
 }
@@ -120,7 +120,7 @@ fn an_old_measurement_is_no_pass() {
 #[test_case("i", "slow (dry run): would hold the release: 1 of 1 measurements are inconclusive: 0.5"; "neither")]
 #[test_case("e", "slow (dry run): Prometheus could not be asked: connection refused"; "an error")]
 fn a_dry_run_says_what_it_would_do_and_decides_nothing(letters: &str, message: &str) {
-    let verdict = judged(&Measured { dry_run: true, ..metric() }, letters);
+    let verdict = judged(&ExternalMetric { dry_run: true, ..metric() }, letters);
     assert_eq!((verdict.outcome, verdict.message.as_str()), (Outcome::NotApplicable, message));
 }
 
@@ -172,7 +172,7 @@ fn the_whole_release_is_measured_while_users_are_sent(stage: Stage, weight: u32,
 fn a_step_is_measured_while_it_is_held_and_the_old_version_while_it_is_kept() {
     let plan = plan();
     assert!(matches!(plan.steps[2], Step::Analysis(_)));
-    let of_step = Measured { steps: Some(vec![2]), ..metric() };
+    let of_step = ExternalMetric { steps: Some(vec![2]), ..metric() };
     let in_step = |stage| scope(&of_step, &plan, &running(stage, 5));
     assert_eq!(in_step(Stage::Holding { step: 2 }), Ok(Scope { attempt: 3, step: Some(2) }));
     assert!(in_step(Stage::Applying { step: 2 }).is_err() && in_step(Stage::Holding { step: 3 }).is_err());

@@ -1,9 +1,9 @@
 //! Measurements so far -> verdict.
 
-use super::{Check, History, Measured, Measurement, Outcome, Reading, Source, Verdict};
+use super::{Check, ExternalMetric, History, Measurement, Outcome, Reading, Source, Verdict};
 use crate::time::{Span, Time};
 
-impl Measured {
+impl ExternalMetric {
     /// Whether it has no conditions, so that its values are only shown.
     pub(crate) fn only_shows(&self) -> bool {
         matches!(&self.check, Check::Conditions { success: None, failure: None } | Check::Limits { min: None, max: None })
@@ -36,7 +36,7 @@ impl Source {
 ///
 /// Limits hold for all measurements of the scope, as in Argo Rollouts: one failure, or error in a row, more than allowed fails the
 /// metric for good.
-pub fn verdict(metric: &Measured, history: Option<&History>, epoch: u64, now: Time) -> Verdict {
+pub fn verdict(metric: &ExternalMetric, history: Option<&History>, epoch: u64, now: Time) -> Verdict {
     let empty = History::default();
     let history = history.unwrap_or(&empty);
     let latest = history.latest();
@@ -55,7 +55,7 @@ pub fn verdict(metric: &Measured, history: Option<&History>, epoch: u64, now: Ti
 }
 
 /// What it would say, in a verdict that decides nothing.
-fn as_dry_run(plain: Verdict, metric: &Measured, sentence: &str) -> Verdict {
+fn as_dry_run(plain: Verdict, metric: &ExternalMetric, sentence: &str) -> Verdict {
     let would = match plain.outcome {
         Outcome::Pass => "would pass: ",
         Outcome::Fail => "would fail: ",
@@ -65,7 +65,7 @@ fn as_dry_run(plain: Verdict, metric: &Measured, sentence: &str) -> Verdict {
     Verdict { outcome: Outcome::NotApplicable, message: format!("{} (dry run): {would}{sentence}", metric.name), ..plain }
 }
 
-fn judge(metric: &Measured, history: &History, epoch: u64, now: Time) -> (Outcome, String) {
+fn judge(metric: &ExternalMetric, history: &History, epoch: u64, now: Time) -> (Outcome, String) {
     let last_error = || match history.recent.iter().rev().find_map(|one| match &one.reading {
         Reading::Error(error) => Some(error.as_str()),
         Reading::Success | Reading::Failure | Reading::Inconclusive | Reading::NoData => None,
@@ -121,7 +121,7 @@ fn judge(metric: &Measured, history: &History, epoch: u64, now: Time) -> (Outcom
 }
 
 /// All measurements are there, and none of the limits is broken.
-fn complete(metric: &Measured, history: &History, count: u32) -> (Outcome, String) {
+fn complete(metric: &ExternalMetric, history: &History, count: u32) -> (Outcome, String) {
     match history.successes {
         0 => (Outcome::Inconclusive, format!("none of {count} measurements is good by {}", metric.check)),
         successes => {
@@ -130,7 +130,7 @@ fn complete(metric: &Measured, history: &History, count: u32) -> (Outcome, Strin
     }
 }
 
-fn is_old(metric: &Measured, latest: &Measurement, now: Time) -> bool {
+fn is_old(metric: &ExternalMetric, latest: &Measurement, now: Time) -> bool {
     let timeout = match &metric.source {
         Source::Prometheus(source) => source.connection.timeout,
         Source::Web(source) => source.connection.timeout,
@@ -139,7 +139,7 @@ fn is_old(metric: &Measured, latest: &Measurement, now: Time) -> bool {
     now.since(latest.at).0 > most
 }
 
-fn first_one(metric: &Measured, history: &History, now: Time) -> String {
+fn first_one(metric: &ExternalMetric, history: &History, now: Time) -> String {
     let starts = history.began.after(metric.initial_delay);
     if now < starts { format!("; the first time in {}", starts.since(now).text()) } else { String::new() }
 }
@@ -153,12 +153,12 @@ fn shown(history: &History) -> String {
     }
 }
 
-fn good(metric: &Measured, history: &History) -> String {
+fn good(metric: &ExternalMetric, history: &History) -> String {
     if metric.only_shows() { shown(history) } else { format!("{} keeps {}", shown(history), metric.check) }
 }
 
 /// The newest bad one: a later good one does not make it undone.
-fn failed(metric: &Measured, history: &History) -> String {
+fn failed(metric: &ExternalMetric, history: &History) -> String {
     let bad = history.recent.iter().rev().find(|one| one.reading == Reading::Failure);
     let shown = match bad {
         Some(bad) if bad.baseline.is_empty() => bad.value.clone(),

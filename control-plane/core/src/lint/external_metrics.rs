@@ -1,20 +1,20 @@
-//! Metrics with a source outside: secrets in clear text, and measurements that never come in time.
+//! External metrics: secrets in clear text, and measurements that never come in time.
 
 use super::Lint;
-use crate::analysis::measured::{Header, HeaderValue, Source};
+use crate::analysis::external_metrics::{Header, HeaderValue, Source};
 use crate::plan::{Step, TestGoal};
 use crate::time::Span;
 
 impl Lint<'_> {
-    pub(super) fn measured(&mut self) {
+    pub(super) fn external_metrics(&mut self) {
         let analysis = &self.plan.analysis;
         let path = "spec.analysis";
-        let decides = !analysis.metrics.is_empty() || analysis.measured.iter().any(|metric| !metric.dry_run);
+        let decides = !analysis.metrics.is_empty() || analysis.external_metrics.iter().any(|metric| !metric.dry_run);
         if !decides {
             self.warn(path, "nothing decides: every metric is a dry run; add {name: errors, successRate: {noWorseThanStable: {}}}");
         }
         let lasts = self.lasts();
-        for metric in &analysis.measured {
+        for metric in &analysis.external_metrics {
             let name = &metric.name;
             let path = metric.steps.as_ref().and_then(|steps| steps.first()).map_or(path.to_owned(), |step| self.step_path(*step));
             if in_clear_text(&metric.source) {

@@ -8,7 +8,7 @@ use shunt_filter_core::names::{fallback_cluster, shadow_cluster, version_cluster
 use shunt_filter_core::{BaselineName, VersionName, Weight};
 
 use super::text::{is_time, time};
-use super::{History, Measured, Outcome, Verdict};
+use super::{ExternalMetric, History, Outcome, Verdict};
 use crate::plan::{Backend, Plan, Routing, Step};
 use crate::state::{Run, Stage, State};
 use crate::time::Time;
@@ -86,7 +86,7 @@ fn clusters(plan: &Plan, version: &VersionName) -> String {
 }
 
 /// The scope that a metric is measured in now, or why it is not.
-pub fn scope(metric: &Measured, plan: &Plan, state: &State) -> Result<Scope, &'static str> {
+pub fn scope(metric: &ExternalMetric, plan: &Plan, state: &State) -> Result<Scope, &'static str> {
     let Some(run) = &state.run else {
         return match (&state.previous, &metric.steps) {
             (None, _) => Err("nothing is being released"),
@@ -120,7 +120,7 @@ fn reached(plan: &Plan, run: &Run) -> bool {
 }
 
 /// Whether it is to be measured now, in a scope that is on. `history` is of that scope.
-pub fn due(metric: &Measured, history: &History, now: Time) -> bool {
+pub fn due(metric: &ExternalMetric, history: &History, now: Time) -> bool {
     let next = match history.latest() {
         Some(latest) => latest.at.after(metric.interval),
         None => history.began.after(metric.initial_delay),
@@ -131,7 +131,7 @@ pub fn due(metric: &Measured, history: &History, now: Time) -> bool {
 }
 
 /// The verdict of a metric that is not measured now.
-pub fn not_measured(metric: &Measured, reason: &str) -> Verdict {
+pub fn not_measured(metric: &ExternalMetric, reason: &str) -> Verdict {
     Verdict {
         metric: metric.name.clone(),
         outcome: Outcome::NotApplicable,

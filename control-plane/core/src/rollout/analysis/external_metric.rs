@@ -1,7 +1,7 @@
-//! A metric with a source outside, as written.
+//! A metric with an external source, as written.
 
 use super::{Around, MetricSpec};
-use crate::analysis::measured::{Check, Condition, Measured, Source};
+use crate::analysis::external_metrics::{Check, Condition, ExternalMetric, Source};
 use crate::manifest::Problems;
 use crate::time::Span;
 
@@ -47,7 +47,13 @@ impl MetricSpec {
     }
 
     /// The metric, every problem noted. `steps`: those of the plan that it belongs to; none: the whole release.
-    pub(super) fn measured(&self, path: &str, around: &Around<'_>, steps: Option<Vec<usize>>, problems: &mut Problems) -> Option<Measured> {
+    pub(super) fn external_metric(
+        &self,
+        path: &str,
+        around: &Around<'_>,
+        steps: Option<Vec<usize>>,
+        problems: &mut Problems,
+    ) -> Option<ExternalMetric> {
         for (field, written) in [
             ("successRate", self.success_rate.is_some()),
             ("responses", self.responses.is_some()),
@@ -78,7 +84,7 @@ impl MetricSpec {
                 problems.add(format!("{path}.{field}"), "is not below count, so it could never be exceeded: write less, or a larger count");
             }
         }
-        Some(Measured {
+        Some(ExternalMetric {
             name: name?,
             source: source?,
             check,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Measured;
+use super::ExternalMetric;
 use crate::time::Time;
 
 /// What one measurement says.
@@ -103,10 +103,10 @@ impl History {
     }
 
     /// Whether nothing measured later could change the verdict any more.
-    pub fn is_final(&self, metric: &Measured) -> bool {
+    pub fn is_final(&self, metric: &ExternalMetric) -> bool {
         self.failures > metric.failure_limit
             || self.errors_in_row > metric.consecutive_error_limit
             || self.inconclusive > metric.inconclusive_limit && !metric.only_shows()
-            || metric.count.is_some_and(|count| self.measured() >= count)
+            || metric.count.is_some_and(|count| self.external_metrics() >= count)
     }
 }

@@ -1,4 +1,4 @@
-//! Metrics with a source outside: Prometheus, or any web API that answers JSON. Measured now and then, judged by conditions.
+//! External metrics: Prometheus, or any web API that answers JSON. Measured now and then, judged by conditions.
 //!
 //! The words and their meaning are those of Argo Rollouts: each measurement succeeds, fails, is inconclusive, or is an error, and each
 //! of these has a limit. What differs: no data is never a success, and a metric that guards the whole release passes in a step only
@@ -30,10 +30,10 @@ use crate::Plan;
 use crate::state::State;
 use crate::time::{Span, Time};
 
-/// A metric with a source outside.
+/// A metric with an external source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Measured {
+pub struct ExternalMetric {
     /// Its name in verdicts.
     pub name: String,
     /// Who is asked, and what.
@@ -226,8 +226,13 @@ impl std::fmt::Display for Check {
 }
 
 /// The verdicts of all metrics with a source, in the plan's order. `history` finds what was measured so far.
-pub fn verdicts<'h>(plan: &Plan, state: &State, now: Time, history: impl Fn(&Measured, Scope) -> Option<&'h History>) -> Vec<Verdict> {
-    let metrics = plan.analysis.measured.iter();
+pub fn verdicts<'h>(
+    plan: &Plan,
+    state: &State,
+    now: Time,
+    history: impl Fn(&ExternalMetric, Scope) -> Option<&'h History>,
+) -> Vec<Verdict> {
+    let metrics = plan.analysis.external_metrics.iter();
     metrics
         .map(|metric| match scope(metric, plan, state) {
             Ok(scope) => verdict(metric, history(metric, scope), state.epoch, now),
