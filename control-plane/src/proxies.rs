@@ -235,8 +235,10 @@ impl Proxies {
 
     /// Why a push is wanted that changes nothing: a VM of some connected proxy is dead, and any push replaces it.
     pub(crate) fn heal(&mut self, now: Time) -> Option<String> {
-        let wounded: Vec<String> = self.reports.wounded(now).into_iter().filter(|node| self.is_connected(node)).collect();
-        self.healer.due(&wounded, now).then(|| format!("a worker of {} went silent; a push replaces its VM", wounded.join(", ")))
+        let with_dead_vms: Vec<String> = self.reports.with_dead_vms(now).into_iter().filter(|node| self.is_connected(node)).collect();
+        self.healer
+            .due(&with_dead_vms, now)
+            .then(|| format!("a worker of {} went silent; a push replaces its VM", with_dead_vms.join(", ")))
     }
 
     /// A warning about proxies that are expected and have not reported lately; none: there are none.
@@ -281,7 +283,7 @@ impl Proxies {
                 modules: seen.map(|seen| seen.modules.iter().cloned().collect()).unwrap_or_default(),
                 misrouted: seen.map_or(0, |seen| seen.misrouted),
                 unrouted: seen.map_or(0, |seen| seen.unrouted),
-                astray: seen.and_then(|seen| seen.astray),
+                last_misrouted: seen.and_then(|seen| seen.last_misrouted),
                 last_report: seen.map(|seen| seen.last),
                 silent: seen.is_none_or(|seen| seen.silent),
                 rejected: status.and_then(rejection).into_iter().collect(),

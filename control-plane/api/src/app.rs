@@ -124,7 +124,7 @@ pub struct ProxyView {
     pub unrouted: u64,
     /// When one of the two grew last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub astray: Option<Time>,
+    pub last_misrouted: Option<Time>,
     /// Its last report.
     pub last_report: Option<Time>,
     /// True: no report for 30 s, or none at all.

@@ -261,8 +261,8 @@ impl Reports {
     }
 
     /// Proxies of which a VM went silent without a last word while others still report: its VM is dead and the next push heals it.
-    pub fn wounded(&self, now: Time) -> Vec<String> {
-        self.nodes.iter().filter(|(_, node)| node.wounded(now)).map(|(name, _)| name.clone()).collect()
+    pub fn with_dead_vms(&self, now: Time) -> Vec<String> {
+        self.nodes.iter().filter(|(_, node)| node.has_dead_vm(now)).map(|(name, _)| name.clone()).collect()
     }
 
     /// This node is on record from before this process began, and has not connected to it yet.
@@ -329,7 +329,7 @@ pub struct ProxySeen {
     /// Requests for which no cluster was chosen.
     pub unrouted: u64,
     /// When one of the two grew last.
-    pub astray: Option<Time>,
+    pub last_misrouted: Option<Time>,
     /// Last report.
     pub last: Time,
     /// True: no report for [`SILENT`].

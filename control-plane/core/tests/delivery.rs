@@ -162,13 +162,13 @@ fn as_many_as_ever_at_once_must_have_it() {
     // w1 dies; the others go on for a long time.
     edge.run(&["main", "w0"], 2, 20, 200);
     assert_eq!(edge.policy(2, 200), behind(), "a dead worker decides nothing, so nothing is proved");
-    assert_eq!(edge.reports.wounded(at(200)), ["edge"]);
+    assert_eq!(edge.reports.with_dead_vms(at(200)), ["edge"]);
     let seen = |edge: &Edge, second: u64| edge.reports.proxies(at(second)).first().map(|seen| (seen.vms, seen.lost, seen.dead));
     assert_eq!(seen(&edge, 199), Some((2, 1, 1)));
     // A push replaces it.
     edge.run(&["main", "w0", "w1b"], 3, 200, 240);
     assert_eq!(edge.policy(3, 236), live(200));
-    assert!(edge.reports.wounded(at(236)).is_empty());
+    assert!(edge.reports.with_dead_vms(at(236)).is_empty());
     assert_eq!(seen(&edge, 236), Some((3, 0, 1)), "replaced, and not forgotten at once");
 }
 
@@ -180,7 +180,7 @@ fn a_vm_that_takes_the_place_of_a_dead_one_is_not_one_more() {
         edge.run(&["main", "w0"], 1, 20, 20 + pause);
         edge.run(&["main", "w0", "w1b"], 2, 20 + pause, 200);
         assert_eq!(edge.policy(2, 196), live(20 + pause), "replaced after {pause} s");
-        assert!(edge.reports.wounded(at(196)).is_empty());
+        assert!(edge.reports.with_dead_vms(at(196)).is_empty());
     }
 }
 

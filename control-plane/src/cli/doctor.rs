@@ -78,26 +78,26 @@ pub(crate) async fn run(args: &DoctorArgs, client: &Client, console: &mut Consol
         anyhow::bail!("no proxy {node} ever connected or reported\n{}\n`shunt lint --envoy BOOTSTRAP` checks its configuration.", known());
     }
     let meant = list.proxies.iter().filter(|proxy| args.node.as_ref().is_none_or(|node| proxy.node == *node));
-    let patient = |proxy: &ProxyView| Patient { node: proxy.node.clone(), findings: proxy::look(proxy, &list, now) };
+    let patient = |proxy: &ProxyView| Patient { node: proxy.node.clone(), findings: proxy::findings(proxy, &list, now) };
     let report = Report { proxies: meant.map(patient).collect(), findings: around(&list, &rollouts.rollouts, now) };
     console.show(&report, |console| lines(&report, console.paint))?;
     let well = report.findings.is_empty() && report.proxies.iter().all(|patient| patient.findings.is_empty());
     Ok(if well { Exit::Done } else { Exit::Wrong })
 }
 
-/// Which Rollouts are meant, while proxies say that requests went astray lately.
-fn astray(list: &ProxyList, rollouts: &[RolloutView], now: Time) -> Vec<Finding> {
-    if !list.proxies.iter().any(|proxy| proxy::went_astray(proxy, now)) {
+/// Which Rollouts are meant, while proxies say that requests were misrouted lately.
+fn misrouted(list: &ProxyList, rollouts: &[RolloutView], now: Time) -> Vec<Finding> {
+    if !list.proxies.iter().any(|proxy| proxy::misrouted_lately(proxy, now)) {
         return Vec::new();
     }
-    let astray = rollouts.iter().filter(|view| view.misrouted > 0);
+    let misrouted = rollouts.iter().filter(|view| view.misrouted > 0);
     let say = |view: &RolloutView| {
         finding(
             format!("another version than decided, or none, answered {} of {}", requests(view.misrouted), view.id),
             format!("is each of its versions served? `shunt get {}`", view.id),
         )
     };
-    astray.map(say).collect()
+    misrouted.map(say).collect()
 }
 
 /// What concerns all.
@@ -108,7 +108,7 @@ fn around(list: &ProxyList, rollouts: &[RolloutView], now: Time) -> Vec<Finding>
     }
     found.extend(rollouts.iter().filter_map(rejected));
     found.extend(stand_still(rollouts));
-    found.extend(astray(list, rollouts, now));
+    found.extend(misrouted(list, rollouts, now));
     let newest = list.proxies.iter().filter_map(|proxy| proxy.last_report).max();
     if let Some(ahead) = newest.map(|newest| newest.since(now)).filter(|ahead| *ahead > CLOCK) {
         found.push(finding(

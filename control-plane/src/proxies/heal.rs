@@ -16,8 +16,8 @@ pub(super) struct Healer {
 
 impl Healer {
     /// Whether to push now.
-    pub(super) fn due(&mut self, wounded: &[String], now: Time) -> bool {
-        if wounded.is_empty() {
+    pub(super) fn due(&mut self, with_dead_vms: &[String], now: Time) -> bool {
+        if with_dead_vms.is_empty() {
             // A VM that keeps dying must not reset the pause each time it is replaced.
             self.last = self.last.filter(|(at, wait)| now.since(*at) < Span(wait.0.saturating_mul(2)));
             return false;
@@ -36,9 +36,9 @@ impl Healer {
 mod tests {
     use super::*;
 
-    fn pushes(healer: &mut Healer, wounded: bool, from: u64, to: u64) -> Vec<u64> {
-        let wounded = if wounded { vec!["edge".to_owned()] } else { Vec::new() };
-        (from..to).filter(|second| healer.due(&wounded, Time(second * 1_000))).collect()
+    fn pushes(healer: &mut Healer, with_dead_vms: bool, from: u64, to: u64) -> Vec<u64> {
+        let with_dead_vms = if with_dead_vms { vec!["edge".to_owned()] } else { Vec::new() };
+        (from..to).filter(|second| healer.due(&with_dead_vms, Time(second * 1_000))).collect()
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(super) struct Node {
     closed: Option<Time>,
     opened: Time,
     /// When more requests were misrouted or unrouted last.
-    astray: Option<Time>,
+    last_misrouted: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Vm {
 }
 
 /// With one more report.
-fn climb(mut reached: VecDeque<(u64, Time)>, generation: u64, now: Time) -> VecDeque<(u64, Time)> {
+fn record_generation(mut reached: VecDeque<(u64, Time)>, generation: u64, now: Time) -> VecDeque<(u64, Time)> {
     reached.retain(|(known, _)| *known <= generation);
     if reached.back().is_none_or(|(known, _)| *known < generation) {
         reached.push_back((generation, now));
@@ -113,11 +113,11 @@ impl Node {
             misrouted: report.services.iter().filter(|(id, new)| grew(id, new)).map(|(id, _)| id.clone()).collect(),
         };
         if !taken.misrouted.is_empty() {
-            self.astray = Some(now);
+            self.last_misrouted = Some(now);
         }
         let growths = grown(old.map(|vm| vm.growths.clone()).unwrap_or_default(), old.map(|vm| &vm.report), &report, now);
         let first = old.map_or(now, |vm| vm.first);
-        let reached = climb(old.map(|vm| vm.reached.clone()).unwrap_or_default(), report.generation, now);
+        let reached = record_generation(old.map(|vm| vm.reached.clone()).unwrap_or_default(), report.generation, now);
         let counted = old.is_some_and(|vm| vm.first >= self.era);
         let (vm, last) = (report.vm.clone(), report.last);
         self.vms.insert(vm.clone(), Vm { footprint: report.footprint(), report, first, last: now, reached, growths });
@@ -229,7 +229,7 @@ impl Node {
     }
 
     /// Fewer VMs post than there were.
-    pub(super) fn wounded(&self, now: Time) -> bool {
+    pub(super) fn has_dead_vm(&self, now: Time) -> bool {
         self.lost(now) > 0
     }
 
@@ -286,7 +286,7 @@ impl Node {
             modules: self.living(now).map(|vm| vm.report.module.clone()).filter(|module| !module.is_empty()).collect(),
             misrouted: self.sum(|service| service.misrouted),
             unrouted: self.sum(|service| service.unrouted),
-            astray: self.astray,
+            last_misrouted: self.last_misrouted,
             last: self.last,
             silent: self.silent(now),
         }

@@ -8,11 +8,11 @@ use super::{Finding, finding};
 use crate::cli::paint::tame;
 use crate::cli::text::{count, requests, span};
 
-/// Requests that went astray longer ago are history.
-const ASTRAY: Span = Span::seconds(3_600);
+/// Misrouted requests of longer ago are history.
+const MISROUTED_LATELY: Span = Span::seconds(3_600);
 
 /// What is wrong with one proxy, the cause before its consequences.
-pub(super) fn look(proxy: &ProxyView, list: &ProxyList, now: Time) -> Vec<Finding> {
+pub(super) fn findings(proxy: &ProxyView, list: &ProxyList, now: Time) -> Vec<Finding> {
     let mut found = Vec::new();
     if !proxy.connected {
         found.push(finding(
@@ -34,7 +34,7 @@ pub(super) fn look(proxy: &ProxyView, list: &ProxyList, now: Time) -> Vec<Findin
     found.extend(reporting(proxy, list.generation, now));
     found.extend(workers(proxy, now));
     found.extend(module(proxy, &list.version));
-    found.extend(astray(proxy, now));
+    found.extend(misrouted(proxy, now));
     found
 }
 
@@ -124,12 +124,12 @@ fn module(proxy: &ProxyView, version: &str) -> Option<Finding> {
 }
 
 /// Whether another version answered than was decided, or none, not long ago.
-pub(super) fn went_astray(proxy: &ProxyView, now: Time) -> bool {
-    proxy.astray.is_some_and(|at| now.since(at) < ASTRAY)
+pub(super) fn misrouted_lately(proxy: &ProxyView, now: Time) -> bool {
+    proxy.last_misrouted.is_some_and(|at| now.since(at) < MISROUTED_LATELY)
 }
 
-fn astray(proxy: &ProxyView, now: Time) -> Vec<Finding> {
-    let Some(at) = proxy.astray.filter(|_| went_astray(proxy, now)) else { return Vec::new() };
+fn misrouted(proxy: &ProxyView, now: Time) -> Vec<Finding> {
+    let Some(at) = proxy.last_misrouted.filter(|_| misrouted_lately(proxy, now)) else { return Vec::new() };
     let mut found = Vec::new();
     let since = format!("since it started, the last {} ago", span(now.since(at)));
     if proxy.misrouted > 0 {

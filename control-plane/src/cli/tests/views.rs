@@ -98,9 +98,9 @@ pub(super) fn proxies() -> ProxyList {
         {"node": "edge-2", "connected": true, "expected": true, "generation": 39, "vms": 3, "lastReport": before(31_000), "silent": true,
          "rejected": [{"kind": "extensions", "error": "Unable to create Wasm plugin shunt"}]},
         {"node": "edge-3", "connected": true, "expected": true, "generation": 38, "vms": 2, "lostVms": 1, "deadVms": 1, "modules": ["0.0.9"],
-         "misrouted": 1_204, "unrouted": 3, "astray": before(90_000), "lastReport": before(900), "silent": false, "rejected": []},
+         "misrouted": 1_204, "unrouted": 3, "lastMisrouted": before(90_000), "lastReport": before(900), "silent": false, "rejected": []},
         {"node": "edge-4", "connected": true, "expected": true, "generation": 41, "vms": 3, "lostVms": 0, "deadVms": 1, "modules": ["0.1.0"],
-         "misrouted": 7, "astray": before(7_200_000), "lastReport": before(900), "silent": false, "rejected": []},
+         "misrouted": 7, "lastMisrouted": before(7_200_000), "lastReport": before(900), "silent": false, "rejected": []},
         {"node": "old", "connected": false, "expected": false, "generation": null, "vms": 0, "lastReport": null, "silent": true, "rejected": []},
     ]}))
     .unwrap()
