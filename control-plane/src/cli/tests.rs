@@ -1,16 +1,16 @@
 //! The command line: its arguments, its pictures, and its verbs against a served API.
 
 mod arguments;
-mod asked;
-mod compared;
-mod foreseen;
+mod commands;
+mod diff;
+mod doctor_and_render;
 mod journals;
+mod load;
+mod logs;
 mod offline;
 mod pictures;
+mod plan;
 mod questions;
 mod server;
-mod sick;
-mod tried;
 mod verbs;
 mod views;
-mod written;

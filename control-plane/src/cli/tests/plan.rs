@@ -125,7 +125,7 @@ async fn for_programs_and_the_other_way() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_foreseen_is_refused() {
+async fn what_cannot_be_planned_is_refused() {
     let cases: [(&str, &[&str], &str); 4] = [
         (CANARY, &["--to", "v9"], "shop/checkout has no version v9: it has v1, v2"),
         (CANARY, &["--to", "v1"], "--from and --to name the same version"),
