@@ -93,7 +93,12 @@ impl Calls {
     }
 
     /// Begins what is due, cuts off what is not wanted any more, and tells what is known of what is wanted.
-    pub(crate) async fn look(&mut self, database: &Database, stored: &Stored, now: Time) -> Result<BTreeMap<String, CallSeen>, StoreError> {
+    pub(crate) async fn attend(
+        &mut self,
+        database: &Database,
+        stored: &Stored,
+        now: Time,
+    ) -> Result<BTreeMap<String, CallSeen>, StoreError> {
         let (plan, state) = (&stored.plan, &stored.state);
         let wanted = desired::calls(plan, state);
         self.tidy(database, &plan.id, &wanted).await?;

@@ -27,7 +27,7 @@ pub(crate) struct Deployments(Vec<Deployment>);
 
 impl Deployments {
     /// Answers those whose change is in force by now, was refused, or takes too long to be read.
-    pub(crate) fn look(&mut self, on: &Standalone, now: Time) {
+    pub(crate) fn answer_due(&mut self, on: &Standalone, now: Time) {
         for waiting in std::mem::take(&mut self.0) {
             match waiting.outcome(on, now) {
                 Some(result) => drop(waiting.reply.send(result)),

@@ -54,7 +54,7 @@ impl Hold {
 
     /// Looks at connections and reports. `ahead`: by node, the highest generation that it reports and that was never published.
     /// True when what is recorded of the store changed: see [`Hold::identity`].
-    pub(crate) fn look(&mut self, nodes: &[NodeStatus], ahead: &BTreeMap<String, u64>) -> bool {
+    pub(crate) fn observe(&mut self, nodes: &[NodeStatus], ahead: &BTreeMap<String, u64>) -> bool {
         let before = self.identity.clone();
         let connected = || nodes.iter().filter(|node| node.connected);
         let foreign = connected().filter_map(|node| Some((node.node.clone(), node.foreign.clone()?)));
@@ -181,7 +181,7 @@ mod tests {
         let mut hold = Hold::new(identity(settled), EmptyState::Doubted);
         let ahead = ahead.iter().map(|(node, generation)| ((*node).to_owned(), *generation)).collect();
         for look in looks {
-            hold.look(&nodes(look), &ahead);
+            hold.observe(&nodes(look), &ahead);
         }
         assert_eq!((hold.decision(), hold.identity().settled), (decision, settles));
         assert_eq!(hold.gate() == Gate::Shut, decision == Decision::Hold);
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_foreign_proxy_at_a_settled_store_is_left_alone_and_said() {
         let mut hold = Hold::new(identity(true), EmptyState::Doubted);
-        hold.look(&nodes("+b !a"), &BTreeMap::new());
+        hold.observe(&nodes("+b !a"), &BTreeMap::new());
         assert_eq!(hold.gate(), Gate::Stores(BTreeSet::new()));
         let notice = hold.notice().unwrap();
         assert_eq!((notice.severity, notice.message.contains("published: a.")), (Severity::Warning, true), "{}", notice.message);
@@ -199,22 +199,22 @@ mod tests {
     #[test]
     fn an_accepted_empty_store_takes_foreign_proxies_over_for_good() {
         let mut hold = Hold::new(identity(false), EmptyState::Accepted);
-        assert!(hold.look(&nodes("!a"), &BTreeMap::new()), "to be recorded");
+        assert!(hold.observe(&nodes("!a"), &BTreeMap::new()), "to be recorded");
         assert_eq!((hold.decision(), hold.gate(), hold.notice()), (Decision::Publish, Gate::Open, None));
         let mut later = Hold::new(hold.identity().clone(), EmptyState::Doubted);
-        later.look(&nodes("!a"), &BTreeMap::new());
+        later.observe(&nodes("!a"), &BTreeMap::new());
         assert_eq!(later.decision(), Decision::Publish);
     }
 
     #[test]
     fn a_hold_ends_by_recovery() {
         let mut hold = Hold::new(identity(false), EmptyState::Doubted);
-        hold.look(&nodes("!a"), &BTreeMap::from([("a".to_owned(), 57)]));
+        hold.observe(&nodes("!a"), &BTreeMap::from([("a".to_owned(), 57)]));
         let notice = hold.notice().unwrap();
         assert!(notice.message.contains("published: a (generation 57)."), "{}", notice.message);
         assert!(hold.can_recover());
         hold.recovered();
-        hold.look(&nodes("!a"), &BTreeMap::new());
+        hold.observe(&nodes("!a"), &BTreeMap::new());
         assert_eq!((hold.decision(), hold.gate()), (Decision::Prepare, Gate::Shut));
         hold.prepare(vec!["shop/checkout v1".to_owned()]);
         assert!(hold.notice().unwrap().message.ends_with("have an instance: shop/checkout v1"));

@@ -206,7 +206,7 @@ impl Reconciler {
     /// recorded.
     async fn decide(&mut self, now: Time) -> Result<Decision, StoreError> {
         let (before, ahead) = (self.hold.decision(), self.proxies.ahead(now));
-        let changed = self.hold.look(&self.proxies.statuses(), &ahead);
+        let changed = self.hold.observe(&self.proxies.statuses(), &ahead);
         let decision = self.hold.decision();
         if decision == Decision::Hold {
             self.publisher.gate(self.hold.gate());
@@ -237,7 +237,7 @@ impl Reconciler {
         let mut seen = observe(&self.publisher, &self.proxies, &mut self.analysts, &stored, &self.freeze, &external, now);
         seen.capacity = self.instances.capacity(&stored, now);
         // Receivers and external sources are asked when that can be recorded; until then nothing that waits for them goes on.
-        seen.calls = unless_full(self.integrations.calls.look(self.on.database(), &stored, now).await)?.unwrap_or_default();
+        seen.calls = unless_full(self.integrations.calls.attend(self.on.database(), &stored, now).await)?.unwrap_or_default();
         unless_full(self.integrations.sources.attend(self.on.database(), &stored, now).await)?;
         seen.verdicts.extend(self.integrations.sources.verdicts(&stored, now));
         let next = advance(&stored.plan, &stored.state, &seen, &stored.commands);
@@ -344,8 +344,8 @@ impl Reconciler {
         self.show.notices(self.notices());
         self.show.ready(self.publisher.aggregator().is_live());
         self.waiting.undo(&self.on);
-        self.waiting.look(&self.on, now);
-        self.deployments.look(&self.on, now);
+        self.waiting.answer_due(&self.on, now);
+        self.deployments.answer_due(&self.on, now);
     }
 }
 

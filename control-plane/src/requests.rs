@@ -69,7 +69,7 @@ impl Waiting {
     }
 
     /// Answers those whose edited manifest is in force by now, was refused, or takes too long to be read.
-    pub(crate) fn look(&mut self, on: &Standalone, now: Time) {
+    pub(crate) fn answer_due(&mut self, on: &Standalone, now: Time) {
         for release in std::mem::take(&mut self.releases) {
             match release.outcome(on, now) {
                 Some(result) => drop(release.reply.send(result)),

@@ -53,8 +53,8 @@ impl Rig {
         Self { store, calls, answers, stored }
     }
 
-    async fn look(&mut self, now: u64) -> Option<CallSeen> {
-        let seen = self.calls.look(&self.store.database, &self.stored, Time(now)).await.unwrap();
+    async fn attend(&mut self, now: u64) -> Option<CallSeen> {
+        let seen = self.calls.attend(&self.store.database, &self.stored, Time(now)).await.unwrap();
         seen.into_values().next()
     }
 
@@ -162,16 +162,16 @@ async fn a_signed_body_can_be_verified() {
 async fn a_gate_is_asked_until_it_answers_and_never_again() {
     let server = Server::start(vec![Answer::says(404, "not yet"), Answer::says(200, "go")]).await;
     let mut rig = Rig::start(&format!("{{gate: {{name: board, webhook: {{url: '{}'}}}}}}", server.url())).await;
-    assert!(matches!(rig.look(2_000).await, Some(CallSeen::Waiting { tries: 1, .. })));
-    assert!(matches!(rig.look(2_001).await, Some(CallSeen::Waiting { tries: 1, .. })), "one question at a time");
+    assert!(matches!(rig.attend(2_000).await, Some(CallSeen::Waiting { tries: 1, .. })));
+    assert!(matches!(rig.attend(2_001).await, Some(CallSeen::Waiting { tries: 1, .. })), "one question at a time");
     rig.answer(2_100).await;
-    assert!(matches!(rig.look(12_099).await, Some(CallSeen::Waiting { tries: 1, note, .. }) if note.contains("not yet")));
-    assert!(matches!(rig.look(12_100).await, Some(CallSeen::Waiting { tries: 2, .. })));
+    assert!(matches!(rig.attend(12_099).await, Some(CallSeen::Waiting { tries: 1, note, .. }) if note.contains("not yet")));
+    assert!(matches!(rig.attend(12_100).await, Some(CallSeen::Waiting { tries: 2, .. })));
     rig.answer(12_200).await;
     let yes = Some(CallSeen::Yes { by: "127.0.0.1".to_owned(), note: "go".to_owned() });
-    assert_eq!(rig.look(12_201).await, yes);
+    assert_eq!(rig.attend(12_201).await, yes);
     let mut rig = rig.crash().await;
-    assert_eq!(rig.look(99_000).await, yes, "an answer survives");
+    assert_eq!(rig.attend(99_000).await, yes, "an answer survives");
     assert_eq!(server.requests().len(), 2, "no receiver is asked again once it has answered");
     let shown = rig.shown();
     assert_eq!((shown.state, shown.tries, shown.by.as_deref(), shown.note.as_str()), (CallState::Yes, 2, Some("127.0.0.1"), "go"));
@@ -182,12 +182,12 @@ async fn a_gate_is_asked_until_it_answers_and_never_again() {
 async fn a_hook_that_was_cut_off_is_done_again_and_its_tries_count() {
     let server = Server::start(vec![Answer::Silence, Answer::says(200, "")]).await;
     let mut rig = Rig::start(&format!("{{hook: {{name: warm, webhook: {{url: '{}'}}, retries: 1}}}}", server.url())).await;
-    assert!(matches!(rig.look(2_000).await, Some(CallSeen::Waiting { tries: 1, .. })));
+    assert!(matches!(rig.attend(2_000).await, Some(CallSeen::Waiting { tries: 1, .. })));
     server.until(1).await;
     let mut rig = rig.crash().await;
-    assert!(matches!(rig.look(3_000).await, Some(CallSeen::Waiting { tries: 2, since: Time(2_000), .. })));
+    assert!(matches!(rig.attend(3_000).await, Some(CallSeen::Waiting { tries: 2, since: Time(2_000), .. })));
     rig.answer(3_100).await;
-    assert!(matches!(rig.look(3_101).await, Some(CallSeen::Yes { .. })));
+    assert!(matches!(rig.attend(3_101).await, Some(CallSeen::Yes { .. })));
     let ids: Vec<String> =
         server.requests().iter().map(|request| format!("{} {}", request.header("x-shunt-call"), request.header("x-shunt-try"))).collect();
     assert_eq!(ids, ["1000/1/warm 1", "1000/1/warm 2"], "a receiver can tell that it is the same");
@@ -198,41 +198,41 @@ async fn a_hook_that_was_cut_off_is_done_again_and_its_tries_count() {
 async fn a_hook_fails_after_its_retries() {
     let server = Server::start(vec![Answer::says(500, ""), Answer::says(502, "broken")]).await;
     let mut rig = Rig::start(&format!("{{hook: {{name: warm, webhook: {{url: '{}'}}, retries: 1}}}}", server.url())).await;
-    rig.look(2_000).await;
+    rig.attend(2_000).await;
     rig.answer(2_000).await;
-    assert!(matches!(rig.look(2_999).await, Some(CallSeen::Waiting { tries: 1, .. })), "after a second");
+    assert!(matches!(rig.attend(2_999).await, Some(CallSeen::Waiting { tries: 1, .. })), "after a second");
     let shown = rig.shown();
     assert_eq!((shown.state, shown.tries, shown.next), (CallState::Waiting, 1, Some(Time(3_000))));
     assert!(shown.note.contains("500"), "{shown:?}");
-    rig.look(3_000).await;
+    rig.attend(3_000).await;
     rig.answer(3_000).await;
-    assert_eq!(rig.look(99_000).await, Some(CallSeen::Failed { note: "status 502 Bad Gateway: broken".to_owned() }));
+    assert_eq!(rig.attend(99_000).await, Some(CallSeen::Failed { note: "status 502 Bad Gateway: broken".to_owned() }));
 }
 
 #[tokio::test]
 async fn what_is_no_longer_wanted_is_cut_off_and_asked_anew_when_it_is_wanted_again() {
     let server = Server::start(vec![Answer::Silence]).await;
     let mut rig = Rig::start(&format!("{{hook: {{name: warm, webhook: {{url: '{}'}}}}}}", server.url())).await;
-    rig.look(2_000).await;
+    rig.attend(2_000).await;
     server.until(1).await;
     rig.stored.state.run.as_mut().unwrap().stage = Stage::Shifting;
-    assert_eq!(rig.look(2_001).await, None);
+    assert_eq!(rig.attend(2_001).await, None);
     assert_eq!((rig.shown().state, rig.shown().at), (CallState::Ended, Time(2_001)));
     server.until_closed(1).await;
     assert_eq!(rig.store.database.calls().await.unwrap(), []);
     rig.stored.state.run.as_mut().unwrap().stage = Stage::AwaitingPrerequisites { step: 0 };
-    assert!(matches!(rig.look(2_002).await, Some(CallSeen::Waiting { tries: 1, since: Time(2_002), .. })), "back at the step");
+    assert!(matches!(rig.attend(2_002).await, Some(CallSeen::Waiting { tries: 1, since: Time(2_002), .. })), "back at the step");
     server.until(2).await;
 }
 
 #[tokio::test]
 async fn a_person_is_not_called() {
     let mut rig = Rig::start("{gate: {name: board}}").await;
-    assert_eq!(rig.look(2_000).await, None);
+    assert_eq!(rig.attend(2_000).await, None);
     assert_eq!(rig.store.database.calls().await.unwrap(), []);
     assert_eq!((rig.shown().state, rig.shown().asks.as_str()), (CallState::Waiting, "an operator"));
     let mut rig = rig.crash().await;
-    rig.look(3_000).await;
+    rig.attend(3_000).await;
     assert_eq!(rig.views().len(), 1, "it waits since it began to");
     let command = Command {
         id: 1,

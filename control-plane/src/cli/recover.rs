@@ -54,7 +54,7 @@ pub(crate) async fn run(args: &RecoverArgs, client: &Client, console: &mut Conso
         !args.envoy_admin.is_empty() || !args.config_dump.is_empty(),
         "name an Envoy that still has what the lost store published: --envoy-admin HOST:PORT, or --config-dump FILE"
     );
-    let running = look(args).await?;
+    let running = ask_proxies(args).await?;
     let body = RecoveryBody { running, confirmed: BTreeSet::new() };
     let found: Recovery = client.post(&["recovery"], &body).await?;
     if console.format == Format::Text {
@@ -78,7 +78,7 @@ fn envoys(args: &RecoverArgs) -> String {
 }
 
 /// What each of them runs.
-async fn look(args: &RecoverArgs) -> anyhow::Result<Vec<Running>> {
+async fn ask_proxies(args: &RecoverArgs) -> anyhow::Result<Vec<Running>> {
     let mut all = Vec::new();
     for admin in &args.envoy_admin {
         let text = fetch(admin).await.with_context(|| format!("Envoy's admin interface at {admin}"))?;

@@ -62,7 +62,7 @@ impl Folder {
     }
 
     /// The same; when the folder cannot be listed, what was read last, and why.
-    pub(crate) fn look(&mut self, last: &Files) -> Files {
+    pub(crate) fn scan(&mut self, last: &Files) -> Files {
         self.read().unwrap_or_else(|error| Files { fault: Some(error.to_string()), ..last.clone() })
     }
 
@@ -100,7 +100,7 @@ fn read_text(path: &Path) -> Result<String, String> {
 /// be listed says why. Errors when no thread can be started.
 pub(crate) fn watch(path: PathBuf) -> io::Result<watch::Receiver<Files>> {
     let mut folder = Folder::new(path);
-    let first = folder.look(&Files::default());
+    let first = folder.scan(&Files::default());
     let (sender, receiver) = watch::channel(first);
     std::thread::Builder::new().name("manifests".to_owned()).spawn(move || poll(folder, &sender))?;
     Ok(receiver)
@@ -110,7 +110,7 @@ fn poll(mut folder: Folder, sender: &watch::Sender<Files>) {
     let mut before: Option<Files> = None;
     while !sender.is_closed() {
         std::thread::sleep(POLL);
-        let now = folder.look(&sender.borrow());
+        let now = folder.scan(&sender.borrow());
         if before.as_ref() == Some(&now) {
             sender.send_if_modified(|shown| {
                 let changed = *shown != now;

@@ -41,7 +41,7 @@ impl Standalone {
         let files = manifests.missing.iter().cloned().map(Missing::File);
         let missing = files.chain(rollouts.into_iter().map(Missing::Rollout)).collect();
         let before: BTreeSet<RolloutId> = self.removals.pending().cloned().collect();
-        let gone = self.removals.look(&missing, witness, now);
+        let gone = self.removals.due(&missing, witness, now);
         for id in self.removals.pending().filter(|id| !before.contains(id)) {
             tracing::warn!(rollout = %id, "its manifest is missing; the Rollout ends when that has lasted {}", self.removals.delay());
         }

@@ -52,7 +52,7 @@ impl Removals {
     }
 
     /// One sighting of all that is missing; what of it is gone by now.
-    pub(super) fn look(&mut self, missing: &BTreeSet<Missing>, witness: Witness, now: Time) -> BTreeSet<Missing> {
+    pub(super) fn due(&mut self, missing: &BTreeSet<Missing>, witness: Witness, now: Time) -> BTreeSet<Missing> {
         self.asked.retain(|_, at| now.since(*at) < ASKED_FOR);
         self.since.retain(|known, _| witness == Witness::Manifests && missing.contains(known));
         let mut gone = BTreeSet::new();
@@ -120,7 +120,7 @@ mod tests {
         for (second, missing, manifests) in sightings {
             let missing: BTreeSet<Missing> = std::iter::repeat_n(rollout(), *missing).collect();
             let witness = if *manifests > 0 { Witness::Manifests } else { Witness::Nothing };
-            if !removals.look(&missing, witness, Time(second * 1_000)).is_empty() {
+            if !removals.due(&missing, witness, Time(second * 1_000)).is_empty() {
                 at = Some(*second);
             }
         }
@@ -132,9 +132,9 @@ mod tests {
         for witness in [Witness::Manifests, Witness::Nothing] {
             let mut removals = Removals::new(DELAY);
             removals.ask("shop/checkout".parse().unwrap(), Time(0));
-            assert!(removals.look(&BTreeSet::new(), witness, Time(1)).is_empty(), "the folder still says it");
-            assert_eq!(removals.look(&BTreeSet::from([rollout()]), witness, Time(2)), BTreeSet::from([rollout()]));
-            assert!(removals.look(&BTreeSet::from([rollout()]), witness, Time(3)).is_empty(), "asked once, done once");
+            assert!(removals.due(&BTreeSet::new(), witness, Time(1)).is_empty(), "the folder still says it");
+            assert_eq!(removals.due(&BTreeSet::from([rollout()]), witness, Time(2)), BTreeSet::from([rollout()]));
+            assert!(removals.due(&BTreeSet::from([rollout()]), witness, Time(3)).is_empty(), "asked once, done once");
         }
     }
 
@@ -142,9 +142,9 @@ mod tests {
     fn a_deletion_that_was_asked_for_and_never_seen_is_forgotten() {
         let mut removals = Removals::new(DELAY);
         removals.ask("shop/checkout".parse().unwrap(), Time(0));
-        assert!(removals.look(&BTreeSet::from([rollout()]), Witness::Nothing, Time(60_000)).is_empty());
+        assert!(removals.due(&BTreeSet::from([rollout()]), Witness::Nothing, Time(60_000)).is_empty());
         removals.ask("shop/checkout".parse().unwrap(), Time(60_000));
         removals.withdraw(&"shop/checkout".parse().unwrap());
-        assert!(removals.look(&BTreeSet::from([rollout()]), Witness::Nothing, Time(60_001)).is_empty());
+        assert!(removals.due(&BTreeSet::from([rollout()]), Witness::Nothing, Time(60_001)).is_empty());
     }
 }

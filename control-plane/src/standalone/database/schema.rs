@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     ACCEPTED,
     RELEASE_LOG,
     AUDIT_RECORD,
+    OUTBOX_MESSAGE,
 ];
 
 const FIRST: &str = "

@@ -10,8 +10,8 @@ use super::*;
 const ONE_SECOND: u64 = 1_000;
 
 /// The folder as it is at this second.
-async fn look(on: &mut Standalone, second: u64) {
-    let now = files::Folder::new(on.folder.clone()).look(&on.files.borrow());
+async fn scan(on: &mut Standalone, second: u64) {
+    let now = files::Folder::new(on.folder.clone()).scan(&on.files.borrow());
     on.files = watch::channel(now).1;
     on.refresh(Time(second * ONE_SECOND)).await.unwrap();
 }
@@ -32,11 +32,11 @@ async fn two() -> (Bed, Standalone) {
 async fn a_removed_manifest_is_gone_when_that_lasts() {
     let (bed, mut on) = two().await;
     std::fs::remove_file(bed.config().join("a.yaml")).unwrap();
-    look(&mut on, 100).await;
+    scan(&mut on, 100).await;
     assert!(!gone(&on, "a"));
     assert_eq!(on.missing(&id("a")).unwrap(), "its manifest is missing: the Rollout ends when that has lasted 10s");
     assert!(!on.is_due(Time(109 * ONE_SECOND)));
-    look(&mut on, 110).await;
+    scan(&mut on, 110).await;
     assert!(gone(&on, "a") && !gone(&on, "b"));
     assert_eq!((on.missing(&id("a")), on.notice()), (None, None));
 }
@@ -46,9 +46,9 @@ async fn a_manifest_that_comes_back_in_time_was_never_gone() {
     let (bed, mut on) = two().await;
     let text = std::fs::read_to_string(bed.config().join("a.yaml")).unwrap();
     std::fs::remove_file(bed.config().join("a.yaml")).unwrap();
-    look(&mut on, 100).await;
+    scan(&mut on, 100).await;
     bed.write("a.yaml", &text);
-    look(&mut on, 105).await;
+    scan(&mut on, 105).await;
     assert!(!gone(&on, "a") && on.missing(&id("a")).is_none() && !on.is_due(Time(200 * ONE_SECOND)));
 }
 
@@ -76,7 +76,7 @@ async fn a_folder_that_says_nothing_deletes_nothing(lost: Lost) {
         Lost::ABlankLine => ["a.yaml", "b.yaml"].iter().for_each(|file| bed.write(file, "\n")),
     }
     for second in [100, 110, 1_000] {
-        look(&mut on, second).await;
+        scan(&mut on, second).await;
         assert!(!gone(&on, "a") && !gone(&on, "b"), "{lost:?} at {second}");
     }
     match lost {
@@ -88,14 +88,14 @@ async fn a_folder_that_says_nothing_deletes_nothing(lost: Lost) {
 
     // The same for a process that starts in that folder.
     let mut on = bed.open().await.unwrap();
-    look(&mut on, 2_000).await;
+    scan(&mut on, 2_000).await;
     assert!(!gone(&on, "a") && !gone(&on, "b"), "{lost:?}");
     if let Lost::Folder = lost {
         std::fs::rename(&aside, bed.config()).unwrap();
     }
     bed.write("a.yaml", &manifest("a", "a.test", "v1"));
     bed.write("b.yaml", &manifest("b", "b.test", "v1"));
-    look(&mut on, 2_100).await;
+    scan(&mut on, 2_100).await;
     assert_eq!((on.notice(), on.problems().len()), (None, 0));
     assert_eq!(on.read(&id("a")).unwrap().plan.digest, digest);
 }
@@ -104,8 +104,8 @@ async fn a_folder_that_says_nothing_deletes_nothing(lost: Lost) {
 async fn one_empty_file_among_others_is_unreadable() {
     let (bed, mut on) = two().await;
     bed.write("a.yaml", "");
-    look(&mut on, 100).await;
-    look(&mut on, 200).await;
+    scan(&mut on, 100).await;
+    scan(&mut on, 200).await;
     assert!(!gone(&on, "a") && on.missing(&id("a")).is_none());
     assert_eq!(on.problems()[0].to_string(), "a.yaml:1:1: cannot be read: it is empty; what it said before stays in force");
 }
@@ -114,13 +114,13 @@ async fn one_empty_file_among_others_is_unreadable() {
 async fn the_mesh_policy_of_a_missing_file_stays_in_force_as_long() {
     let (bed, mut on) = two().await;
     bed.write("mesh.yaml", "apiVersion: shunt.dev/v1alpha1\nkind: MeshPolicy\nmetadata: {name: mesh}\nspec: {limits: {minKeepOld: 5m}}\n");
-    look(&mut on, 100).await;
+    scan(&mut on, 100).await;
     assert_eq!(on.problems(), []);
     let limited = on.read(&id("a")).unwrap().plan.digest.clone();
     std::fs::remove_file(bed.config().join("mesh.yaml")).unwrap();
-    look(&mut on, 200).await;
+    scan(&mut on, 200).await;
     assert_eq!(on.read(&id("a")).unwrap().plan.digest, limited);
-    look(&mut on, 210).await;
+    scan(&mut on, 210).await;
     assert_ne!(on.read(&id("a")).unwrap().plan.digest, limited);
 }
 
@@ -128,10 +128,10 @@ async fn the_mesh_policy_of_a_missing_file_stays_in_force_as_long() {
 async fn a_deletion_that_is_asked_for_is_done_at_once_also_of_the_last_one() {
     let (bed, mut on) = two().await;
     assert_eq!(on.remove(&id("a"), Time(100 * ONE_SECOND)).unwrap().as_deref(), Some("a.yaml"));
-    look(&mut on, 101).await;
+    scan(&mut on, 101).await;
     assert!(gone(&on, "a") && !gone(&on, "b"));
     assert_eq!(on.remove(&id("b"), Time(102 * ONE_SECOND)).unwrap().as_deref(), Some("b.yaml"));
-    look(&mut on, 103).await;
+    scan(&mut on, 103).await;
     assert!(gone(&on, "b"));
     on.refresh(Time(104 * ONE_SECOND)).await.unwrap();
     assert!(gone(&on, "a") && gone(&on, "b"), "a text of before brings nothing back");
@@ -144,7 +144,7 @@ async fn a_rollout_whose_folder_is_lost_can_be_deleted_and_nothing_is_written_th
     let (bed, mut on) = two().await;
     std::fs::rename(bed.config(), bed.dir.path().join("aside")).unwrap();
     std::fs::create_dir(bed.config()).unwrap();
-    look(&mut on, 100).await;
+    scan(&mut on, 100).await;
     let refused = on.put(&id("a"), &manifest("a", "a.test", "v2")).unwrap_err();
     assert!(matches!(&refused, PutError::Folder(notice) if notice.contains("shop/a, shop/b")), "{refused}");
     assert_eq!(on.remove(&id("a"), Time(101 * ONE_SECOND)).unwrap(), None);
@@ -175,11 +175,11 @@ async fn retire(on: &mut Standalone, name: &str) {
 async fn a_rollout_that_returns_goes_on_from_the_version_that_was_stable() {
     let (bed, mut on) = two().await;
     on.remove(&id("a"), Time(100 * ONE_SECOND)).unwrap();
-    look(&mut on, 101).await;
+    scan(&mut on, 101).await;
     retire(&mut on, "a").await;
 
     bed.write("a.yaml", &manifest("a", "a.test", "v2"));
-    look(&mut on, 1_000).await;
+    scan(&mut on, 1_000).await;
     let stored = on.read(&id("a")).unwrap();
     assert_eq!((stored.state.stable.as_str(), stored.plan.release.as_str()), ("v1", "v2"));
     let seen = Observation::unknown(Time(1_000 * ONE_SECOND));
@@ -192,11 +192,11 @@ async fn a_rollout_that_returns_goes_on_from_the_version_that_was_stable() {
 async fn a_rollout_that_returns_without_the_version_that_was_stable_begins_anew() {
     let (bed, mut on) = two().await;
     on.remove(&id("a"), Time(100 * ONE_SECOND)).unwrap();
-    look(&mut on, 101).await;
+    scan(&mut on, 101).await;
     retire(&mut on, "a").await;
 
     bed.write("a.yaml", &manifest("a", "a.test", "v2").replace("{name: v1, endpoints: ['127.0.0.1:9001']}, ", ""));
-    look(&mut on, 1_000).await;
+    scan(&mut on, 1_000).await;
     let stored = on.read(&id("a")).unwrap();
     assert_eq!((stored.state.stable.as_str(), stored.state.retiring.clone(), stored.state.revision), ("v2", None, 0));
 }
