@@ -1,13 +1,11 @@
 //! The journal: each transition is one line with all that led to it, so that it can be printed, explained and run again.
 
-mod asked;
 mod difference;
 mod incident;
 
 use serde::{Deserialize, Serialize};
-use shunt_filter_core::RolloutId;
+use shunt_filter_core::{RolloutId, VersionName};
 
-pub use asked::ReleaseAsked;
 pub use difference::Difference;
 pub use incident::{Incident, Replayed};
 
@@ -66,4 +64,19 @@ impl Entry {
         let plan = Plan { gone: self.next.retiring.is_some(), ..plan.clone() };
         advance(&plan, before, &self.observation, self.command.as_slice())
     }
+}
+
+/// Who asked for a release or a rollback, and why: what changed the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseAsked {
+    /// When.
+    pub at: Time,
+    /// The version that should be stable.
+    pub version: VersionName,
+    /// Who asked.
+    pub by: String,
+    /// Why, in the author's words; may be empty.
+    #[serde(default)]
+    pub reason: String,
 }

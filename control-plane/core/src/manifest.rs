@@ -6,7 +6,6 @@
 mod compile;
 mod conflict;
 mod edit;
-mod error;
 pub(crate) mod filter_check;
 mod foreign;
 mod origin;
@@ -18,13 +17,14 @@ mod suggest;
 mod tree;
 mod underscores;
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, RoutingPolicy};
 
 pub use compile::{compile, compile_with};
 pub use conflict::{conflicts, duplicates};
 pub use edit::{EditError, edit_release};
-pub use error::ManifestError;
 pub use foreign::skipped;
 pub use origin::Origin;
 pub(crate) use problems::Problems;
@@ -40,6 +40,35 @@ pub const API_VERSION: &str = "shunt.dev/v1alpha1";
 
 /// Longest manifest file that is read, bytes.
 pub const FILE_MAX: usize = 1024 * 1024;
+
+/// One error (or warning) at one field. Printed `shop.yaml:12:5: spec.release: message`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestError {
+    /// As the caller named it.
+    pub file: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1, in characters.
+    pub column: usize,
+    /// Path of the field, for example `spec.versions[1].endpoints[0]`; empty for the document as a whole.
+    pub path: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+    /// The Rollout that the document is about, as far as it can be read: its last good version should keep running.
+    pub rollout: Option<RolloutId>,
+}
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ManifestError {}
 
 /// One resource of a manifest file, with where each of its fields stands.
 #[derive(Debug, Clone, PartialEq)]

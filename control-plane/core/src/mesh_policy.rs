@@ -1,19 +1,20 @@
 //! `kind: MeshPolicy`: mesh-wide defaults, overrides for testers, limits and prohibitions. A Rollout may be stricter, never looser.
 
 mod limits;
-mod overrides;
 mod settle;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 use shunt_filter_core::cookie::CookieAttributes;
+use shunt_filter_core::matching::Match;
 use shunt_filter_core::policy::{KeySource, Keyless};
 
 use crate::manifest::{Problems, filter_check};
+use crate::plan::{PlannedRule, Role};
 use crate::rollout::HealthSpec;
+use crate::rollout::rule::{self, RuleNames};
 use crate::time::Span;
 pub use limits::{Limits, Prohibition};
-pub use overrides::OverrideSpec;
 pub(crate) use settle::{BUILT_IN, Bound, Settle};
 
 /// The mesh policy: at most one.
@@ -80,7 +81,7 @@ pub struct Defaults {
 impl MeshPolicy {
     /// Notes what contradicts itself or could not be served.
     pub(crate) fn check(&self, problems: &mut Problems) {
-        overrides::check(&self.spec.overrides, problems);
+        check_overrides(&self.spec.overrides, problems);
         self.spec.limits.check(problems);
         self.spec.check_defaults(problems);
         filter_check::mesh(&self.spec, problems);
@@ -89,5 +90,41 @@ impl MeshPolicy {
     /// Whether no Rollout may do this; the reason names the field.
     pub(crate) fn forbids(&self, what: Prohibition) -> Option<String> {
         self.spec.prohibit.contains(&what).then(|| format!("MeshPolicy spec.prohibit ({})", what.as_str()))
+    }
+}
+
+/// A request that matches gets the version with that role, in every Rollout.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct OverrideSpec {
+    /// Its name in decisions and counters. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Any of these. Required.
+    #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    pub matches: Option<Vec<Match>>,
+    /// `candidate` (no run: falls through) or `stable`. Required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Role>,
+}
+
+impl OverrideSpec {
+    /// The rule; none when something of it is missing, which the check of the policy notes.
+    pub(crate) fn rule(&self) -> Option<PlannedRule> {
+        Some(PlannedRule { name: self.name.clone()?, matches: self.matches.clone()?, version: None, role: self.to?, weight: Weight::ALL })
+    }
+}
+
+/// Notes what is missing or said twice.
+fn check_overrides(overrides: &[OverrideSpec], problems: &mut Problems) {
+    let mut names = RuleNames::new();
+    for (index, spec) in overrides.iter().enumerate() {
+        let path = format!("spec.overrides[{index}]");
+        let _ = rule::name(spec.name.as_deref(), &path, &mut names, problems);
+        if spec.matches.as_ref().is_none_or(Vec::is_empty) {
+            problems.add(format!("{path}.match"), "is missing: write at least one match, or every request of the mesh would match");
+        }
+        if spec.to.is_none() {
+            problems.add(format!("{path}.to"), "is missing: write candidate or stable");
+        }
     }
 }

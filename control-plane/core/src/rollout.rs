@@ -9,7 +9,6 @@ pub mod flag;
 pub mod health;
 pub mod hooks;
 pub mod notifications;
-pub(crate) mod owner;
 pub mod quantity;
 pub mod rule;
 pub mod service;
@@ -22,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::{KeySource, Keyless};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
+use crate::plan::{Backend, Version};
 use crate::time::Span;
 pub use analysis::AnalysisSpec;
 pub use calls::{GateSpec, HookSpec, WebhookSpec};
@@ -122,4 +122,36 @@ pub struct OnAbortSpec {
     /// How long the candidate may keep those whom stable cannot carry yet. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over: Option<Span>,
+}
+
+/// Who routes to the versions, as far as they say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Clusters and routes are Shunt's.
+    Shunt,
+    /// Versions are clusters of the user's own Envoy.
+    User,
+    /// No proxy: versions are values of a flag.
+    Flag,
+}
+
+impl Owner {
+    /// The one that any version names, beside Shunt; that all agree is checked elsewhere.
+    pub(crate) fn of(versions: &[Version]) -> Self {
+        let of = |version: &Version| match version.backend {
+            Backend::Cluster(_) => Owner::User,
+            Backend::Value(_) => Owner::Flag,
+            Backend::Endpoints(_) | Backend::Command(_) | Backend::Registered(_) => Owner::Shunt,
+        };
+        versions.iter().map(of).find(|owner| *owner != Owner::Shunt).unwrap_or(Owner::Shunt)
+    }
+
+    /// Why a field that is about clusters or routes makes no sense, and what to do; none: it does.
+    pub(crate) fn refuses(self, what: &str, yours: &str) -> Option<String> {
+        match self {
+            Owner::Shunt => None,
+            Owner::User => Some(format!("needs {what} that Shunt owns: set {yours}, and remove it here")),
+            Owner::Flag => Some("has no meaning for a feature flag, which routes nothing: remove it".to_owned()),
+        }
+    }
 }

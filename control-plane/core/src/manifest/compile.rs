@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::error::ManifestError;
+use super::ManifestError;
 use super::problems::Problems;
 use super::{Document, filter_check, underscores};
 use crate::mesh_policy::{Bound, Defaults, Limits, MeshPolicy, Prohibition, Settle};
 use crate::plan::{AnalysisPlan, Backend, Plan, PlannedRule, Progress, Version, first_weight};
+use crate::rollout::Owner;
 use crate::rollout::analysis::{AnalysisSpec, Around, OfStep, Samples, Templates, default_metrics};
 use crate::rollout::calls::{Whose, insert_gates};
 use crate::rollout::hooks::around;
 use crate::rollout::notifications::notifications;
-use crate::rollout::owner::Owner;
 use crate::rollout::rule::{RuleNames, unknown_version};
 use crate::rollout::strategy::{self, Placed, Terms};
 use crate::rollout::version::versions;

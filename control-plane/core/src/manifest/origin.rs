@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shunt_filter_core::RolloutId;
 
-use super::error::ManifestError;
+use super::ManifestError;
 use super::tree::{Node, Position, Value, field, item};
 
 /// File, and the position of every field of one document.

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::error::ManifestError;
+use super::ManifestError;
 use super::origin::Origin;
 
 /// What is wrong so far: (path of the field, message), in the order found.

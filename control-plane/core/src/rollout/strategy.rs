@@ -16,7 +16,7 @@ use shunt_filter_core::{VersionName, Weight};
 
 use crate::manifest::Problems;
 use crate::plan::{Backend, Plan, Step, Strategy, Version};
-use crate::rollout::owner::Owner;
+use crate::rollout::Owner;
 use crate::rollout::rule::RuleNames;
 pub use ab_test::{AbTestSpec, ArmSpec, GoalSpec, HeaderSpec, StatusRange};
 pub(crate) use blue_green::preview_host;

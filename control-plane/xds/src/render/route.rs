@@ -1,20 +1,19 @@
 //! Routes: one per allowed value of the route header, twice where retries differ by method; the last one, without a match, is the default.
 
-mod held;
-
 use std::sync::Arc;
 
 use envoy_types::pb::envoy::config::common::mutation_rules::v3::HeaderMutation;
 use envoy_types::pb::envoy::config::common::mutation_rules::v3::header_mutation::Action as Mutation;
+use envoy_types::pb::envoy::config::core::v3::data_source::Specifier;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
+use envoy_types::pb::envoy::config::core::v3::{DataSource, HeaderValue, HeaderValueOption};
 use envoy_types::pb::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
 use envoy_types::pb::envoy::config::route::v3::retry_policy::{RetryHostPredicate, RetryPriority, retry_host_predicate, retry_priority};
 use envoy_types::pb::envoy::config::route::v3::route::Action;
 use envoy_types::pb::envoy::config::route::v3::route_action::{ClusterSpecifier, MaxStreamDuration, RequestMirrorPolicy};
 use envoy_types::pb::envoy::config::route::v3::route_match::PathSpecifier;
 use envoy_types::pb::envoy::config::route::v3::{
-    HeaderMatcher, RetryPolicy, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
+    DirectResponseAction, HeaderMatcher, RetryPolicy, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
 };
 use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3::PreviousHostsPredicate;
 use envoy_types::pb::envoy::extensions::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig;
@@ -22,7 +21,7 @@ use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use envoy_types::pb::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
 use shunt_core::Span;
 use shunt_core::desired::Routes;
-use shunt_filter_core::names::{ROUTE_HEADER, SHADOW_HEADER, fallback_cluster, shadow_cluster, version_cluster};
+use shunt_filter_core::names::{HELD_HEADER, ROUTE_HEADER, SHADOW_HEADER, fallback_cluster, shadow_cluster, version_cluster};
 use shunt_filter_core::{RouteHeader, VersionName};
 
 use super::hosts::{self, Group};
@@ -66,7 +65,7 @@ pub(super) fn configuration(services: &[Routes]) -> Arc<Resource> {
 
 fn virtual_host(group: &Group<'_>) -> VirtualHost {
     let routes = group.claims.iter().flat_map(|(port, routes)| match routes.held {
-        true => vec![held::route(routes, *port)],
+        true => vec![held_route(routes, *port)],
         false => targets(routes, *port)
             .into_iter()
             .flat_map(|target| [Retry::Idempotent, Retry::NotSent].map(|retry| route(target, retry)))
@@ -198,5 +197,36 @@ fn retries(retry: Retry) -> RetryPolicy {
         }],
         host_selection_retry_max_attempts: HOST_ATTEMPTS,
         ..RetryPolicy::default()
+    }
+}
+
+/// Seconds after which a client may try again (RFC 9110, 10.2.3): about as long as a small service takes to start.
+const RETRY_AFTER: &str = "2";
+
+/// Of a service whose requests are held: every request, whatever version was decided; the reply says when to come back. Envoy makes
+/// UNAVAILABLE of it for gRPC.
+fn held_route(routes: &Routes, port: Option<u16>) -> Route {
+    let headers = port.map(|port| matcher(":authority", authority(port))).into_iter().collect();
+    Route {
+        name: format!("shunt-{}-{}-held", routes.id.namespace(), routes.id.name()),
+        r#match: Some(RouteMatch { path_specifier: Some(PathSpecifier::Prefix("/".to_owned())), headers, ..RouteMatch::default() }),
+        action: Some(Action::DirectResponse(DirectResponseAction {
+            status: 503,
+            body: Some(DataSource {
+                specifier: Some(Specifier::InlineString(format!("{} is being replaced, try again in a moment\n", routes.id.name()))),
+                ..DataSource::default()
+            }),
+            ..DirectResponseAction::default()
+        })),
+        response_headers_to_add: vec![response_header("retry-after", RETRY_AFTER), response_header(HELD_HEADER, "1")],
+        ..Route::default()
+    }
+}
+
+fn response_header(key: &str, value: &str) -> HeaderValueOption {
+    HeaderValueOption {
+        header: Some(HeaderValue { key: key.to_owned(), value: value.to_owned(), ..HeaderValue::default() }),
+        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
+        ..HeaderValueOption::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Compiler;
 use crate::plan::{HealthCheck, Protocol, Routing, Timeouts, Version};
-use crate::rollout::owner::Owner;
+use crate::rollout::Owner;
 use crate::rollout::rule::unknown_version;
 use crate::time::Span;
 use shunt_filter_core::VersionName;

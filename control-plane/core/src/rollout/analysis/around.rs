@@ -1,7 +1,7 @@
 //! What metrics and goals with a source may use.
 
 use super::Templates;
-use crate::rollout::owner::Owner;
+use crate::rollout::Owner;
 
 /// What metrics with a source may use.
 #[derive(Debug, Clone, Copy)]

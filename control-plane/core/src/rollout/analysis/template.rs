@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Around, MetricSpec, library};
 use crate::analysis::external_metrics::{fill, placeholders};
 use crate::manifest::{Document, Problems};
-use crate::rollout::owner::Owner;
+use crate::rollout::Owner;
 
 /// Named metrics.
 #[derive(Debug, Clone, PartialEq)]

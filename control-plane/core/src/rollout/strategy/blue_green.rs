@@ -6,7 +6,7 @@ use shunt_filter_core::matching::{Match, StringMatch};
 
 use super::{AnalysisStepSpec, List};
 use crate::plan::{PlannedRule, Role, Step};
-use crate::rollout::owner::Owner;
+use crate::rollout::Owner;
 use crate::rollout::rule;
 use crate::rollout::service::host;
 use crate::time::Span;

@@ -5,7 +5,7 @@ use shunt_filter_core::Weight;
 
 use super::List;
 use crate::plan::{Role, Scale, Step};
-use crate::rollout::owner::Owner;
+use crate::rollout::Owner;
 use crate::time::Span;
 
 /// How long users may be without an answer.

@@ -8,7 +8,7 @@ use shunt_filter_core::weight::POINTS;
 
 use super::List;
 use crate::plan::{Role, Scale, Step};
-use crate::rollout::owner::Owner;
+use crate::rollout::Owner;
 use crate::rollout::quantity::Amount;
 use crate::time::Span;
 use pace::{Move, Pace};
@@ -17,7 +17,8 @@ use pace::{Move, Pace};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RollingUpdateSpec {
-    /// How many instances there may be above the full size, of both versions together; a number, or percent of it (rounded up). Default: 25%.
+    /// How many instances there may be above the full size, of both versions together; a number, or percent of it (rounded up). Default:
+    /// 25%.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_surge: Option<Amount>,
     /// How many instances may be missing of the full size; a number, or percent of it (rounded down). Default: 25%.

@@ -6,7 +6,7 @@ use shunt_filter_core::matching::Match;
 use shunt_filter_core::policy::MIRROR_BODY_MAX;
 
 use crate::plan::{MirrorStep, Step};
-use crate::rollout::owner::Owner;
+use crate::rollout::Owner;
 use crate::rollout::quantity::Size;
 use crate::rollout::strategy::List;
 
