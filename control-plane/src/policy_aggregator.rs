@@ -83,7 +83,7 @@ pub(crate) struct PolicyAggregator {
     contributions: BTreeMap<RolloutId, Contribution>,
     recorded: BTreeMap<RolloutId, ContributionRecord>,
     published: PolicyRecord,
-    /// Generations up to this one may have been published by a process that could not record them and was killed.
+    /// Generations up to this one may have been published by a process that could not record them and ended.
     floor: u64,
     /// Hash of the routes that this process published; none: nothing yet.
     routes: Option<String>,
@@ -102,7 +102,8 @@ struct Sum {
 
 impl PolicyAggregator {
     /// With what was recorded; `stored` are the Rollouts that must contribute before anything is published. Where the process before
-    /// this one was killed, proxies may run generations that it had no room to record: everything is pushed and proved anew, above them.
+    /// this one ended while the disk was full, proxies may run generations that it could not record: everything is pushed and proved
+    /// anew, above them.
     pub(crate) fn new(published: PolicyRecord, recorded: BTreeMap<RolloutId, ContributionRecord>, stored: BTreeSet<RolloutId>) -> Self {
         let floor = published.ceiling;
         let recorded = if floor > published.generation { BTreeMap::new() } else { recorded };
@@ -215,7 +216,7 @@ impl PolicyAggregator {
             return Some(Why::Heal(reason.to_owned()));
         }
         if self.routes.is_none() {
-            return Some(if self.floor > self.published.generation { Why::Killed } else { Why::Restarted });
+            return Some(if self.floor > self.published.generation { Why::Unrecorded } else { Why::Restarted });
         }
         if self.routes.as_ref() != Some(&sum.routes_content) {
             return Some(Why::Routes);
@@ -233,7 +234,7 @@ enum Why {
     Policy,
     Routes,
     Restarted,
-    Killed,
+    Unrecorded,
     /// A Rollout contributes nothing new; only that is recorded.
     Recorded,
     Proof,
@@ -244,7 +245,7 @@ impl Why {
     /// Whether the policy gets a new generation; without one its bytes are those that proxies have.
     fn pushes(&self) -> bool {
         match self {
-            Why::Policy | Why::Killed | Why::Proof | Why::Heal(_) => true,
+            Why::Policy | Why::Unrecorded | Why::Proof | Why::Heal(_) => true,
             Why::Routes | Why::Restarted | Why::Recorded => false,
         }
     }
@@ -256,7 +257,7 @@ impl std::fmt::Display for Why {
             Why::Policy => f.write_str("the policy changed"),
             Why::Routes => f.write_str("routes changed"),
             Why::Restarted => f.write_str("as before the restart"),
-            Why::Killed => f.write_str("the process before this one was killed, and may have published more than it recorded"),
+            Why::Unrecorded => f.write_str("the process before this one may have published more than it had room to record"),
             Why::Recorded => f.write_str("as before"),
             Why::Proof => f.write_str("routes are acknowledged; the reports on this generation prove them"),
             Why::Heal(reason) => f.write_str(reason),

@@ -193,12 +193,13 @@ impl Reconciler {
 
     /// What could not be recorded on a full disk is recorded as soon as there is room.
     async fn catch_up(&mut self) -> Result<(), StoreError> {
+        // Before the space is kept free again, whose absence says that something is not recorded.
+        unless_full(self.publisher.catch_up(&self.on).await)?;
         if self.on.database().trouble().is_some() {
             unless_full(self.on.database().probe().await)?;
         }
         let posted = unless_full(self.on.catch_up().await)?.unwrap_or_default();
         self.integrations.outbox.add(posted);
-        unless_full(self.publisher.catch_up(&self.on).await)?;
         Ok(())
     }
 

@@ -85,9 +85,6 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     if tokio::time::timeout(GRACE, servers).await.is_err() {
         tracing::warn!("connections were cut after {GRACE:?}");
     }
-    if let Err(error) = reconciler.on.settle_generation().await {
-        tracing::warn!("what was published last is not recorded as the last: {error}");
-    }
     reconciler.on.close();
     tracing::info!("stopped; proxies keep what they have");
     ended

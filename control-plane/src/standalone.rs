@@ -108,11 +108,6 @@ impl Standalone {
         &self.database
     }
 
-    /// The process ends in order: all that was published is recorded, and the next one goes on from there.
-    pub(crate) async fn settle_generation(&self) -> Result<(), StoreError> {
-        if self.unrecorded.is_empty() { self.database.settle_generation().await } else { Ok(()) }
-    }
-
     /// Ends the store after all that was asked of it.
     pub(crate) fn close(self) {
         self.database.close();

@@ -231,7 +231,7 @@ async fn a_generation_that_was_never_published_blinds_nothing_across_a_restart()
     server.kill().await;
     let server = folders.serve().await;
     let policy: Value = server.get("/v1/policy").await.json().await.unwrap();
-    assert!(policy["generation"].as_u64().unwrap() < 1_000, "far below what was claimed: {policy}");
+    assert!(policy["generation"].as_u64().unwrap() < 10, "{policy}");
 }
 
 #[tokio::test]

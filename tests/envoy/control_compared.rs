@@ -65,7 +65,9 @@ async fn a_candidate_that_is_slower_than_is_allowed_is_refused_and_one_that_is_n
     );
 
     let rig = Rig::start(2, COMPARED).await?;
-    rig.shops[1].fault(Fault::delay(2));
+    // Both sleep, so that a busy machine that wakes them late does so to both.
+    rig.shops[0].fault(Fault::delay(10));
+    rig.shops[1].fault(Fault::delay(12));
     let load = rig.load();
     rig.release("v2")?;
     rig.until("v2 is stable", RUN, |view: &Value| stable(view, "v2")).await?;

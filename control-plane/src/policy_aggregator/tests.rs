@@ -134,15 +134,15 @@ impl Environment {
         self.pushed.last_key_value().map_or(0, |(generation, _)| *generation)
     }
 
-    /// The process ended in order, after all was recorded, and another one starts.
+    /// The process ended after all was recorded, and another one starts.
     fn restart(&mut self, stored: impl IntoIterator<Item = RolloutId>) -> PolicyAggregator {
         self.fill(false);
         self.policy.ceiling = self.policy.generation;
-        self.kill(stored)
+        self.lose(stored)
     }
 
-    /// The process was killed, and another one starts, which publishes nothing before there is room.
-    fn kill(&mut self, stored: impl IntoIterator<Item = RolloutId>) -> PolicyAggregator {
+    /// The process ended, perhaps on a full disk, and another one starts, which publishes nothing before there is room.
+    fn lose(&mut self, stored: impl IntoIterator<Item = RolloutId>) -> PolicyAggregator {
         (self.unrecorded, self.full, self.sequence, self.ceiling) = (None, false, 0, 0);
         PolicyAggregator::new(self.policy.clone(), self.contributions.clone(), stored.into_iter().collect())
     }
@@ -192,7 +192,7 @@ fn a_restart_publishes_the_same_bytes_and_keeps_proofs() {
 }
 
 #[test]
-fn after_a_kill_everything_is_pushed_and_proved_above_what_was_not_recorded() {
+fn after_an_end_on_a_full_disk_everything_is_pushed_and_proved_above_what_was_not_recorded() {
     let (mut aggregator, mut environment) = (empty(), Environment::default());
     aggregator.contribute(&id(1), desired(1, Some(1), Some(1)));
     environment.step(&mut aggregator, &around(Some(0)));
@@ -201,7 +201,7 @@ fn after_a_kill_everything_is_pushed_and_proved_above_what_was_not_recorded() {
     aggregator.contribute(&id(1), desired(1, Some(2), Some(1)));
     assert_eq!(environment.step(&mut aggregator, &around(Some(1))).unwrap().policy.generation, 3);
 
-    let mut aggregator = environment.kill([id(1)]);
+    let mut aggregator = environment.lose([id(1)]);
     aggregator.contribute(&id(1), desired(1, Some(1), Some(1)));
     let publication = environment.step(&mut aggregator, &around(None)).unwrap();
     let above = publication.policy.generation;
@@ -301,7 +301,7 @@ enum Event {
     Heal,
     Full(bool),
     Restart,
-    Kill,
+    Lose,
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -313,7 +313,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => Just(Event::Heal),
         1 => any::<bool>().prop_map(Event::Full),
         1 => Just(Event::Restart),
-        1 => Just(Event::Kill),
+        1 => Just(Event::Lose),
     ];
     proptest::collection::vec(event, 1..60)
 }
@@ -345,9 +345,9 @@ proptest! {
                 Event::Interval(interval) => now.report = report(interval),
                 Event::Heal => now.heal = Some("heal"),
                 Event::Full(full) => environment.fill(full),
-                Event::Restart | Event::Kill => {
+                Event::Restart | Event::Lose => {
                     let stored = wanted.keys().cloned();
-                    aggregator = if matches!(event, Event::Kill) { environment.kill(stored) } else { environment.restart(stored) };
+                    aggregator = if matches!(event, Event::Lose) { environment.lose(stored) } else { environment.restart(stored) };
                     now.acknowledged = None;
                     for (index, (id, desired)) in wanted.iter().enumerate() {
                         prop_assert!(index == 0 || aggregator.next(&now).unwrap().is_none(), "published before {id} contributed");

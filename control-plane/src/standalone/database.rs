@@ -160,6 +160,8 @@ pub(crate) struct Database {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     trouble: watch::Receiver<Option<String>>,
+    /// See [`Keeper::may_have_run_out`].
+    may_have_run_out: bool,
     _lock: File,
 }
 
@@ -180,6 +182,7 @@ impl Database {
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         let (mut keeper, trouble) = Keeper::open(folder, connect)?;
+        let may_have_run_out = keeper.may_have_run_out();
         // SQLite gives the files that it makes later the mode of this one.
         private::close_new(folder).map_err(failed)?;
         let (jobs, todo) = mpsc::channel::<Job>();
@@ -189,7 +192,7 @@ impl Database {
             }
         };
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(work).map_err(failed)?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), trouble, _lock: lock })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), trouble, may_have_run_out, _lock: lock })
     }
 
     /// Does one thing on the store's thread, whole or not at all.

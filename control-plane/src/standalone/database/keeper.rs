@@ -26,6 +26,8 @@ const MARGIN_BYTES: usize = 128 * 1024;
 pub(super) struct Keeper {
     connection: Connection,
     reserve: PathBuf,
+    /// The space that is kept free was there, whole, when the store was opened.
+    was_whole: bool,
     trouble: watch::Sender<Option<String>>,
 }
 
@@ -36,16 +38,22 @@ impl Keeper {
         connect: impl Fn(&Path) -> Result<Connection, StoreError>,
     ) -> Result<(Self, watch::Receiver<Option<String>>), StoreError> {
         let reserve = folder.join(RESERVE);
+        let was_whole = is_whole(&reserve);
         let connection = match connect(folder) {
             Err(StoreError::Full(_)) if std::fs::remove_file(&reserve).is_ok() => connect(folder)?,
             opened => opened?,
         };
         let (trouble, seen) = watch::channel(None);
-        let mut keeper = Self { connection, reserve, trouble };
+        let mut keeper = Self { connection, reserve, was_whole, trouble };
         if let Err(error) = keeper.set_aside() {
             keeper.fail(&error.to_string());
         }
         Ok((keeper, seen))
+    }
+
+    /// Whether the process before this one may have done urgent things that it could not record: only when this space was used up.
+    pub(super) fn may_have_run_out(&self) -> bool {
+        !self.was_whole
     }
 
     /// Does one thing; while there is trouble nothing of it may write.
@@ -136,7 +144,7 @@ impl Keeper {
 
     /// Writes the file unless it is there, whole. Zeros are written, because a file that is only made longer takes no space.
     fn set_aside(&mut self) -> std::io::Result<()> {
-        if self.reserve.metadata().is_ok_and(|meta| meta.len() == RESERVE_BYTES as u64) {
+        if is_whole(&self.reserve) {
             return Ok(());
         }
         let written = std::fs::File::create(&self.reserve).and_then(|mut file| {
@@ -149,4 +157,8 @@ impl Keeper {
         }
         written
     }
+}
+
+fn is_whole(reserve: &Path) -> bool {
+    reserve.metadata().is_ok_and(|meta| meta.len() == RESERVE_BYTES as u64)
 }

@@ -15,7 +15,7 @@ pub(crate) struct PolicyRecord {
     pub(crate) generation: u64,
     /// Of its content without the generation.
     pub(crate) hash: String,
-    /// Generations up to this one may have been published without a record, if the process was killed while the disk was full.
+    /// Generations up to this one may have been published without a record, by a process that ended while the disk was full.
     pub(crate) ceiling: u64,
 }
 
@@ -38,12 +38,14 @@ pub(crate) struct ContributionRecord {
 impl Database {
     /// The policy published last, and what it was made of.
     pub(crate) async fn policy(&self) -> Result<(PolicyRecord, BTreeMap<RolloutId, ContributionRecord>), StoreError> {
-        self.with(|connection| {
+        let complete = !self.may_have_run_out;
+        self.with(move |connection| {
             let policy = connection
                 .query_row("SELECT generation, hash, ceiling FROM policy", [], |row| {
                     Ok(PolicyRecord { generation: row.get(0)?, hash: row.get(1)?, ceiling: row.get(2)? })
                 })
                 .optional()?;
+            let policy = policy.map(|policy| if complete { PolicyRecord { ceiling: policy.generation, ..policy } } else { policy });
             let mut query = connection.prepare("SELECT rollout, service, generation, routes, proof FROM contributions")?;
             let mut rows = query.query([])?;
             let mut all = BTreeMap::new();
@@ -56,11 +58,6 @@ impl Database {
             Ok((policy.unwrap_or_default(), all))
         })
         .await
-    }
-
-    /// All that was published is recorded.
-    pub(crate) async fn settle_generation(&self) -> Result<(), StoreError> {
-        self.with(|connection| Ok(connection.execute("UPDATE policy SET ceiling = generation", []).map(drop)?)).await
     }
 
     /// Routes that every connected proxy acknowledged last.

@@ -75,9 +75,16 @@ async fn everything_is_there_after_a_restart() {
     assert_eq!(database.rollouts().await.unwrap(), [expected]);
     assert_eq!(database.history(&id, 10).await.unwrap(), [next.entry.unwrap()]);
     assert_eq!(database.accepted().await.unwrap().remove(&id), routes);
-    assert_eq!(database.policy().await.unwrap(), (policy, BTreeMap::from([(id, record)])));
+    let recorded = BTreeMap::from([(id, record)]);
+    let complete = PolicyRecord { ceiling: 4, ..policy.clone() };
+    assert_eq!(database.policy().await.unwrap(), (complete, recorded.clone()), "nothing was published without a record");
     assert_eq!(database.expected().await.unwrap(), BTreeSet::from(["edge".to_owned()]));
     assert_eq!(database.files().await.unwrap(), files);
+
+    database.close();
+    std::fs::remove_file(dir.path().join(keeper::RESERVE)).unwrap();
+    let database = Database::open(dir.path()).unwrap();
+    assert_eq!(database.policy().await.unwrap(), (policy, recorded), "the space kept free was used up, so more may have been published");
 }
 
 #[tokio::test]
