@@ -103,8 +103,8 @@ pub struct Analyst {
 pub struct Judging<'a> {
     /// One verdict each.
     pub metrics: &'a [Metric],
-    /// How many steps of the run have weight on both arms (at least 1): the error of 1 % is divided over them and over the metrics that
-    /// compare with stable.
+    /// How many steps of the run have weight on both arms (at least 1): the error of 1 % is divided over them and over the tests of the
+    /// metrics that compare with stable.
     pub steps: u32,
     /// How warm the instances are.
     pub warmth: Warmth,
@@ -153,10 +153,10 @@ fn ratio(metrics: &[Metric]) -> f64 {
     metrics.iter().find_map(|metric| metric.guard.tolerance()).map_or(1.0, Tolerance::ratio)
 }
 
-/// 1/α of one comparison: the error is divided over steps and comparisons.
+/// 1/α of one test: the error is divided over steps, and in equal parts over the tests of all metrics that compare.
 fn threshold(metrics: &[Metric], steps: u32) -> f64 {
-    let compared = metrics.iter().filter(|metric| metric.guard.compares().is_some()).count().max(1);
-    ONE_IN * f64::from(steps.max(1)) * compared as f64
+    let tests: u32 = metrics.iter().filter_map(|metric| metric.guard.compares()).map(Kind::tests).sum();
+    ONE_IN * f64::from(steps.max(1)) * f64::from(tests.max(1))
 }
 
 /// How many slots are in both.

@@ -27,7 +27,7 @@ const SLOW: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 64.0];
 const SLOWEST: [f64; 8] = [1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 12.0, 50.0];
 
 /// So many tests share the error.
-const TESTS: f64 = 3.0;
+pub(super) const TESTS: u32 = 3;
 
 /// The test with the highest E.
 struct Strongest {
@@ -104,10 +104,9 @@ impl LatencyComparison {
         [p90, p99].into_iter().fold(p50, |most, test| if test.ln_e > most.ln_e { test } else { most })
     }
 
-    /// The verdict. `threshold` is 1/α of all three tests together.
+    /// The verdict. `threshold` is 1/α of each of the three tests.
     pub(super) fn judge(&mut self, evaluation: &Evaluation<'_>, tolerance: LatencyTolerance, threshold: f64) -> Verdict {
         let strongest = self.strongest();
-        let threshold = TESTS * threshold;
         let reached = strongest.ln_e >= threshold.ln();
         self.failed |= reached && strongest.slow >= MIN_FAILED_SLOTS;
         let samples = latency::total(evaluation.candidate);
@@ -205,7 +204,7 @@ mod tests {
             let arms: Vec<u16> = (0..=all).filter(|arm| arm.count_ones() == u32::from(candidate)).collect();
             let highest: Vec<f64> = arms.iter().map(|arm| highest(&split(*arm, all), &schedule)).collect();
             for threshold in [1.1, 1.2, 1.5, 2.0, 3.0, 5.0] {
-                let reached = highest.iter().filter(|e| **e >= TESTS * threshold).count();
+                let reached = highest.iter().filter(|e| **e >= f64::from(TESTS) * threshold).count();
                 failures += reached;
                 assert!(
                     reached as f64 / arms.len() as f64 <= 1.0 / threshold,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::ResponsePolicy;
 
-use super::{LatencyTolerance, Tolerance, counters};
+use super::{LatencyTolerance, Tolerance, counters, latency_slots};
 use crate::time::Span;
 
 /// One metric that guards a release.
@@ -56,6 +56,16 @@ pub enum Kind {
     Latency,
     /// Requests without an answer.
     Hanging,
+}
+
+impl Kind {
+    /// How many tests it takes, each of which gets an equal part of the error.
+    pub(super) fn tests(self) -> u32 {
+        match self {
+            Kind::Errors | Kind::Responses | Kind::Hanging => 1,
+            Kind::Latency => latency_slots::TESTS,
+        }
+    }
 }
 
 impl Metric {
