@@ -386,8 +386,8 @@ fn latency_shares_the_error_with_errors_and_is_not_compared_without_users_on_sta
     assert!(verdicts.iter().all(|verdict| verdict.outcome == Outcome::NotApplicable), "{verdicts:?}");
     let five = self::split(FIVE);
     let verdicts = Analyst::default().evaluate(of_four(&[errors(), as_fast()]), five.arms(), &Evidence::epoch(1).0);
-    // And a third of its part goes to each percentile.
-    assert_eq!((verdicts[0].threshold.as_str(), verdicts[1].threshold.as_str()), ("E ≥ 800", "E ≥ 2400"));
+    // One test of errors and three of latency, over four steps.
+    assert_eq!((verdicts[0].threshold.as_str(), verdicts[1].threshold.as_str()), ("E ≥ 1600", "E ≥ 1600"));
 }
 
 #[test]

@@ -79,6 +79,11 @@ fn is_local(url: &Url) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// Whether the Rollout has moved on since the command's revision.
+pub(crate) fn is_stale(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ClientError::Problem(problem)) if problem.kind.ends_with("stale"))
+}
+
 fn explain(problem: &ProblemBody) -> String {
     let mut text = tame(&problem.detail);
     if !problem.known.is_empty() {

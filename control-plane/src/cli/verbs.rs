@@ -9,7 +9,7 @@ use shunt_core::Verb;
 use shunt_core::status::RolloutView;
 use shunt_filter_core::VersionName;
 
-use super::client::Client;
+use super::client::{Client, is_stale};
 use super::console::Console;
 use super::exit::Exit;
 use super::target::Target;
@@ -162,10 +162,34 @@ pub(crate) struct VerbArgs {
     revision: Option<u64>,
 }
 
-/// One verb. The revision seen goes with it, so that a second one sent by accident does nothing.
+/// How often a command is sent when the Rollout records something between the look and the command.
+const TRIES: usize = 5;
+
+/// One verb. The revision seen goes with it, so that a second one sent by accident does nothing. Where the operator named no revision
+/// and what was recorded meanwhile changed nothing to decide about, it is sent again: `status --wait` is over before the last proof of a
+/// way back is recorded.
 pub(crate) async fn run(verb: Verb, args: &VerbArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
-    let view: RolloutView = args.target.view(client).await?;
+    let mut view: RolloutView = args.target.view(client).await?;
+    for _ in 1..TRIES {
+        let sent = send(verb, args, &view, false, client, console).await;
+        let Err(error) = &sent else { return sent };
+        if args.revision.is_some() || !is_stale(error) {
+            return sent;
+        }
+        let now: RolloutView = args.target.view(client).await?;
+        if !decides_alike(&view, &now) {
+            return sent;
+        }
+        view = now;
+    }
     send(verb, args, &view, false, client, console).await
+}
+
+/// Whether an operator who decided by the one view would decide the same by the other.
+fn decides_alike(a: &RolloutView, b: &RolloutView) -> bool {
+    let step = |view: &RolloutView| view.step.as_ref().map(|step| step.number);
+    let what = |view: &RolloutView| (view.phase, view.attempt, view.stable.clone(), view.candidate.clone(), view.release.clone());
+    what(a) == what(b) && step(a) == step(b)
 }
 
 async fn send(

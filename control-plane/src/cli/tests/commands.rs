@@ -1,7 +1,7 @@
 //! `promote --full`, `--to`, `retry --from`, `approve`, `rollback`, `freeze`: what goes over the wire.
 
 use shunt_api::Accepted;
-use shunt_api::ControlRequest;
+use shunt_api::{ControlRequest, Refusal};
 use shunt_core::observation::Freeze;
 use shunt_core::status::StepView;
 use shunt_core::{Time, Verb};
@@ -30,6 +30,33 @@ async fn each_has_its_verb(line: &[&str], expected: Verb) {
     });
     result.unwrap();
     assert_eq!(text, "shop/checkout: done (revision 12)\n");
+}
+
+/// What is recorded between the look and the command matters only where it changes what was decided about.
+#[test_case(&["retry", "checkout"], false, true; "the same place at a later revision")]
+#[test_case(&["retry", "checkout"], true, false; "another step")]
+#[test_case(&["retry", "checkout", "--revision", "7"], false, false; "only at this revision")]
+#[tokio::test]
+async fn a_stale_command_is_sent_again_where_nothing_to_decide_has_changed(line: &[&str], moves: bool, done: bool) {
+    let mut view = progressing();
+    let mut server = Server::start(vec![view.clone()]).await;
+    let address = server.address.clone();
+    let ((_, result), ()) = tokio::join!(run(&address, line), async {
+        let Some(ControlRequest::Command { revision, reply, .. }) = server.requests.recv().await else { panic!("a command") };
+        let seen = revision.unwrap();
+        view.revision += 1;
+        if moves {
+            view.step.as_mut().unwrap().number += 1;
+        }
+        server.show(vec![view.clone()]);
+        reply.send(Err(Refusal::Stale { seen, now: view.revision })).unwrap();
+        if done {
+            let Some(ControlRequest::Command { revision, reply, .. }) = server.requests.recv().await else { panic!("a command") };
+            assert_eq!(revision, Some(view.revision));
+            reply.send(Ok(accepted())).unwrap();
+        }
+    });
+    assert_eq!(result.is_ok(), done, "{result:?}");
 }
 
 #[test_case(&["promote", "checkout", "--full", "--to", "2"])]

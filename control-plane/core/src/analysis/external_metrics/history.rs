@@ -107,6 +107,6 @@ impl History {
         self.failures > metric.failure_limit
             || self.errors_in_row > metric.consecutive_error_limit
             || self.inconclusive > metric.inconclusive_limit && !metric.only_shows()
-            || metric.count.is_some_and(|count| self.external_metrics() >= count)
+            || metric.count.is_some_and(|count| self.measured() >= count)
     }
 }
