@@ -123,6 +123,7 @@ impl Kind {
 
 /// A problem on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ProblemBody {
     /// `urn:shunt:problem:<kind>`.
     #[serde(rename = "type")]

@@ -11,6 +11,7 @@ use crate::problem::Problem;
 
 /// `GET /v1/proxies`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ProxyList {
     /// Of the policy last published.
     pub generation: u64,

@@ -24,6 +24,7 @@ const HISTORY_MAX: usize = 1_000;
 
 /// `GET /v1/rollouts`, and each event of `GET /v1/watch`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RolloutList {
     /// In order of id.
     pub rollouts: Vec<RolloutView>,
@@ -36,6 +37,7 @@ pub struct RolloutList {
 
 /// `GET /v1/rollouts/{namespace}/{name}/history`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct History {
     /// Oldest first.
     pub entries: Vec<Entry>,

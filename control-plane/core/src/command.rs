@@ -31,7 +31,7 @@ impl Command {
 
 /// What can be asked. `release` is not among them: it edits the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Verb {
     /// Ends the wait of the current step: a pause, a gate, or a pass that does not come.
     Promote,

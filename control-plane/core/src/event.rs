@@ -90,6 +90,7 @@ impl EventKind {
 
 /// One event, in CloudEvents' JSON format (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Event {
     /// `1.0`.
     pub specversion: String,

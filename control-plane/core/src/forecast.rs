@@ -155,7 +155,7 @@ pub struct Downtime {
 
 /// The smallest regression that an analysis sees.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Sight {
     /// So many percentage points more failures are caught in at least 9 of 10 simulated releases, in this time (median).
     Points {

@@ -18,6 +18,7 @@ pub(crate) use settle::{BUILT_IN, Bound, Settle};
 
 /// The mesh policy: at most one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct MeshPolicy {
     /// `metadata.name`, for messages.
     pub name: String,

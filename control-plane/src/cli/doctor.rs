@@ -39,6 +39,7 @@ pub(crate) struct DoctorArgs {
 
 /// What was found.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Report {
     proxies: Vec<Patient>,
     /// About the control plane, or this machine.
@@ -47,6 +48,7 @@ struct Report {
 
 /// One proxy.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Patient {
     node: String,
     findings: Vec<Finding>,
@@ -54,6 +56,7 @@ struct Patient {
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Finding {
     /// What is seen.
     what: String,

@@ -89,6 +89,7 @@ pub(crate) struct RenderArgs {
 
 /// What would be published.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Rendered {
     policy: RoutingPolicy,
     routes: Vec<Routes>,

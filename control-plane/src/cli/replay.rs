@@ -43,6 +43,7 @@ pub(crate) struct ReplayArgs {
 
 /// What came of it.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Replay {
     transitions: Vec<Transition>,
     same: usize,
@@ -52,6 +53,7 @@ struct Replay {
 
 /// One transition, made again.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Transition {
     rollout: RolloutId,
     revision: u64,

@@ -52,6 +52,7 @@ pub struct Body {
 
 /// Where a run is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct StepBody {
     /// Counted from 1.
     pub number: usize,

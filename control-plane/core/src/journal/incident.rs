@@ -12,6 +12,7 @@ use crate::state::State;
 
 /// Transitions in a row, the plans they were made under, and where they began.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Incident {
     /// Every plan that an entry names, by its digest.
     pub plans: BTreeMap<String, Plan>,

@@ -7,6 +7,7 @@ use shunt_filter_core::RolloutId;
 
 /// One error (or warning) at one field. Printed `shop.yaml:12:5: spec.release: message`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ManifestError {
     /// As the caller named it.
     pub file: String,

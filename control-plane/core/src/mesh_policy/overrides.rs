@@ -10,6 +10,7 @@ use crate::rollout::rule::{self, RuleNames};
 
 /// A request that matches gets the version with that role, in every Rollout.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct OverrideSpec {
     /// Its name in decisions and counters. Required.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,7 @@ use crate::time::Span;
 
 /// One step of a release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Step {
     /// The candidate's share of keys.
     SetWeight(Weight),
@@ -153,6 +154,7 @@ impl AbTestStep {
 
 /// One arm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Arm {
     /// Who.
     pub version: VersionName,
@@ -185,6 +187,7 @@ pub struct ExperimentStep {
 
 /// What a mirror step asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct MirrorStep {
     /// Share of requests copied.
     pub weight: Weight,

@@ -39,8 +39,8 @@ pub(super) fn progressing() -> RolloutView {
             {"metric": "slow", "outcome": "pass", "value": "p99 120ms", "baseline": "", "samples": 948,
              "threshold": "p99 ≤ 300ms", "message": "slow: p99 of 948 requests of v2 is at most 200ms"},
         ],
-        "policy": {"state": "live", "since": before(190_000), "proxies": 1},
-        "routes": {"state": "waiting", "behind": ["edge-2"]},
+        "policy": {"live": {"since": before(190_000), "proxies": 1}},
+        "routes": {"waiting": {"behind": ["edge-2"]}},
         "misrouted": 3, "warnings": ["edge-2 has not reported for 31s"], "notes": ["spec.key comes from the MeshPolicy"], "at": NOW,
     }))
     .unwrap()
@@ -73,8 +73,8 @@ pub(super) fn healthy() -> RolloutView {
         "stable": "v7", "release": "v7", "candidate": null, "step": null,
         "versions": [{"name": "v7", "role": "stable", "weight": 100, "share": null, "requests": 0, "failed": 0, "open": 0}],
         "verdicts": [],
-        "policy": {"state": "unknown", "since": before(65_000)},
-        "routes": {"state": "rejected", "node": "edge-1", "error": "no such cluster"},
+        "policy": {"unknown": {"since": before(65_000)}},
+        "routes": {"rejected": {"node": "edge-1", "error": "no such cluster"}},
         "misrouted": 0, "warnings": [], "notes": [], "at": NOW,
     }))
     .unwrap()
