@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::app::{App, Ask, ProxyView};
+use crate::app::{App, Ask, ProxyStatus};
 use crate::ask::ask;
 use crate::problem::Problem;
 
@@ -19,7 +19,7 @@ pub struct ProxyList {
     #[serde(default)]
     pub version: String,
     /// In order of node id.
-    pub proxies: Vec<ProxyView>,
+    pub proxies: Vec<ProxyStatus>,
 }
 
 /// `GET /v1/proxies`

@@ -1,5 +1,8 @@
 //! What an operator or a pipeline asks of a running Rollout: a verb, and the revision its author saw.
 
+mod refused;
+
+pub use refused::CommandRefused;
 use serde::{Deserialize, Serialize};
 
 /// One request of a person or a pipeline. [`crate::advance()`] ignores one whose revision is past, so a double click acts once.

@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName};
 
-use crate::analysis::Verdict;
 use crate::call::StepBody;
 use crate::journal::Entry;
 use crate::plan::Plan;
 use crate::state::{Phase, Run, State};
+use crate::status::Verdict;
 use crate::time::{Span, Time};
 pub use letter::{Letter, letters};
 
@@ -209,7 +209,7 @@ fn data(plan: &Plan, before: &State, entry: &Entry, kind: EventKind) -> Data {
         by: command.map(|command| command.by.clone()),
         comment: command.map(|command| command.reason.clone()).filter(|reason| !reason.is_empty()),
         versions: seen.versions.iter().map(|(name, version)| (name.clone(), count(version))).collect(),
-        verdicts: seen.verdicts.clone(),
+        verdicts: seen.verdicts.iter().map(Verdict::from).collect(),
         misrouted: seen.misrouted,
     }
 }

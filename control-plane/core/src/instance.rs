@@ -19,7 +19,7 @@ use crate::time::{Span, Time};
 pub use event::Event;
 pub use probing::{Change, Streak, next_probe};
 pub use steer::{Known, Source, Wanted, due, steer};
-pub use summary::{InstanceView, capacity, views};
+pub use summary::{InstanceState, InstanceView, capacity, views};
 
 /// One instance as recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

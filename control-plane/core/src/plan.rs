@@ -21,7 +21,7 @@ pub use backend::{Backend, CommandBackend, Probe, RegisteredBackend};
 pub use goal::{FiguresAsked, TestGoal, ToldGoal};
 pub use notification::{Format, Notification};
 pub use rule::{PlannedRule, Role};
-pub use step::{AbTestStep, Arm, ExperimentStep, MirrorStep, OnWinner, Scale, Step};
+pub use step::{AbTestStep, Arm, ExperimentStep, MirrorStep, OnWinner, Scale, Step, StepKind};
 
 /// How long users may be without an answer while requests are held, when nothing else is said.
 pub const HELD_DEADLINE: Span = Span::seconds(30);

@@ -6,7 +6,8 @@ use clap::Args;
 use shunt_api::Accepted;
 use shunt_api::commands::CommandBody;
 use shunt_core::Verb;
-use shunt_core::status::RolloutView;
+use shunt_core::plan::StepKind;
+use shunt_core::status::RolloutStatus;
 use shunt_filter_core::VersionName;
 
 use super::client::Client;
@@ -99,7 +100,7 @@ pub(crate) async fn promote(args: &PromoteArgs, client: &Client, console: &mut C
         (false, Some(step)) => Verb::PromoteTo { step },
         (false, None) => Verb::Promote,
     };
-    let view: RolloutView = args.verb.target.view(client).await?;
+    let view: RolloutStatus = args.verb.target.view(client).await?;
     let confirm = match doubt(&view) {
         None => false,
         Some(doubt) if args.yes || agreed(&view, &doubt, console)? => true,
@@ -109,13 +110,13 @@ pub(crate) async fn promote(args: &PromoteArgs, client: &Client, console: &mut C
 }
 
 /// Why a running A/B test does not speak for the promotion.
-fn doubt(view: &RolloutView) -> Option<String> {
-    let tests = view.step.as_ref().is_some_and(|step| step.text.starts_with("abTest"));
+fn doubt(view: &RolloutStatus) -> Option<String> {
+    let tests = view.step.as_ref().is_some_and(|step| step.kind == StepKind::AbTest);
     view.candidate.as_ref().filter(|_| tests).and_then(|candidate| view.contest.doubt(candidate))
 }
 
 /// Asks at a terminal; elsewhere the answer is no.
-fn agreed(view: &RolloutView, doubt: &str, console: &Console<'_>) -> anyhow::Result<bool> {
+fn agreed(view: &RolloutStatus, doubt: &str, console: &Console<'_>) -> anyhow::Result<bool> {
     let candidate = view.candidate.as_ref().map(VersionName::as_str).unwrap_or_default();
     if !console.live || !std::io::stdin().is_terminal() {
         return Ok(false);
@@ -134,8 +135,8 @@ pub(crate) async fn retry(args: &RetryArgs, client: &Client, console: &mut Conso
 
 /// `shunt approve`: ends the wait at a gate, and no other one.
 pub(crate) async fn approve(args: &VerbArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
-    let view: RolloutView = args.target.view(client).await?;
-    let at_gate = view.step.as_ref().is_some_and(|step| step.text.starts_with("gate"));
+    let view: RolloutStatus = args.target.view(client).await?;
+    let at_gate = view.step.as_ref().is_some_and(|step| step.kind == StepKind::Gate);
     anyhow::ensure!(
         at_gate,
         "{} does not wait at a gate: {}\n`shunt promote {}` ends another wait.",
@@ -164,14 +165,14 @@ pub(crate) struct VerbArgs {
 
 /// One verb. The revision seen goes with it, so that a second one sent by accident does nothing.
 pub(crate) async fn run(verb: Verb, args: &VerbArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
-    let view: RolloutView = args.target.view(client).await?;
+    let view: RolloutStatus = args.target.view(client).await?;
     send(verb, args, &view, false, client, console).await
 }
 
 async fn send(
     verb: Verb,
     args: &VerbArgs,
-    view: &RolloutView,
+    view: &RolloutStatus,
     confirm: bool,
     client: &Client,
     console: &mut Console<'_>,
@@ -183,7 +184,7 @@ async fn send(
 }
 
 /// Says what happened.
-pub(crate) fn accept(view: &RolloutView, accepted: &Accepted, console: &mut Console<'_>) -> anyhow::Result<Exit> {
+pub(crate) fn accept(view: &RolloutStatus, accepted: &Accepted, console: &mut Console<'_>) -> anyhow::Result<Exit> {
     console.show(accepted, |console| {
         let revision = console.paint.dim(&format!("(revision {})", accepted.revision));
         vec![format!("{}: {} {revision}", view.id, super::paint::tame(&accepted.message))]
