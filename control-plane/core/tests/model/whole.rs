@@ -17,7 +17,7 @@ use shunt_core::state::{
 };
 use shunt_core::{Command, Plan, Time, Verb};
 use shunt_filter_core::policy::{LatencyThresholds, Range};
-use shunt_filter_core::{VersionName, Weight};
+use shunt_filter_core::{BaselineName, VersionName, Weight};
 
 fn name(text: &str) -> VersionName {
     text.parse().expect("a version's name")
@@ -75,7 +75,7 @@ pub(crate) fn state(stage: Stage, retiring: Retiring) -> State {
             warmed: Warmed::Warming { since: Time(12) },
             held: Some(Time(22)),
             sizes: Sizes { candidate: Weight::ppm(500_000), stable: Weight::ALL },
-            baseline: Some("v1-baseline".parse().expect("a name")),
+            baseline: Some(BaselineName::of(&name("v1"))),
             arms: BTreeSet::from([name("v3")]),
             first_step: 1,
             forward_from: Some(name("v0")),

@@ -238,13 +238,13 @@ async fn registrations_are_recorded_renewed_and_end() {
     drop(all);
     let mut all = bed.start().await;
     bed.pass(&mut all, at(17)).await;
-    assert_eq!(all.registration(&key("v2"), address).map(|one| one.state), Some("ready".to_owned()), "it outlives a restart");
+    assert_eq!(all.registration(&key("v2"), address).map(|one| one.state), Some(InstanceState::Ready), "it outlives a restart");
     bed.pass(&mut all, at(18)).await;
-    assert_eq!(all.registration(&key("v2"), address).map(|one| one.state), Some("leaving".to_owned()), "until its time is over");
+    assert_eq!(all.registration(&key("v2"), address).map(|one| one.state), Some(InstanceState::Leaving), "until its time is over");
     assert!(all.register(&bed.on, &key("v2"), address, at(19)).await.unwrap().news, "it is back");
     bed.until(&mut all, |all| all.registration(&key("v2"), address).is_some_and(|one| one.state == InstanceState::Ready)).await;
     let left = all.deregister(&bed.on, &key("v2"), address, at(20)).await.unwrap().unwrap();
-    assert_eq!(left.state, "leaving");
+    assert_eq!(left.state, InstanceState::Leaving);
     assert!(matches!(all.register(&bed.on, &key("v2"), address, at(20)).await, Err(Refusal::Instance(InstanceRefused::Leaving(_)))), "it asked to go");
     assert_eq!(all.deregister(&bed.on, &key("v2"), "10.9.9.9:1".parse().unwrap(), at(20)).await.unwrap(), None);
 }
