@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shunt_api::access_store::AccessRequest;
-use shunt_api::{Access, Limits, Refusal, Token};
+use shunt_api::{Access, Limits, Refusal, Token, TokenRefused};
 use tokio::sync::{mpsc, watch};
 
 use crate::reconcile::Clock;
@@ -69,10 +69,7 @@ impl AccessStore {
     async fn revoke(&self, name: &str) -> Result<(), Refusal> {
         let known: Vec<String> = self.tokens.borrow().iter().map(|token| token.name.clone()).collect();
         if known == [name] {
-            return Err(Refusal::NotNow(format!(
-                "{name} is the last token, and without one every process on this machine may do everything: make another one first, or \
-                 stop the server and revoke it with --data"
-            )));
+            return Err(TokenRefused::Last(name.to_owned()).into());
         }
         if !self.store.drop_token(name).await.map_err(unavailable)? {
             return Err(Refusal::UnknownToken { name: name.to_owned(), known });

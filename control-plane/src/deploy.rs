@@ -52,7 +52,7 @@ impl Deployment {
         }
         let conflicted = on.conflicted().get(&self.rollout);
         if let Some(conflicted) = conflicted.filter(|conflicted| self.digest.as_ref() == Some(&conflicted.plan.digest)) {
-            return Some(Err(Refusal::NotNow(format!("{}, but it is conflicted: {}", self.message, conflicted.reason))));
+            return Some(Err(Refusal::Conflicted { done: Some(self.message.clone()), reason: conflicted.reason.clone() }));
         }
         (now >= self.until).then(|| Ok(accepted(format!("{}; it is not read yet", self.message))))
     }
@@ -108,6 +108,7 @@ fn refusal(error: PutError) -> Refusal {
         PutError::Unknown(id) => Refusal::UnknownRollout(id),
         PutError::Invalid(errors) => Refusal::Invalid(errors),
         PutError::ReadOnly { .. } => Refusal::ReadOnly(error.to_string()),
-        PutError::Conflicted(_) | PutError::Folder(_) => Refusal::NotNow(error.to_string()),
+        PutError::Conflicted(reason) => Refusal::Conflicted { done: None, reason },
+        PutError::Folder(_) => Refusal::Folder(error.to_string()),
     }
 }

@@ -8,7 +8,7 @@ mod heal;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shunt_api::{Memory, Post, ProxyView, Rejection, Sender};
+use shunt_api::{Memory, Post, ProxyStatus, Rejection, Sender};
 use shunt_core::Time;
 use shunt_core::delivery::{Belief, Reports};
 use shunt_core::isolation::{Opinion, Refusal};
@@ -260,7 +260,7 @@ impl Proxies {
     }
 
     /// For people, in order of node id.
-    pub(crate) fn views(&self, now: Time) -> Vec<ProxyView> {
+    pub(crate) fn views(&self, now: Time) -> Vec<ProxyStatus> {
         let seen: BTreeMap<String, _> = self.reports.proxies(now).into_iter().map(|seen| (seen.node.clone(), seen)).collect();
         let claims = self.reports.claims(now);
         let there = self.connected().map(|status| &status.node);
@@ -270,7 +270,7 @@ impl Proxies {
         let view = |node: &String| {
             let status = self.nodes.get(node).filter(|status| status.connected);
             let seen = seen.get(node).filter(|seen| seen.last > Time::default());
-            ProxyView {
+            ProxyStatus {
                 node: node.clone(),
                 connected: status.is_some(),
                 expected: self.expected.contains(node),

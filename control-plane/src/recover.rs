@@ -2,7 +2,7 @@
 //! confirmed each.
 
 use shunt_api::recovery::{RecoveredRollout, Recovery, RecoveryBody};
-use shunt_api::{Refusal, Reply};
+use shunt_api::{RecoveryRefused, Refusal, Reply};
 use shunt_core::journal::{Entry, Origin};
 use shunt_core::observation::Observation;
 use shunt_core::recovery::{Recovered, recover};
@@ -23,8 +23,7 @@ impl Reconciler {
 
     async fn recovery(&mut self, body: RecoveryBody, by: &str) -> Result<Recovery, Refusal> {
         if !self.hold.can_recover() {
-            let why = "nothing is to be recovered: no proxy runs what this store did not publish";
-            return Err(Refusal::NotNow(why.to_owned()));
+            return Err(RecoveryRefused::Nothing.into());
         }
         let now = (self.clock)();
         let generation = self.highest(&body, now)?;
@@ -35,9 +34,9 @@ impl Reconciler {
         if body.confirmed.is_empty() {
             return Ok(answer);
         }
-        let missing: Vec<String> = found.iter().filter(|(id, _)| !body.confirmed.contains(id)).map(|(id, _)| id.to_string()).collect();
+        let missing: Vec<RolloutId> = found.iter().map(|(id, _)| id.clone()).filter(|id| !body.confirmed.contains(id)).collect();
         if !missing.is_empty() {
-            return Err(Refusal::NotNow(format!("nothing was done: not confirmed: {}", missing.join(", "))));
+            return Err(RecoveryRefused::Unconfirmed(missing).into());
         }
         self.record_recovered(found, generation, by, now).await?;
         Ok(Recovery { done: true, ..answer })
@@ -47,9 +46,7 @@ impl Reconciler {
     fn highest(&self, body: &RecoveryBody, now: Time) -> Result<u64, Refusal> {
         let seen = body.running.iter().map(|running| running.policy.generation).max();
         let Some(seen) = seen.filter(|seen| (1..GENERATION_MAX).contains(seen)) else {
-            return Err(Refusal::NotNow(
-                "no policy with a generation was found at these proxies: name an Envoy that has Shunt's filter".to_owned(),
-            ));
+            return Err(RecoveryRefused::NoPolicy.into());
         };
         let connected: Vec<String> =
             self.proxies.statuses().into_iter().filter(|status| status.connected).map(|status| status.node).collect();
@@ -62,7 +59,7 @@ impl Reconciler {
     fn follows(&self, body: &RecoveryBody, now: Time) -> Result<Vec<(RolloutId, Recovered)>, Refusal> {
         let all = self.on.all().filter(|stored| !stored.plan.gone);
         let each = all.map(|stored| {
-            let found = recover(&stored.plan, &body.running, now).map_err(|error| Refusal::NotNow(error.to_string()))?;
+            let found = recover(&stored.plan, &body.running, now).map_err(|error| RecoveryRefused::Unclear(error.to_string()))?;
             let state = State { revision: stored.state.revision.saturating_add(1), ..found.state };
             Ok((stored.plan.id.clone(), Recovered { state, ..found }))
         });

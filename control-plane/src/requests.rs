@@ -10,6 +10,7 @@ use shunt_core::call::CallView;
 use shunt_core::journal::{Entry, Incident, ReleaseAsked};
 use shunt_core::manifest::EditError;
 use shunt_core::observation::Freeze;
+use shunt_core::status::HistoryEntry;
 use shunt_core::{Span, Time};
 use shunt_filter_core::{RolloutId, VersionName};
 
@@ -44,7 +45,7 @@ impl Waiting {
         for answer in &next.answered {
             let Some(reply) = self.commands.remove(&answer.command) else { continue };
             let result = answer.result.clone().map(|message| Accepted { revision: next.state.revision, message });
-            drop(reply.send(result.map_err(Refusal::NotNow)));
+            drop(reply.send(result.map_err(Refusal::Command)));
         }
     }
 
@@ -87,14 +88,14 @@ impl Release {
             return Some(Ok(Accepted { revision, message: message.clone() }));
         }
         if let Some(conflicted) = on.conflicted().get(&self.rollout).filter(|conflicted| conflicted.plan.release == self.version) {
-            return Some(Err(Refusal::NotNow(format!("{message}, but it is conflicted: {}", conflicted.reason))));
+            return Some(Err(Refusal::Conflicted { done: Some(message.clone()), reason: conflicted.reason.clone() }));
         }
         if now < self.until {
             return None;
         }
         let problem = on.problems().iter().find(|problem| problem.rollout.as_ref() == Some(&self.rollout));
         Some(match problem {
-            Some(problem) => Err(Refusal::NotNow(format!("{message}, but the manifest is refused: {problem}"))),
+            Some(problem) => Err(Refusal::ManifestRefused { done: message.clone(), problem: Box::new(problem.clone()) }),
             None => Ok(Accepted { revision, message: format!("{message}; it is not read yet") }),
         })
     }
@@ -151,7 +152,7 @@ impl Reconciler {
         let entries = self.on.history(rollout, limit).await?;
         let calls = self.calls_since(rollout, entries.first()).await?;
         let releases = self.releases_since(rollout, entries.first()).await?;
-        Ok(History { entries, calls, releases })
+        Ok(History { entries: entries.iter().map(HistoryEntry::from).collect(), calls, releases })
     }
 
     async fn incident(&self, rollout: &RolloutId, limit: usize) -> Result<Incident, StoreError> {
@@ -213,7 +214,7 @@ impl Reconciler {
     fn revision(&self, id: &RolloutId, seen: Option<u64>) -> Result<u64, Refusal> {
         let Some(stored) = self.on.read(id) else {
             return Err(match self.on.conflicted().get(id) {
-                Some(conflicted) => Refusal::NotNow(format!("it is conflicted: {}", conflicted.reason)),
+                Some(conflicted) => Refusal::Conflicted { done: None, reason: conflicted.reason.clone() },
                 None => Refusal::UnknownRollout(id.clone()),
             });
         };
@@ -247,7 +248,7 @@ impl Reconciler {
                 return drop(reply.send(Err(Refusal::UnknownVersion { rollout, version, known })));
             }
             Err(error @ ReleaseError::ReadOnly { .. }) => return drop(reply.send(Err(Refusal::ReadOnly(error.to_string())))),
-            Err(error) => return drop(reply.send(Err(Refusal::NotNow(error.to_string())))),
+            Err(error) => return drop(reply.send(Err(Refusal::NotEditable(error.to_string())))),
         };
         tracing::info!(%rollout, by, "{message}");
         // The manifest is changed by now: a store that cannot take the reason does not undo that.

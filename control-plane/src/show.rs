@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shunt_api::{Notice, ProxyView, RolloutNow};
+use shunt_api::{Notice, ProxyStatus, RolloutNow};
 use shunt_core::manifest::ManifestError;
 use shunt_core::observation::{Freeze, Observation};
-use shunt_core::status::{RolloutView, view};
+use shunt_core::status::{RolloutStatus, view};
 use shunt_core::{Phase, State, Time};
 use shunt_filter_core::policy::FORMAT;
 use shunt_filter_core::{RolloutId, RoutingPolicy};
@@ -20,7 +20,7 @@ pub(crate) struct Show {
     views: BTreeMap<RolloutId, Arc<RolloutNow>>,
     rollouts: watch::Sender<Arc<Vec<Arc<RolloutNow>>>>,
     policy: watch::Sender<Arc<RoutingPolicy>>,
-    proxies: watch::Sender<Arc<Vec<ProxyView>>>,
+    proxies: watch::Sender<Arc<Vec<ProxyStatus>>>,
     problems: watch::Sender<Arc<Vec<ManifestError>>>,
     freeze: watch::Sender<Freeze>,
     ready: watch::Sender<bool>,
@@ -35,7 +35,7 @@ pub(crate) struct Shown {
     /// The policy published last.
     pub(crate) policy: watch::Receiver<Arc<RoutingPolicy>>,
     /// All proxies.
-    pub(crate) proxies: watch::Receiver<Arc<Vec<ProxyView>>>,
+    pub(crate) proxies: watch::Receiver<Arc<Vec<ProxyStatus>>>,
     /// What is wrong with the manifests.
     pub(crate) problems: watch::Receiver<Arc<Vec<ManifestError>>>,
     /// Whether an operator has frozen all releases.
@@ -74,7 +74,7 @@ impl Show {
     pub(crate) fn rollout(&mut self, now: RolloutNow) {
         let same = |old: &Arc<RolloutNow>| {
             let at = now.view.at;
-            old.plan == now.plan && old.state == now.state && RolloutView { at, ..old.view.clone() } == now.view
+            old.plan == now.plan && old.state == now.state && RolloutStatus { at, ..old.view.clone() } == now.view
         };
         if !self.views.get(&now.plan.id).is_some_and(same) {
             self.views.insert(now.plan.id.clone(), Arc::new(now));
@@ -116,7 +116,7 @@ impl Show {
     }
 
     /// All proxies.
-    pub(crate) fn proxies(&self, views: Vec<ProxyView>) {
+    pub(crate) fn proxies(&self, views: Vec<ProxyStatus>) {
         replace(&self.proxies, views);
     }
 
@@ -151,7 +151,7 @@ fn replace<T: PartialEq>(sender: &watch::Sender<Arc<T>>, value: T) {
 /// Views of Rollouts that are not recorded are made anew each time.
 fn is_same(old: &Arc<RolloutNow>, new: &Arc<RolloutNow>) -> bool {
     let at = new.view.at;
-    Arc::ptr_eq(old, new) || (old.plan == new.plan && old.state == new.state && RolloutView { at, ..old.view.clone() } == new.view)
+    Arc::ptr_eq(old, new) || (old.plan == new.plan && old.state == new.state && RolloutStatus { at, ..old.view.clone() } == new.view)
 }
 
 /// What is wrong with this Rollout's manifest, for its view.
@@ -166,6 +166,6 @@ fn conflict_view(conflicted: &Conflicted, problems: &[ManifestError], now: Time)
     let state = State::initial(&plan);
     let seen = Observation::unknown(now);
     let message = format!("Conflicted: {}", conflicted.reason);
-    let view = RolloutView { phase: Phase::Degraded, message, warnings: warnings(&plan.id, problems), ..view(&plan, &state, &seen) };
+    let view = RolloutStatus { phase: Phase::Degraded, message, warnings: warnings(&plan.id, problems), ..view(&plan, &state, &seen) };
     RolloutNow { view, plan, state }
 }

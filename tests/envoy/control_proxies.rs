@@ -29,7 +29,7 @@ async fn a_refusal_stops_the_step_and_is_shown() -> Result<()> {
     until("its refusal is known", STEP, || async { refusal(&rig, "edge-2").await.is_some() }).await?;
     rig.control.cli_ok(&["promote", ROLLOUT]).await?;
     let view =
-        rig.until("the step is stopped by it", STEP, |view| weight(view, "v2") == 50.0 && view["policy"]["node"] == "edge-2").await?;
+        rig.until("the step is stopped by it", STEP, |view| weight(view, "v2") == 50.0 && view["policy"]["rejected"]["node"] == "edge-2").await?;
     assert!(view["message"].as_str().is_some_and(|text| text.contains("edge-2 refuses")), "{view:#}");
     assert!(rig.control.cli_ok(&["get", ROLLOUT]).await?.contains("edge-2"));
     // The proof of a step takes 3 s; a refusal must hold it for longer.
@@ -62,7 +62,7 @@ async fn without_a_proxy_nothing_is_proved_and_with_it_all_goes_on() -> Result<(
     rig.envoy.kill();
     story.when("the Envoy is killed, and release names v2");
     rig.release("v2")?;
-    let waits = |view: &Value| view["step"]["number"] == 1 && view["policy"]["behind"][0] == "edge-1";
+    let waits = |view: &Value| view["step"]["number"] == 1 && view["policy"]["waiting"]["behind"][0] == "edge-1";
     rig.until("it waits for the proxy", STEP, waits).await?;
     let held = until("it goes on all the same", Duration::from_secs(6), || async {
         rig.control.rollout(ROLLOUT).await.is_ok_and(|view| view["step"]["number"] != 1)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use shunt_core::journal::Entry;
+use shunt_core::journal::{Entry, Incident};
 use shunt_testbed::envoy::listen_address;
 use shunt_testbed::{ControlPlane, Envoy, EnvoyOptions, Load, LocalShop, RunningLoad, until};
 
@@ -91,8 +91,8 @@ impl Rig {
 
     /// The journal, oldest first.
     pub(crate) async fn history(&self) -> Result<Vec<Entry>> {
-        let mut history: Value = self.control.get_json(&format!("/v1/rollouts/{ROLLOUT}/history?limit=1000")).await?;
-        serde_json::from_value(history["entries"].take()).context("history")
+        let incident: Incident = self.control.get_json(&format!("/v1/rollouts/{ROLLOUT}/journal?limit=1000")).await?;
+        Ok(incident.entries)
     }
 
     /// The sentences of the journal, oldest first.
@@ -155,7 +155,7 @@ spec:
 
 /// Whether policy and routes are proved.
 pub(crate) fn live(view: &Value) -> bool {
-    view["policy"]["state"] == "live" && (view["routes"]["state"] == "live" || view["routes"]["state"] == "external")
+    view["policy"]["live"].is_object() && (view["routes"]["live"].is_object() || view["routes"] == "external")
 }
 
 /// Whether the Rollout is at rest with this version as stable.

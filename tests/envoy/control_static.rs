@@ -61,7 +61,7 @@ async fn an_envoy_starts_without_a_control_plane_and_no_user_notices() -> Result
     story.when("the control plane is back");
     let running = load(address).start();
     rig.control.restart().await?;
-    rig.until("the proxy is back", BACK, |view| view["policy"]["proxies"] == 1).await?;
+    rig.until("the proxy is back", BACK, |view| view["policy"]["live"]["proxies"] == 1).await?;
     rig.control.cli_ok(&["promote", ROLLOUT]).await?;
     let moved = |view: &Value| view["phase"] == "Paused" && view["step"]["number"] == 4;
     rig.until("60 %", BACK, moved).await?;

@@ -45,7 +45,7 @@ impl Stage {
         let rig = Rig::start(1, "").await?;
         rig.control.write("flag.yaml", &manifest("disabled", steps))?;
         let (other, address) = proxy(&rig.control, "edge-2").await?;
-        let both = |view: &Value| view["phase"] == "Healthy" && view["policy"]["proxies"] == 2;
+        let both = |view: &Value| view["phase"] == "Healthy" && view["policy"]["live"]["proxies"] == 2;
         rig.control.until_rollout("both proxies have the flag", FLAG, STEP, both).await?;
         let loads = [rig.address, address].map(|address| Load::new(address).users(400).rate(150.0).flag(NAME).start());
         Ok(Self { rig, steps, loads, _other: other })

@@ -119,7 +119,7 @@ fn end(view: &Value, version: &str) -> Option<End> {
     let over = view["candidate"].is_null() && view["release"] == version;
     match view["phase"].as_str()? {
         "Healthy" if over && view["stable"] == version => Some(End::Promoted),
-        "Healthy" if over && view["message"].as_str()?.contains("retry") => Some(End::Over),
+        "Healthy" if over && view["concluded"].is_string() => Some(End::Over),
         "Degraded" if over => Some(End::Refused),
         _ => None,
     }

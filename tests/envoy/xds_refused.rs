@@ -68,7 +68,7 @@ async fn a_refused_policy_stops_the_step_until_a_good_one_follows() -> Result<()
     let away = folder.path().join("away.wasm");
     std::fs::rename(&module, &away)?;
     rig.write(&of("v2"))?;
-    let view = rig.until("the step is stopped by the refusal", |view| view["policy"]["node"] == "edge-1").await?;
+    let view = rig.until("the step is stopped by the refusal", |view| view["policy"]["rejected"]["node"] == "edge-1").await?;
     story.then("view and command line name the proxy and its error");
     assert!(view["message"].as_str().is_some_and(|text| text.contains("edge-1 refuses")), "{view:#}");
     for command in [vec!["get", ROLLOUT], vec!["proxies"]] {

@@ -133,7 +133,7 @@ spec:
 
 /// Whether policy and routes are proved.
 pub(crate) fn live(view: &Value) -> bool {
-    view["policy"]["state"] == "live" && (view["routes"]["state"] == "live" || view["routes"]["state"] == "external")
+    view["policy"]["live"].is_object() && (view["routes"]["live"].is_object() || view["routes"] == "external")
 }
 
 /// The hosts of each cluster of an Envoy.

@@ -86,6 +86,7 @@ pub struct NewToken {
 
 /// A token that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Secret {
     /// Its name.
     pub name: String,

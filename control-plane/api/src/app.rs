@@ -8,11 +8,10 @@ use shunt_core::instance::InstanceView;
 use shunt_core::journal::Incident;
 use shunt_core::manifest::ManifestError;
 use shunt_core::observation::Freeze;
-use shunt_core::status::RolloutView;
+use shunt_core::status::RolloutStatus;
 use shunt_core::{Plan, State, Time, Verb};
 use shunt_filter_core::report::Report;
 use shunt_filter_core::{RolloutId, RoutingPolicy, VersionName};
-use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::access::Access;
@@ -21,6 +20,7 @@ use crate::logs::{Logs, LogsWanted};
 use crate::memory::{Memory, Room};
 use crate::metrics::Metrics;
 use crate::recovery::{Recovery, RecoveryBody};
+use crate::refusal::Refusal;
 use crate::rollouts::History;
 
 /// Everything the API reads and whom it asks. Cheap to clone.
@@ -31,7 +31,7 @@ pub struct App {
     /// The policy last published; format, generation 0 and no services before the first one.
     pub policy: watch::Receiver<Arc<RoutingPolicy>>,
     /// Proxies that are connected, expected or reporting, in order of node id.
-    pub proxies: watch::Receiver<Arc<Vec<ProxyView>>>,
+    pub proxies: watch::Receiver<Arc<Vec<ProxyStatus>>>,
     /// What is wrong with the manifests as they are now; their last good versions keep running.
     pub problems: watch::Receiver<Arc<Vec<ManifestError>>>,
     /// Commands and questions; answered by the process.
@@ -80,7 +80,7 @@ pub enum Sender {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RolloutNow {
     /// What people see.
-    pub view: RolloutView,
+    pub view: RolloutStatus,
     /// What it should do.
     pub plan: Plan,
     /// Where it is.
@@ -90,7 +90,7 @@ pub struct RolloutNow {
 /// One proxy as its connection and its reports show it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ProxyView {
+pub struct ProxyStatus {
     /// Envoy's node id.
     pub node: String,
     /// Whether it has an xDS stream open now.
@@ -160,7 +160,7 @@ pub enum ControlRequest {
         reason: String,
         /// As [`shunt_core::Command::confirm`].
         confirm: bool,
-        /// Answered with what `advance` made of it: done, or refused ([`Refusal::Stale`], [`Refusal::NotNow`]).
+        /// Answered with what `advance` made of it: done, or refused ([`Refusal::Stale`], [`Refusal::Command`]).
         reply: Reply<Accepted>,
     },
     /// Edit `spec.release` of the manifest.
@@ -301,61 +301,4 @@ pub struct Accepted {
     pub revision: u64,
     /// What happened, one sentence for people.
     pub message: String,
-}
-
-/// Why something asked was not done. The text says what to do next.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Refusal {
-    /// There is no such Rollout (404).
-    #[error("there is no Rollout {0}")]
-    UnknownRollout(RolloutId),
-    /// There is no such version in its manifest (404).
-    #[error("{rollout} has no version {version}")]
-    UnknownVersion {
-        /// Which Rollout.
-        rollout: RolloutId,
-        /// What was asked for.
-        version: VersionName,
-        /// What it has.
-        known: Vec<VersionName>,
-    },
-    /// There is no such proxy (404).
-    #[error("no proxy {0} is known")]
-    UnknownProxy(String),
-    /// The author saw an older revision (409).
-    #[error("the command names revision {seen}, but it is at {now} by now: look again, then decide")]
-    Stale {
-        /// What the author saw.
-        seen: u64,
-        /// What it is.
-        now: u64,
-    },
-    /// It makes no sense in this state (409); the text says why and what would.
-    #[error("{0}")]
-    NotNow(String),
-    /// The manifest cannot be edited (409); the text names file and line, and what to write there.
-    #[error("{0}")]
-    ReadOnly(String),
-    /// The manifest cannot be taken (422); each error with its place.
-    #[error("{}", first(.0))]
-    Invalid(Vec<ManifestError>),
-    /// There is no such token (404).
-    #[error("there is no token {name}")]
-    UnknownToken {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: Vec<String>,
-    },
-    /// The store failed (503); the text says how.
-    #[error("{0}")]
-    Unavailable(String),
-}
-
-fn first(errors: &[ManifestError]) -> String {
-    match errors {
-        [] => "the manifest is refused".to_owned(),
-        [only] => only.to_string(),
-        [first, others @ ..] => format!("{first} (and {} more)", others.len()),
-    }
 }

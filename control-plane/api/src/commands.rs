@@ -8,10 +8,11 @@ use shunt_core::Verb;
 use shunt_filter_core::VersionName;
 
 use crate::access::Actor;
-use crate::app::{Accepted, App, ControlRequest, Refusal, RolloutNow};
+use crate::app::{Accepted, App, ControlRequest, RolloutNow};
+use crate::requests::submit;
 use crate::body::{Body, one_line};
 use crate::problem::Problem;
-use crate::requests::submit;
+use crate::refusal::Refusal;
 use crate::rollouts::find;
 
 /// `POST /v1/rollouts/{namespace}/{name}/commands`
@@ -101,7 +102,7 @@ pub(crate) async fn rollback(
     let version = body
         .to
         .or_else(|| before(&now))
-        .ok_or_else(|| Problem::from(Refusal::NotNow(format!("no version was stable before {}: name one with `to`", now.state.stable))))?;
+        .ok_or_else(|| Problem::from(Refusal::NoFormer { stable: now.state.stable.clone() }))?;
     let (rollout, by, reason) = (now.view.id.clone(), actor.by(&one_line(&body.by)), one_line(&body.reason));
     actor.does("rollback", with_reason(&version, &reason));
     Ok(Json(submit(&app, |reply| ControlRequest::Release { rollout, version, by, reason, reply }).await?))

@@ -75,6 +75,7 @@ pub struct Explanation {
 
 /// One version among several that may answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Chance {
     /// Who.
     pub version: VersionName,
@@ -84,6 +85,7 @@ pub struct Chance {
 
 /// One decided flag.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct FlagExplanation {
     /// Its name in `x-shunt-flags`.
     pub name: String,

@@ -24,6 +24,7 @@ mod peer;
 pub mod problem;
 pub mod proxies;
 pub mod recovery;
+pub mod refusal;
 pub mod registrations;
 mod reports;
 mod requests;
@@ -40,14 +41,15 @@ use axum::extract::Request;
 use axum::middleware::from_fn;
 
 pub use access::{Access, Actor, Role, Token, TokenHash};
+pub use app::{Accepted, App, ControlRequest, Post, ProxyStatus, Registered, Rejection, Reply, RolloutNow, Sender};
 pub use access_store::AccessRequest;
-pub use app::{Accepted, App, ControlRequest, Post, ProxyView, Refusal, Registered, Rejection, Reply, RolloutNow, Sender};
 pub use health::{Notice, Severity};
 pub use limits::{Lane, Limits};
 pub use memory::{Budgets, Memory};
 pub use metrics::Metrics;
 pub use peer::{Peer, Transport};
 pub use problem::{Problem, ProblemBody};
+pub use refusal::{InstanceRefused, RecoveryRefused, Refusal, RefusalCode, TokenRefused};
 
 /// All routes of the API; see `routes.rs` for the table.
 pub fn router(app: App) -> Router {

@@ -20,6 +20,7 @@ const TAIL_MAX: usize = 10_000;
 
 /// `GET /v1/rollouts/{namespace}/{name}/logs`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Logs {
     /// By version in the manifest's order, then by instance.
     pub logs: Vec<Log>,

@@ -10,8 +10,8 @@ use shunt_core::manifest::ManifestError;
 use shunt_filter_core::RolloutId;
 use thiserror::Error;
 
-use crate::access::{AuthError, Role};
-use crate::app::Refusal;
+use crate::access::{Role, AuthError};
+use crate::refusal::{Refusal, RefusalCode};
 use crate::authorize::seconds;
 use crate::memory::Crowded;
 
@@ -123,6 +123,7 @@ impl Kind {
 
 /// A problem on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ProblemBody {
     /// `urn:shunt:problem:<kind>`.
     #[serde(rename = "type")]
@@ -133,6 +134,9 @@ pub struct ProblemBody {
     pub status: u16,
     /// What is wrong this time.
     pub detail: String,
+    /// Why the process did not do it, for programs; none: it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<RefusalCode>,
     /// What to do next.
     #[serde(default)]
     pub next: String,
@@ -154,7 +158,17 @@ impl Problem {
             Self::Refused(Refusal::UnknownVersion { .. }) => (StatusCode::NOT_FOUND, "unknown-version", "No such version"),
             Self::Refused(Refusal::UnknownProxy(_)) => (StatusCode::NOT_FOUND, "unknown-proxy", "No such proxy"),
             Self::Refused(Refusal::Stale { .. }) => (StatusCode::CONFLICT, "stale", "The Rollout has moved on"),
-            Self::Refused(Refusal::NotNow(_)) => (StatusCode::CONFLICT, "not-now", "Not possible in this state"),
+            Self::Refused(
+                Refusal::Command(_)
+                | Refusal::Conflicted { .. }
+                | Refusal::ManifestRefused { .. }
+                | Refusal::Folder(_)
+                | Refusal::NotEditable(_)
+                | Refusal::NoFormer { .. }
+                | Refusal::Token(_)
+                | Refusal::Instance(_)
+                | Refusal::Recovery(_),
+            ) => (StatusCode::CONFLICT, "not-now", "Not possible in this state"),
             Self::Refused(Refusal::ReadOnly(_)) => (StatusCode::CONFLICT, "read-only", "The manifest cannot be edited"),
             Self::Refused(Refusal::Invalid(_)) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The manifest is refused"),
             Self::Refused(Refusal::UnknownToken { .. }) => (StatusCode::NOT_FOUND, "unknown-token", "No such token"),
@@ -196,7 +210,19 @@ impl Problem {
             }
             Self::Refused(Refusal::UnknownProxy(_)) => "`shunt proxies` lists those that are known".to_owned(),
             Self::Refused(Refusal::Stale { .. }) => "Look at it again and repeat the command if it still makes sense".to_owned(),
-            Self::Refused(Refusal::NotNow(_) | Refusal::ReadOnly(_)) => String::new(),
+            // These say it themselves.
+            Self::Refused(
+                Refusal::Command(_)
+                | Refusal::Conflicted { .. }
+                | Refusal::ManifestRefused { .. }
+                | Refusal::Folder(_)
+                | Refusal::NotEditable(_)
+                | Refusal::NoFormer { .. }
+                | Refusal::Token(_)
+                | Refusal::Instance(_)
+                | Refusal::Recovery(_)
+                | Refusal::ReadOnly(_),
+            ) => String::new(),
             Self::Refused(Refusal::Invalid(_)) => "Correct it; `shunt lint FILE` says the same, and warns of more".to_owned(),
             Self::Refused(Refusal::UnknownToken { .. }) => "`shunt token list` shows them".to_owned(),
             Self::Refused(Refusal::Unavailable(_)) | Self::NoAnswer => "See the log of `shunt serve`, then try again".to_owned(),
@@ -231,6 +257,13 @@ impl Problem {
         }
     }
 
+    fn code(&self) -> Option<RefusalCode> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.code()),
+            _ => None,
+        }
+    }
+
     fn known(&self) -> Vec<String> {
         match self {
             Self::UnknownRollout { known, .. } => known.iter().map(ToString::to_string).collect(),
@@ -255,6 +288,7 @@ impl Problem {
             title: title.to_owned(),
             status: status.as_u16(),
             detail: self.to_string(),
+            code: self.code(),
             next: self.next(),
             known: self.known(),
             errors: self.errors(),

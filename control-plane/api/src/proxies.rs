@@ -5,12 +5,14 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::app::{App, ControlRequest, ProxyView};
+use crate::app::{App, ControlRequest, ProxyStatus};
+use crate::requests::submit;
 use crate::problem::Problem;
 use crate::requests::submit;
 
 /// `GET /v1/proxies`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ProxyList {
     /// Of the policy last published.
     pub generation: u64,
@@ -18,7 +20,7 @@ pub struct ProxyList {
     #[serde(default)]
     pub version: String,
     /// In order of node id.
-    pub proxies: Vec<ProxyView>,
+    pub proxies: Vec<ProxyStatus>,
 }
 
 /// `GET /v1/proxies`

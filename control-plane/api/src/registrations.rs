@@ -18,6 +18,7 @@ use crate::rollouts::find;
 
 /// `GET .../versions/{version}/endpoints`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Endpoints {
     /// In the order in which they came; also those that Shunt started.
     pub instances: Vec<InstanceView>,

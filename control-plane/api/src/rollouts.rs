@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use shunt_core::call::CallView;
-use shunt_core::journal::{Entry, Incident, ReleaseAsked};
+use shunt_core::journal::{Incident, ReleaseAsked};
 use shunt_core::manifest::ManifestError;
-use shunt_core::status::RolloutView;
+use shunt_core::status::{HistoryEntry, RolloutStatus};
 use shunt_filter_core::{RolloutId, RoutingPolicy};
 
 use crate::app::{App, ControlRequest, RolloutNow};
@@ -24,9 +24,10 @@ const HISTORY_MAX: usize = 1_000;
 
 /// `GET /v1/rollouts`, and each event of `GET /v1/watch`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RolloutList {
     /// In order of id.
-    pub rollouts: Vec<RolloutView>,
+    pub rollouts: Vec<RolloutStatus>,
     /// What is wrong with the manifests as they are now; their last good versions keep running.
     pub problems: Vec<ManifestError>,
     /// What an operator should know about the control plane as a whole.
@@ -36,9 +37,10 @@ pub struct RolloutList {
 
 /// `GET /v1/rollouts/{namespace}/{name}/history`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct History {
     /// Oldest first.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<HistoryEntry>,
     /// Gates and hooks since the first of these entries, oldest first, with what came of each.
     #[serde(default)]
     pub calls: Vec<CallView>,

@@ -12,10 +12,10 @@ use prometheus_client::registry::Registry;
 use shunt_core::Phase;
 use shunt_core::analysis::Outcome;
 use shunt_core::instance::InstanceView;
-use shunt_core::status::{RolloutView, VersionView};
+use shunt_core::status::{RolloutStatus, VersionStatus};
 use std::sync::atomic::AtomicU64;
 
-use crate::app::{App, ProxyView};
+use crate::app::{App, ProxyStatus};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -96,9 +96,9 @@ fn now(app: &App) -> Registry {
     registry
 }
 
-fn proxies(registry: &mut Registry, proxies: &[ProxyView], generation: u64) {
+fn proxies(registry: &mut Registry, proxies: &[ProxyStatus], generation: u64) {
     let family = Family::<OfProxies, Gauge>::default();
-    let count = |state: &str, is: &dyn Fn(&ProxyView) -> bool| {
+    let count = |state: &str, is: &dyn Fn(&ProxyStatus) -> bool| {
         let number = proxies.iter().filter(|proxy| is(proxy)).count();
         family.get_or_create(&OfProxies { state: state.to_owned() }).set(i64::try_from(number).unwrap_or(i64::MAX));
     };
@@ -138,7 +138,7 @@ impl RolloutSeries {
         series
     }
 
-    fn fill(&self, view: &RolloutView) {
+    fn fill(&self, view: &RolloutStatus) {
         let rollout = view.id.to_string();
         let of = OfRollout { rollout: rollout.clone() };
         for phase in PHASES {
@@ -191,7 +191,7 @@ impl VersionSeries {
         series
     }
 
-    fn fill(&self, view: &RolloutView, version: &VersionView) {
+    fn fill(&self, view: &RolloutStatus, version: &VersionStatus) {
         let of = OfVersion { rollout: view.id.to_string(), version: version.name.to_string() };
         self.weight.get_or_create(&of).set(f64::from(version.weight.points()) / f64::from(shunt_filter_core::weight::POINTS));
         if let Some(share) = version.share {
@@ -209,7 +209,7 @@ impl VersionSeries {
             return;
         }
         for one in instances {
-            let label = OfInstances { rollout: of.rollout.clone(), version: of.version.clone(), state: one.state.clone() };
+            let label = OfInstances { rollout: of.rollout.clone(), version: of.version.clone(), state: one.state.to_string() };
             self.instances.get_or_create(&label).inc();
         }
         let restarts: i64 = instances.iter().map(|one| i64::from(one.restarts)).sum();

@@ -50,6 +50,7 @@ impl From<&Token> for TokenView {
 
 /// `GET /v1/tokens`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TokenList {
     /// In order of name; also those that have expired.
     pub tokens: Vec<TokenView>,
@@ -57,6 +58,7 @@ pub struct TokenList {
 
 /// `GET /v1/audit`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Audit {
     /// Newest first.
     pub entries: Vec<AuditEntry>,

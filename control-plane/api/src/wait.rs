@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
-use shunt_core::status::RolloutView;
+use shunt_core::status::RolloutStatus;
 use shunt_core::{Phase, Span};
 use shunt_filter_core::VersionName;
 use tokio::time::timeout;
@@ -45,7 +45,7 @@ impl Wanted {
 
     /// Healthy is only who has what its manifest asks for: a release that has not begun yet is no end of it. Degraded is only who has no
     /// key left on what was refused.
-    fn is(&self, view: &RolloutView) -> bool {
+    fn is(&self, view: &RolloutStatus) -> bool {
         let settled = match view.phase {
             Phase::Healthy => view.stable == view.release,
             Phase::Degraded => view.is_over(),
@@ -67,7 +67,7 @@ pub(crate) async fn get(
     State(mut app): State<App>,
     Path((namespace, name)): Path<(String, String)>,
     QueryParams(query): QueryParams<WaitQuery>,
-) -> Result<Json<RolloutView>, Problem> {
+) -> Result<Json<RolloutStatus>, Problem> {
     let wanted = Wanted::of(&query)?;
     let limit = query.timeout.unwrap_or(WAIT).min(WAIT_MAX);
     let waiting = async {

@@ -18,7 +18,7 @@ mod restore;
 mod step;
 mod warm;
 
-use crate::command::Command;
+use crate::command::{Command, CommandRefused};
 use crate::figures::Figures;
 use crate::journal::{Entry, Origin};
 use crate::observation::{Delivery, MISROUTED_QUIET, Misrouting, Observation};
@@ -44,7 +44,7 @@ pub struct Answer {
     /// The command's id.
     pub command: u64,
     /// What happened, or why nothing did and what to do instead.
-    pub result: Result<String, String>,
+    pub result: Result<String, CommandRefused>,
 }
 
 /// A transition: the state it makes, and its sentence for the journal.
@@ -69,12 +69,9 @@ pub fn advance(plan: &Plan, state: &State, seen: &Observation, commands: &[Comma
 }
 
 fn answer(plan: &Plan, state: &State, seen: &Observation, command: &Command, rest: &[Command]) -> Next {
-    let refuse = |reason: String| Answer { command: command.id, result: Err(reason) };
+    let refuse = |reason: CommandRefused| Answer { command: command.id, result: Err(reason) };
     if command.revision != state.revision {
-        let late = format!(
-            "the rollout moved on: it is at revision {}, this was meant for {}; look again and repeat it if it still fits",
-            state.revision, command.revision
-        );
+        let late = CommandRefused::MovedOn { seen: command.revision, now: state.revision };
         let mut next = advance(plan, state, seen, rest);
         next.answered.insert(0, refuse(late));
         return next;

@@ -141,6 +141,7 @@ impl Analyst {
 
 /// What a pass rests on: requests of the candidate in this epoch, and the whole slots of its keys that they came from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Evidence {
     /// Requests that ended well or badly.
     pub requests: u64,

@@ -96,7 +96,7 @@ pub struct Call {
 
 /// What came of a call so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum CallSeen {
     /// No answer yet.
     Waiting {

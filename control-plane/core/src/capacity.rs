@@ -9,7 +9,7 @@ use crate::time::Time;
 
 /// Instances of one version. A version that is absent from the observation is not known yet, and nothing advances on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Capacity {
     /// Its instances are not ours to start or stop (endpoints written in the manifest, clusters of the user's own Envoy, values).
     Unmanaged,

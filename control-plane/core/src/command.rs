@@ -1,5 +1,8 @@
 //! What an operator or a pipeline asks of a running Rollout: a verb, and the revision its author saw.
 
+mod refused;
+
+pub use refused::CommandRefused;
 use serde::{Deserialize, Serialize};
 
 /// One request of a person or a pipeline. [`crate::advance()`] ignores one whose revision is past, so a double click acts once.
@@ -31,7 +34,7 @@ impl Command {
 
 /// What can be asked. `release` is not among them: it edits the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Verb {
     /// Ends the wait of the current step: a pause, a gate, or a pass that does not come.
     Promote,

@@ -24,6 +24,7 @@ pub(crate) use watched::hang_after;
 
 /// What one Rollout wants of the world.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Desired {
     /// Its part of the routing policy; none when there is nothing to decide, or its versions are values.
     pub service: Option<ServicePolicy>,
@@ -40,6 +41,7 @@ pub struct Desired {
 
 /// The routes of one service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Routes {
     /// Whose.
     pub id: RolloutId,

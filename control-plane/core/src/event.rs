@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName};
 
-use crate::analysis::Verdict;
 use crate::call::StepBody;
 use crate::journal::Entry;
 use crate::plan::Plan;
 use crate::state::{Phase, Run, State};
+use crate::status::Verdict;
 use crate::time::{Span, Time};
 pub use outbox_message::{OutboxMessage, outbox_messages};
 
@@ -90,6 +90,7 @@ impl EventKind {
 
 /// One event, in CloudEvents' JSON format (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Event {
     /// `1.0`.
     pub specversion: String,
@@ -208,7 +209,7 @@ fn data(plan: &Plan, before: &State, entry: &Entry, kind: EventKind) -> Data {
         by: command.map(|command| command.by.clone()),
         comment: command.map(|command| command.reason.clone()).filter(|reason| !reason.is_empty()),
         versions: seen.versions.iter().map(|(name, version)| (name.clone(), count(version))).collect(),
-        verdicts: seen.verdicts.clone(),
+        verdicts: seen.verdicts.iter().map(Verdict::from).collect(),
         misrouted: seen.misrouted,
     }
 }

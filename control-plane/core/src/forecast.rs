@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::analysis::{LatencyTolerance, Tolerance};
-use crate::plan::Plan;
+use crate::plan::{Plan, StepKind};
 use crate::time::{Span, Time};
 
 pub use crate::contest::Tells;
@@ -86,7 +86,9 @@ impl Unseen {
 pub struct Leg {
     /// Number of the step, from 1; none: before or after the steps.
     pub step: Option<usize>,
-    /// `setWeight 5`, `promotion`.
+    /// What the step does; none: before or after the steps.
+    pub kind: Option<StepKind>,
+    /// For people: `setWeight 5`, `promotion`.
     pub text: String,
     /// After the changed manifest.
     pub at: Span,
@@ -155,7 +157,7 @@ pub struct Downtime {
 
 /// The smallest regression that an analysis sees.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Sight {
     /// So many percentage points more failures are caught in at least 9 of 10 simulated releases, in this time (median).
     Points {

@@ -19,7 +19,7 @@ use crate::time::{Span, Time};
 pub use event::Event;
 pub use probing::{Change, Streak, next_probe};
 pub use steer::{Known, Source, Wanted, due, steer};
-pub use summary::{InstanceView, capacity, views};
+pub use summary::{InstanceState, InstanceView, capacity, views};
 
 /// One instance as recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ pub struct LastExit {
 
 /// What an instance is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Kind {
     /// A process of ours.
     Command {
@@ -94,7 +94,7 @@ pub struct Process {
 
 /// Where an instance is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Stage {
     /// To be launched.
     Starting {

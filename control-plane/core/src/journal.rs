@@ -18,6 +18,7 @@ use crate::time::Time;
 
 /// One transition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// Which Rollout.
     pub rollout: RolloutId,
@@ -42,6 +43,7 @@ pub struct Entry {
 
 /// Where a state came from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Origin {
     /// [`advance`] made it from the one before.
     #[default]

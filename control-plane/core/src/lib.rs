@@ -36,6 +36,7 @@ pub mod recovery;
 pub mod rollout;
 pub mod state;
 pub mod status;
+pub mod stored;
 pub mod time;
 
 pub use advance::advance;

@@ -19,6 +19,7 @@ mod underscores;
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, RoutingPolicy};
 
@@ -28,6 +29,8 @@ pub use edit::{EditError, edit_release};
 pub use foreign::skipped;
 pub use origin::Origin;
 pub(crate) use problems::Problems;
+
+use crate::schema::filter;
 pub use suggest::nearest;
 
 use crate::mesh_policy::{MeshPolicy, MeshPolicySpec};
@@ -42,7 +45,8 @@ pub const API_VERSION: &str = "shunt.dev/v1alpha1";
 pub const FILE_MAX: usize = 1024 * 1024;
 
 /// One error (or warning) at one field. Printed `shop.yaml:12:5: spec.release: message`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct ManifestError {
     /// As the caller named it.
     pub file: String,
@@ -55,6 +59,7 @@ pub struct ManifestError {
     /// What is wrong and what would be right.
     pub message: String,
     /// The Rollout that the document is about, as far as it can be read: its last good version should keep running.
+    #[schemars(with = "Option<filter::RolloutId>")]
     pub rollout: Option<RolloutId>,
 }
 

@@ -19,6 +19,7 @@ pub(crate) use settle::{BUILT_IN, Bound, Settle};
 
 /// The mesh policy: at most one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct MeshPolicy {
     /// `metadata.name`, for messages.
     pub name: String,
@@ -94,16 +95,20 @@ impl MeshPolicy {
 }
 
 /// A request that matches gets the version with that role, in every Rollout.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct OverrideSpec {
     /// Its name in decisions and counters. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub name: Option<String>,
     /// Any of these. Required.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<filter::Match>")]
     pub matches: Option<Vec<Match>>,
     /// `candidate` (no run: falls through) or `stable`. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub to: Option<Role>,
 }
 

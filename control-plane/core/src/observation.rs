@@ -15,6 +15,7 @@ use crate::time::{Span, Time};
 
 /// What the world looked like at one moment, as far as one Rollout is concerned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Observation {
     /// When.
     pub now: Time,
@@ -78,7 +79,7 @@ impl Observation {
 
 /// Whether an operator has frozen all releases: nothing goes forward, aborts and rollbacks work.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Freeze {
     /// No.
     #[default]
@@ -107,6 +108,7 @@ pub enum LatencyBaseline {
 
 /// Whether requests are answered by another version than was decided, or by none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Misrouting {
     /// Not within the last [`MISROUTED_QUIET`]; `since` is the last time it happened, or when observation began.
     Quiet {
@@ -125,6 +127,7 @@ pub const MISROUTED_QUIET: Span = Span::seconds(3);
 
 /// Requests of one version, summed over all proxies.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct VersionSeen {
     /// Started and not yet ended, over living VMs.
     pub open: u64,
@@ -157,7 +160,7 @@ fn is_zero(number: &u64) -> bool {
 
 /// Who answered what was decided for a version under what was published last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Answers {
     /// Nothing of it has ended yet.
     #[default]
@@ -179,6 +182,7 @@ impl Answers {
 
 /// How far something published has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Delivery {
     /// These expected proxies have not reported it yet.
     Waiting {

@@ -21,13 +21,14 @@ pub use backend::{Backend, CommandBackend, Probe, RegisteredBackend};
 pub use goal::{ExternalGoal, FiguresAsked, TestGoal};
 pub use notification::{Format, Notification};
 pub use rule::{PlannedRule, Role};
-pub use step::{AbTestStep, Arm, ExperimentStep, MirrorStep, OnWinner, Scale, Step};
+pub use step::{AbTestStep, Arm, ExperimentStep, MirrorStep, OnWinner, Scale, Step, StepKind};
 
 /// How long users may be without an answer while requests are held, when nothing else is said.
 pub const HELD_DEADLINE: Span = Span::seconds(30);
 
 /// A compiled Rollout: cannot contradict itself, defaults are filled in. Made by [`crate::manifest`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// Which Rollout.
     pub id: RolloutId,
@@ -257,6 +258,7 @@ pub enum Protocol {
 
 /// Whether routes, clusters and endpoints are ours to change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Routing {
     /// The control plane owns them.
     Managed,
@@ -276,6 +278,7 @@ pub enum Routing {
 
 /// One version and where it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Version {
     /// Its name.
     pub name: VersionName,
@@ -285,6 +288,7 @@ pub struct Version {
 
 /// Active health checks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct HealthCheck {
     /// HTTP path that answers 200 when healthy.
     pub path: String,

@@ -118,6 +118,7 @@ pub struct RolloutSpec {
 
 /// `onAbort`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct OnAbortSpec {
     /// How long the candidate may keep those whom stable cannot carry yet. Required.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,6 +13,7 @@ use crate::time::Time;
 
 /// The recorded state of one Rollout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct State {
     /// Grows by one with each recorded transition.
     pub revision: u64,
@@ -54,6 +55,7 @@ pub const FORMER_MAX: usize = 10;
 
 /// A release that ended without promotion and without fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Concluded {
     /// The version.
     pub version: VersionName,
@@ -65,6 +67,7 @@ pub struct Concluded {
 
 /// A version that was stable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Former {
     /// Its name.
     pub version: VersionName,
@@ -128,6 +131,7 @@ impl State {
 
 /// What the default route names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum DefaultRoute {
     /// Every proxy has it: the filter may leave the route header out for this version.
     Settled(VersionName),
@@ -149,6 +153,7 @@ impl DefaultRoute {
 
 /// A version with a cluster and a route of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Installed {
     /// Where it runs, as last accepted; kept while it leaves although the manifest no longer says it.
     pub backend: Backend,
@@ -158,6 +163,7 @@ pub struct Installed {
 
 /// How far a version is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Installation {
     /// Cluster and route are on their way; nothing may name it yet.
     Installing,
@@ -172,6 +178,7 @@ pub enum Installation {
 
 /// One execution of the strategy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Run {
     /// The version being released.
     pub candidate: VersionName,
@@ -221,6 +228,7 @@ pub struct Run {
 
 /// Shares of full size, as of the last step that scaled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Sizes {
     /// The candidate's.
     pub candidate: Weight,
@@ -236,6 +244,7 @@ impl Default for Sizes {
 
 /// Where a run is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Stage {
     /// The candidate is being installed.
     Preparing,
@@ -309,6 +318,7 @@ impl Stage {
 
 /// Why a run ends without promotion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Ending {
     /// Aborted: the release is refused for this reason.
     Refused {
@@ -330,6 +340,7 @@ pub enum Ending {
 
 /// A hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Paused {
     /// Since when.
     pub at: Time,
@@ -339,6 +350,7 @@ pub struct Paused {
 
 /// The old version after a promotion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Previous {
     /// Its name.
     pub version: VersionName,
@@ -355,6 +367,7 @@ fn all() -> Weight {
 
 /// A refused release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Refused {
     /// The version.
     pub version: VersionName,
@@ -366,6 +379,7 @@ pub struct Refused {
 
 /// A Rollout whose manifest is gone, after its run has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Retiring {
     /// The run is being ended.
     EndingRun,
@@ -379,6 +393,7 @@ pub enum Retiring {
 
 /// What a glance needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub enum Phase {
     /// `release:` is stable.
     Healthy,

@@ -1,20 +1,25 @@
 //! What people and pipelines see of a Rollout.
 
 mod delivery;
+mod history;
+mod step;
+mod verdict;
+mod version;
 
 pub use delivery::DeliveryView;
+pub use history::{CommandStatus, HistoryEntry};
 use serde::{Deserialize, Serialize};
-use shunt_filter_core::exemplar::Exemplars;
-use shunt_filter_core::{RolloutId, VersionName, Weight};
+use shunt_filter_core::{RolloutId, VersionName};
+pub use step::StepStatus;
+pub use verdict::Verdict;
+pub use version::{VersionRole, VersionStatus};
 
-use crate::advance::{blocked, held_until, missing_instances, missing_pass, missing_prerequisites, missing_proof, opens};
-use crate::analysis::Verdict;
+use crate::advance::{blocked, held_until, missing_prerequisites, missing_instances, missing_pass, missing_proof, opens};
 use crate::call::{Action, CallKind, CallView};
 use crate::contest::Contest;
 use crate::desired::is_held;
 use crate::explain::notes;
 use crate::figures::Figures;
-use crate::instance::InstanceView;
 use crate::isolation::Rejected;
 use crate::observation::{Freeze, Observation};
 use crate::plan::{Plan, Step};
@@ -25,7 +30,7 @@ use crate::time::{Span, Time};
 /// One Rollout, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RolloutView {
+pub struct RolloutStatus {
     /// Which.
     pub id: RolloutId,
     /// At a glance.
@@ -49,9 +54,9 @@ pub struct RolloutView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<RejectedView>,
     /// Where the run is among its steps.
-    pub step: Option<StepView>,
+    pub step: Option<StepStatus>,
     /// All versions, in the manifest's order, leaving ones last.
-    pub versions: Vec<VersionView>,
+    pub versions: Vec<VersionStatus>,
     /// Gates and hooks of the last attempt, oldest first, with what came of each; filled in by the platform.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<CallView>,
@@ -100,7 +105,7 @@ pub struct RejectedView {
     pub since: Time,
 }
 
-impl RolloutView {
+impl RolloutStatus {
     /// A proxy refuses what it wants now.
     pub fn reject(&mut self, rejected: &Rejected) {
         let Rejected { node, kind, error, at, .. } = rejected;
@@ -122,49 +127,9 @@ impl RolloutView {
     }
 }
 
-/// Where a run is among its steps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StepView {
-    /// Counted from 1.
-    pub number: usize,
-    /// How many there are.
-    pub of: usize,
-    /// As written: `setWeight 5 %`.
-    pub text: String,
-    /// When the run came to where it is.
-    pub since: Time,
-}
-
-/// One version.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct VersionView {
-    /// Its name.
-    pub name: VersionName,
-    /// stable, candidate, previous, refused, leaving, or idle.
-    pub role: String,
-    /// Share of keys the split gives it.
-    pub weight: Weight,
-    /// Measured share of requests in this epoch, percent; none: no requests yet.
-    pub share: Option<f64>,
-    /// Ended requests in all, as far as reported.
-    pub requests: u64,
-    /// Failed ones.
-    pub failed: u64,
-    /// In flight.
-    pub open: u64,
-    /// Examples of what failed, or was no usual answer: in this epoch, or, after a release, in the step that it ended with.
-    #[serde(default, skip_serializing_if = "Exemplars::is_empty")]
-    pub exemplars: Exemplars,
-    /// Its instances, where they are ours to know; filled in by the platform.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub instances: Vec<InstanceView>,
-}
-
 /// The view of one Rollout at one moment.
-pub fn view(plan: &Plan, state: &State, seen: &Observation) -> RolloutView {
-    RolloutView {
+pub fn view(plan: &Plan, state: &State, seen: &Observation) -> RolloutStatus {
+    RolloutStatus {
         id: plan.id.clone(),
         phase: state.phase(plan),
         message: message(plan, state, seen),
@@ -179,10 +144,10 @@ pub fn view(plan: &Plan, state: &State, seen: &Observation) -> RolloutView {
             .filter(|over| state.run.is_none() && over.version == plan.release)
             .map(|over| over.result.clone()),
         rejected: None,
-        step: state.run.as_ref().and_then(|run| step_view(plan, run)),
-        versions: versions(plan, state, seen),
+        step: state.run.as_ref().and_then(|run| StepStatus::at(plan, run)),
+        versions: version::versions(plan, state, seen),
         calls: Vec::new(),
-        verdicts: seen.verdicts.clone(),
+        verdicts: seen.verdicts.iter().map(Verdict::from).collect(),
         figures: state.figures.clone(),
         contest: seen.contest.clone(),
         policy: DeliveryView::from(&seen.policy),
@@ -208,12 +173,6 @@ fn frozen(seen: &Observation) -> Option<String> {
         Freeze::On { by, reason, .. } if reason.is_empty() => Some(format!("by {by}")),
         Freeze::On { by, reason, .. } => Some(format!("by {by}: {reason}")),
     }
-}
-
-fn step_view(plan: &Plan, run: &Run) -> Option<StepView> {
-    let step = run.stage.step()?;
-    let text = plan.steps.get(step).map(ToString::to_string).unwrap_or_default();
-    Some(StepView { number: step.saturating_add(1), of: plan.steps.len(), text, since: run.since })
 }
 
 /// One sentence: what it does or waits for.
@@ -329,60 +288,4 @@ fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Strin
 
 fn waits_for_a_person(plan: &Plan, step: usize) -> bool {
     matches!(plan.steps.get(step), Some(Step::Call(call)) if call.kind == CallKind::Gate && call.action == Action::Manual)
-}
-
-fn versions(plan: &Plan, state: &State, seen: &Observation) -> Vec<VersionView> {
-    let leaving = state.installed.keys().filter(|name| plan.version(name).is_none());
-    let names = plan.versions.iter().map(|version| &version.name).chain(leaving);
-    let requests: u64 = seen.versions.values().map(|version| version.in_epoch).fold(0, u64::saturating_add);
-    names.map(|name| version_view(plan, state, seen, name, requests)).collect()
-}
-
-fn version_view(plan: &Plan, state: &State, seen: &Observation, name: &VersionName, requests: u64) -> VersionView {
-    let seen = seen.versions.get(name).cloned().unwrap_or_default();
-    // After a release nothing is counted any more.
-    let recorded = state.figures.versions.get(name).copied().unwrap_or_default();
-    let examples = || state.run.is_none().then(|| state.figures.steps.last()?.exemplars.get(name).cloned()).flatten().unwrap_or_default();
-    VersionView {
-        name: name.clone(),
-        role: role(plan, state, name).to_owned(),
-        weight: weight(state, name),
-        share: (requests > 0).then(|| seen.in_epoch as f64 * 100.0 / requests as f64),
-        requests: seen.total.max(recorded.requests),
-        failed: seen.failed.max(recorded.failed),
-        open: seen.open,
-        exemplars: if seen.exemplars.is_empty() { examples() } else { seen.exemplars },
-        instances: Vec::new(),
-    }
-}
-
-fn role(plan: &Plan, state: &State, name: &VersionName) -> &'static str {
-    if *name == state.stable {
-        "stable"
-    } else if state.run.as_ref().is_some_and(|run| run.candidate == *name) {
-        "candidate"
-    } else if state.previous.as_ref().is_some_and(|previous| previous.version == *name) {
-        "previous"
-    } else if state.refused.as_ref().is_some_and(|refused| refused.version == *name) {
-        "refused"
-    } else if plan.version(name).is_none() {
-        "leaving"
-    } else {
-        "idle"
-    }
-}
-
-/// Its share of the keys that the split gives away, or that take part in an A/B test; what no range covers is stable's.
-fn weight(state: &State, name: &VersionName) -> Weight {
-    let Some(run) = &state.run else {
-        return if *name == state.stable { Weight::ALL } else { Weight::ZERO };
-    };
-    let points = |of: &dyn Fn(&VersionName) -> bool| {
-        let own = run.ranges.iter().filter(|range| of(&range.version)).map(|range| range.to.saturating_sub(range.from));
-        own.fold(0, u32::saturating_add)
-    };
-    if *name == state.stable {
-        return Weight::ppm(Weight::ALL.points().saturating_sub(points(&|version| *version != state.stable)));
-    }
-    Weight::ppm(points(&|version| version == name))
 }

@@ -114,6 +114,7 @@ struct Shared {
 
 /// What was written.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Made {
     files: Vec<PathBuf>,
     next: String,

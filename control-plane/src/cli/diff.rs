@@ -43,6 +43,7 @@ pub(crate) struct DiffArgs {
 
 /// What differs.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Differences {
     /// By Rollout; those that mean the same are left out.
     rollouts: BTreeMap<RolloutId, Change>,

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use serde::Serialize;
-use shunt_api::ProxyView;
+use shunt_api::ProxyStatus;
 use shunt_api::proxies::ProxyList;
 use shunt_api::rollouts::RolloutList;
-use shunt_core::status::{DeliveryView, RolloutView};
+use shunt_core::status::{DeliveryView, RolloutStatus};
 use shunt_core::{Span, Time};
 
 use super::client::Client;
@@ -39,6 +39,7 @@ pub(crate) struct DoctorArgs {
 
 /// What was found.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Report {
     proxies: Vec<Patient>,
     /// About the control plane, or this machine.
@@ -47,6 +48,7 @@ struct Report {
 
 /// One proxy.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Patient {
     node: String,
     findings: Vec<Finding>,
@@ -54,6 +56,7 @@ struct Patient {
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Finding {
     /// What is seen.
     what: String,
@@ -78,7 +81,7 @@ pub(crate) async fn run(args: &DoctorArgs, client: &Client, console: &mut Consol
         anyhow::bail!("no proxy {node} ever connected or reported\n{}\n`shunt lint --envoy BOOTSTRAP` checks its configuration.", known());
     }
     let meant = list.proxies.iter().filter(|proxy| args.node.as_ref().is_none_or(|node| proxy.node == *node));
-    let patient = |proxy: &ProxyView| Patient { node: proxy.node.clone(), findings: proxy::findings(proxy, &list, now) };
+    let patient = |proxy: &ProxyStatus| Patient { node: proxy.node.clone(), findings: proxy::findings(proxy, &list, now) };
     let report = Report { proxies: meant.map(patient).collect(), findings: around(&list, &rollouts.rollouts, now) };
     console.show(&report, |console| lines(&report, console.paint))?;
     let well = report.findings.is_empty() && report.proxies.iter().all(|patient| patient.findings.is_empty());
@@ -86,12 +89,12 @@ pub(crate) async fn run(args: &DoctorArgs, client: &Client, console: &mut Consol
 }
 
 /// Which Rollouts are meant, while proxies say that requests were misrouted lately.
-fn misrouted(list: &ProxyList, rollouts: &[RolloutView], now: Time) -> Vec<Finding> {
+fn misrouted(list: &ProxyList, rollouts: &[RolloutStatus], now: Time) -> Vec<Finding> {
     if !list.proxies.iter().any(|proxy| proxy::misrouted_lately(proxy, now)) {
         return Vec::new();
     }
     let misrouted = rollouts.iter().filter(|view| view.misrouted > 0);
-    let say = |view: &RolloutView| {
+    let say = |view: &RolloutStatus| {
         finding(
             format!("another version than decided, or none, answered {} of {}", requests(view.misrouted), view.id),
             format!("is each of its versions served? `shunt get {}`", view.id),
@@ -101,7 +104,7 @@ fn misrouted(list: &ProxyList, rollouts: &[RolloutView], now: Time) -> Vec<Findi
 }
 
 /// What concerns all.
-fn around(list: &ProxyList, rollouts: &[RolloutView], now: Time) -> Vec<Finding> {
+fn around(list: &ProxyList, rollouts: &[RolloutStatus], now: Time) -> Vec<Finding> {
     let mut found = Vec::new();
     if list.proxies.is_empty() {
         found.push(finding("no proxy is known", "start one: `shunt envoy-bootstrap --help`"));
@@ -120,7 +123,7 @@ fn around(list: &ProxyList, rollouts: &[RolloutView], now: Time) -> Vec<Finding>
 }
 
 /// A Rollout whose own clusters or routes a proxy refuses; all others go on.
-fn rejected(view: &RolloutView) -> Option<Finding> {
+fn rejected(view: &RolloutStatus) -> Option<Finding> {
     let rejected = view.rejected.as_ref()?;
     let what = format!("{} is rejected: {} refuses its {}: {}", view.id, tame(&rejected.node), rejected.kind, tame(&rejected.error));
     Some(finding(
@@ -130,7 +133,7 @@ fn rejected(view: &RolloutView) -> Option<Finding> {
 }
 
 /// A proxy that refuses the policy holds up all Rollouts: it is said once.
-fn stand_still(rollouts: &[RolloutView]) -> Vec<Finding> {
+fn stand_still(rollouts: &[RolloutStatus]) -> Vec<Finding> {
     let mut refusals: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for view in rollouts {
         if let DeliveryView::Rejected { node, error } = &view.policy {

@@ -49,6 +49,7 @@ pub(crate) struct LintArgs {
 
 /// What was found.
 #[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Findings {
     /// Would be refused.
     errors: Vec<ManifestError>,

@@ -87,6 +87,7 @@ fn percent(text: &str) -> Result<f64, String> {
 
 /// What was foreseen.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Forecasts {
     rollouts: Vec<Forecast>,
     /// Rollouts with a single version: nothing to release.

@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use shunt_api::rollouts::RolloutList;
 use shunt_core::desired::{Routes, desired};
+use shunt_core::instance::InstanceState;
 use shunt_core::journal::Incident;
 use shunt_core::merge::merge;
 use shunt_core::plan::Backend;
@@ -89,6 +90,7 @@ pub(crate) struct RenderArgs {
 
 /// What would be published.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Rendered {
     policy: RoutingPolicy,
     routes: Vec<Routes>,
@@ -210,7 +212,7 @@ async fn published(client: &Client) -> anyhow::Result<Rendered> {
         fill(&mut own, |version| {
             let shown = view.versions.iter().filter(|shown| shown.name == *version).flat_map(|shown| &shown.instances);
             // What is in discovery.
-            shown.filter(|one| one.state == "ready").filter_map(|one| one.address.clone()).collect()
+            shown.filter(|one| one.state == InstanceState::Ready).filter_map(|one| one.address.clone()).collect()
         });
         routes.push(own);
     }

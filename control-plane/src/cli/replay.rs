@@ -6,10 +6,12 @@ use anyhow::Context;
 use clap::Args;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use shunt_core::Time;
 use shunt_core::journal::{Entry, Incident, Replayed};
 use shunt_core::plural::{counted, part};
+use shunt_core::stored::Head;
 use shunt_filter_core::RolloutId;
 
 use super::console::Console;
@@ -43,6 +45,7 @@ pub(crate) struct ReplayArgs {
 
 /// What came of it.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Replay {
     transitions: Vec<Transition>,
     same: usize,
@@ -52,6 +55,7 @@ struct Replay {
 
 /// One transition, made again.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Transition {
     rollout: RolloutId,
     revision: u64,
@@ -79,13 +83,17 @@ fn read(args: &ReplayArgs) -> anyhow::Result<Incident> {
     let file = args.file.display();
     let text = std::fs::read_to_string(&args.file).with_context(|| format!("{file} cannot be read"))?;
     let meant = "it should be what `shunt history NAME -o json` prints";
-    let parsed = serde_json::from_str(&text).map_err(anyhow::Error::from);
-    // YAML only where it is no JSON: errors of the other would mislead.
-    let json = text.trim_start().starts_with('{');
-    let parsed = if json { parsed } else { serde_saphyr::from_str(&text).map_err(anyhow::Error::from) };
-    let incident: Incident = parsed.with_context(|| format!("{file} is not a journal of this version; {meant}"))?;
+    let unlike = || format!("{file} is not a journal; {meant}");
+    // The number first: what stands beside it may be unlike anything that this version knows.
+    parse::<Head>(&text).with_context(unlike)?.check().with_context(|| format!("{file} cannot be read"))?;
+    let incident: Incident = parse(&text).with_context(unlike)?;
     anyhow::ensure!(!incident.entries.is_empty(), "{file} has no transitions; {meant}, of a Rollout that has made one");
     Ok(incident)
+}
+
+/// YAML only where it is no JSON: errors of the other would mislead.
+fn parse<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
+    if text.trim_start().starts_with('{') { Ok(serde_json::from_str(text)?) } else { Ok(serde_saphyr::from_str(text)?) }
 }
 
 impl Replay {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use shunt_core::status::RolloutView;
+use shunt_core::status::RolloutStatus;
 use shunt_core::{Phase, Span};
 use shunt_filter_core::VersionName;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: &StatusArgs, client: &Client, console: &mut Consol
         match timeout_at(deadline, followed.follow(args, client, console)).await {
             Ok(ended) => ended?,
             Err(_) => {
-                let RolloutView { id, phase, message, .. } = &followed.view;
+                let RolloutStatus { id, phase, message, .. } = &followed.view;
                 let detail = format!("timed out after {}: {id} is {phase:?}: {}", args.timeout, tame(message));
                 failure::note("timed-out", "The time given is over", &detail, console.format);
                 return Ok(Exit::TimedOut);
@@ -73,7 +73,7 @@ pub(crate) async fn run(args: &StatusArgs, client: &Client, console: &mut Consol
 
 /// A Rollout as last seen, and what was said of it last.
 struct Followed {
-    view: RolloutView,
+    view: RolloutStatus,
     said: String,
 }
 
@@ -100,7 +100,7 @@ impl Followed {
 
     /// A line whenever phase or step have changed.
     fn say(&mut self, console: &mut Console<'_>) -> anyhow::Result<()> {
-        let RolloutView { id, phase, message, .. } = &self.view;
+        let RolloutStatus { id, phase, message, .. } = &self.view;
         let step = self.view.step.as_ref().map(|step| format!(" {}/{} {}", step.number, step.of, step.text)).unwrap_or_default();
         let news = format!("{phase:?}{step}{}", self.view.is_over());
         if console.format == Format::Text && self.said != news {
@@ -113,7 +113,7 @@ impl Followed {
 }
 
 /// Healthy only counts when what is released is stable: a changed manifest may be read but not begun.
-pub(super) fn code(view: &RolloutView) -> Exit {
+pub(super) fn code(view: &RolloutStatus) -> Exit {
     match view.phase {
         Phase::Healthy if view.concluded.is_some() => Exit::Concluded,
         Phase::Healthy if view.stable == view.release => Exit::Done,
@@ -124,12 +124,12 @@ pub(super) fn code(view: &RolloutView) -> Exit {
 }
 
 impl StatusArgs {
-    fn exit(&self, view: &RolloutView) -> Exit {
+    fn exit(&self, view: &RolloutStatus) -> Exit {
         let awaited = self.release.as_ref().is_some_and(|release| *release != view.release);
         if awaited { Exit::Progressing } else { code(view) }
     }
 
-    fn ends(&self, view: &RolloutView) -> bool {
+    fn ends(&self, view: &RolloutStatus) -> bool {
         match self.exit(view) {
             // A refused release whose keys are still on their way back is not over.
             Exit::Done | Exit::Degraded | Exit::Concluded => view.is_over(),

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use shunt_api::rollouts::RolloutList;
 use shunt_core::manifest::nearest;
-use shunt_core::status::RolloutView;
+use shunt_core::status::RolloutStatus;
 use shunt_filter_core::RolloutId;
 use thiserror::Error;
 
@@ -83,7 +83,7 @@ fn known(all: &[RolloutId]) -> String {
 
 impl Target {
     /// As it is now.
-    pub(crate) async fn view(&self, client: &Client) -> Result<RolloutView, TargetError> {
+    pub(crate) async fn view(&self, client: &Client) -> Result<RolloutStatus, TargetError> {
         match self {
             Self::Whole(id) => Ok(client.get(&["rollouts", id.namespace(), id.name()]).await?),
             Self::Name(_) => self.pick(client.get::<RolloutList>(&["rollouts"]).await?.rollouts),
@@ -106,9 +106,9 @@ impl Target {
         }
     }
 
-    fn pick(&self, views: Vec<RolloutView>) -> Result<RolloutView, TargetError> {
+    fn pick(&self, views: Vec<RolloutStatus>) -> Result<RolloutStatus, TargetError> {
         let (mut found, others): (Vec<_>, Vec<_>) = views.into_iter().partition(|view| self.means(&view.id));
-        let ids = |views: Vec<RolloutView>| views.into_iter().map(|view| view.id).collect();
+        let ids = |views: Vec<RolloutStatus>| views.into_iter().map(|view| view.id).collect();
         match (found.pop(), found.is_empty()) {
             (None, _) => Err(TargetError::Unknown { target: self.clone(), all: ids(others) }),
             (Some(view), true) => Ok(view),

@@ -6,7 +6,8 @@ use clap::Args;
 use shunt_api::Accepted;
 use shunt_api::commands::CommandBody;
 use shunt_core::Verb;
-use shunt_core::status::RolloutView;
+use shunt_core::plan::StepKind;
+use shunt_core::status::RolloutStatus;
 use shunt_filter_core::VersionName;
 
 use super::client::{Client, is_stale};
@@ -99,7 +100,7 @@ pub(crate) async fn promote(args: &PromoteArgs, client: &Client, console: &mut C
         (false, Some(step)) => Verb::PromoteTo { step },
         (false, None) => Verb::Promote,
     };
-    let view: RolloutView = args.verb.target.view(client).await?;
+    let view: RolloutStatus = args.verb.target.view(client).await?;
     let confirm = match doubt(&view) {
         None => false,
         Some(doubt) if args.yes || agreed(&view, &doubt, console)? => true,
@@ -109,13 +110,13 @@ pub(crate) async fn promote(args: &PromoteArgs, client: &Client, console: &mut C
 }
 
 /// Why a running A/B test does not speak for the promotion.
-fn doubt(view: &RolloutView) -> Option<String> {
-    let tests = view.step.as_ref().is_some_and(|step| step.text.starts_with("abTest"));
+fn doubt(view: &RolloutStatus) -> Option<String> {
+    let tests = view.step.as_ref().is_some_and(|step| step.kind == StepKind::AbTest);
     view.candidate.as_ref().filter(|_| tests).and_then(|candidate| view.contest.doubt(candidate))
 }
 
 /// Asks at a terminal; elsewhere the answer is no.
-fn agreed(view: &RolloutView, doubt: &str, console: &Console<'_>) -> anyhow::Result<bool> {
+fn agreed(view: &RolloutStatus, doubt: &str, console: &Console<'_>) -> anyhow::Result<bool> {
     let candidate = view.candidate.as_ref().map(VersionName::as_str).unwrap_or_default();
     if !console.live || !std::io::stdin().is_terminal() {
         return Ok(false);
@@ -134,8 +135,8 @@ pub(crate) async fn retry(args: &RetryArgs, client: &Client, console: &mut Conso
 
 /// `shunt approve`: ends the wait at a gate, and no other one.
 pub(crate) async fn approve(args: &VerbArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
-    let view: RolloutView = args.target.view(client).await?;
-    let at_gate = view.step.as_ref().is_some_and(|step| step.text.starts_with("gate"));
+    let view: RolloutStatus = args.target.view(client).await?;
+    let at_gate = view.step.as_ref().is_some_and(|step| step.kind == StepKind::Gate);
     anyhow::ensure!(
         at_gate,
         "{} does not wait at a gate: {}\n`shunt promote {}` ends another wait.",
@@ -169,14 +170,14 @@ const TRIES: usize = 5;
 /// and what was recorded meanwhile changed nothing to decide about, it is sent again: `status --wait` is over before the last proof of a
 /// way back is recorded.
 pub(crate) async fn run(verb: Verb, args: &VerbArgs, client: &Client, console: &mut Console<'_>) -> anyhow::Result<Exit> {
-    let mut view: RolloutView = args.target.view(client).await?;
+    let mut view: RolloutStatus = args.target.view(client).await?;
     for _ in 1..TRIES {
         let sent = send(verb, args, &view, false, client, console).await;
         let Err(error) = &sent else { return sent };
         if args.revision.is_some() || !is_stale(error) {
             return sent;
         }
-        let now: RolloutView = args.target.view(client).await?;
+        let now: RolloutStatus = args.target.view(client).await?;
         if !decides_alike(&view, &now) {
             return sent;
         }
@@ -186,16 +187,16 @@ pub(crate) async fn run(verb: Verb, args: &VerbArgs, client: &Client, console: &
 }
 
 /// Whether an operator who decided by the one view would decide the same by the other.
-fn decides_alike(a: &RolloutView, b: &RolloutView) -> bool {
-    let step = |view: &RolloutView| view.step.as_ref().map(|step| step.number);
-    let what = |view: &RolloutView| (view.phase, view.attempt, view.stable.clone(), view.candidate.clone(), view.release.clone());
+fn decides_alike(a: &RolloutStatus, b: &RolloutStatus) -> bool {
+    let step = |view: &RolloutStatus| view.step.as_ref().map(|step| step.number);
+    let what = |view: &RolloutStatus| (view.phase, view.attempt, view.stable.clone(), view.candidate.clone(), view.release.clone());
     what(a) == what(b) && step(a) == step(b)
 }
 
 async fn send(
     verb: Verb,
     args: &VerbArgs,
-    view: &RolloutView,
+    view: &RolloutStatus,
     confirm: bool,
     client: &Client,
     console: &mut Console<'_>,
@@ -207,7 +208,7 @@ async fn send(
 }
 
 /// Says what happened.
-pub(crate) fn accept(view: &RolloutView, accepted: &Accepted, console: &mut Console<'_>) -> anyhow::Result<Exit> {
+pub(crate) fn accept(view: &RolloutStatus, accepted: &Accepted, console: &mut Console<'_>) -> anyhow::Result<Exit> {
     console.show(accepted, |console| {
         let revision = console.paint.dim(&format!("(revision {})", accepted.revision));
         vec![format!("{}: {} {revision}", view.id, super::paint::tame(&accepted.message))]

@@ -14,6 +14,7 @@ pub(crate) struct VersionArgs {}
 
 /// What is shown.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Version {
     version: &'static str,
     filter: Option<Module>,
@@ -21,6 +22,7 @@ struct Version {
 
 /// The embedded filter.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Module {
     sha256: String,
     bytes: usize,

@@ -7,7 +7,7 @@ use clap::Args;
 use shunt_api::proxies::ProxyList;
 use shunt_api::rollouts::RolloutList;
 use shunt_core::Phase;
-use shunt_core::status::RolloutView;
+use shunt_core::status::RolloutStatus;
 use shunt_filter_core::RolloutId;
 use tokio::time::sleep;
 
@@ -169,7 +169,7 @@ fn news(list: &RolloutList, said: &mut Said, console: &mut Console<'_>) -> anyho
     Ok(console.out.flush()?)
 }
 
-fn line(view: &RolloutView, paint: Paint) -> String {
+fn line(view: &RolloutStatus, paint: Paint) -> String {
     let step = view.step.as_ref().map(|step| format!(" {}/{} {}", step.number, step.of, step.text)).unwrap_or_default();
     format!("{} {}{step}: {}", view.id, paint.phase(view.phase), tame(&view.message))
 }

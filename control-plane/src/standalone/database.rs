@@ -25,11 +25,14 @@ mod tokens;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, ErrorCode};
+use shunt_core::stored;
 use shunt_filter_core::RolloutId;
+use shunt_filter_core::names::NameError;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
@@ -300,14 +303,19 @@ where
     answer.await.map_err(|_| StoreError::Closed)?
 }
 
-/// Reads a JSON column.
+/// Reads a JSON column, in the format that its number says.
 fn from_json<T: serde::de::DeserializeOwned>(text: &str, what: impl FnOnce() -> String) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::Unreadable { what: what(), error: error.to_string() })
+    stored::read(text).map_err(|error| StoreError::Unreadable { what: what(), error: error.to_string() })
 }
 
-/// Makes a JSON column. What is recorded consists of our own types with string keys, so this fails only by a defect of ours.
+/// Reads a name that is a column of its own.
+fn from_name<T: FromStr<Err = NameError>>(text: &str, what: impl FnOnce() -> String) -> Result<T, StoreError> {
+    text.parse().map_err(|error: NameError| StoreError::Unreadable { what: what(), error: error.to_string() })
+}
+
+/// Makes a JSON column, with the number of its format. What is recorded consists of our own types with string keys, so this fails only by a defect of ours.
 fn to_json<T: serde::Serialize>(value: &T, what: impl FnOnce() -> String) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Unreadable { what: what(), error: error.to_string() })
+    stored::write(value).map_err(|error| StoreError::Unreadable { what: what(), error: error.to_string() })
 }
 
 #[cfg(test)]

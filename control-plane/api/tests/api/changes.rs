@@ -4,6 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shunt_api::{Accepted, ControlRequest, Refusal};
 use shunt_core::Verb;
+use shunt_core::command::CommandRefused;
 
 use crate::fixture::{Server, problem};
 
@@ -32,7 +33,7 @@ async fn refusals_say_why() {
     let mut server = Server::start().await;
     let cases = [
         (Refusal::Stale { seen: 9, now: 11 }, 409, "urn:shunt:problem:stale", "revision 9, but it is at 11"),
-        (Refusal::NotNow("it is not held".to_owned()), 409, "urn:shunt:problem:not-now", "it is not held"),
+        (Refusal::Command(CommandRefused::NotHeld), 409, "urn:shunt:problem:not-now", "it is not held"),
         (Refusal::Unavailable("the disk is full".to_owned()), 503, "urn:shunt:problem:unavailable", "the disk is full"),
     ];
     for (refusal, expected, kind, words) in cases {
@@ -45,6 +46,7 @@ async fn refusals_say_why() {
         let (status, body) = problem(answer.unwrap()).await;
         assert_eq!((status, body["type"].as_str().unwrap()), (expected, kind));
         assert!(body["detail"].as_str().unwrap().contains(words), "{body}");
+        assert_eq!(body["code"], serde_json::to_value(refusal.code()).unwrap(), "programs need not read the sentence");
     }
 }
 

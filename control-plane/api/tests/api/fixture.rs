@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
-use shunt_api::{Access, App, ControlRequest, Memory, Metrics, Peer, Post, ProxyView, Rejection, RolloutNow, router};
+use shunt_api::{Access, App, ControlRequest, Memory, Metrics, Peer, Post, ProxyStatus, Rejection, RolloutNow, router};
 use shunt_core::analysis::{Outcome, Verdict};
 use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;
@@ -197,18 +197,18 @@ fn served(plan: &Plan) -> State {
     state
 }
 
-fn proxies() -> Vec<ProxyView> {
-    let proxy = |node: &str, generation| ProxyView {
+fn proxies() -> Vec<ProxyStatus> {
+    let proxy = |node: &str, generation| ProxyStatus {
         node: node.to_owned(),
         connected: true,
         expected: true,
         generation: Some(generation),
         vms: 3,
         last_report: Some(NOW),
-        ..ProxyView::default()
+        ..ProxyStatus::default()
     };
     let refused = Rejection { kind: "extensions".to_owned(), error: "Unable to create Wasm plugin shunt".to_owned() };
-    vec![proxy("edge-1", 41), ProxyView { rejected: vec![refused], ..proxy("edge-2", 40) }]
+    vec![proxy("edge-1", 41), ProxyStatus { rejected: vec![refused], ..proxy("edge-2", 40) }]
 }
 
 const CART: &str = r#"

@@ -11,4 +11,6 @@ mod reads;
 mod repeat;
 mod reports;
 mod wait;
+#[path = "../../../core/tests/names/walk.rs"]
+mod walk;
 mod watch;

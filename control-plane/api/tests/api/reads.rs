@@ -7,6 +7,7 @@ use serde_json::json;
 use shunt_api::rollouts::History;
 use shunt_api::{ControlRequest, Notice, Severity};
 use shunt_core::journal::{Entry, Origin};
+use shunt_core::status::HistoryEntry;
 
 use crate::fixture::{Server, problem};
 
@@ -91,7 +92,7 @@ async fn answer_history(mut requests: tokio::sync::mpsc::Receiver<ControlRequest
     while seen.len() < 2 {
         let Some(ControlRequest::History { rollout, limit, reply }) = requests.recv().await else { panic!("a history was expected") };
         seen.push((rollout.to_string(), limit));
-        reply.send(Ok(History { entries: vec![entry.clone()], calls: Vec::new(), releases: Vec::new() })).unwrap();
+        reply.send(Ok(History { entries: vec![HistoryEntry::from(&entry)], calls: Vec::new(), releases: Vec::new() })).unwrap();
     }
     seen
 }

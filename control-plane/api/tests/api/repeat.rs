@@ -3,6 +3,7 @@
 use reqwest::Response;
 use serde_json::{Value, json};
 use shunt_api::{Accepted, ControlRequest, Limits, Peer, Refusal, Role};
+use shunt_core::command::CommandRefused;
 use tokio::sync::mpsc;
 
 use crate::access_store::{open, token};
@@ -66,10 +67,10 @@ async fn a_key_belongs_to_one_request() {
 
 #[tokio::test]
 async fn refusals_are_kept_and_failures_are_not() {
-    let server = start(Some(Refusal::NotNow("not now".to_owned()))).await;
+    let server = start(Some(Refusal::Command(CommandRefused::NotHeld))).await;
     assert_eq!(problem(release(&server, "ci", "k1", "v2").await).await.0, 409);
     let (status, body) = problem(release(&server, "ci", "k1", "v2").await).await;
-    assert_eq!((status, &body["detail"]), (409, &json!("not now")));
+    assert_eq!((status, &body["detail"]), (409, &json!("it is not held; `shunt promote` ends the wait of a step")));
 
     let server = start(Some(Refusal::Unavailable("the disk is full".to_owned()))).await;
     assert_eq!(problem(release(&server, "ci", "k1", "v2").await).await.0, 503);

@@ -6,69 +6,59 @@ use super::forward::no_return;
 use super::step::{enter, go_on, needs_pass, wait_ends, waive};
 use super::{Transition, contest, idle, with_run};
 use crate::call::CallKind;
-use crate::command::{Command, Verb};
+use crate::command::{Command, CommandRefused, Verb};
 use crate::observation::Observation;
 use crate::plan::{Plan, Role, Scale, Step};
 use crate::state::{Paused, Run, Stage, State};
 use shunt_filter_core::Weight;
 
-const NO_RUN: &str = "nothing is being released; set release: to another version first";
-
 /// The transition that a command makes, or why it makes none.
-pub(super) fn obey(plan: &Plan, state: &State, seen: &Observation, command: &Command) -> Result<Transition, String> {
+pub(super) fn obey(plan: &Plan, state: &State, seen: &Observation, command: &Command) -> Result<Transition, CommandRefused> {
     if plan.gone || state.retiring.is_some() {
-        return Err("its manifest is gone and it is on its way out; put the manifest back first".to_owned());
+        return Err(CommandRefused::Leaving);
     }
     // Nothing that an operator asks overtakes what ends the run: a promotion at the moment of a failure would hide it.
     if let Some((run, ending)) = state.run.as_ref().and_then(|run| Some((run, ending::early(plan, state, run, seen)?)))
         && command.verb != Verb::Abort
         && !no_return(plan, run)
     {
-        return Err(format!("the run of {} is about to end: {}", run.candidate, ending::sentence(state, run, &ending)));
+        let ending = ending::sentence(state, run, &ending);
+        return Err(CommandRefused::AboutToEnd { candidate: run.candidate.clone(), ending: ending.to_string() });
     }
     match (command.verb, &state.run) {
         (Verb::Retry, None) => retry(plan, state, seen, command, 0),
         (Verb::RestartFrom { step }, None) => retry(plan, state, seen, command, index(plan, step)?),
-        (Verb::Retry, Some(_)) => Err("a release is running; abort it before you retry".to_owned()),
-        (_, None) => Err(NO_RUN.to_owned()),
-        (_, Some(run)) if run.stage.ending().is_some() => {
-            Err(format!("the run of {} is already ending; wait for it, then retry or release another version", run.candidate))
-        }
+        (Verb::Retry, Some(_)) => Err(CommandRefused::RunUnderWay),
+        (_, None) => Err(CommandRefused::NoRun),
+        (_, Some(run)) if run.stage.ending().is_some() => Err(CommandRefused::Ending { candidate: run.candidate.clone() }),
         (Verb::Promote, Some(run)) => promote(plan, state, run, seen, command),
         (Verb::PromoteFull, Some(run)) => skip(plan, state, run, plan.steps.len(), seen, command),
         (Verb::PromoteTo { step }, Some(run)) => skip(plan, state, run, index(plan, step)?, seen, command),
         (Verb::RestartFrom { step }, Some(run)) => restart(plan, state, run, index(plan, step)?, seen, command),
         (Verb::Pause, Some(run)) => pause(state, run, seen, command),
         (Verb::Resume, Some(run)) => resume(plan, state, run, seen, command),
-        (Verb::Abort, Some(run)) if no_return(plan, run) => Err(format!(
-            "the point of no return is passed, {} cannot carry the traffic any more: release a version that is right instead",
-            state.stable
-        )),
+        (Verb::Abort, Some(run)) if no_return(plan, run) => Err(CommandRefused::PastNoReturn { stable: state.stable.clone() }),
         (Verb::Abort, Some(run)) => Ok(aborted(command, seen, state, run)),
     }
 }
 
 /// A step as people count.
-fn index(plan: &Plan, step: usize) -> Result<usize, String> {
+fn index(plan: &Plan, step: usize) -> Result<usize, CommandRefused> {
     let last = plan.steps.len();
-    step.checked_sub(1).filter(|_| step <= last).ok_or_else(|| match last {
-        0 => format!("there is no step {step}: the release has none"),
-        1 => format!("there is no step {step}: the release has one step"),
-        _ => format!("there is no step {step}: steps are 1 to {last}"),
-    })
+    step.checked_sub(1).filter(|_| step <= last).ok_or(CommandRefused::UnknownStep { step, last })
 }
 
-fn retry(plan: &Plan, state: &State, seen: &Observation, command: &Command, first_step: usize) -> Result<Transition, String> {
+fn retry(plan: &Plan, state: &State, seen: &Observation, command: &Command, first_step: usize) -> Result<Transition, CommandRefused> {
     let refused = state.refused.as_ref().is_some_and(|refused| refused.version == plan.release);
     let concluded = state.concluded.as_ref().is_some_and(|concluded| concluded.version == plan.release);
     if !refused && !concluded {
-        return Err("no release was refused; there is nothing to retry".to_owned());
+        return Err(CommandRefused::NothingToRetry);
     }
     if let Some(hook) = (0..first_step).find(|step| is_hook(plan, *step)) {
         return Err(skipped(plan, hook));
     }
     if let Some(why) = frozen(seen) {
-        return Err(why);
+        return Err(CommandRefused::Frozen(why));
     }
     let mut made = idle::start(plan, state, &plan.release, first_step, seen);
     let from = if first_step == 0 { String::new() } else { format!(" from step {}", first_step.saturating_add(1)) };
@@ -80,36 +70,36 @@ fn is_hook(plan: &Plan, step: usize) -> bool {
     matches!(plan.steps.get(step), Some(Step::Call(call)) if call.kind == CallKind::Hook)
 }
 
-fn skipped(plan: &Plan, step: usize) -> String {
+fn skipped(plan: &Plan, step: usize) -> CommandRefused {
     let what = plan.steps.get(step).map(Step::to_string).unwrap_or_default();
-    format!("step {} is {what}, which must not be left out: go to step {} first", step.saturating_add(1), step.saturating_add(1))
+    CommandRefused::HookSkipped { step: step.saturating_add(1), what }
 }
 
 /// Into a later step, or, past the last one, the promotion. Cohorts, copies and sizes of the steps in between count.
-fn skip(plan: &Plan, state: &State, run: &Run, target: usize, seen: &Observation, command: &Command) -> Result<Transition, String> {
+fn skip(plan: &Plan, state: &State, run: &Run, target: usize, seen: &Observation, command: &Command) -> Result<Transition, CommandRefused> {
     if let Some(why) = frozen(seen) {
-        return Err(why);
+        return Err(CommandRefused::Frozen(why));
     }
     let here = match run.stage {
         Stage::AwaitingPrerequisites { step } | Stage::Applying { step } | Stage::Holding { step } => step,
-        Stage::Preparing => return Err(format!("{} is not installed yet: wait for it", run.candidate)),
-        _ => return Err("it is being promoted already".to_owned()),
+        Stage::Preparing => return Err(CommandRefused::NotInstalled { candidate: run.candidate.clone() }),
+        _ => return Err(CommandRefused::BeingPromoted),
     };
     if target <= here {
-        return Err(format!("step {} is past: `shunt retry --from` goes back", target.saturating_add(1)));
+        return Err(CommandRefused::StepPast { step: target.saturating_add(1) });
     }
     if matches!(plan.steps.get(target), Some(Step::Scale(Scale { role: Role::Stable, .. }))) {
-        return Err(format!("step {} takes instances away from {}: go to the step before it", target.saturating_add(1), state.stable));
+        return Err(CommandRefused::TakesInstances { step: target.saturating_add(1), stable: state.stable.clone() });
     }
     let between = here.saturating_add(1)..target;
     if let Some(hook) = between.clone().find(|step| is_hook(plan, *step)) {
         return Err(skipped(plan, hook));
     }
     if between.clone().any(|step| plan.steps.get(step) == Some(&Step::Hold)) {
-        return Err("requests are held in a step between: it cannot be left out".to_owned());
+        return Err(CommandRefused::HoldSkipped);
     }
     if let Some(why) = contest::unconfirmed(plan, run, seen, command) {
-        return Err(why);
+        return Err(CommandRefused::Unconfirmed(why));
     }
     // Never promoted with less than all its instances.
     let whole = between.rev().find(|step| matches!(plan.steps.get(*step), Some(Step::Scale(Scale { role: Role::Candidate, .. }))));
@@ -121,25 +111,25 @@ fn skip(plan: &Plan, state: &State, run: &Run, target: usize, seen: &Observation
 }
 
 /// Back into an earlier step of a running release. Keys stay where they are.
-fn restart(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation, command: &Command) -> Result<Transition, String> {
+fn restart(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation, command: &Command) -> Result<Transition, CommandRefused> {
     if let Some(why) = frozen(seen) {
-        return Err(why);
+        return Err(CommandRefused::Frozen(why));
     }
-    let here = run.stage.step().ok_or("it is not in a step now")?;
+    let here = run.stage.step().ok_or(CommandRefused::NotInStep)?;
     if step > here {
-        return Err(format!("step {} is ahead: `shunt promote --to` goes there", step.saturating_add(1)));
+        return Err(CommandRefused::StepAhead { step: step.saturating_add(1) });
     }
     if run.held.is_some() || run.sizes.stable < Weight::ALL {
-        return Err(format!("{} has given up instances: abort instead, and retry", state.stable));
+        return Err(CommandRefused::InstancesGivenUp { stable: state.stable.clone() });
     }
     let made = enter(plan, state, run, step, seen);
     Ok(Transition::new(made.state, format!("started again by {}; {}", command.author(), made.reason)))
 }
 
 /// Ends a wait. A proof cannot be skipped: only its deadline starts again.
-fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &Command) -> Result<Transition, String> {
+fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &Command) -> Result<Transition, CommandRefused> {
     if let Some(why) = frozen(seen) {
-        return Err(why);
+        return Err(CommandRefused::Frozen(why));
     }
     match (&run.stage, &run.paused) {
         (Stage::AwaitingPrerequisites { step }, None) if plan.steps.get(*step).is_some_and(Step::waits_for_an_operator) => {
@@ -149,7 +139,7 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
         }
         (Stage::Holding { step }, _) => {
             if let Some(why) = contest::unconfirmed(plan, run, seen, command) {
-                return Err(why);
+                return Err(CommandRefused::Unconfirmed(why));
             }
             let result = contest::result(plan, run, seen);
             let what = plan.steps.get(*step).map(Step::to_string).unwrap_or_default();
@@ -161,19 +151,19 @@ fn promote(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &
         }
         (_, Some(_)) => Ok(resumed(plan, state, run, seen, command)),
         (Stage::Preparing | Stage::AwaitingPrerequisites { .. }, None) if outside(plan, state, run, seen).is_some() => {
-            let made = outside(plan, state, run, seen).ok_or("nothing waits for a promotion here")?;
+            let made = outside(plan, state, run, seen).ok_or(CommandRefused::NothingWaits)?;
             Ok(Transition::new(made.state, format!("promoted outside of its windows by {}; {}", command.author(), made.reason)))
         }
         (Stage::AwaitingPrerequisites { step }, None) => Err(match super::missing_prerequisites(plan, state, run, *step, seen) {
-            Some(missing) => format!("this step cannot be skipped: {missing}"),
-            None => "nothing waits for a promotion here".to_owned(),
+            Some(missing) => CommandRefused::NotEquipped(missing),
+            None => CommandRefused::NothingWaits,
         }),
         (Stage::Preparing, None) if super::missing_instances(plan, state, &run.candidate, seen).is_some() => {
-            Err("its instances are missing, and no user is sent to what is not there: wait for them, or abort".to_owned())
+            Err(CommandRefused::NoInstances)
         }
         (_, None) => Err(match super::missing_proof(plan, run, seen) {
-            Some(missing) => format!("this step is not proved yet and a proof cannot be skipped: {missing}"),
-            None => "nothing waits for a promotion here".to_owned(),
+            Some(missing) => CommandRefused::NotProved(missing),
+            None => CommandRefused::NothingWaits,
         }),
     }
 }
@@ -191,10 +181,10 @@ fn regardless(plan: &Plan, state: &State, run: &Run) -> Run {
     Run { regardless, ..run.clone() }
 }
 
-fn pause(state: &State, run: &Run, seen: &Observation, command: &Command) -> Result<Transition, String> {
+fn pause(state: &State, run: &Run, seen: &Observation, command: &Command) -> Result<Transition, CommandRefused> {
     match (&run.paused, &run.stage) {
-        (Some(paused), _) => Err(format!("it is held already: {}", paused.reason)),
-        (None, Stage::Switching) => Err("the promotion is at its last step; wait for it, or abort".to_owned()),
+        (Some(paused), _) => Err(CommandRefused::HeldAlready(paused.reason.clone())),
+        (None, Stage::Switching) => Err(CommandRefused::LastStep),
         (None, _) => {
             let reason = format!("held by {}", command.author());
             let held = Run { paused: Some(Paused { at: seen.now, reason: reason.clone() }), ..run.clone() };
@@ -203,10 +193,10 @@ fn pause(state: &State, run: &Run, seen: &Observation, command: &Command) -> Res
     }
 }
 
-fn resume(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &Command) -> Result<Transition, String> {
+fn resume(plan: &Plan, state: &State, run: &Run, seen: &Observation, command: &Command) -> Result<Transition, CommandRefused> {
     match run.paused {
         Some(_) => Ok(resumed(plan, state, run, seen, command)),
-        None => Err("it is not held; `shunt promote` ends the wait of a step".to_owned()),
+        None => Err(CommandRefused::NotHeld),
     }
 }
 

@@ -150,7 +150,7 @@ pub struct Connection {
 
 /// What makes a value good or bad.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Check {
     /// Fixed limits; each number of a list must keep them.
     Limits {

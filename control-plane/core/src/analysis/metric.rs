@@ -8,6 +8,7 @@ use crate::time::Span;
 
 /// One metric that guards a release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Metric {
     /// Its name in verdicts.
     pub name: String,
@@ -22,6 +23,7 @@ pub struct Metric {
 
 /// What is measured and how it is judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Guard {
     /// First failure per slot, candidate against stable, sequentially (`analysis/sequential.rs`).
     ErrorsNoWorseThanStable,

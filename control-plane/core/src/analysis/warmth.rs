@@ -34,7 +34,7 @@ impl Warmth {
 
 /// How warm the instances of both versions are, as far as metrics with a warm-up want to know.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Warmed {
     /// The candidate has not answered yet.
     #[default]

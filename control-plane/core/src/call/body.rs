@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 
 use super::{Call, CallKind, Webhook};
-use crate::plan::Plan;
+use crate::plan::{Plan, StepKind};
 use crate::state::{Phase, Run, State};
 
 /// The body of a webhook. `name`, `namespace`, `phase`, `checksum` and `metadata` are those of Flagger's, so that its receivers work.
@@ -52,21 +52,24 @@ pub struct Body {
 
 /// Where a run is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct StepBody {
     /// Counted from 1.
     pub number: usize,
     /// Steps in all.
     pub of: usize,
-    /// As written.
+    /// What it does.
+    pub kind: StepKind,
+    /// As written, for people.
     pub text: String,
 }
 
 impl StepBody {
     /// The step that a run is at.
     pub(crate) fn at(plan: &Plan, run: &Run) -> Option<Self> {
-        let step = run.stage.step()?;
-        let text = plan.steps.get(step).map(ToString::to_string).unwrap_or_default();
-        Some(Self { number: step.saturating_add(1), of: plan.steps.len(), text })
+        let index = run.stage.step()?;
+        let step = plan.steps.get(index)?;
+        Some(Self { number: index.saturating_add(1), of: plan.steps.len(), kind: step.kind(), text: step.to_string() })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::time::{Span, Time};
 
 /// What came of one try.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Reply {
     /// Status 2xx, exit 0.
     Yes {

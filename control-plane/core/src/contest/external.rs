@@ -25,7 +25,7 @@ const EXTRAPOLATED: f64 = 1.02;
 
 /// What a source says of one version since the test began.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Figures {
     /// How many users reached the goal.
     Share {

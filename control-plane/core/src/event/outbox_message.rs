@@ -10,7 +10,7 @@ use crate::state::{Ending, State};
 
 /// One thing to deliver to a receiver, at least once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum OutboxMessage {
     /// An event for one of `notifications`.
     Notice {

@@ -187,7 +187,7 @@ impl Journey {
     fn transition(&mut self, plan: &Plan, commands: &[Command]) -> Option<Entry> {
         let next = self.next(plan, commands);
         if let Some(Err(refusal)) = next.answered.into_iter().next().map(|answer| answer.result) {
-            self.stuck = Some(refusal);
+            self.stuck = Some(refusal.to_string());
         }
         self.state = next.state;
         next.entry

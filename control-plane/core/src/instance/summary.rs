@@ -1,5 +1,7 @@
 //! Instances as the state machine counts them, and as people see them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::steer::Wanted;
@@ -17,8 +19,8 @@ pub struct InstanceView {
     pub address: Option<String>,
     /// Its process; none: it has none now, or it is not ours.
     pub pid: Option<u32>,
-    /// starting, probing, ready, leaving, draining, terminating, or killing.
-    pub state: String,
+    /// Where it is in its life.
+    pub state: InstanceState,
     /// Since when.
     pub since: Time,
     /// How often its process was started anew.
@@ -29,6 +31,26 @@ pub struct InstanceView {
     /// How its process ended last, also when it is well again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_exit: Option<LastExit>,
+}
+
+/// Where an instance is in its life, for people and pipelines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum InstanceState {
+    /// It is launched as soon as it may be.
+    Starting,
+    /// It runs, and does not answer its probe yet, or not any more.
+    Probing,
+    /// It answers, and proxies may send requests to it.
+    Ready,
+    /// Proxies are told that it goes.
+    Leaving,
+    /// Every proxy knows; its requests in flight end.
+    Draining,
+    /// It got SIGTERM.
+    Terminating,
+    /// It got SIGKILL.
+    Killing,
 }
 
 /// Longest text about what is wrong, characters.
@@ -90,7 +112,7 @@ fn view(one: &Instance) -> InstanceView {
         id: one.id,
         address: one.address.clone(),
         pid: one.process().map(|process| process.pid),
-        state: one.stage.to_string(),
+        state: one.stage.into(),
         since: one.since,
         restarts: one.restarts,
         trouble: one.trouble.clone(),
@@ -98,16 +120,36 @@ fn view(one: &Instance) -> InstanceView {
     }
 }
 
-impl std::fmt::Display for Stage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl From<Stage> for InstanceState {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Starting { .. } => Self::Starting,
+            Stage::Probing => Self::Probing,
+            Stage::Ready => Self::Ready,
+            Stage::Leaving => Self::Leaving,
+            Stage::Draining => Self::Draining,
+            Stage::Terminating => Self::Terminating,
+            Stage::Killing => Self::Killing,
+        }
+    }
+}
+
+impl fmt::Display for InstanceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Stage::Starting { .. } => "starting",
-            Stage::Probing => "probing",
-            Stage::Ready => "ready",
-            Stage::Leaving => "leaving",
-            Stage::Draining => "draining",
-            Stage::Terminating => "terminating",
-            Stage::Killing => "killing",
+            InstanceState::Starting => "starting",
+            InstanceState::Probing => "probing",
+            InstanceState::Ready => "ready",
+            InstanceState::Leaving => "leaving",
+            InstanceState::Draining => "draining",
+            InstanceState::Terminating => "terminating",
+            InstanceState::Killing => "killing",
         })
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        InstanceState::from(*self).fmt(f)
     }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 /// One place where two documents differ, with both sides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Difference {
     /// `next.run.stage`, `steps[2]`; empty: the documents as a whole.
     pub path: String,

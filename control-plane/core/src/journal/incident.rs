@@ -9,10 +9,14 @@ use super::{Difference, Entry, Origin, ReleaseAsked};
 use crate::call::CallView;
 use crate::plan::Plan;
 use crate::state::State;
+use crate::stored::FORMAT;
 
 /// Transitions in a row, the plans they were made under, and where they began.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Incident {
+    /// [`crate::stored::FORMAT`] of the program that wrote it.
+    pub format: u32,
     /// Every plan that an entry names, by its digest.
     pub plans: BTreeMap<String, Plan>,
     /// The state before the first entry; none: the entries begin with the Rollout's first, whose state follows from its plan.
@@ -50,7 +54,7 @@ impl Incident {
         let first = left_out.last().filter(|last| follows(last, entries.first())).map(|last| last.next.clone());
         let named = |digest: &String| entries.iter().any(|entry| entry.plan == *digest);
         let plans = plans.into_iter().filter(|(digest, _)| named(digest)).collect();
-        Self { plans, first, entries: entries.to_vec(), calls: Vec::new(), releases: Vec::new() }
+        Self { format: FORMAT, plans, first, entries: entries.to_vec(), calls: Vec::new(), releases: Vec::new() }
     }
 
     /// Runs each entry again, from the state before it as recorded, so that one difference does not lead to others.

@@ -8,6 +8,7 @@ use crate::time::Span;
 
 /// What guards a release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AnalysisPlan {
     /// What the proxies report themselves. Without `analysis:` errors, responses, latency and hanging requests are compared with stable;
     /// empty where only external sources judge.

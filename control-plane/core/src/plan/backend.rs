@@ -9,6 +9,7 @@ use crate::time::Span;
 
 /// Where a version's instances are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Backend {
     /// `host:port` each; an IP address, or a DNS name.
     Endpoints(Vec<String>),

@@ -58,7 +58,7 @@ pub struct ExternalGoal {
 
 /// What is asked of a version: each is PromQL, or a place in a JSON answer (RFC 9535).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum FiguresAsked {
     /// How many users reached it.
     Share {

@@ -6,6 +6,7 @@ use shunt_filter_core::{VersionName, Weight};
 
 /// A rule with its version resolved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PlannedRule {
     /// Its name.
     pub name: String,

@@ -10,6 +10,7 @@ use crate::time::Span;
 
 /// One step of a release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Step {
     /// The candidate's share of keys.
     SetWeight(Weight),
@@ -37,7 +38,60 @@ pub enum Step {
     Conclude,
 }
 
+/// What a step does, for readers of views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StepKind {
+    /// It changes the candidate's share of keys.
+    SetWeight,
+    /// It waits.
+    Pause,
+    /// It gives the candidate to a cohort.
+    Rule,
+    /// It sends copies to the candidate.
+    Mirror,
+    /// It waits for a pass of the analysis.
+    Analysis,
+    /// It changes a number of instances.
+    Scale,
+    /// It holds requests.
+    Hold,
+    /// It compares versions by goals.
+    AbTest,
+    /// It compares a fresh baseline with the candidate.
+    Experiment,
+    /// It waits for an approval.
+    Gate,
+    /// It waits until something outside is done.
+    Hook,
+    /// It ends the way back.
+    PointOfNoReturn,
+    /// It ends the run.
+    Conclude,
+}
+
 impl Step {
+    /// What it does.
+    pub fn kind(&self) -> StepKind {
+        match self {
+            Step::SetWeight(_) => StepKind::SetWeight,
+            Step::Pause(_) => StepKind::Pause,
+            Step::Rule(_) => StepKind::Rule,
+            Step::Mirror(_) => StepKind::Mirror,
+            Step::Analysis(_) => StepKind::Analysis,
+            Step::Scale(_) => StepKind::Scale,
+            Step::Hold => StepKind::Hold,
+            Step::AbTest(_) => StepKind::AbTest,
+            Step::Experiment(_) => StepKind::Experiment,
+            Step::Call(call) => match call.kind {
+                CallKind::Gate | CallKind::Rollback => StepKind::Gate,
+                CallKind::Hook => StepKind::Hook,
+            },
+            Step::PointOfNoReturn => StepKind::PointOfNoReturn,
+            Step::Conclude => StepKind::Conclude,
+        }
+    }
+
     /// Whether only an operator ends it.
     pub fn waits_for_an_operator(&self) -> bool {
         match self {
@@ -153,6 +207,7 @@ impl AbTestStep {
 
 /// One arm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Arm {
     /// Who.
     pub version: VersionName,
@@ -185,6 +240,7 @@ pub struct ExperimentStep {
 
 /// What a mirror step asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct MirrorStep {
     /// Share of requests copied.
     pub weight: Weight,

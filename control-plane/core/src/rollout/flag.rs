@@ -9,6 +9,7 @@ use crate::plan::Version;
 
 /// A feature flag.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct FlagSpec {
     /// Its key in the header `x-shunt-flags` (RFC 9651). Required.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,6 +11,7 @@ use crate::plan::{PlannedRule, Role, Version};
 
 /// A long-lived rule, independent of a release.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RuleSpec {
     /// Its name in decisions and counters. Required.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@ use crate::time::Time;
 
 /// How far policy or routes have come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum DeliveryView {
     /// These expected proxies have not reported it yet.
     Waiting {
@@ -74,6 +74,6 @@ mod tests {
     #[test]
     fn names_are_those_of_the_api() {
         let json = serde_json::to_value(DeliveryView::from(&Delivery::Live { since: Time(7), proxies: 2 })).unwrap();
-        assert_eq!(json, serde_json::json!({"state": "live", "since": 7, "proxies": 2}));
+        assert_eq!(json, serde_json::json!({"live": {"since": 7, "proxies": 2}}));
     }
 }

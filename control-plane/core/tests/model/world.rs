@@ -260,7 +260,7 @@ impl World {
         let seen = self.observe(&wanted);
         let next = advance(&self.plan, &self.state, &seen, &self.pending);
         self.pending.retain(|command| !next.answered.iter().any(|answer| answer.command == command.id));
-        self.answers.extend(next.answered.into_iter().map(|answer| answer.result));
+        self.answers.extend(next.answered.into_iter().map(|answer| answer.result.map_err(|refused| refused.to_string())));
         let before = std::mem::replace(&mut self.state, next.state);
         let entry = next.entry?;
         self.journal.push(entry.clone());

@@ -1,6 +1,6 @@
 //! What is wrong with one proxy.
 
-use shunt_api::ProxyView;
+use shunt_api::ProxyStatus;
 use shunt_api::proxies::ProxyList;
 use shunt_core::{Span, Time};
 
@@ -12,7 +12,7 @@ use crate::cli::text::{count, requests, span};
 const MISROUTED_LATELY: Span = Span::seconds(3_600);
 
 /// What is wrong with one proxy, the cause before its consequences.
-pub(super) fn findings(proxy: &ProxyView, list: &ProxyList, now: Time) -> Vec<Finding> {
+pub(super) fn findings(proxy: &ProxyStatus, list: &ProxyList, now: Time) -> Vec<Finding> {
     let mut found = Vec::new();
     if !proxy.connected {
         found.push(finding(
@@ -39,7 +39,7 @@ pub(super) fn findings(proxy: &ProxyView, list: &ProxyList, now: Time) -> Vec<Fi
 }
 
 /// Whether it runs what this control plane never published.
-fn claims(proxy: &ProxyView, published: u64) -> Option<Finding> {
+fn claims(proxy: &ProxyStatus, published: u64) -> Option<Finding> {
     proxy.claimed.map(|claimed| {
         finding(
             format!("it says that it runs generation {claimed}, and the newest that this control plane ever published is {published}: its reports are not believed"),
@@ -57,7 +57,7 @@ fn refused(why: &str) -> Finding {
 }
 
 /// What its reports say, or that there are none.
-fn reporting(proxy: &ProxyView, published: u64, now: Time) -> Option<Finding> {
+fn reporting(proxy: &ProxyStatus, published: u64, now: Time) -> Option<Finding> {
     let since = proxy.last_report.map(|last| now.since(last));
     match (since, proxy.generation) {
         (None, _) if published == 0 || proxy.claimed.is_some() => None,
@@ -89,7 +89,7 @@ fn reporting(proxy: &ProxyView, published: u64, now: Time) -> Option<Finding> {
 }
 
 /// Filter VMs, one for each worker and one more: which of them do not report any more.
-fn workers(proxy: &ProxyView, now: Time) -> Option<Finding> {
+fn workers(proxy: &ProxyStatus, now: Time) -> Option<Finding> {
     let (lost, dead) = (u64::from(proxy.lost_vms), u64::from(proxy.dead_vms));
     if proxy.silent || (lost == 0 && dead == 0) {
         return None;
@@ -113,7 +113,7 @@ fn workers(proxy: &ProxyView, now: Time) -> Option<Finding> {
 }
 
 /// A module on the proxy's disk is not replaced with the control plane.
-fn module(proxy: &ProxyView, version: &str) -> Option<Finding> {
+fn module(proxy: &ProxyStatus, version: &str) -> Option<Finding> {
     let others: Vec<String> = proxy.modules.iter().filter(|module| *module != version).map(|module| tame(module)).collect();
     (!others.is_empty() && !version.is_empty()).then(|| {
         finding(
@@ -124,11 +124,11 @@ fn module(proxy: &ProxyView, version: &str) -> Option<Finding> {
 }
 
 /// Whether another version answered than was decided, or none, not long ago.
-pub(super) fn misrouted_lately(proxy: &ProxyView, now: Time) -> bool {
+pub(super) fn misrouted_lately(proxy: &ProxyStatus, now: Time) -> bool {
     proxy.last_misrouted.is_some_and(|at| now.since(at) < MISROUTED_LATELY)
 }
 
-fn misrouted(proxy: &ProxyView, now: Time) -> Vec<Finding> {
+fn misrouted(proxy: &ProxyStatus, now: Time) -> Vec<Finding> {
     let Some(at) = proxy.last_misrouted.filter(|_| misrouted_lately(proxy, now)) else { return Vec::new() };
     let mut found = Vec::new();
     let since = format!("since it started, the last {} ago", span(now.since(at)));

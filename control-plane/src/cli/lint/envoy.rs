@@ -27,6 +27,7 @@ pub(crate) enum Severity {
 
 /// One thing to change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Finding {
     pub(crate) severity: Severity,
     /// Field of the bootstrap: `static_resources.listeners[0].name`.

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use shunt_api::Severity;
 use shunt_api::rollouts::RolloutList;
 use shunt_core::Time;
-use shunt_core::status::{RolloutView, VersionView};
+use shunt_core::status::{RolloutStatus, VersionStatus};
 
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::Table;
@@ -30,7 +30,7 @@ pub(crate) fn table(list: &RolloutList, paint: Paint) -> Vec<String> {
 fn notes(list: &RolloutList, paint: Paint) -> Vec<String> {
     // What concerns the control plane as a whole stands in each view, and is said above.
     let noticed = |warning: &&String| list.notices.iter().any(|notice| notice.message == **warning);
-    let of = |view: &RolloutView| -> Vec<String> {
+    let of = |view: &RolloutStatus| -> Vec<String> {
         view.warnings
             .iter()
             .filter(|warning| !noticed(warning))
@@ -65,17 +65,17 @@ pub(crate) fn narrow(list: &RolloutList, paint: Paint, now: Time, zone: &TimeZon
 }
 
 /// That all releases are frozen, by whom and why: once for all Rollouts.
-pub(crate) fn frozen(views: &[RolloutView], paint: Paint) -> Option<String> {
+pub(crate) fn frozen(views: &[RolloutStatus], paint: Paint) -> Option<String> {
     let why = views.iter().find_map(|view| view.frozen.as_ref())?;
     Some(format!("{} {}; `shunt unfreeze` ends it", paint.attention("all releases are frozen"), tame(why)))
 }
 
 /// When the next window opens, while none is open.
-pub(crate) fn window(view: &RolloutView, now: Time, zone: &TimeZone) -> Option<String> {
+pub(crate) fn window(view: &RolloutStatus, now: Time, zone: &TimeZone) -> Option<String> {
     view.opens.map(|at| format!("the next window opens {}, in {}", time(at, zone), at.since(now).text()))
 }
 
-fn row(view: &RolloutView, paint: Paint) -> Vec<String> {
+fn row(view: &RolloutStatus, paint: Paint) -> Vec<String> {
     let candidate = view.candidate.as_ref().and_then(|name| view.versions.iter().find(|version| version.name == *name));
     let text = |text: Option<String>| text.unwrap_or_else(|| NOTHING.to_owned());
     vec![
@@ -91,6 +91,6 @@ fn row(view: &RolloutView, paint: Paint) -> Vec<String> {
 }
 
 /// The measured share of requests, if there were any.
-pub(crate) fn share(version: &VersionView) -> Option<String> {
+pub(crate) fn share(version: &VersionStatus) -> Option<String> {
     version.share.map(percent)
 }

@@ -3,6 +3,7 @@
 use shunt_core::Span;
 use shunt_core::analysis::LatencyTolerance;
 use shunt_core::forecast::{Downtime, End, Forecast, Leg, Measuring, Sight, Tells, Unseen};
+use shunt_core::plan::StepKind;
 use shunt_filter_core::Weight;
 
 use crate::cli::paint::{Paint, tame};
@@ -91,12 +92,12 @@ fn ramp(legs: &[Leg]) -> Option<(Row<'_>, &[Leg])> {
     let like = |pair: &[Leg]| match pair {
         [weight, rest] => {
             let free = weight.waits.is_none() && rest.waits.is_none() && weight.proof == first.proof;
-            free && weight.text.starts_with("setWeight ") && rest.text == pause.text && rest.lasts == pause.lasts
+            free && weight.kind == Some(StepKind::SetWeight) && rest.kind == Some(StepKind::Pause) && rest.lasts == pause.lasts
         }
         _ => false,
     };
     let weights = legs.chunks_exact(2).take_while(|pair| like(pair)).count();
-    let (ramp, after) = legs.split_at_checked(2 * weights).filter(|_| weights >= 3 && pause.text.starts_with("pause "))?;
+    let (ramp, after) = legs.split_at_checked(2 * weights).filter(|_| weights >= 3)?;
     let last = ramp.last()?;
     let number = format!("{}-{}", first.step?, last.step?);
     let text = format!("setWeight {} to {} in {weights} steps, {} each", first.weight, last.weight, pause.text);

@@ -1,12 +1,12 @@
 //! One Rollout as a tree: versions, analysis, delivery, proxies.
 
 use jiff::tz::TimeZone;
-use shunt_api::ProxyView;
+use shunt_api::ProxyStatus;
 use shunt_api::proxies::ProxyList;
 
-use shunt_core::analysis::Verdict;
 use shunt_core::cause::example;
-use shunt_core::status::{DeliveryView, RolloutView, VersionView};
+use shunt_core::instance::InstanceState;
+use shunt_core::status::{DeliveryView, RolloutStatus, Verdict, VersionRole, VersionStatus};
 use shunt_core::{Span, Time};
 
 use super::all::{frozen, share, window};
@@ -16,7 +16,7 @@ use crate::cli::table::{Table, branches};
 use crate::cli::text::{count, share_of, span, weight};
 
 /// The whole tree.
-pub(crate) fn tree(view: &RolloutView, all: &ProxyList, paint: Paint, now: Time, zone: &TimeZone) -> Vec<String> {
+pub(crate) fn tree(view: &RolloutStatus, all: &ProxyList, paint: Paint, now: Time, zone: &TimeZone) -> Vec<String> {
     let mut lines = head(view, paint, now, zone);
     if !view.versions.is_empty() {
         lines.push(paint.bold("Versions"));
@@ -30,14 +30,14 @@ pub(crate) fn tree(view: &RolloutView, all: &ProxyList, paint: Paint, now: Time,
     let heading = if view.candidate.is_some() { "Steps so far" } else { "Last release, step by step" };
     section(&mut lines, paint.bold(heading), &figures::rows(&view.figures, paint));
     section(&mut lines, paint.bold("Delivery"), &delivery(view, paint, now));
-    let concerned: Vec<&ProxyView> = all.proxies.iter().filter(|proxy| proxy.expected || proxy.connected).collect();
+    let concerned: Vec<&ProxyStatus> = all.proxies.iter().filter(|proxy| proxy.expected || proxy.connected).collect();
     let heading = format!("{} {}", paint.bold("Proxies"), paint.dim(&format!("policy generation {}", all.generation)));
     section(&mut lines, heading, &proxies::rows(&concerned, all.generation, paint, now));
     lines
 }
 
 /// What explains its decisions beyond the policy, for `--why`.
-pub(crate) fn notes(view: &RolloutView, paint: Paint) -> Vec<String> {
+pub(crate) fn notes(view: &RolloutStatus, paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
     section(&mut lines, paint.bold("What failed, or was no usual answer"), &failures(view));
     section(&mut lines, paint.bold("Notes"), &view.notes.iter().map(|note| tame(note)).collect::<Vec<_>>());
@@ -45,7 +45,7 @@ pub(crate) fn notes(view: &RolloutView, paint: Paint) -> Vec<String> {
 }
 
 /// A line per version with examples, the most frequent first.
-fn failures(view: &RolloutView) -> Vec<String> {
+fn failures(view: &RolloutStatus) -> Vec<String> {
     let told = view.versions.iter().filter(|version| !version.exemplars.is_empty());
     told.map(|version| {
         let examples: Vec<String> = version.exemplars.iter().map(|exemplar| tame(&example(exemplar))).collect();
@@ -61,7 +61,7 @@ fn section(lines: &mut Vec<String>, heading: String, leaves: &[String]) {
     }
 }
 
-fn head(view: &RolloutView, paint: Paint, now: Time, zone: &TimeZone) -> Vec<String> {
+fn head(view: &RolloutStatus, paint: Paint, now: Time, zone: &TimeZone) -> Vec<String> {
     let mut title = format!("{}  {}", paint.bold(&view.id.to_string()), paint.phase(view.phase));
     if let Some(step) = &view.step {
         let since = span(now.since(step.since));
@@ -80,7 +80,7 @@ fn head(view: &RolloutView, paint: Paint, now: Time, zone: &TimeZone) -> Vec<Str
 }
 
 /// A line per version, and one per instance below it.
-fn versions(view: &RolloutView, paint: Paint, now: Time) -> Vec<String> {
+fn versions(view: &RolloutStatus, paint: Paint, now: Time) -> Vec<String> {
     let mut table = Table::bare(&[2, 3, 4, 6]);
     for version in &view.versions {
         table.row(version_row(version, paint));
@@ -96,10 +96,11 @@ fn versions(view: &RolloutView, paint: Paint, now: Time) -> Vec<String> {
     .collect()
 }
 
-fn instances(version: &VersionView, paint: Paint, now: Time) -> Vec<String> {
+fn instances(version: &VersionStatus, paint: Paint, now: Time) -> Vec<String> {
     let mut table = Table::bare(&[0]);
     for instance in &version.instances {
-        let state = if instance.state == "ready" { paint.good(&instance.state) } else { paint.attention(&instance.state) };
+        let word = instance.state.to_string();
+        let state = if instance.state == InstanceState::Ready { paint.good(&word) } else { paint.attention(&word) };
         let restarts = match instance.restarts {
             0 => String::new(),
             1 => "1 restart".to_owned(),
@@ -119,11 +120,11 @@ fn instances(version: &VersionView, paint: Paint, now: Time) -> Vec<String> {
     table.lines()
 }
 
-fn version_row(version: &VersionView, paint: Paint) -> Vec<String> {
+fn version_row(version: &VersionStatus, paint: Paint) -> Vec<String> {
     let failed = format!("{} failed{}", count(version.failed), share_of(version.failed, version.requests));
     vec![
         version.name.to_string(),
-        role(&version.role, paint),
+        role(version.role, paint),
         format!("{} {}", weight(version.weight), paint.dim("asked")),
         format!("{} {}", share(version).unwrap_or_else(|| "nothing".to_owned()), paint.dim("measured")),
         format!("{} {}", count(version.requests), paint.dim(if version.requests == 1 { "request" } else { "requests" })),
@@ -132,12 +133,13 @@ fn version_row(version: &VersionView, paint: Paint) -> Vec<String> {
     ]
 }
 
-fn role(role: &str, paint: Paint) -> String {
+fn role(role: VersionRole, paint: Paint) -> String {
+    let word = role.to_string();
     match role {
-        "stable" => paint.good(role),
-        "candidate" => paint.busy(role),
-        "refused" => paint.bad(role),
-        _ => paint.dim(role),
+        VersionRole::Stable => paint.good(&word),
+        VersionRole::Candidate => paint.busy(&word),
+        VersionRole::Refused => paint.bad(&word),
+        VersionRole::Previous | VersionRole::Leaving | VersionRole::Idle => paint.dim(&word),
     }
 }
 
@@ -153,7 +155,7 @@ fn verdicts(verdicts: &[Verdict], paint: Paint) -> Vec<String> {
     table.lines()
 }
 
-fn delivery(view: &RolloutView, paint: Paint, now: Time) -> Vec<String> {
+fn delivery(view: &RolloutStatus, paint: Paint, now: Time) -> Vec<String> {
     let mut lines = vec![format!("policy  {}", come(&view.policy, paint, now)), format!("routes  {}", come(&view.routes, paint, now))];
     if view.misrouted > 0 {
         let text = format!("{} misrouted", count(view.misrouted));

@@ -1,6 +1,6 @@
 //! Proxies: one row each.
 
-use shunt_api::ProxyView;
+use shunt_api::ProxyStatus;
 use shunt_api::proxies::ProxyList;
 use shunt_core::Time;
 
@@ -21,7 +21,7 @@ pub(crate) fn table(list: &ProxyList, paint: Paint, now: Time) -> Vec<String> {
 }
 
 /// Rows without a heading.
-pub(crate) fn rows(proxies: &[&ProxyView], published: u64, paint: Paint, now: Time) -> Vec<String> {
+pub(crate) fn rows(proxies: &[&ProxyStatus], published: u64, paint: Paint, now: Time) -> Vec<String> {
     let mut table = Table::bare(&[2]);
     for proxy in proxies {
         let [node, generation, vms, report, state] = cells(proxy, published, paint, now);
@@ -37,7 +37,7 @@ pub(crate) fn rows(proxies: &[&ProxyView], published: u64, paint: Paint, now: Ti
     table.lines()
 }
 
-fn cells(proxy: &ProxyView, published: u64, paint: Paint, now: Time) -> [String; 5] {
+fn cells(proxy: &ProxyStatus, published: u64, paint: Paint, now: Time) -> [String; 5] {
     let generation = match proxy.generation {
         Some(generation) if generation >= published => paint.good(&generation.to_string()),
         Some(generation) => paint.attention(&generation.to_string()),
@@ -47,7 +47,7 @@ fn cells(proxy: &ProxyView, published: u64, paint: Paint, now: Time) -> [String;
     [tame(&proxy.node), generation, proxy.vms.to_string(), report, state(proxy, paint)]
 }
 
-fn state(proxy: &ProxyView, paint: Paint) -> String {
+fn state(proxy: &ProxyStatus, paint: Paint) -> String {
     let mut parts = Vec::new();
     parts.push(if proxy.connected { paint.good("connected") } else { paint.attention("not connected") });
     if proxy.silent {

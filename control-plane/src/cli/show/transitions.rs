@@ -12,7 +12,7 @@ use crate::cli::text::time;
 /// Oldest first: time, revision, reason; below it what the step that it ended had counted. A gate or hook stands at its last try, or where it was answered, without a revision.
 pub(crate) fn lines(history: &History, paint: Paint, zone: &TimeZone) -> Vec<String> {
     let entries = history.entries.iter().map(|entry| {
-        let ended = entry.next.figures.ended_by(entry.revision).and_then(|step| figures::line(step, paint));
+        let ended = entry.ended.as_ref().and_then(|step| figures::line(step, paint));
         (entry.at, entry.revision.to_string(), tame(&entry.reason), ended)
     });
     let calls = history.calls.iter().map(|call| (call.at, String::new(), calls::sentence(call, paint), None));

@@ -3,7 +3,8 @@
 use shunt_api::Accepted;
 use shunt_api::{ControlRequest, Refusal};
 use shunt_core::observation::Freeze;
-use shunt_core::status::StepView;
+use shunt_core::plan::StepKind;
+use shunt_core::status::StepStatus;
 use shunt_core::{Time, Verb};
 use test_case::test_case;
 
@@ -77,7 +78,7 @@ async fn only_a_gate_is_approved() {
     let (_, result) = run(&address, &["approve", "checkout"]).await;
     let words = result.unwrap_err().to_string();
     assert!(words.starts_with("shop/checkout does not wait at a gate: ") && words.contains("`shunt promote shop/checkout`"), "{words}");
-    view.step = Some(StepView { number: 1, of: 2, text: "gate change-board".to_owned(), since: Time(NOW.0 - 1_000) });
+    view.step = Some(StepStatus { number: 1, of: 2, kind: StepKind::Gate, text: "gate change-board".to_owned(), since: Time(NOW.0 - 1_000) });
     server.show(vec![view]);
     let ((_, result), ()) = tokio::join!(run(&address, &["approve", "checkout", "--reason", "signed"]), async {
         let Some(ControlRequest::Command { verb: Verb::Promote, reason, reply, .. }) = server.requests.recv().await else {

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 use serde_json::Value;
-use shunt_core::status::{DeliveryView, RejectedView, RolloutView};
+use shunt_core::status::{DeliveryView, RejectedView, RolloutStatus};
 use shunt_core::{Phase, Time};
 
 use super::server::{Server, run};
@@ -25,7 +25,7 @@ async fn each_proxy_with_what_helps() {
 
 #[tokio::test]
 async fn a_refusal_is_said_once_with_whose_it_is() {
-    let rejected = RolloutView {
+    let rejected = RolloutStatus {
         rejected: Some(RejectedView {
             node: "edge-1".to_owned(),
             kind: "clusters".to_owned(),
@@ -36,7 +36,7 @@ async fn a_refusal_is_said_once_with_whose_it_is() {
         ..healthy()
     };
     let refused = DeliveryView::Rejected { node: "edge-2".to_owned(), error: "extensions: Invalid path".to_owned() };
-    let stands = |view| RolloutView { policy: refused.clone(), ..view };
+    let stands = |view| RolloutStatus { policy: refused.clone(), ..view };
     let server = Server::start(vec![rejected, stands(progressing()), stands(healthy())]).await;
     let (text, result) = run(&server.address, &["doctor"]).await;
     assert_eq!(result.unwrap(), Exit::Wrong);

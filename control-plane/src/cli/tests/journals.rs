@@ -120,7 +120,8 @@ async fn the_first_difference_is_shown_with_both_sides() {
 async fn what_cannot_be_run_is_another_exit_code() {
     let mut without = incident();
     without.plans.clear();
-    for text in ["{\"entries\": [], \"plans\": {}}", "nonsense: [", "{\"entries\": [{}]}", &serde_json::to_string(&without).unwrap()] {
+    let newer = serde_json::to_string(&Incident { format: 99, ..incident() }).unwrap();
+    for text in [newer.as_str(), "{\"entries\": [], \"plans\": {}}", "nonsense: [", "{\"entries\": [{}]}", &serde_json::to_string(&without).unwrap()] {
         assert_eq!(replay("incident.json", text, &[]).await.1, Exit::Unreadable, "{text}");
     }
     let (_, result) = run(NOWHERE, &["replay", "/nowhere/incident.json"]).await;

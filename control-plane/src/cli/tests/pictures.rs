@@ -6,7 +6,7 @@ use serde_json::json;
 use shunt_api::explain::{Explanation, Question};
 use shunt_api::rollouts::{History, RolloutList};
 use shunt_core::Time;
-use shunt_core::status::RolloutView;
+use shunt_core::status::RolloutStatus;
 
 use super::views::{NOW, degraded, healthy, list, progressing, proxies};
 use crate::cli::frame::{Size, frame};
@@ -80,14 +80,14 @@ fn an_explanation_left_to_chance() {
 /// What `shunt watch` draws on a small terminal: 80 columns, 18 lines.
 #[test]
 fn frames_of_watch() {
-    let held = RolloutView {
+    let held = RolloutStatus {
         held: Some(Time(NOW.0 - 7_000)),
         frozen: Some("by ann: incident 4711".to_owned()),
         opens: Some(Time(NOW.0 + 183_000)),
         ..progressing()
     };
     let long = "waits for a pass: errors: needs 52 more requests of v2; slow: v2 has answered 31 of the 200 requests that the comparison of percentiles needs";
-    let list = RolloutList { rollouts: vec![RolloutView { message: long.to_owned(), ..held.clone() }, degraded()], ..list() };
+    let list = RolloutList { rollouts: vec![RolloutStatus { message: long.to_owned(), ..held.clone() }, degraded()], ..list() };
     let one = show::one::tree(&held, &proxies(), Paint::Plain, NOW, &TimeZone::UTC);
     let all = show::all::narrow(&list, Paint::Plain, NOW, &TimeZone::UTC);
     let size = Size { width: 80, height: 18 };

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use shunt_api::{Access, App, ControlRequest, Memory, Metrics, Peer, ProxyView, RolloutNow, router};
+use shunt_api::{Access, App, ControlRequest, Memory, Metrics, Peer, ProxyStatus, RolloutNow, router};
 use shunt_core::journal::{Entry, Origin};
 use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;
 use shunt_core::observation::{Delivery, Observation};
-use shunt_core::status::RolloutView;
+use shunt_core::status::{HistoryEntry, RolloutStatus};
 use shunt_core::{Plan, State};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -34,11 +34,11 @@ pub(super) struct Server {
 
 impl Server {
     /// On a free port.
-    pub(super) async fn start(views: Vec<RolloutView>) -> Self {
+    pub(super) async fn start(views: Vec<RolloutStatus>) -> Self {
         Self::start_at("127.0.0.1:0", views).await
     }
 
-    pub(super) async fn start_at(address: &str, views: Vec<RolloutView>) -> Self {
+    pub(super) async fn start_at(address: &str, views: Vec<RolloutStatus>) -> Self {
         let (rollouts, see_rollouts) = watch::channel(now(views));
         let (stopping, see_stopping) = watch::channel(false);
         let (problems, see_problems) = watch::channel(Arc::default());
@@ -46,7 +46,7 @@ impl Server {
         let app = App {
             rollouts: see_rollouts,
             policy: watch::channel(Arc::new(merge::<&shunt_core::Desired>(41, None, []))).1,
-            proxies: watch::channel::<Arc<Vec<ProxyView>>>(Arc::new(proxies().proxies)).1,
+            proxies: watch::channel::<Arc<Vec<ProxyStatus>>>(Arc::new(proxies().proxies)).1,
             problems: see_problems,
             reads: sender.clone(),
             requests: sender,
@@ -79,7 +79,7 @@ impl Server {
     }
 
     /// Other views from now on.
-    pub(super) fn show(&self, views: Vec<RolloutView>) {
+    pub(super) fn show(&self, views: Vec<RolloutStatus>) {
         self.rollouts.send_replace(now(views));
     }
 }
@@ -137,7 +137,7 @@ impl std::io::Write for Screen {
     }
 }
 
-fn now(views: Vec<RolloutView>) -> Arc<Vec<Arc<RolloutNow>>> {
+fn now(views: Vec<RolloutStatus>) -> Arc<Vec<Arc<RolloutNow>>> {
     Arc::new(views.into_iter().map(|view| Arc::new(RolloutNow { view, plan: plan(), state: State::initial(&plan()) })).collect())
 }
 
@@ -148,10 +148,11 @@ fn plan() -> Plan {
 }
 
 /// A line of the journal.
-pub(super) fn entry(revision: u64, reason: &str) -> Entry {
+pub(super) fn entry(revision: u64, reason: &str) -> HistoryEntry {
     let live = Delivery::Live { since: NOW, proxies: 1 };
     let observation = Observation { now: NOW, policy: live.clone(), everywhere: live.clone(), routes: live, ..Observation::unknown(NOW) };
     let next = State { revision, ..State::initial(&plan()) };
     let (rollout, digest) = (plan().id, plan().digest);
-    Entry { rollout, revision, at: NOW, plan: digest, reason: reason.to_owned(), command: None, observation, next, origin: Origin::Advance }
+    let reason = reason.to_owned();
+    HistoryEntry::from(&Entry { rollout, revision, at: NOW, plan: digest, reason, command: None, observation, next, origin: Origin::Advance })
 }

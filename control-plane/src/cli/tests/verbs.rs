@@ -3,8 +3,10 @@
 use serde_json::Value;
 use shunt_api::rollouts::History;
 use shunt_api::{Accepted, ControlRequest, Refusal};
+use shunt_core::command::CommandRefused;
 use shunt_core::contest::ContestOutcome;
-use shunt_core::status::RolloutView;
+use shunt_core::plan::StepKind;
+use shunt_core::status::RolloutStatus;
 use shunt_core::{Phase, Verb};
 
 use super::server::{Screen, Server, entry, run, run_on};
@@ -34,7 +36,7 @@ async fn a_verb_carries_the_revision_that_was_seen() {
 #[tokio::test]
 async fn an_undecided_test_is_promoted_only_by_who_says_so() {
     let mut testing = progressing();
-    testing.step.as_mut().unwrap().text = "abTest of 2 arms".to_owned();
+    testing.step.as_mut().unwrap().kind = StepKind::AbTest;
     testing.contest.outcome = ContestOutcome::NotEnoughData;
     testing.contest.message = "not enough data: v2 has met 40 of the 100 users needed".to_owned();
     let mut server = Server::start(vec![testing]).await;
@@ -57,12 +59,10 @@ async fn refusals_reach_the_user() {
     let mut server = Server::start(vec![progressing()]).await;
     let address = server.address.clone();
     let ((text, result), ()) = tokio::join!(run(&address, &["resume", "checkout", "--revision", "9"]), async {
-        let Some(ControlRequest::Command { revision: Some(9), reply, .. }) = server.requests.recv().await else {
-            panic!("a command of revision 9")
-        };
-        reply.send(Err(Refusal::NotNow("it is not held; `promote` ends the wait of a step".to_owned()))).unwrap();
+        let Some(ControlRequest::Command { revision: Some(9), reply, .. }) = server.requests.recv().await else { panic!("a command of revision 9") };
+        reply.send(Err(Refusal::Command(CommandRefused::NotHeld))).unwrap();
     });
-    assert_eq!((text.as_str(), error(result).as_str()), ("", "it is not held; `promote` ends the wait of a step"));
+    assert_eq!((text.as_str(), error(result).as_str()), ("", "it is not held; `shunt promote` ends the wait of a step"));
 }
 
 #[tokio::test]
@@ -139,9 +139,9 @@ async fn one_with_its_history() {
 async fn programs_get_what_the_api_says() {
     let server = Server::start(vec![progressing()]).await;
     let (json, _) = run(&server.address, &["get", "checkout", "-o", "json"]).await;
-    assert_eq!(serde_json::from_str::<RolloutView>(&json).unwrap(), progressing());
+    assert_eq!(serde_json::from_str::<RolloutStatus>(&json).unwrap(), progressing());
     let (yaml, _) = run(&server.address, &["get", "checkout", "-o", "yaml"]).await;
-    assert_eq!(serde_saphyr::from_str::<RolloutView>(&yaml).unwrap(), progressing());
+    assert_eq!(serde_saphyr::from_str::<RolloutStatus>(&yaml).unwrap(), progressing());
 }
 
 #[tokio::test]
@@ -156,13 +156,13 @@ async fn a_proxy_is_forgotten() {
     assert_eq!(text, "a/b c% is not waited for any more\n");
 }
 
-fn phase(phase: Phase) -> RolloutView {
-    RolloutView { phase, ..progressing() }
+fn phase(phase: Phase) -> RolloutStatus {
+    RolloutStatus { phase, ..progressing() }
 }
 
 /// What `release:` names is stable.
-fn promoted() -> RolloutView {
-    RolloutView { stable: "v2".parse().unwrap(), step: None, ..phase(Phase::Healthy) }
+fn promoted() -> RolloutStatus {
+    RolloutStatus { stable: "v2".parse().unwrap(), step: None, ..phase(Phase::Healthy) }
 }
 
 #[tokio::test]
@@ -206,14 +206,14 @@ async fn status_waits_also_through_a_restart() {
 async fn a_refusal_is_waited_for_until_keys_are_back() {
     let server = Server::start(vec![progressing()]).await;
     let (screen, address) = (Screen::default(), server.address.clone());
-    let reverting = RolloutView { message: "all keys back to v1: waiting for edge-2".to_owned(), step: None, ..phase(Phase::Degraded) };
+    let reverting = RolloutStatus { message: "all keys back to v1: waiting for edge-2".to_owned(), step: None, ..phase(Phase::Degraded) };
     let (_, result) = run(&address, &["status", "checkout", "--wait", "--timeout", "1ms"]).await;
     assert_eq!(result.unwrap(), Exit::TimedOut);
     let changes = async {
         screen.until("Progressing").await;
         server.show(vec![reverting.clone()]);
         screen.until("shop/checkout Degraded: all keys back").await;
-        let over = RolloutView { candidate: None, message: "v2 was refused: too slow; all on v1".to_owned(), ..reverting.clone() };
+        let over = RolloutStatus { candidate: None, message: "v2 was refused: too slow; all on v1".to_owned(), ..reverting.clone() };
         server.show(vec![over]);
     };
     let (result, ()) = tokio::join!(run_on(&screen, &address, &["status", "checkout", "--wait", "--timeout", "20s"]), changes);
@@ -227,9 +227,9 @@ async fn watch_ends_with_the_release() {
     let (screen, address) = (Screen::default(), server.address.clone());
     let changes = async {
         screen.until("Progressing").await;
-        server.show(vec![RolloutView { revision: 13, ..phase(Phase::Degraded) }]);
+        server.show(vec![RolloutStatus { revision: 13, ..phase(Phase::Degraded) }]);
         screen.until("Degraded").await;
-        server.show(vec![RolloutView { revision: 14, candidate: None, ..phase(Phase::Degraded) }]);
+        server.show(vec![RolloutStatus { revision: 14, candidate: None, ..phase(Phase::Degraded) }]);
     };
     let (result, ()) = tokio::join!(run_on(&screen, &address, &["watch", "checkout", "--until-done"]), changes);
     assert_eq!(result.unwrap(), Exit::Degraded);
@@ -255,7 +255,7 @@ async fn watch_follows_until_it_is_gone() {
     let (screen, address) = (Screen::default(), server.address.clone());
     let changes = async {
         screen.until("\"revision\":12").await;
-        server.show(vec![RolloutView { revision: 13, ..progressing() }]);
+        server.show(vec![RolloutStatus { revision: 13, ..progressing() }]);
         screen.until("\"revision\":13").await;
         server.show(vec![degraded()]);
     };
@@ -274,8 +274,8 @@ async fn watch_prints_transitions_without_a_terminal() {
     let (screen, address) = (Screen::default(), server.address.clone());
     let changes = async {
         screen.until("shop/checkout Progressing 2/5 pause 10m").await;
-        server.show(vec![healthy(), RolloutView { message: "3m of the pause are left".to_owned(), ..progressing() }]);
-        server.show(vec![healthy(), RolloutView { revision: 13, phase: Phase::Paused, ..progressing() }]);
+        server.show(vec![healthy(), RolloutStatus { message: "3m of the pause are left".to_owned(), ..progressing() }]);
+        server.show(vec![healthy(), RolloutStatus { revision: 13, phase: Phase::Paused, ..progressing() }]);
         screen.until("Paused").await;
     };
     tokio::select! {

@@ -4,7 +4,7 @@ use serde_json::json;
 use shunt_api::proxies::ProxyList;
 use shunt_api::rollouts::RolloutList;
 use shunt_core::Time;
-use shunt_core::status::RolloutView;
+use shunt_core::status::RolloutStatus;
 
 /// 2026-11-21 10:00:15 UTC.
 pub(super) const NOW: Time = Time(1_795_255_215_000);
@@ -14,11 +14,11 @@ fn before(millis: u64) -> u64 {
 }
 
 /// A canary in its second step, with one slow proxy.
-pub(super) fn progressing() -> RolloutView {
+pub(super) fn progressing() -> RolloutStatus {
     serde_json::from_value(json!({
         "id": "shop/checkout", "phase": "Progressing", "message": "4m of the pause are left", "revision": 12, "attempt": 2,
         "stable": "v1", "release": "v2", "candidate": "v2",
-        "step": {"number": 2, "of": 5, "text": "pause 10m", "since": before(192_000)},
+        "step": {"number": 2, "of": 5, "kind": "pause", "text": "pause 10m", "since": before(192_000)},
         "versions": [
             {"name": "v1", "role": "stable", "weight": 95, "share": 95.06, "requests": 18_233, "failed": 12, "open": 4},
             {"name": "v2", "role": "candidate", "weight": 5, "share": 4.94, "requests": 948, "failed": 5, "open": 0},
@@ -39,17 +39,17 @@ pub(super) fn progressing() -> RolloutView {
             {"metric": "slow", "outcome": "pass", "value": "p99 120ms", "baseline": "", "samples": 948,
              "threshold": "p99 ≤ 300ms", "message": "slow: p99 of 948 requests of v2 is at most 200ms"},
         ],
-        "policy": {"state": "live", "since": before(190_000), "proxies": 1},
-        "routes": {"state": "waiting", "behind": ["edge-2"]},
+        "policy": {"live": {"since": before(190_000), "proxies": 1}},
+        "routes": {"waiting": {"behind": ["edge-2"]}},
         "misrouted": 3, "warnings": ["edge-2 has not reported for 31s"], "notes": ["spec.key comes from the MeshPolicy"], "at": NOW,
     }))
     .unwrap()
 }
 
 /// Refused by the analysis.
-pub(super) fn degraded() -> RolloutView {
+pub(super) fn degraded() -> RolloutStatus {
     let reason = "v2 was refused: v2 failed 5/48 (10.4 %), v1 0/912; 31 users saw v2; all on v1";
-    RolloutView {
+    RolloutStatus {
         id: "shop/search".parse().unwrap(),
         phase: shunt_core::Phase::Degraded,
         message: reason.to_owned(),
@@ -67,14 +67,14 @@ pub(super) fn degraded() -> RolloutView {
 }
 
 /// At rest, without any traffic yet.
-pub(super) fn healthy() -> RolloutView {
+pub(super) fn healthy() -> RolloutStatus {
     serde_json::from_value(json!({
         "id": "blog/checkout", "phase": "Healthy", "message": "v7 is stable", "revision": 1, "attempt": 0,
         "stable": "v7", "release": "v7", "candidate": null, "step": null,
         "versions": [{"name": "v7", "role": "stable", "weight": 100, "share": null, "requests": 0, "failed": 0, "open": 0}],
         "verdicts": [],
-        "policy": {"state": "unknown", "since": before(65_000)},
-        "routes": {"state": "rejected", "node": "edge-1", "error": "no such cluster"},
+        "policy": {"unknown": {"since": before(65_000)}},
+        "routes": {"rejected": {"node": "edge-1", "error": "no such cluster"}},
         "misrouted": 0, "warnings": [], "notes": [], "at": NOW,
     }))
     .unwrap()

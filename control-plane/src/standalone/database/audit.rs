@@ -30,7 +30,7 @@ impl Shared {
             let rollout = wanted.rollout.map(|rollout| format!("rollouts/{rollout}/"));
             let mut query = connection.prepare_cached(
                 "SELECT id, record FROM audit
-                 WHERE id < ?1 AND at >= ?2 AND (?3 IS NULL OR substr(json_extract(record, '$.object') || '/', 1, length(?3)) = ?3)
+                 WHERE id < ?1 AND at >= ?2 AND (?3 IS NULL OR substr(json_extract(record, '$.value.object') || '/', 1, length(?3)) = ?3)
                  ORDER BY id DESC LIMIT ?4",
             )?;
             let since = wanted.since.unwrap_or_default().0;

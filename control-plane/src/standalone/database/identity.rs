@@ -26,8 +26,10 @@ impl Database {
                 .query_row("SELECT name, settled, adopted FROM store", [], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?)))
                 .optional()?;
             let Some((name, settled, adopted)) = found else {
-                connection.execute("INSERT INTO store (one, name, settled, adopted) VALUES (1, ?, 0, '[]')", [&name])?;
-                return Ok(Identity { name, settled: false, adopted: BTreeSet::new() });
+                let adopted = BTreeSet::new();
+                let text = to_json(&adopted, || "adopted stores".to_owned())?;
+                connection.execute("INSERT INTO store (one, name, settled, adopted) VALUES (1, ?, 0, ?)", params![name, text])?;
+                return Ok(Identity { name, settled: false, adopted });
             };
             Ok(Identity { name, settled, adopted: from_json(&adopted, || "adopted stores".to_owned())? })
         })

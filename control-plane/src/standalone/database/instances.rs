@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use shunt_core::instance::Instance;
 use shunt_filter_core::{RolloutId, VersionName};
 
-use super::{Database, StoreError, from_json, to_json};
+use super::{Database, StoreError, from_json, from_name, to_json};
 
 /// One instance and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,8 @@ impl Database {
                 let (rollout, version): (String, String) = (row.get(0)?, row.get(1)?);
                 let what = || format!("instance of {rollout}, version {version}");
                 all.push(InstanceRecord {
-                    rollout: from_json(&format!("{rollout:?}"), what)?,
-                    version: from_json(&format!("{version:?}"), what)?,
+                    rollout: from_name(&rollout, what)?,
+                    version: from_name(&version, what)?,
                     instance: from_json(&row.get::<_, String>(2)?, what)?,
                 });
             }

@@ -5,7 +5,7 @@ use shunt_core::Time;
 use shunt_core::event::OutboxMessage;
 use shunt_filter_core::RolloutId;
 
-use super::{Database, StoreError, from_json, to_json};
+use super::{Database, StoreError, from_json, from_name, to_json};
 
 /// One message and how often it was tried.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,9 +40,7 @@ impl Database {
                 let (number, rollout): (u64, String) = (row.get(0)?, row.get(1)?);
                 let what = || format!("outbox message {number} of {rollout}");
                 let message = from_json(&row.get::<_, String>(3)?, what)?;
-                let unreadable =
-                    |error: shunt_filter_core::names::NameError| StoreError::Unreadable { what: what(), error: error.to_string() };
-                let rollout = rollout.parse().map_err(unreadable)?;
+                let rollout = from_name(&rollout, what)?;
                 let (at, next) = (Time(row.get(2)?), Time(row.get(5)?));
                 all.push(Posted { number, rollout, at, message, tries: row.get(4)?, next, dead: row.get(6)? });
             }

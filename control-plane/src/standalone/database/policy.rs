@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use shunt_core::desired::Routes;
 use shunt_filter_core::RolloutId;
 
-use super::{Database, StoreError, from_json, to_json};
+use super::{Database, StoreError, from_json, from_name, to_json};
 
 /// The policy published last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Database {
             let mut all = BTreeMap::new();
             while let Some(row) = rows.next()? {
                 let id: String = row.get(0)?;
-                let id: RolloutId = from_json(&format!("{id:?}"), || "contribution".to_owned())?;
+                let id: RolloutId = from_name(&id, || format!("contribution of {id}"))?;
                 let record = ContributionRecord { service: row.get(1)?, generation: row.get(2)?, routes: row.get(3)?, proof: row.get(4)? };
                 all.insert(id, record);
             }

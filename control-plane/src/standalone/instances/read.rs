@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use shunt_api::Refusal;
 use shunt_api::logs::{Log, Logs, LogsWanted};
+use shunt_api::{InstanceRefused, Refusal};
 use shunt_core::instance::Kind;
 use shunt_core::plan::{Backend, Plan};
 use shunt_filter_core::VersionName;
@@ -41,13 +41,13 @@ impl Instances {
         if ours.is_empty() {
             let what =
                 wanted.version.as_ref().map_or_else(|| format!("versions of {}", plan.id), |version| format!("instances of {version}"));
-            return Err(Refusal::NotNow(format!("{what} are not run by Shunt: their logs are where they run")));
+            return Err(InstanceRefused::NotRun(what).into());
         }
         let logs: Vec<_> = ours.iter().flat_map(|version| self.logs_of(plan, version, wanted.instance)).collect();
         match wanted.instance {
             Some(instance) if logs.is_empty() => {
-                let there = ours.iter().flat_map(|version| self.logs.there(&plan.id, version)).map(|id| id.to_string()).collect::<Vec<_>>();
-                Err(Refusal::NotNow(format!("there is no log of an instance {instance}: there are {}", there.join(", "))))
+                let there = ours.iter().flat_map(|version| self.logs.there(&plan.id, version)).collect();
+                Err(InstanceRefused::NoLog { instance, there }.into())
             }
             _ => Ok(Reading { logs, wanted }),
         }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use shunt_api::{Refusal, Registered};
+use shunt_api::{InstanceRefused, Refusal, Registered};
 use shunt_core::Time;
 use shunt_core::instance::{Event, Instance, InstanceView, Kind, Stage, views};
 use shunt_core::plan::{Backend, RegisteredBackend};
@@ -20,7 +20,7 @@ impl Instances {
         let known = self.at(key, &text).map(|one| (one.id, one.clone()));
         let before = known.as_ref().map(|(_, one)| one.is_leaving());
         let id = match known {
-            Some((_, one)) if left(&one, now) => return Err(Refusal::NotNow(format!("{text} is leaving: register again when it is gone"))),
+            Some((_, one)) if left(&one, now) => return Err(InstanceRefused::Leaving(text).into()),
             Some((id, _)) => {
                 self.happen_quietly(key, id, Event::Renewed { expires }, now);
                 id
@@ -35,7 +35,7 @@ impl Instances {
             }
         };
         self.record(on.database()).await.map_err(|error| unavailable(&error))?;
-        let instance = self.view(key, id).ok_or_else(|| Refusal::NotNow("it is gone".to_owned()))?;
+        let instance = self.view(key, id).ok_or(InstanceRefused::Gone)?;
         Ok(Registered { instance, news: before != Some(false) })
     }
 
@@ -78,7 +78,8 @@ impl Instances {
         let taken = |pool: &super::Pool| pool.instances.iter().any(|one| one.address.as_deref() == Some(address));
         match self.pools.iter().find(|(other, pool)| *other != key && taken(pool)) {
             Some(((rollout, version), _)) => {
-                Err(Refusal::NotNow(format!("{address} is an instance of {rollout}, version {version}: deregister it there first")))
+                let (rollout, version) = (rollout.clone(), version.clone());
+                Err(InstanceRefused::Taken { address: address.to_owned(), rollout, version }.into())
             }
             None => Ok(()),
         }
@@ -104,9 +105,9 @@ fn registered(on: &Standalone, (rollout, version): &(RolloutId, VersionName)) ->
     let installed = stored.state.installed.get(version).map(|installed| &installed.backend);
     match installed.or_else(|| stored.plan.version(version).map(|version| &version.backend)) {
         Some(Backend::Registered(backend)) => Ok(backend.clone()),
-        Some(Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Command(_) | Backend::Value(_)) => Err(Refusal::NotNow(format!(
-            "instances of {version} do not register themselves: write `register:` in its version, or do without"
-        ))),
+        Some(Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Command(_) | Backend::Value(_)) => {
+            Err(InstanceRefused::NotRegistered(version.clone()).into())
+        }
         None => {
             let known = stored.plan.versions.iter().map(|version| version.name.clone()).collect();
             Err(Refusal::UnknownVersion { rollout: rollout.clone(), version: version.clone(), known })

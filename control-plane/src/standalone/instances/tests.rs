@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use shunt_api::Refusal;
 use shunt_api::logs::LogsWanted;
+use shunt_api::{InstanceRefused, Refusal};
+use shunt_core::instance::InstanceState;
 use tempfile::TempDir;
 
 use super::*;
@@ -226,25 +227,25 @@ async fn registrations_are_recorded_renewed_and_end() {
     let first = all.register(&bed.on, &key("v2"), address, at(0)).await.unwrap();
     let again = all.register(&bed.on, &key("v2"), address, at(8)).await.unwrap();
     assert_eq!(first.instance.id, again.instance.id, "the same one");
-    assert_eq!((again.instance.state.as_str(), first.news, again.news), ("ready", true, false), "renewing is no news");
+    assert_eq!((again.instance.state, first.news, again.news), (InstanceState::Ready, true, false), "renewing is no news");
     let taken = all.register(&bed.on, &key("v3"), address, at(8)).await;
-    assert!(matches!(&taken, Err(Refusal::NotNow(why)) if why.contains("version v2")), "{taken:?}");
+    assert!(matches!(&taken, Err(Refusal::Instance(InstanceRefused::Taken { version, .. })) if version.as_str() == "v2"), "{taken:?}");
     let wrong = all.register(&bed.on, &key("v1"), "10.0.0.8:80".parse().unwrap(), at(8)).await;
-    assert!(matches!(&wrong, Err(Refusal::NotNow(why)) if why.contains("register:")), "{wrong:?}");
+    assert!(matches!(&wrong, Err(Refusal::Instance(InstanceRefused::NotRegistered(_)))), "{wrong:?}");
     let unknown = all.register(&bed.on, &key("v9"), address, at(8)).await;
     assert!(matches!(unknown, Err(Refusal::UnknownVersion { .. })), "{unknown:?}");
 
     drop(all);
     let mut all = bed.start().await;
     bed.pass(&mut all, at(17)).await;
-    assert_eq!(all.registration(&key("v2"), address).map(|one| one.state), Some("ready".to_owned()), "it outlives a restart");
+    assert_eq!(all.registration(&key("v2"), address).map(|one| one.state), Some(InstanceState::Ready), "it outlives a restart");
     bed.pass(&mut all, at(18)).await;
-    assert_eq!(all.registration(&key("v2"), address).map(|one| one.state), Some("leaving".to_owned()), "until its time is over");
+    assert_eq!(all.registration(&key("v2"), address).map(|one| one.state), Some(InstanceState::Leaving), "until its time is over");
     assert!(all.register(&bed.on, &key("v2"), address, at(19)).await.unwrap().news, "it is back");
-    bed.until(&mut all, |all| all.registration(&key("v2"), address).is_some_and(|one| one.state == "ready")).await;
+    bed.until(&mut all, |all| all.registration(&key("v2"), address).is_some_and(|one| one.state == InstanceState::Ready)).await;
     let left = all.deregister(&bed.on, &key("v2"), address, at(20)).await.unwrap().unwrap();
-    assert_eq!(left.state, "leaving");
-    assert!(matches!(all.register(&bed.on, &key("v2"), address, at(20)).await, Err(Refusal::NotNow(_))), "it asked to go");
+    assert_eq!(left.state, InstanceState::Leaving);
+    assert!(matches!(all.register(&bed.on, &key("v2"), address, at(20)).await, Err(Refusal::Instance(InstanceRefused::Leaving(_)))), "it asked to go");
     assert_eq!(all.deregister(&bed.on, &key("v2"), "10.9.9.9:1".parse().unwrap(), at(20)).await.unwrap(), None);
 }
 
@@ -263,9 +264,9 @@ async fn what_instances_write_can_be_read_also_of_those_that_ended() {
     let since = LogsWanted { after: BTreeMap::from([(one.id, 4)]), ..wanted(Some(one.id), 0) };
     assert!(read(since).unwrap()[0].text.starts_with("two\n"), "what came after the first four bytes");
     let other = read(wanted(Some(99), 1));
-    assert!(matches!(&other, Err(Refusal::NotNow(why)) if why.contains(&format!("there are {}", one.id))), "{other:?}");
+    assert!(matches!(&other, Err(Refusal::Instance(InstanceRefused::NoLog { there, .. })) if there == &[one.id]), "{other:?}");
     let foreign = read(LogsWanted { version: Some("v2".parse().unwrap()), ..wanted(None, 1) });
-    assert!(matches!(&foreign, Err(Refusal::NotNow(why)) if why.contains("not run by Shunt")), "{foreign:?}");
+    assert!(matches!(&foreign, Err(Refusal::Instance(InstanceRefused::NotRun(_)))), "{foreign:?}");
     let unknown = read(LogsWanted { version: Some("v9".parse().unwrap()), ..wanted(None, 1) });
     assert!(matches!(unknown, Err(Refusal::UnknownVersion { .. })), "{unknown:?}");
 }

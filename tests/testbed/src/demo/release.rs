@@ -37,7 +37,7 @@ impl Look {
             phase: text("/phase"),
             stable: text("/stable"),
             weight: weight.unwrap_or(0.0),
-            live: view.pointer("/policy/Live").is_some(),
+            live: view.pointer("/policy/live").is_some(),
             message: text("/message"),
             candidate,
         }

@@ -36,8 +36,13 @@ pub(super) fn place(run: Option<&Run>) -> Place {
 impl Journey {
     /// A leg is over: what it was, and what it waited for.
     pub(super) fn leg(&mut self, run: &Run, was: Place) {
+        let planned = match was {
+            Place::Step(step) => self.plan.steps.get(step),
+            Place::Before | Place::Promotion | Place::WayBack | Place::Over => None,
+        };
+        let kind = planned.map(Step::kind);
         let (step, text) = match was {
-            Place::Step(step) => (Some(step.saturating_add(1)), self.plan.steps.get(step).map(ToString::to_string).unwrap_or_default()),
+            Place::Step(step) => (Some(step.saturating_add(1)), planned.map(ToString::to_string).unwrap_or_default()),
             Place::Before => (None, format!("{} is installed", run.candidate)),
             Place::Promotion => (None, "promotion".to_owned()),
             Place::WayBack => (None, "all keys back".to_owned()),
@@ -54,6 +59,7 @@ impl Journey {
         let lasts = self.now.since(self.entered);
         self.legs.push(Leg {
             step,
+            kind,
             text,
             at: self.entered.since(self.began),
             lasts,

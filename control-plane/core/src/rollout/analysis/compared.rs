@@ -23,6 +23,7 @@ pub struct SuccessRateSpec {
 
 /// `{}`: not at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NoWorseThanStable {
     /// So much worse is allowed: percentage points more failures, `0.5pp`, or times the failures, `1.5x`. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,6 +53,7 @@ pub struct HangingSpec {
 
 /// `{}`: nothing more to say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AsStable {}
 
 /// Either compared with stable, or a percentile and its limit.

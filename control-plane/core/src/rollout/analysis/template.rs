@@ -23,6 +23,7 @@ pub struct AnalysisTemplate {
 
 /// `spec` of an AnalysisTemplate.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AnalysisTemplateSpec {
     /// What `{{args.NAME}}` stands for in the texts of its metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,6 +35,7 @@ pub struct AnalysisTemplateSpec {
 
 /// One argument.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ArgSpec {
     /// Its name. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,6 +47,7 @@ pub struct ArgSpec {
 
 /// A template in use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TemplateUse {
     /// Its name. Required.
     #[serde(skip_serializing_if = "Option::is_none")]

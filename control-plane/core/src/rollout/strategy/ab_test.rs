@@ -47,6 +47,7 @@ pub struct AbTestSpec {
 
 /// A version that is compared with stable.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ArmSpec {
     /// Who. Required.
     #[serde(skip_serializing_if = "Option::is_none")]

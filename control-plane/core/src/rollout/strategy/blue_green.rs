@@ -34,6 +34,7 @@ pub struct BlueGreenSpec {
 
 /// Exactly one of the two.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PreviewSpec {
     /// Any of these requests.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]

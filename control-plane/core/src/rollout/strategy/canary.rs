@@ -9,6 +9,7 @@ use crate::time::Span;
 
 /// A list of steps; after the last one the candidate is promoted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CanarySpec {
     /// In order. Default: [`default_steps`].
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -67,6 +67,7 @@ pub struct StepSpec {
 
 /// `pause`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PauseSpec {
     /// How long. Default: until an operator promotes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +76,7 @@ pub struct PauseSpec {
 
 /// `analysis`, as a step, and in other strategies.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AnalysisStepSpec {
     /// How long to analyse at least. Default: only as long as a pass takes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,10 +91,12 @@ pub struct AnalysisStepSpec {
 
 /// `pointOfNoReturn: {}`: nothing to set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NoReturnSpec {}
 
 /// `rule`, as a step: its version is always the candidate.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RuleStepSpec {
     /// Its name in decisions and counters. Required.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,7 @@ use crate::time::Span;
 
 /// `register`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RegisterSpec {
     /// How many there must be before the version counts as ready. Default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! Tokens, audit and idempotency keys survive, and are forgotten in time.
 
-use shunt_api::access_store::{AccessRequest, Answer, AuditRecord, AuditWanted, Begun, Key, NewToken};
-use shunt_api::{Refusal, Role, TokenHash};
+use shunt_api::access_store::{Answer, AuditWanted, Begun, AuditRecord, AccessRequest, Key, NewToken};
+use shunt_api::{Refusal, Role, TokenHash, TokenRefused};
 use tokio::sync::oneshot;
 
 use super::*;
@@ -31,7 +31,7 @@ async fn a_token_is_kept_without_its_secret() {
     let made = tokens::create(&database.share(), new("ci"), "ann".to_owned(), Time(9)).await.unwrap();
     assert!(made.token.starts_with("shunt_") && made.token.len() == 49, "{}", made.token);
     let again = tokens::create(&database.share(), new("ci"), "ann".to_owned(), Time(9)).await;
-    assert!(matches!(again, Err(Refusal::NotNow(_))));
+    assert!(matches!(again, Err(Refusal::Token(TokenRefused::Taken(_)))));
     let other = tokens::create(&database.share(), new("cd"), "ann".to_owned(), Time(9)).await.unwrap();
     assert_ne!(made.token, other.token);
     database.close();
@@ -57,7 +57,7 @@ async fn a_token_for_instances_is_bound_to_a_rollout_and_no_other_is() {
     let create = |role, rollout: Option<&str>| NewToken { role, rollout: rollout.map(|id| id.parse().unwrap()), ..new("x") };
     for wrong in [create(Role::Register, None), create(Role::Operate, Some("shop/rank"))] {
         let made = tokens::create(&database.share(), wrong, "ann".to_owned(), Time(9)).await;
-        assert!(matches!(made, Err(Refusal::NotNow(_))));
+        assert!(matches!(made, Err(Refusal::Token(_))));
     }
     tokens::create(&database.share(), create(Role::Register, Some("shop/rank")), "ann".to_owned(), Time(9)).await.unwrap();
     database.close();
@@ -70,7 +70,7 @@ async fn names_and_times_are_checked() {
     let (_dir, database) = open();
     for wrong in ["", "a b", "a/b", "loopback", &"x".repeat(64)] {
         let made = tokens::create(&database.share(), new(wrong), "ann".to_owned(), Time(9)).await;
-        assert!(matches!(made, Err(Refusal::NotNow(_))), "{wrong:?}");
+        assert!(matches!(made, Err(Refusal::Token(_))), "{wrong:?}");
     }
     assert!(tokens::create(&database.share(), new("late"), "ann".to_owned(), Time(100)).await.is_err());
 }
@@ -93,7 +93,7 @@ async fn the_last_token_cannot_be_revoked_while_it_serves() {
     };
     assert_eq!(revoke("c").await, Err(Refusal::UnknownToken { name: "c".to_owned(), known: vec!["a".to_owned(), "b".to_owned()] }));
     revoke("a").await.unwrap();
-    assert!(matches!(revoke("b").await, Err(Refusal::NotNow(_))));
+    assert!(matches!(revoke("b").await, Err(Refusal::Token(TokenRefused::Last(_)))));
     assert_eq!(access.tokens.borrow().len(), 1);
 }
 

@@ -58,6 +58,7 @@ pub struct GoalSpec {
 
 /// A header of a response.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct HeaderSpec {
     /// Its name. Required.
     #[serde(skip_serializing_if = "Option::is_none")]

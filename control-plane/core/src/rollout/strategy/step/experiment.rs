@@ -10,6 +10,7 @@ use crate::time::Span;
 
 /// Both beside stable for a while.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ExperimentSpec {
     /// Percent of keys of each of the two. Required.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,7 @@ use crate::time::Span;
 
 /// From one weight to another, in stages of equal length.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RampSpec {
     /// Percent of keys at the first stage. Default: one stage above what the candidate has.
     #[serde(skip_serializing_if = "Option::is_none")]

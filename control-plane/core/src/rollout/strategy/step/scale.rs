@@ -10,6 +10,7 @@ use crate::rollout::strategy::List;
 
 /// How many instances the candidate has from here on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ScaleSpec {
     /// A number of instances, or a share of all. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
