@@ -35,6 +35,7 @@ mod render;
 mod replay;
 mod rollback;
 mod sample_server;
+mod schema;
 mod serve;
 mod show;
 mod status;
@@ -136,6 +137,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Check manifests without a control plane
     Lint(lint::LintArgs),
+    /// Print the schema of manifests, for editors
+    Schema(schema::SchemaArgs),
     /// What a release will do, and what its analyses can see
     Plan(plan::PlanArgs),
     /// What differs between two configurations, by what they mean
@@ -243,6 +246,7 @@ async fn execute(command: Command, reach: &Reach, console: &mut Console<'_>) -> 
         Command::Replay(args) => replay::run(args, console),
         Command::Explain(args) => explain::run(args, &client()?, console).await,
         Command::Lint(args) => lint::run(args, console),
+        Command::Schema(args) => schema::run(args, console),
         Command::Diff(args) => diff::run(args, console),
         Command::Plan(args) => plan::run(args, console),
         Command::Proxies(_) => proxies::run(&client()?, console).await,

@@ -28,8 +28,9 @@ async fn a_refusal_stops_the_step_and_is_shown() -> Result<()> {
     story.when("a second proxy cannot load the filter");
     until("its refusal is known", STEP, || async { refusal(&rig, "edge-2").await.is_some() }).await?;
     rig.control.cli_ok(&["promote", ROLLOUT]).await?;
-    let view =
-        rig.until("the step is stopped by it", STEP, |view| weight(view, "v2") == 50.0 && view["policy"]["rejected"]["node"] == "edge-2").await?;
+    let view = rig
+        .until("the step is stopped by it", STEP, |view| weight(view, "v2") == 50.0 && view["policy"]["rejected"]["node"] == "edge-2")
+        .await?;
     assert!(view["message"].as_str().is_some_and(|text| text.contains("edge-2 refuses")), "{view:#}");
     assert!(rig.control.cli_ok(&["get", ROLLOUT]).await?.contains("edge-2"));
     // The proof of a step takes 3 s; a refusal must hold it for longer.

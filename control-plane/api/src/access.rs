@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shunt_core::Time;
@@ -15,7 +16,7 @@ use crate::limits::{Bucket, Lane, Limits};
 use crate::peer::Peer;
 
 /// What a token allows; each role includes those before it, but for what `register` is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Register, look up and take out instances of the one Rollout that the token is bound to, and nothing else.

@@ -1,7 +1,9 @@
 //! What is kept of the API's own: tokens, audit, answers to repeated requests. Kept by the process, like everything else.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::Time;
+use shunt_core::schema::filter;
 use shunt_filter_core::RolloutId;
 
 use crate::access::Role;
@@ -69,7 +71,7 @@ pub struct AuditWanted {
 }
 
 /// A token that an admin wants.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewToken {
     /// Names it; letters, digits, `-`, `_`, `.`, `@`.
@@ -78,6 +80,7 @@ pub struct NewToken {
     pub role: Role,
     /// The one Rollout whose instances it may register; required with the role `register`, only there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::RolloutId>")]
     pub rollout: Option<RolloutId>,
     /// From when on it is no longer valid; none: until it is revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,7 +88,7 @@ pub struct NewToken {
 }
 
 /// A token that was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Secret {
     /// Its name.
@@ -95,7 +98,7 @@ pub struct Secret {
 }
 
 /// Something that a client did, or tried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRecord {
     /// When.
@@ -118,7 +121,7 @@ pub struct AuditRecord {
 }
 
 /// An audit record as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEntry {
     /// Grows.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::instance::InstanceView;
 use shunt_core::journal::Incident;
@@ -88,7 +89,7 @@ pub struct RolloutNow {
 }
 
 /// One proxy as its connection and its reports show it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProxyStatus {
     /// Envoy's node id.
@@ -134,7 +135,7 @@ pub struct ProxyStatus {
 }
 
 /// Something that a proxy refused (a NACK).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rejection {
     /// Kind of resource: `clusters`, `endpoints`, `listeners`, `routes`, `extensions`.
@@ -294,7 +295,7 @@ pub struct Registered {
 pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 
 /// A command or release that was taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Accepted {
     /// The Rollout's revision after it.

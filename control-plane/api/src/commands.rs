@@ -2,21 +2,23 @@
 
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shunt_core::Verb;
+use shunt_core::schema::filter;
 use shunt_filter_core::VersionName;
 
 use crate::access::Actor;
 use crate::app::{Accepted, App, ControlRequest, RolloutNow};
-use crate::requests::submit;
 use crate::body::{Body, one_line};
 use crate::problem::Problem;
 use crate::refusal::Refusal;
+use crate::requests::submit;
 use crate::rollouts::find;
 
 /// `POST /v1/rollouts/{namespace}/{name}/commands`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CommandBody {
     /// What to do.
@@ -36,10 +38,11 @@ pub struct CommandBody {
 }
 
 /// `POST /v1/rollouts/{namespace}/{name}/release`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReleaseBody {
     /// The version that should be stable.
+    #[schemars(with = "filter::VersionName")]
     pub version: VersionName,
     /// Why, in the author's words: for history and audit.
     #[serde(default)]
@@ -50,11 +53,12 @@ pub struct ReleaseBody {
 }
 
 /// `POST /v1/rollouts/{namespace}/{name}/rollback`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RollbackBody {
     /// The version to go back to. None: the stable one while a release runs, else the one that was stable before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::VersionName>")]
     pub to: Option<VersionName>,
     /// Why, in the author's words: for history and audit.
     #[serde(default)]
@@ -99,10 +103,7 @@ pub(crate) async fn rollback(
     Body(body): Body<RollbackBody>,
 ) -> Result<Json<Accepted>, Problem> {
     let now = find(&app, &namespace, &name)?;
-    let version = body
-        .to
-        .or_else(|| before(&now))
-        .ok_or_else(|| Problem::from(Refusal::NoFormer { stable: now.state.stable.clone() }))?;
+    let version = body.to.or_else(|| before(&now)).ok_or_else(|| Problem::from(Refusal::NoFormer { stable: now.state.stable.clone() }))?;
     let (rollout, by, reason) = (now.view.id.clone(), actor.by(&one_line(&body.by)), one_line(&body.reason));
     actor.does("rollback", with_reason(&version, &reason));
     Ok(Json(submit(&app, |reply| ControlRequest::Release { rollout, version, by, reason, reply }).await?))

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::plan::Routing;
+use shunt_core::schema::filter;
 use shunt_filter_core::decision::FlagDecision;
 use shunt_filter_core::policy::{FORMAT, Keyless, Split, VersionPolicy};
 use shunt_filter_core::{Reason, Request, RolloutId, Router, RoutingPolicy, Service, ServicePolicy, VersionName};
@@ -18,7 +20,7 @@ use crate::body::Body;
 use crate::problem::Problem;
 
 /// `POST /v1/explain`: a request as a client would send it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Question {
     /// `GET` when nothing is said.
@@ -46,14 +48,16 @@ fn root() -> String {
 }
 
 /// Where it would go, and why.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// Generation of the policy it was decided with.
     pub generation: u64,
     /// Whose host it is; none: it belongs to no Rollout, the filter passes such requests on as they are.
+    #[schemars(with = "Option<filter::RolloutId>")]
     pub rollout: Option<RolloutId>,
     /// Who answers; none as above, or when it is left to chance.
+    #[schemars(with = "Option<filter::VersionName>")]
     pub version: Option<VersionName>,
     /// When it is left to chance (no key yet): who answers how often, most often first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -63,6 +67,7 @@ pub struct Explanation {
     /// The value of `x-shunt-route` that the filter writes; none: it leaves the header out.
     pub route: Option<String>,
     /// Who gets a copy.
+    #[schemars(with = "Option<filter::VersionName>")]
     pub mirror: Option<VersionName>,
     /// `set-cookie` on the response, when an id is generated.
     pub set_cookie: Option<String>,
@@ -74,22 +79,24 @@ pub struct Explanation {
 }
 
 /// One version among several that may answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Chance {
     /// Who.
+    #[schemars(with = "filter::VersionName")]
     pub version: VersionName,
     /// How often, percent.
     pub percent: f64,
 }
 
 /// One decided flag.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FlagExplanation {
     /// Its name in `x-shunt-flags`.
     pub name: String,
     /// The version whose value it gets.
+    #[schemars(with = "filter::VersionName")]
     pub version: VersionName,
     /// Why, as a sentence.
     pub reason: String,

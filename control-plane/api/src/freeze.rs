@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::Time;
 use shunt_core::observation::Freeze;
@@ -13,7 +14,7 @@ use crate::problem::Problem;
 use crate::requests::submit;
 
 /// Who freezes, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FreezeBody {
     /// Who asks; empty: `api`.

@@ -41,8 +41,8 @@ use axum::extract::Request;
 use axum::middleware::from_fn;
 
 pub use access::{Access, Actor, Role, Token, TokenHash};
-pub use app::{Accepted, App, ControlRequest, Post, ProxyStatus, Registered, Rejection, Reply, RolloutNow, Sender};
 pub use access_store::AccessRequest;
+pub use app::{Accepted, App, ControlRequest, Post, ProxyStatus, Registered, Rejection, Reply, RolloutNow, Sender};
 pub use health::{Notice, Severity};
 pub use limits::{Lane, Limits};
 pub use memory::{Budgets, Memory};

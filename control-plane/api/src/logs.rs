@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 
@@ -12,6 +13,7 @@ use crate::body::QueryParams;
 use crate::problem::Problem;
 use crate::requests::read;
 use crate::rollouts::find;
+use shunt_core::schema::filter;
 
 /// Lines of each log when nothing is said.
 const TAIL_DEFAULT: usize = 100;
@@ -19,7 +21,7 @@ const TAIL_DEFAULT: usize = 100;
 const TAIL_MAX: usize = 10_000;
 
 /// `GET /v1/rollouts/{namespace}/{name}/logs`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Logs {
     /// By version in the manifest's order, then by instance.
@@ -27,10 +29,11 @@ pub struct Logs {
 }
 
 /// A part of one instance's log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Log {
     /// Of which version.
+    #[schemars(with = "filter::VersionName")]
     pub version: VersionName,
     /// Of which instance.
     pub instance: u64,

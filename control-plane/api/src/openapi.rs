@@ -1,4 +1,6 @@
-//! The OpenAPI 3.1 document, made of the table of routes and of the schemas beside this file.
+//! The OpenAPI 3.1 document, made of the table of routes and of the schemas of its types.
+
+mod schemas;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -7,9 +9,6 @@ use serde_json::{Map, Value, json};
 use crate::access::Role;
 use crate::authorize::Needs;
 use crate::routes::{Gives, Route, Takes, all};
-
-/// Schemas by name. What belongs to the cores and may grow (plans, states, policies) is left open there.
-const SCHEMAS: &str = include_str!("openapi/schemas.json");
 
 const ABOUT: &str = "Progressive delivery for Envoy: deploy a candidate, release it, watch it, promote it, go back. \
     Errors are application/problem+json with what to do next. A POST with an idempotency-key acts once, however often it is sent.";
@@ -37,7 +36,7 @@ pub fn document() -> Value {
         "servers": [{"url": "http://127.0.0.1:18080"}],
         "paths": paths,
         "components": {
-            "schemas": serde_json::from_str::<Value>(SCHEMAS).unwrap_or_default(),
+            "schemas": schemas::schemas(),
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "`shunt token create`; needed as soon as there is one"},
                 "certificate": {"type": "mutualTLS", "description": "`shunt certs proxy`: names the node that it speaks for"},
@@ -115,8 +114,7 @@ fn responses(route: &Route) -> Value {
         }
         Gives::Text(kind) => ("200", json!({"description": "Text", "content": content(kind, json!({"type": "string"}))})),
     };
-    let problem =
-        json!({"description": "Not done: why, and what to do next", "content": content("application/problem+json", reference("Problem"))});
+    let problem = json!({"description": "Not done: why, and what to do next", "content": content("application/problem+json", reference("ProblemBody"))});
     json!({status: good, "default": problem})
 }
 

@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::identity::IdentityMismatch;
 use shunt_core::manifest::ManifestError;
 use shunt_filter_core::RolloutId;
 use thiserror::Error;
 
-use crate::access::{Role, AuthError};
-use crate::refusal::{Refusal, RefusalCode};
+use crate::access::{AuthError, Role};
 use crate::authorize::seconds;
 use crate::memory::Crowded;
+use crate::refusal::{Refusal, RefusalCode};
 
 /// Why a request to the API was not answered with what it asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -122,7 +123,7 @@ impl Kind {
 }
 
 /// A problem on the wire.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProblemBody {
     /// `urn:shunt:problem:<kind>`.

@@ -3,15 +3,16 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::app::{App, ControlRequest, ProxyStatus};
-use crate::requests::submit;
 use crate::problem::Problem;
+use crate::requests::submit;
 use crate::requests::submit;
 
 /// `GET /v1/proxies`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProxyList {
     /// Of the policy last published.

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use axum::extract::State;
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::recovery::Running;
+use shunt_core::schema::filter;
 use shunt_filter_core::RolloutId;
 
 use crate::access::Actor;
@@ -15,18 +17,19 @@ use crate::problem::Problem;
 use crate::requests::submit;
 
 /// What was seen at proxies.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecoveryBody {
     /// What each proxy runs, in any order.
     pub running: Vec<Running>,
     /// Rollouts for which an operator confirmed what follows from it. Nothing is done unless these are all of them; empty: to look.
     #[serde(default)]
+    #[schemars(with = "BTreeSet<filter::RolloutId>")]
     pub confirmed: BTreeSet<RolloutId>,
 }
 
 /// What follows from what proxies run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Recovery {
     /// The next generation.
@@ -38,10 +41,11 @@ pub struct Recovery {
 }
 
 /// What becomes of one Rollout.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RecoveredRollout {
     /// Which.
+    #[schemars(with = "filter::RolloutId")]
     pub id: RolloutId,
     /// For people: who is stable, who keeps what, what waits.
     pub message: String,

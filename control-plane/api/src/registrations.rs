@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::instance::InstanceView;
 use shunt_core::rollout::version::refuses_requests;
@@ -17,7 +18,7 @@ use crate::requests::{read, submit};
 use crate::rollouts::find;
 
 /// `GET .../versions/{version}/endpoints`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoints {
     /// In the order in which they came; also those that Shunt started.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::call::CallView;
 use shunt_core::journal::{Incident, ReleaseAsked};
@@ -23,7 +24,7 @@ const HISTORY_DEFAULT: usize = 50;
 const HISTORY_MAX: usize = 1_000;
 
 /// `GET /v1/rollouts`, and each event of `GET /v1/watch`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutList {
     /// In order of id.
@@ -36,7 +37,7 @@ pub struct RolloutList {
 }
 
 /// `GET /v1/rollouts/{namespace}/{name}/history`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
     /// Oldest first.

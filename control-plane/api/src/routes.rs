@@ -199,7 +199,7 @@ fn reads() -> Vec<Route> {
                 ("after", "integer", "Only when its revision is greater"),
                 ("timeout", "string", "How long to wait, for example 60s; default 30s, at most 5m"),
             ])
-            .gives(Gives::Json("Rollout"))
+            .gives(Gives::Json("RolloutStatus"))
             .long(),
         Route::get("/v1/rollouts/{namespace}/{name}/history", "getHistory", rollouts::history)
             .says("What a Rollout did, oldest first; also of one that is gone")
@@ -208,7 +208,7 @@ fn reads() -> Vec<Route> {
         Route::get("/v1/rollouts/{namespace}/{name}/journal", "getJournal", rollouts::journal)
             .says("The history with all that is needed to run it again elsewhere (`shunt replay`)")
             .query(&[LIMIT])
-            .gives(Gives::Json("Journal")),
+            .gives(Gives::Json("Incident")),
         Route::get("/v1/watch", "watch", stream::watch)
             .says("Server-sent events named `rollouts`: all now, and again whenever one changes")
             .query(&[("rollout", "string", "Only this one: namespace/name")])
@@ -236,21 +236,21 @@ fn changes_of_rollouts() -> Vec<Route> {
             .gives(Gives::Json("Accepted")),
         Route::post("/v1/rollouts/{namespace}/{name}/release", "release", commands::release)
             .says("Name the version that should be stable: the strategy runs")
-            .takes(Takes::Json("Release"))
+            .takes(Takes::Json("ReleaseBody"))
             .gives(Gives::Json("Accepted")),
         Route::post("/v1/rollouts/{namespace}/{name}/rollback", "rollback", commands::rollback)
             .says("Name the version before it: everybody goes back")
-            .takes(Takes::Json("Rollback"))
+            .takes(Takes::Json("RollbackBody"))
             .gives(Gives::Json("Accepted")),
         Route::get("/v1/freeze", "getFreeze", freeze::get).says("Whether all releases are frozen, and why").gives(Gives::Json("Freeze")),
         Route::put("/v1/freeze", "freeze", freeze::put)
             .says("Nothing goes forward, anywhere, until an operator ends it; aborts and rollbacks work")
-            .takes(Takes::Json("NewFreeze"))
+            .takes(Takes::Json("FreezeBody"))
             .gives(Gives::Json("Freeze")),
         Route::delete("/v1/freeze", "unfreeze", freeze::delete).says("Releases go on").gives(Gives::Json("Freeze")),
         Route::post("/v1/rollouts/{namespace}/{name}/commands", "command", commands::command)
             .says("Promote, pause, resume, abort, retry and others; answered with what came of it")
-            .takes(Takes::Json("Command"))
+            .takes(Takes::Json("CommandBody"))
             .gives(Gives::Json("Accepted")),
     ]
 }
@@ -260,7 +260,7 @@ fn instances() -> Vec<Route> {
     vec![
         Route::get("/v1/rollouts/{namespace}/{name}/versions/{version}/endpoints", "listInstances", registrations::list)
             .says("Instances of a version, registered or started")
-            .gives(Gives::Json("Instances")),
+            .gives(Gives::Json("Endpoints")),
         Route::get("/v1/rollouts/{namespace}/{name}/logs", "getLogs", logs::get)
             .says("What instances write that Shunt runs as commands: their last lines, or what came since; at most 1 MiB")
             .needs(Needs::Role(Role::Operate))
@@ -274,16 +274,16 @@ fn instances() -> Vec<Route> {
         Route::get(ENDPOINT, "getInstance", registrations::get)
             .says("One registered instance, until it is gone")
             .needs(Needs::Instance(Role::Read))
-            .gives(Gives::Json("Instance")),
+            .gives(Gives::Json("InstanceView")),
         Route::put(ENDPOINT, "registerInstance", registrations::put)
             .says("Register an instance, or renew it before its time to live is over")
             .needs(Needs::Instance(Role::Operate))
-            .gives(Gives::Json("Instance"))
+            .gives(Gives::Json("InstanceView"))
             .recorded_when_said(),
         Route::delete(ENDPOINT, "deregisterInstance", registrations::delete)
             .says("Drain an instance: out of discovery, proved, then it may go")
             .needs(Needs::Instance(Role::Operate))
-            .gives(Gives::Later("Instance")),
+            .gives(Gives::Later("InstanceView")),
     ]
 }
 
@@ -316,7 +316,7 @@ fn administration() -> Vec<Route> {
         Route::post("/v1/recovery", "recover", recovery::recover)
             .says("After the store was lost: what follows for each Rollout from what proxies run; done when all are confirmed")
             .needs(Needs::Role(Role::Admin))
-            .takes(Takes::Json("NewRecovery"))
+            .takes(Takes::Json("RecoveryBody"))
             .gives(Gives::Json("Recovery"))
             .longest(RECOVERY_MAX),
         Route::get("/v1/audit", "getAudit", tokens::audit)

@@ -3,8 +3,10 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::Time;
+use shunt_core::schema::filter;
 use shunt_filter_core::RolloutId;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -22,7 +24,7 @@ const AUDIT_DEFAULT: usize = 50;
 const AUDIT_MAX: usize = 1_000;
 
 /// A token as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenView {
     /// Its name.
@@ -31,6 +33,7 @@ pub struct TokenView {
     pub role: Role,
     /// The one Rollout whose instances it may register.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::RolloutId>")]
     pub rollout: Option<RolloutId>,
     /// When it was made.
     pub created: Time,
@@ -49,7 +52,7 @@ impl From<&Token> for TokenView {
 }
 
 /// `GET /v1/tokens`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenList {
     /// In order of name; also those that have expired.
@@ -57,7 +60,7 @@ pub struct TokenList {
 }
 
 /// `GET /v1/audit`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Audit {
     /// Newest first.

@@ -21,6 +21,7 @@ mod tolerance;
 mod trial;
 mod warmth;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::report::{EpochReport, Slots};
 
@@ -56,7 +57,7 @@ pub struct Verdict {
 }
 
 /// What a verdict says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// Enough data, not worse.

@@ -9,6 +9,7 @@ mod view;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::time::{Span, Time};
@@ -33,7 +34,7 @@ pub struct CallSpec {
 }
 
 /// What the answer of a call means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum CallKind {
     /// Yes (status 2xx, exit 0) lets the release go on; anything else is asked again later; no (status 403) ends it.

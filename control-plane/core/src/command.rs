@@ -3,10 +3,11 @@
 mod refused;
 
 pub use refused::CommandRefused;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One request of a person or a pipeline. [`crate::advance()`] ignores one whose revision is past, so a double click acts once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Command {
     /// Unique, given by the store.
@@ -33,7 +34,7 @@ impl Command {
 }
 
 /// What can be asked. `release` is not among them: it edits the manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Verb {
     /// Ends the wait of the current step: a pause, a gate, or a pass that does not come.

@@ -13,6 +13,7 @@ mod sequential_multinomial;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::Range;
@@ -22,6 +23,7 @@ pub use self::external::{ExternalFigures, Figures};
 pub use self::power::Tells;
 pub(crate) use self::power::{Sample, alike, tells};
 use crate::plan::AbTestStep;
+use crate::schema::filter;
 
 /// How the test stands. `ranges` is the split of this epoch: of all keys, or of those that take part. What they leave over is stable's,
 /// the control. Goals are counted from cells of the hash space (reports), so one user counts once; `external` has those of external
@@ -41,7 +43,7 @@ pub fn contest(
 }
 
 /// How an A/B test stands at one evaluation.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Contest {
     /// The judgement.
@@ -77,7 +79,7 @@ impl Contest {
 }
 
 /// What can be said.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ContestOutcome {
     /// No test is on.
@@ -88,7 +90,7 @@ pub enum ContestOutcome {
     /// Enough data: the interval of every effect lies within what counts as no difference, or the duration is over without a winner.
     NoDifference,
     /// This one is better than all others in the first goal, and not worse in the rest.
-    Winner(VersionName),
+    Winner(#[schemars(with = "filter::VersionName")] VersionName),
     /// The shares of users differ from the weights: something loses users, and no comparison can be trusted.
     SampleRatioMismatch,
     /// A source of a goal could not be asked more often in a row than is allowed.
@@ -96,7 +98,7 @@ pub enum ContestOutcome {
 }
 
 /// What the numbers of an effect are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Unit {
     /// Percentage points of users.
@@ -107,10 +109,11 @@ pub enum Unit {
 }
 
 /// One arm against stable, in one goal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Effect {
     /// The arm.
+    #[schemars(with = "filter::VersionName")]
     pub version: VersionName,
     /// The goal.
     pub goal: String,

@@ -8,6 +8,7 @@ mod outbox_message;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName};
 
@@ -23,7 +24,7 @@ pub use outbox_message::{OutboxMessage, outbox_messages};
 pub const TYPE_PREFIX: &str = "dev.shunt.rollout.";
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum EventKind {
     /// A run began.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::exemplar::Exemplars;
 use shunt_filter_core::{VersionName, Weight};
@@ -10,6 +11,7 @@ use shunt_filter_core::{VersionName, Weight};
 use crate::analysis::{Outcome, Verdict};
 use crate::observation::{Observation, VersionSeen};
 use crate::plan::Plan;
+use crate::schema::filter;
 use crate::state::{Run, Stage, State};
 use crate::time::Time;
 
@@ -19,7 +21,7 @@ pub const STEPS_MAX: usize = 24;
 const VERDICTS_MAX: usize = 16;
 
 /// The figures of the last release: of the one that runs, or of the one that ran last.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
     /// Steps that have ended, oldest first; the newest [`STEPS_MAX`].
@@ -27,13 +29,14 @@ pub struct Figures {
     /// How many ended before these.
     pub earlier: u64,
     /// By version: requests that ended, as far as they were reported by the last transition.
+    #[schemars(with = "BTreeMap<String, Counted>")]
     pub versions: BTreeMap<VersionName, Counted>,
     /// When the run came to the step where it is, or was last.
     pub since: Time,
 }
 
 /// One step that has ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepFigures {
     /// The revision that ended it.
@@ -48,19 +51,22 @@ pub struct StepFigures {
     /// When it ended.
     pub ended: Time,
     /// The candidate's share of keys.
+    #[schemars(with = "filter::Weight")]
     pub weight: Weight,
     /// By version: requests that the split assigned with these weights, also in earlier steps with the same ones.
+    #[schemars(with = "BTreeMap<String, Counted>")]
     pub versions: BTreeMap<VersionName, Counted>,
     /// The analysis at its last evaluation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub verdicts: Vec<Judged>,
     /// By version, examples of what failed with these weights; in the state only of the newest step, in the history of each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, filter::Exemplars>")]
     pub exemplars: BTreeMap<VersionName, Exemplars>,
 }
 
 /// Requests of one version.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Counted {
     /// Ended.
@@ -70,7 +76,7 @@ pub struct Counted {
 }
 
 /// What is kept of a verdict.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Judged {
     /// The metric.

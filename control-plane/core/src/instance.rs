@@ -10,6 +10,7 @@ mod probing;
 mod steer;
 mod summary;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -53,7 +54,7 @@ pub struct Instance {
 pub const CRASH_LOOP: usize = 3;
 
 /// The end of a process that was started again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastExit {
     /// When.

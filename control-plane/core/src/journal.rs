@@ -3,6 +3,7 @@
 mod difference;
 mod incident;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName};
 
@@ -13,14 +14,16 @@ use crate::advance::{Next, advance};
 use crate::command::Command;
 use crate::observation::Observation;
 use crate::plan::Plan;
+use crate::schema::filter;
 use crate::state::State;
 use crate::time::Time;
 
 /// One transition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// Which Rollout.
+    #[schemars(with = "filter::RolloutId")]
     pub rollout: RolloutId,
     /// The revision it made.
     pub revision: u64,
@@ -31,10 +34,13 @@ pub struct Entry {
     /// What happened, as one sentence with numbers.
     pub reason: String,
     /// The command that caused it.
+    #[schemars(with = "Option<filter::Open>")]
     pub command: Option<Command>,
     /// What was seen.
+    #[schemars(with = "filter::Open")]
     pub observation: Observation,
     /// The state after it.
+    #[schemars(with = "filter::Open")]
     pub next: State,
     /// Where that state came from.
     #[serde(default, skip_serializing_if = "Origin::is_advance")]
@@ -42,7 +48,7 @@ pub struct Entry {
 }
 
 /// Where a state came from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Origin {
     /// [`advance`] made it from the one before.
@@ -69,12 +75,13 @@ impl Entry {
 }
 
 /// Who asked for a release or a rollback, and why: what changed the manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleaseAsked {
     /// When.
     pub at: Time,
     /// The version that should be stable.
+    #[schemars(with = "filter::VersionName")]
     pub version: VersionName,
     /// Who asked.
     pub by: String,

@@ -34,6 +34,7 @@ pub mod plural;
 pub mod ranges;
 pub mod recovery;
 pub mod rollout;
+pub mod schema;
 pub mod state;
 pub mod status;
 pub mod stored;

@@ -29,13 +29,12 @@ pub use edit::{EditError, edit_release};
 pub use foreign::skipped;
 pub use origin::Origin;
 pub(crate) use problems::Problems;
-
-use crate::schema::filter;
 pub use suggest::nearest;
 
 use crate::mesh_policy::{MeshPolicy, MeshPolicySpec};
 use crate::rollout::analysis::{AnalysisTemplate, AnalysisTemplateSpec};
 use crate::rollout::{Rollout, RolloutSpec, unsupported};
+use crate::schema::filter;
 use tree::{Node, Value};
 
 /// The only version of the schema so far.

@@ -3,6 +3,7 @@
 mod limits;
 mod settle;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 use shunt_filter_core::cookie::CookieAttributes;
@@ -13,6 +14,7 @@ use crate::manifest::{Problems, filter_check};
 use crate::plan::{PlannedRule, Role};
 use crate::rollout::HealthSpec;
 use crate::rollout::rule::{self, RuleNames};
+use crate::schema::filter;
 use crate::time::Span;
 pub use limits::{Limits, Prohibition};
 pub(crate) use settle::{BUILT_IN, Bound, Settle};
@@ -28,7 +30,7 @@ pub struct MeshPolicy {
 }
 
 /// `spec` of a MeshPolicy; all of it optional.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MeshPolicySpec {
     /// What a Rollout gets that does not say it itself.
@@ -44,20 +46,24 @@ pub struct MeshPolicySpec {
 }
 
 /// What a Rollout gets that does not say it itself. Units and meaning are those of the Rollout's fields.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Defaults {
     /// Key chain.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<filter::KeySource>>")]
     pub key: Option<Vec<KeySource>>,
     /// What happens when nothing of the key chain is present.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::Keyless>")]
     pub keyless: Option<Keyless>,
     /// Attributes of generated cookies, each used where a Rollout's `generate` leaves it out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::CookieAttributes>")]
     pub cookie: Option<CookieAttributes>,
     /// Percent of keys before the analysis has passed once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::Weight>")]
     pub max_exposed: Option<Weight>,
     /// Requests of the candidate in a step before a pass is possible.
     #[serde(skip_serializing_if = "Option::is_none")]

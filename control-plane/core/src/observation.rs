@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 use shunt_filter_core::exemplar::Exemplars;
@@ -78,7 +79,7 @@ impl Observation {
 }
 
 /// Whether an operator has frozen all releases: nothing goes forward, aborts and rollbacks work.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Freeze {
     /// No.

@@ -6,23 +6,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::{Range, Rule, Split};
 use shunt_filter_core::{BaselineName, RolloutId, RoutingPolicy, VersionName, Weight};
 use thiserror::Error;
 
 use crate::plan::{Plan, Routing, Step};
+use crate::schema::filter;
 use crate::state::{DefaultRoute, Installation, Paused, Refused, Run, Sizes, Stage, State, Warmed};
 use crate::time::Time;
 
 /// What one proxy runs, as its admin interface shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Running {
     /// What its filter was configured with.
+    #[schemars(with = "filter::RoutingPolicy")]
     pub policy: RoutingPolicy,
     /// By Rollout, the version that its default route names, where routes are the control plane's.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, filter::VersionName>")]
     pub default_routes: BTreeMap<RolloutId, VersionName>,
 }
 

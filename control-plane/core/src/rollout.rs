@@ -17,11 +17,13 @@ pub mod unsupported;
 pub mod version;
 pub mod window;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::{KeySource, Keyless};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::plan::{Backend, Version};
+use crate::schema::filter;
 use crate::time::Span;
 pub use analysis::AnalysisSpec;
 pub use calls::{GateSpec, HookSpec, WebhookSpec};
@@ -45,26 +47,31 @@ pub struct Rollout {
 }
 
 /// `spec` of a Rollout.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutSpec {
     /// What callers ask for. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub service: Option<ServiceSpec>,
     /// All versions. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub versions: Option<Vec<VersionSpec>>,
     /// The feature flag whose values the versions are. With `value` versions only, and required there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flag: Option<FlagSpec>,
     /// The version that should be stable. Required. Changing it runs the strategy; changing it back rolls back.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "filter::VersionName")]
     pub release: Option<VersionName>,
     /// Key chain. Default: the mesh policy's; without one, the request id (not sticky).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<filter::KeySource>>")]
     pub key: Option<Vec<KeySource>>,
     /// What happens when nothing of the key chain is present. Default: stable answers.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::Keyless>")]
     pub keyless: Option<Keyless>,
     /// Long-lived rules, independent of a release.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +84,7 @@ pub struct RolloutSpec {
     pub analysis: Option<AnalysisSpec>,
     /// Percent of keys that may go to the candidate before the analysis has passed once. Default: 100.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::Weight>")]
     pub max_exposed: Option<Weight>,
     /// How long the old version stays warm after a promotion. Default: 30m.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,11 +125,12 @@ pub struct RolloutSpec {
 }
 
 /// `onAbort`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OnAbortSpec {
     /// How long the candidate may keep those whom stable cannot carry yet. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub over: Option<Span>,
 }
 

@@ -1,7 +1,10 @@
 //! What is recorded of a Rollout: enough to go on after a crash at any line. Traffic, routes and scale are derived from it.
 
+mod stage;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::{LatencyThresholds, Range};
 use shunt_filter_core::{BaselineName, VersionName, Weight};
@@ -10,6 +13,7 @@ pub use crate::analysis::Warmed;
 use crate::figures::Figures;
 use crate::plan::{Backend, Plan, Routing, Step};
 use crate::time::Time;
+pub use stage::{Ending, Stage};
 
 /// The recorded state of one Rollout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -242,102 +246,6 @@ impl Default for Sizes {
     }
 }
 
-/// Where a run is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Stage {
-    /// The candidate is being installed.
-    Preparing,
-    /// A step waits for instances, or for the answer of a gate or hook, before it changes any traffic.
-    AwaitingPrerequisites {
-        /// Index into the plan's steps.
-        step: usize,
-    },
-    /// A step is published and not yet proved.
-    Applying {
-        /// Index into the plan's steps.
-        step: usize,
-    },
-    /// A step is proved; its wait, if any, is on.
-    Holding {
-        /// Index into the plan's steps.
-        step: usize,
-    },
-    /// All keys go to the candidate by policy; not yet proved.
-    Shifting,
-    /// The default route goes to the candidate; not yet proved.
-    Switching,
-    /// Requests are held and the candidate's instances go, before stable's may come back.
-    Clearing(Ending),
-    /// Stable gets the instances back that it gave up; the candidate keeps the keys that stable cannot carry yet.
-    Restoring(Ending),
-    /// All keys go back to stable; not yet proved.
-    Reverting(Ending),
-    /// No user is sent to the candidate any more; its requests in flight end.
-    Draining(Ending),
-}
-
-impl Stage {
-    /// Why the run ends, when it does.
-    pub fn ending(&self) -> Option<&Ending> {
-        match self {
-            Stage::Clearing(ending) | Stage::Restoring(ending) | Stage::Reverting(ending) | Stage::Draining(ending) => Some(ending),
-            Stage::Preparing
-            | Stage::AwaitingPrerequisites { .. }
-            | Stage::Applying { .. }
-            | Stage::Holding { .. }
-            | Stage::Shifting
-            | Stage::Switching => None,
-        }
-    }
-
-    /// Whether users may be sent to the candidate, so that it can be judged.
-    pub fn exposes(&self) -> bool {
-        match self {
-            Stage::AwaitingPrerequisites { .. } | Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => {
-                true
-            }
-            Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => false,
-        }
-    }
-
-    /// The step it is at, counted from 0.
-    pub fn step(&self) -> Option<usize> {
-        match self {
-            Stage::AwaitingPrerequisites { step } | Stage::Applying { step } | Stage::Holding { step } => Some(*step),
-            Stage::Preparing
-            | Stage::Shifting
-            | Stage::Switching
-            | Stage::Clearing(_)
-            | Stage::Restoring(_)
-            | Stage::Reverting(_)
-            | Stage::Draining(_) => None,
-        }
-    }
-}
-
-/// Why a run ends without promotion.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Ending {
-    /// Aborted: the release is refused for this reason.
-    Refused {
-        /// With numbers in it.
-        reason: String,
-    },
-    /// `release:` names stable again.
-    RolledBack,
-    /// `release:` names a third version.
-    Superseded,
-    /// The manifest is gone.
-    Deleted,
-    /// It did what it was for.
-    Concluded {
-        /// With numbers in it.
-        result: String,
-    },
-}
-
 /// A hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -392,7 +300,7 @@ pub enum Retiring {
 }
 
 /// What a glance needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub enum Phase {
     /// `release:` is stable.

@@ -8,13 +8,14 @@ mod version;
 
 pub use delivery::DeliveryView;
 pub use history::{CommandStatus, HistoryEntry};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName};
 pub use step::StepStatus;
 pub use verdict::Verdict;
 pub use version::{VersionRole, VersionStatus};
 
-use crate::advance::{blocked, held_until, missing_prerequisites, missing_instances, missing_pass, missing_proof, opens};
+use crate::advance::{blocked, held_until, missing_instances, missing_pass, missing_prerequisites, missing_proof, opens};
 use crate::call::{Action, CallKind, CallView};
 use crate::contest::Contest;
 use crate::desired::is_held;
@@ -24,14 +25,16 @@ use crate::isolation::Rejected;
 use crate::observation::{Freeze, Observation};
 use crate::plan::{Plan, Step};
 use crate::plural::counted;
+use crate::schema::filter;
 use crate::state::{Phase, Run, Stage, State};
 use crate::time::{Span, Time};
 
 /// One Rollout, ready to be shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutStatus {
     /// Which.
+    #[schemars(with = "filter::RolloutId")]
     pub id: RolloutId,
     /// At a glance.
     pub phase: Phase,
@@ -42,10 +45,13 @@ pub struct RolloutStatus {
     /// Number of the last attempt.
     pub attempt: u64,
     /// Gets all that nothing else claims.
+    #[schemars(with = "filter::VersionName")]
     pub stable: VersionName,
     /// What the manifest asks for.
+    #[schemars(with = "filter::VersionName")]
     pub release: VersionName,
     /// The version being released.
+    #[schemars(with = "Option<filter::VersionName>")]
     pub candidate: Option<VersionName>,
     /// What came of the release that `release:` names, when it ended as planned without promotion: a shadow, an A/B test without a winner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,7 +98,7 @@ pub struct RolloutStatus {
 }
 
 /// What a proxy refuses of one Rollout.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RejectedView {
     /// The proxy.

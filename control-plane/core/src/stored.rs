@@ -13,14 +13,18 @@ pub const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FormatError {
     /// A newer program wrote it.
-    #[error("it has format {found}, and this shunt knows formats up to {FORMAT}: a newer shunt wrote it, read it with that one or a later one")]
+    #[error(
+        "it has format {found}, and this shunt knows formats up to {FORMAT}: a newer shunt wrote it, read it with that one or a later one"
+    )]
     Newer {
         /// As written.
         found: u32,
     },
     /// Nothing says how to read it.
-    #[error("it has no format number: a shunt before the first format wrote it, and this one reads formats 1 to {FORMAT}. Export a journal again; a store begins anew in an \
-         empty --data folder, with `shunt recover`")]
+    #[error(
+        "it has no format number: a shunt before the first format wrote it, and this one reads formats 1 to {FORMAT}. Export a journal again; a store begins anew in an \
+         empty --data folder, with `shunt recover`"
+    )]
     Missing,
     /// It is not what its format says; the text says where.
     #[error("{0}")]
@@ -89,7 +93,7 @@ mod tests {
     #[test_case(r#"{"value": [1]}"#, "it has no format number"; "none")]
     #[test_case(r#"{"format": 0, "value": [1]}"#, "it has no format number"; "zero")]
     #[test_case(r#"{"format": 1, "value": "x"}"#, "invalid type"; "something else")]
-    #[test_case("[]", "missing field"; "no object")]
+    #[test_case("[]", "invalid length"; "no object")]
     fn what_cannot_be_read_says_why(text: &str, says: &str) {
         let error = read::<Vec<u32>>(text).unwrap_err().to_string();
         assert!(error.contains(says), "{error}");

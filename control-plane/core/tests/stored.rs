@@ -67,7 +67,7 @@ fn add() {
     let plan = whole::plan("every-step.yaml");
     let state = whole::state(Stage::Holding { step: 1 }, Retiring::EndingRun);
     let entries = whole::entries(&plan);
-    let incident = Incident::new(BTreeMap::from([(plan.digest.clone(), plan.clone())]), &entries, usize::MAX);
+    let incident = Incident::new(BTreeMap::from([(plan.digest.clone(), plan.clone())]), &entries, 3);
     let files = [
         ("state.json", write(&state).unwrap()),
         ("plan.json", write(&plan).unwrap()),
@@ -99,13 +99,14 @@ fn what_earlier_versions_stored_is_read() {
         let text = text(format, "incident.json");
         serde_json::from_str::<Head>(&text).unwrap().check().unwrap();
         let incident: Incident = serde_json::from_str(&text).unwrap();
-        assert_eq!(incident.entries.len(), entries.len());
+        assert!(incident.first.is_some() && !incident.entries.is_empty());
     }
 }
 
 #[test]
 fn what_a_newer_version_stored_is_refused_with_what_helps() {
-    let newer = text(FORMAT, "state.json").replacen(&format!("\"format\": {FORMAT}"), "\"format\": 4711", 1);
+    let state = write(&whole::state(Stage::Shifting, Retiring::Gone)).unwrap();
+    let newer = state.replacen(&format!("\"format\":{FORMAT}"), "\"format\":4711", 1);
     let error = read::<State>(&newer).unwrap_err().to_string();
     for part in ["format 4711", &format!("up to {FORMAT}"), "a newer shunt"] {
         assert!(error.contains(part), "{error}");

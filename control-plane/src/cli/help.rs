@@ -11,7 +11,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Release", &["release", "rollback", "delete", "freeze", "unfreeze"]),
     ("Look", &["get", "watch", "status", "history", "logs", "proxies", "audit"]),
     ("Decide about a running release", &["promote", "approve", "pause", "resume", "abort", "retry"]),
-    ("Set up", &["serve", "envoy-bootstrap", "certs", "token", "lint", "plan", "diff", "render", "completion", "version"]),
+    ("Set up", &["serve", "envoy-bootstrap", "certs", "token", "lint", "schema", "plan", "diff", "render", "completion", "version"]),
     ("Try", &["sample-server", "load"]),
     ("Debug", &["doctor", "explain", "replay", "forget", "recover"]),
 ];

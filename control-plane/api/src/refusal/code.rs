@@ -1,12 +1,13 @@
 //! Refusals as programs read them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::command::CommandRefused;
 
 use super::{InstanceRefused, RecoveryRefused, Refusal, TokenRefused};
 
 /// Why the process did not do what was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum RefusalCode {
     /// There is no such Rollout.

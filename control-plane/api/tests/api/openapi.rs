@@ -93,13 +93,13 @@ async fn answers_are_as_documented() {
     let get = async |path: &str| server.http.get(server.url(path)).bearer_auth("root").send().await.unwrap().json::<Value>().await.unwrap();
     for (path, schema) in [
         ("/v1/rollouts", "RolloutList"),
-        ("/v1/rollouts/shop/checkout", "Rollout"),
+        ("/v1/rollouts/shop/checkout", "RolloutStatus"),
         ("/v1/proxies", "ProxyList"),
         ("/v1/policy", "RoutingPolicy"),
         ("/v1/tokens", "TokenList"),
         ("/v1/audit", "Audit"),
-        ("/v1/rollouts/shop/nothing", "Problem"),
-        ("/v1/nothing", "Problem"),
+        ("/v1/rollouts/shop/nothing", "ProblemBody"),
+        ("/v1/nothing", "ProblemBody"),
         ("/openapi.json", "OpenApi"),
     ] {
         let answer = get(path).await;
@@ -114,12 +114,12 @@ async fn answers_are_as_documented() {
     conforms(&document, "Explanation", &explained.json().await.unwrap());
 }
 
-/// One style of names: camelCase for fields and for words, but for phases, which are Kubernetes' words.
+/// One style of names: camelCase for fields and for words, but for phases, which are Kubernetes' words, and methods, which are those of HTTP.
 #[test]
 fn names_are_camel_case() {
     let document = openapi::document();
     let schemas = document["components"]["schemas"].as_object().unwrap();
-    for (name, schema) in schemas.iter().filter(|(name, _)| *name != "Phase") {
+    for (name, schema) in schemas.iter().filter(|(name, _)| !["Phase", "Method"].contains(&name.as_str())) {
         camel_case(name, schema);
     }
 }
@@ -130,8 +130,9 @@ fn camel_case(at: &str, schema: &Value) {
             let properties = fields.get("properties").and_then(Value::as_object).into_iter().flatten();
             properties.for_each(|(name, _)| assert!(is_camel_case(name), "{at}: field {name}"));
             let words = fields.get("enum").and_then(Value::as_array).into_iter().flatten().chain(fields.get("const"));
-            // What manifests say of themselves is as Kubernetes writes it.
-            let own = |_: &&Value| !at.ends_with(".apiVersion") && !at.ends_with(".kind");
+            // What manifests say of themselves is as Kubernetes writes it, what HTTP says is as HTTP writes it.
+            let others = [".apiVersion", ".kind", ".sameSite"];
+            let own = |_: &&Value| !others.iter().any(|end| at.ends_with(end));
             words.filter(own).filter_map(Value::as_str).for_each(|word| assert!(is_camel_case(word), "{at}: word {word}"));
             fields.iter().for_each(|(name, value)| camel_case(&format!("{at}.{name}"), value));
         }
@@ -148,7 +149,7 @@ fn conforms(document: &Value, schema: &str, value: &Value) {
     whole["components"] = components;
     let validator = jsonschema::validator_for(&whole).unwrap();
     let errors: Vec<String> = validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
-    assert!(errors.is_empty(), "{schema}: {errors:#?}\nWrite it into src/openapi/schemas.json");
+    assert!(errors.is_empty(), "{schema}: {errors:#?}\nDerive it in the type, and name the type in src/openapi/schemas.rs");
 }
 
 /// Documented objects have no further properties, unless they say so.

@@ -111,7 +111,14 @@ fn skip(plan: &Plan, state: &State, run: &Run, target: usize, seen: &Observation
 }
 
 /// Back into an earlier step of a running release. Keys stay where they are.
-fn restart(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation, command: &Command) -> Result<Transition, CommandRefused> {
+fn restart(
+    plan: &Plan,
+    state: &State,
+    run: &Run,
+    step: usize,
+    seen: &Observation,
+    command: &Command,
+) -> Result<Transition, CommandRefused> {
     if let Some(why) = frozen(seen) {
         return Err(CommandRefused::Frozen(why));
     }

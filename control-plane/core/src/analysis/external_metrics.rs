@@ -14,6 +14,7 @@ mod tests;
 mod text;
 mod value;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use condition::{Condition, ConditionError};
@@ -104,7 +105,7 @@ pub struct WebSource {
 }
 
 /// A method of a web source.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     /// `GET`.

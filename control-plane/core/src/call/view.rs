@@ -1,5 +1,6 @@
 //! A gate or hook as people see it, while it waits and after it has ended.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Address, Body, Call, CallKind, CallSeen, CallSpec, Progress};
@@ -7,7 +8,7 @@ use crate::command::{Command, Verb};
 use crate::time::Time;
 
 /// One gate or hook of one attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallView {
     /// The id that the receiver gets, the same at each try.
@@ -44,7 +45,7 @@ pub struct CallView {
 }
 
 /// How far a gate or hook is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum CallState {
     /// No answer yet.

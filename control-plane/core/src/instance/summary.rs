@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::steer::Wanted;
@@ -10,7 +11,7 @@ use crate::capacity::{Capacity, CrashLoop};
 use crate::time::Time;
 
 /// One instance, ready to be shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceView {
     /// Its number; names its log.
@@ -34,7 +35,7 @@ pub struct InstanceView {
 }
 
 /// Where an instance is in its life, for people and pipelines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum InstanceState {
     /// It is launched as soon as it may be.

@@ -2,25 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Difference, Entry, Origin, ReleaseAsked};
 use crate::call::CallView;
 use crate::plan::Plan;
+use crate::schema::filter;
 use crate::state::State;
 use crate::stored::FORMAT;
 
 /// Transitions in a row, the plans they were made under, and where they began.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Incident {
     /// [`crate::stored::FORMAT`] of the program that wrote it.
     pub format: u32,
     /// Every plan that an entry names, by its digest.
+    #[schemars(with = "BTreeMap<String, filter::Open>")]
     pub plans: BTreeMap<String, Plan>,
     /// The state before the first entry; none: the entries begin with the Rollout's first, whose state follows from its plan.
     #[serde(default)]
+    #[schemars(with = "Option<filter::Open>")]
     pub first: Option<State>,
     /// Oldest first.
     pub entries: Vec<Entry>,

@@ -1,19 +1,22 @@
 //! Limits and prohibitions of the mesh policy.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 
 use super::MeshPolicySpec;
 use super::settle::AsWritten;
 use crate::manifest::Problems;
+use crate::schema::filter;
 use crate::time::Span;
 
 /// How loose a Rollout may be.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {
     /// Largest `maxExposed`, percent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::Weight>")]
     pub max_exposed: Option<Weight>,
     /// Smallest `minSamples` of any metric.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +39,7 @@ pub struct Limits {
 }
 
 /// Something no Rollout may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Prohibition {
     /// Any `mirror` step.

@@ -1,5 +1,6 @@
 //! Who is told what happens, and in which words.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::call::Action;
@@ -25,7 +26,7 @@ pub struct Notification {
 }
 
 /// How an event is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Format {
     /// CloudEvents 1.0, structured: `application/cloudevents+json`.

@@ -1,5 +1,6 @@
 //! Rules for some of the requests.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::matching::Match;
 use shunt_filter_core::{VersionName, Weight};
@@ -22,7 +23,7 @@ pub struct PlannedRule {
 }
 
 /// A version by what it is at the moment, for rules that do not name one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Role {
     /// The version being released; without a run the rule falls through.

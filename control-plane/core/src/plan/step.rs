@@ -1,5 +1,6 @@
 //! The steps that every strategy compiles into.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::matching::Match;
 use shunt_filter_core::{VersionName, Weight};
@@ -39,7 +40,7 @@ pub enum Step {
 }
 
 /// What a step does, for readers of views.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum StepKind {
     /// It changes the candidate's share of keys.
@@ -216,7 +217,7 @@ pub struct Arm {
 }
 
 /// What happens with a winner.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnWinner {
     /// An operator promotes, or aborts.

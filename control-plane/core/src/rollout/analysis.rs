@@ -10,12 +10,14 @@ mod library;
 mod source;
 mod template;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::ResponsePolicy;
 
 use crate::analysis::{Guard, Kind, LatencyTolerance, Metric};
 use crate::manifest::Problems;
 use crate::plan::AnalysisPlan;
+use crate::schema::{ExactlyOne, Requires};
 use crate::time::Span;
 pub use allowance::Allowance;
 pub(crate) use around::Around;
@@ -26,7 +28,7 @@ pub use source::{PrometheusSpec, WebSpec};
 pub use template::{AnalysisTemplate, AnalysisTemplateSpec, ArgSpec, TemplateUse, Templates};
 
 /// Metrics that are looked at during a release and while the old version is kept.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnalysisSpec {
     /// Default: errors, responses, latency and hanging requests no worse than stable's.
@@ -41,11 +43,13 @@ pub struct AnalysisSpec {
 }
 
 /// One metric. Exactly one of `successRate`, `responses`, `latency`, `hanging`, `prometheus`, `web`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = ExactlyOne(&["successRate", "responses", "latency", "hanging", "prometheus", "web"]))]
 pub struct MetricSpec {
     /// Its name in verdicts. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub name: Option<String>,
     /// Requests that did not fail.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +72,7 @@ pub struct MetricSpec {
     pub warm_up: Option<Span>,
     /// A query of Prometheus.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = Requires(&["query"]))]
     pub prometheus: Option<PrometheusSpec>,
     /// A request to anything that answers JSON.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,7 @@
 mod action;
 mod insert_gates;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 
@@ -10,13 +11,14 @@ use crate::call::{Action, CallKind, CallSpec};
 use crate::manifest::Problems;
 use crate::plan::Step;
 use crate::rollout::rule::RuleNames;
+use crate::schema::ExactlyOne;
 use crate::time::Span;
 pub use action::WebhookSpec;
 pub(crate) use action::target;
 pub(crate) use insert_gates::{Places, Whose, insert_gates};
 
 /// `gate`: asks, and goes on with a yes.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GateSpec {
     /// Its name. Required in a step.
@@ -34,8 +36,9 @@ pub struct GateSpec {
 }
 
 /// `hook`: does something, and goes on when it is done. Exactly one of `webhook`, `command`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = ExactlyOne(&["webhook", "command"]))]
 pub struct HookSpec {
     /// Its name. Required in a step.
     #[serde(skip_serializing_if = "Option::is_none")]

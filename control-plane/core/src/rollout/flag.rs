@@ -1,21 +1,25 @@
 //! `flag`: the Rollout decides a feature flag, whose values are its versions.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 
 use super::rule::unknown_version;
 use crate::manifest::Problems;
 use crate::plan::Version;
+use crate::schema::filter;
 
 /// A feature flag.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FlagSpec {
     /// Its key in the header `x-shunt-flags` (RFC 9651). Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub name: Option<String>,
     /// The version whose value an absent flag means, as the applications have it built in. Default: the first of `versions`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::VersionName>")]
     pub default: Option<VersionName>,
 }
 

@@ -1,5 +1,6 @@
 //! `health`: active health checks of endpoints, by the proxies.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::Problems;
@@ -7,11 +8,12 @@ use crate::plan::HealthCheck;
 use crate::time::Span;
 
 /// How an endpoint is asked whether it is well.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthSpec {
     /// HTTP path that answers 200. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub path: Option<String>,
     /// Time between checks. Default: 2s.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,6 @@
 //! `gates` and `hooks`: what is asked and done around a whole release, whatever its strategy.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::call::{CallKind, CallSpec};
@@ -9,7 +10,7 @@ use crate::rollout::calls::{GateSpec, HookSpec, Naming, Places};
 use crate::rollout::rule::RuleNames;
 
 /// `gates`. Named as Flagger's webhooks.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GatesSpec {
     /// Before anything is done.
@@ -27,7 +28,7 @@ pub struct GatesSpec {
 }
 
 /// `hooks`. A release waits for `beforeDeploy` and `beforeTraffic`, and is refused when they fail; the others follow what happened.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HooksSpec {
     /// Before the candidate's instances start.

@@ -1,5 +1,6 @@
 //! `notifications`: who is told what happens.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::call::Action;
@@ -8,14 +9,17 @@ use crate::manifest::Problems;
 use crate::plan::{Format, Notification};
 use crate::rollout::calls::{COMMAND_TIMEOUT, Naming, WEBHOOK_TIMEOUT, WebhookSpec, name, target, timeout};
 use crate::rollout::rule::RuleNames;
+use crate::schema::ExactlyOne;
 use crate::time::Span;
 
 /// A receiver of what happens. Exactly one of `webhook`, `command`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = ExactlyOne(&["webhook", "command"]))]
 pub struct NotificationSpec {
     /// Its name. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub name: Option<String>,
     /// An HTTP POST.
     #[serde(skip_serializing_if = "Option::is_none")]

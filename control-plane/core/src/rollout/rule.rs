@@ -2,28 +2,34 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::matching::Match;
 use shunt_filter_core::{VersionName, Weight};
 
 use crate::manifest::Problems;
 use crate::plan::{PlannedRule, Role, Version};
+use crate::schema::filter;
 
 /// A long-lived rule, independent of a release.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleSpec {
     /// Its name in decisions and counters. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub name: Option<String>,
     /// Any of these. Required.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<filter::Match>")]
     pub matches: Option<Vec<Match>>,
     /// Who answers. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "filter::VersionName")]
     pub version: Option<VersionName>,
     /// Percent of the matching keys; the others fall through. Default: 100.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::Weight>")]
     pub weight: Option<Weight>,
 }
 

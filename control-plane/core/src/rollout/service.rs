@@ -3,19 +3,22 @@
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 
 use crate::manifest::Problems;
 use crate::plan::{Protocol, Timeouts};
+use crate::schema::filter;
 use crate::time::Span;
 
 /// Hosts with a port.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceSpec {
     /// Host names or IPv4 addresses as callers write them, without port; `*.shop.test` matches every name below `shop.test`. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub hosts: Option<Vec<String>>,
     /// Port in the `:authority`. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,6 +28,7 @@ pub struct ServiceSpec {
     pub protocol: Option<Protocol>,
     /// The version that the user's own default route names. Required with `cluster:` versions, only there.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::VersionName>")]
     pub default_route: Option<VersionName>,
     /// What ends streams. With Shunt's routes only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +36,7 @@ pub struct ServiceSpec {
 }
 
 /// `service.timeouts`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TimeoutsSpec {
     /// A request, stream or WebSocket ends when nothing has been sent in either direction for so long. Default: 5m; 0s: never.

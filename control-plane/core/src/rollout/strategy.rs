@@ -11,6 +11,7 @@ mod rolling_update;
 mod shadow;
 mod step;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{VersionName, Weight};
 
@@ -18,6 +19,7 @@ use crate::manifest::Problems;
 use crate::plan::{Backend, Plan, Step, Strategy, Version};
 use crate::rollout::Owner;
 use crate::rollout::rule::RuleNames;
+use crate::schema::ExactlyOne;
 pub use ab_test::{AbTestSpec, ArmSpec, GoalSpec, HeaderSpec, StatusRange};
 pub(crate) use blue_green::preview_host;
 pub use blue_green::{BlueGreenSpec, PreviewSpec};
@@ -30,8 +32,9 @@ pub use shadow::{ShadowSpec, ThenSpec, ThenWord};
 pub use step::{AnalysisStepSpec, ExperimentSpec, MirrorSpec, NoReturnSpec, PauseSpec, RampSpec, RuleStepSpec, ScaleSpec, StepSpec};
 
 /// Exactly one strategy.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = ExactlyOne(&["recreate", "rollingUpdate", "blueGreen", "canary", "abTest", "shadow"]))]
 pub struct StrategySpec {
     /// Old down, new up; requests are held meanwhile.
     #[serde(skip_serializing_if = "Option::is_none")]

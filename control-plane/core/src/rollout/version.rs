@@ -8,23 +8,27 @@ mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::FlagValue;
 use shunt_filter_core::{BaselineName, VersionName};
 
 use crate::manifest::Problems;
 use crate::plan::{Backend, Version};
+use crate::schema::{ExactlyOne, filter};
 use crate::time::Span;
 pub use endpoints::refuses_requests;
 pub use probe::ProbeSpec;
 pub use register::RegisterSpec;
 
 /// A named build and where it runs. Exactly one of `endpoints`, `dns`, `cluster`, `command`, `register`, `value`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = ExactlyOne(&["endpoints", "dns", "cluster", "command", "register", "value"]))]
 pub struct VersionSpec {
     /// Immutable, for example `v2`; never a role like "candidate". Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "filter::VersionName")]
     pub name: Option<VersionName>,
     /// `host:port` of each instance; clusters and routes are Shunt's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +68,7 @@ pub struct VersionSpec {
     pub min_ready: Option<Span>,
     /// A value of the feature flag that `flag` names.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::FlagValue>")]
     pub value: Option<FlagValue>,
 }
 

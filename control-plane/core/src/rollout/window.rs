@@ -1,13 +1,14 @@
 //! `windows`: when a release may go forward.
 
 use jiff::tz::TimeZoneDatabase;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::Problems;
 use crate::plan::Window;
 
 /// A time of the week.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WindowSpec {
     /// `mon` to `sun`, or ranges such as `mon-fri`. Default: every day.

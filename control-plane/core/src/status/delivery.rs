@@ -1,5 +1,6 @@
 //! How far what was published has come, as it is shown.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::observation::Delivery;
@@ -7,7 +8,7 @@ use crate::plan::Routing;
 use crate::time::Time;
 
 /// How far policy or routes have come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum DeliveryView {
     /// These expected proxies have not reported it yet.

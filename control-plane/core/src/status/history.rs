@@ -1,18 +1,21 @@
 //! Transitions as people and pipelines see them. What is needed to run them again is in the journal.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
 use crate::command::{Command, Verb};
 use crate::figures::StepFigures;
 use crate::journal::{Entry, Origin};
+use crate::schema::filter;
 use crate::time::Time;
 
 /// One transition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryEntry {
     /// Which Rollout.
+    #[schemars(with = "filter::RolloutId")]
     pub rollout: RolloutId,
     /// The revision it made.
     pub revision: u64,
@@ -29,10 +32,13 @@ pub struct HistoryEntry {
     /// Number of the last attempt.
     pub attempt: u64,
     /// The version that gets all that nothing else claims, after it.
+    #[schemars(with = "filter::VersionName")]
     pub stable: VersionName,
     /// The version being released, after it.
+    #[schemars(with = "Option<filter::VersionName>")]
     pub candidate: Option<VersionName>,
     /// The candidate's share of keys, after it.
+    #[schemars(with = "filter::Weight")]
     pub weight: Weight,
     /// The step that the run is at after it, counted from 1.
     pub step: Option<usize>,
@@ -42,7 +48,7 @@ pub struct HistoryEntry {
 }
 
 /// A command that was obeyed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandStatus {
     /// What it asked for.

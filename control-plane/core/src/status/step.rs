@@ -1,5 +1,6 @@
 //! Where a run is among its steps, as people and pipelines see it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Plan, StepKind};
@@ -7,7 +8,7 @@ use crate::state::Run;
 use crate::time::Time;
 
 /// Where a run is among its steps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepStatus {
     /// Counted from 1.
@@ -27,12 +28,6 @@ impl StepStatus {
     pub(super) fn at(plan: &Plan, run: &Run) -> Option<Self> {
         let index = run.stage.step()?;
         let step = plan.steps.get(index)?;
-        Some(Self {
-            number: index.saturating_add(1),
-            of: plan.steps.len(),
-            kind: step.kind(),
-            text: step.to_string(),
-            since: run.since,
-        })
+        Some(Self { number: index.saturating_add(1), of: plan.steps.len(), kind: step.kind(), text: step.to_string(), since: run.since })
     }
 }

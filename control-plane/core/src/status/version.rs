@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::exemplar::Exemplars;
 use shunt_filter_core::{VersionName, Weight};
@@ -9,17 +10,20 @@ use shunt_filter_core::{VersionName, Weight};
 use crate::instance::InstanceView;
 use crate::observation::Observation;
 use crate::plan::Plan;
+use crate::schema::filter;
 use crate::state::State;
 
 /// One version.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionStatus {
     /// Its name.
+    #[schemars(with = "filter::VersionName")]
     pub name: VersionName,
     /// What it is in the Rollout.
     pub role: VersionRole,
     /// Share of keys the split gives it.
+    #[schemars(with = "filter::Weight")]
     pub weight: Weight,
     /// Measured share of requests in this epoch, percent; none: no requests yet.
     pub share: Option<f64>,
@@ -31,6 +35,7 @@ pub struct VersionStatus {
     pub open: u64,
     /// Examples of what failed, or was no usual answer: in this epoch, or, after a release, in the step that it ended with.
     #[serde(default, skip_serializing_if = "Exemplars::is_empty")]
+    #[schemars(with = "filter::Exemplars")]
     pub exemplars: Exemplars,
     /// Its instances, where they are ours to know; filled in by the platform.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -38,7 +43,7 @@ pub struct VersionStatus {
 }
 
 /// What a version is in its Rollout: the first of these that holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum VersionRole {
     /// It gets all that nothing else claims.

@@ -3,8 +3,20 @@
 use serde_json::Value;
 
 /// Objects whose keys are names of something, and no fields: versions, digests, variables, headers, paths of fields.
-const KEYED_BY_NAME: [&str; 12] =
-    ["installed", "versions", "capacity", "calls", "plans", "env", "headers", "metadata", "sources", "exemplars", "defaultRoutes", "weights"];
+const KEYED_BY_NAME: [&str; 12] = [
+    "installed",
+    "versions",
+    "capacity",
+    "calls",
+    "plans",
+    "env",
+    "headers",
+    "metadata",
+    "sources",
+    "exemplars",
+    "defaultRoutes",
+    "weights",
+];
 
 /// Fields whose words are those of others. Phases and condition types are written as in Kubernetes and Argo Rollouts, methods and attributes
 /// of cookies as in HTTP, kinds of manifests as in Kubernetes.

@@ -78,7 +78,8 @@ async fn only_a_gate_is_approved() {
     let (_, result) = run(&address, &["approve", "checkout"]).await;
     let words = result.unwrap_err().to_string();
     assert!(words.starts_with("shop/checkout does not wait at a gate: ") && words.contains("`shunt promote shop/checkout`"), "{words}");
-    view.step = Some(StepStatus { number: 1, of: 2, kind: StepKind::Gate, text: "gate change-board".to_owned(), since: Time(NOW.0 - 1_000) });
+    view.step =
+        Some(StepStatus { number: 1, of: 2, kind: StepKind::Gate, text: "gate change-board".to_owned(), since: Time(NOW.0 - 1_000) });
     server.show(vec![view]);
     let ((_, result), ()) = tokio::join!(run(&address, &["approve", "checkout", "--reason", "signed"]), async {
         let Some(ControlRequest::Command { verb: Verb::Promote, reason, reply, .. }) = server.requests.recv().await else {

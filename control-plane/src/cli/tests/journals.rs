@@ -121,7 +121,13 @@ async fn what_cannot_be_run_is_another_exit_code() {
     let mut without = incident();
     without.plans.clear();
     let newer = serde_json::to_string(&Incident { format: 99, ..incident() }).unwrap();
-    for text in [newer.as_str(), "{\"entries\": [], \"plans\": {}}", "nonsense: [", "{\"entries\": [{}]}", &serde_json::to_string(&without).unwrap()] {
+    for text in [
+        newer.as_str(),
+        "{\"entries\": [], \"plans\": {}}",
+        "nonsense: [",
+        "{\"entries\": [{}]}",
+        &serde_json::to_string(&without).unwrap(),
+    ] {
         assert_eq!(replay("incident.json", text, &[]).await.1, Exit::Unreadable, "{text}");
     }
     let (_, result) = run(NOWHERE, &["replay", "/nowhere/incident.json"]).await;

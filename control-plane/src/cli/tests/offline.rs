@@ -192,3 +192,14 @@ async fn shells_learn_every_command() {
         assert!(script.contains("envoy-bootstrap") && script.contains("through-pauses"), "{shell}");
     }
 }
+
+#[tokio::test]
+async fn the_schema_of_manifests_is_printed() {
+    let (text, result) = run(NOWHERE, &["schema"]).await;
+    assert_eq!(result.unwrap(), Exit::Done);
+    let schema: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(schema["properties"]["kind"]["enum"], serde_json::json!(["Rollout", "MeshPolicy", "AnalysisTemplate"]));
+    let (text, result) = run(NOWHERE, &["schema", "MeshPolicy", "-o", "yaml"]).await;
+    assert_eq!(result.unwrap(), Exit::Done);
+    assert!(text.contains("title: MeshPolicy"), "{text}");
+}

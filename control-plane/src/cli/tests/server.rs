@@ -154,5 +154,15 @@ pub(super) fn entry(revision: u64, reason: &str) -> HistoryEntry {
     let next = State { revision, ..State::initial(&plan()) };
     let (rollout, digest) = (plan().id, plan().digest);
     let reason = reason.to_owned();
-    HistoryEntry::from(&Entry { rollout, revision, at: NOW, plan: digest, reason, command: None, observation, next, origin: Origin::Advance })
+    HistoryEntry::from(&Entry {
+        rollout,
+        revision,
+        at: NOW,
+        plan: digest,
+        reason,
+        command: None,
+        observation,
+        next,
+        origin: Origin::Advance,
+    })
 }

@@ -59,7 +59,9 @@ async fn refusals_reach_the_user() {
     let mut server = Server::start(vec![progressing()]).await;
     let address = server.address.clone();
     let ((text, result), ()) = tokio::join!(run(&address, &["resume", "checkout", "--revision", "9"]), async {
-        let Some(ControlRequest::Command { revision: Some(9), reply, .. }) = server.requests.recv().await else { panic!("a command of revision 9") };
+        let Some(ControlRequest::Command { revision: Some(9), reply, .. }) = server.requests.recv().await else {
+            panic!("a command of revision 9")
+        };
         reply.send(Err(Refusal::Command(CommandRefused::NotHeld))).unwrap();
     });
     assert_eq!((text.as_str(), error(result).as_str()), ("", "it is not held; `shunt promote` ends the wait of a step"));

@@ -115,7 +115,8 @@ async fn commands_keep_their_order_and_never_share_an_id() {
     let id = stored.plan.id.clone();
     database.admit(stored.clone()).await.unwrap();
     let first = database.command(&id, new_command(0)).await.unwrap();
-    let refused = Next { state: stored.state, entry: None, answered: vec![Answer { command: first.id, result: Err(CommandRefused::NoRun) }] };
+    let refused =
+        Next { state: stored.state, entry: None, answered: vec![Answer { command: first.id, result: Err(CommandRefused::NoRun) }] };
     database.record(&id, 0, refused, Vec::new(), Urgency::CanWait).await.unwrap();
     let second = database.command(&id, new_command(0)).await.unwrap();
     let third = database.command(&id, new_command(0)).await.unwrap();

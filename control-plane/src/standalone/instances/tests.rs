@@ -245,7 +245,10 @@ async fn registrations_are_recorded_renewed_and_end() {
     bed.until(&mut all, |all| all.registration(&key("v2"), address).is_some_and(|one| one.state == InstanceState::Ready)).await;
     let left = all.deregister(&bed.on, &key("v2"), address, at(20)).await.unwrap().unwrap();
     assert_eq!(left.state, InstanceState::Leaving);
-    assert!(matches!(all.register(&bed.on, &key("v2"), address, at(20)).await, Err(Refusal::Instance(InstanceRefused::Leaving(_)))), "it asked to go");
+    assert!(
+        matches!(all.register(&bed.on, &key("v2"), address, at(20)).await, Err(Refusal::Instance(InstanceRefused::Leaving(_)))),
+        "it asked to go"
+    );
     assert_eq!(all.deregister(&bed.on, &key("v2"), "10.9.9.9:1".parse().unwrap(), at(20)).await.unwrap(), None);
 }
 

@@ -1,5 +1,6 @@
 //! What the proxies count, and how it is judged, as written.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::ResponsePolicy;
 
@@ -7,11 +8,13 @@ use super::{Allowance, Ignored};
 use crate::analysis::{Guard, LatencyTolerance};
 use crate::manifest::Problems;
 use crate::rollout::quantity::Percent;
+use crate::schema::ExactlyOne;
 use crate::time::Span;
 
 /// Exactly one of the two.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = ExactlyOne(&["noWorseThanStable", "min"]))]
 pub struct SuccessRateSpec {
     /// Compared with stable at the same time, sequentially.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,7 +25,7 @@ pub struct SuccessRateSpec {
 }
 
 /// `{}`: not at all.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NoWorseThanStable {
     /// So much worse is allowed: percentage points more failures, `0.5pp`, or times the failures, `1.5x`. Default: none.
@@ -31,11 +34,12 @@ pub struct NoWorseThanStable {
 }
 
 /// Answers that are no failures.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResponsesSpec {
     /// Compared with stable at the same time, sequentially. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub no_worse_than_stable: Option<AsStable>,
     /// What is meant, and so not compared: classes, statuses of HTTP, statuses of gRPC. Default: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,22 +47,24 @@ pub struct ResponsesSpec {
 }
 
 /// Requests without an answer.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HangingSpec {
     /// Compared with stable at the same time, sequentially. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub no_worse_than_stable: Option<AsStable>,
 }
 
 /// `{}`: nothing more to say.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AsStable {}
 
 /// Either compared with stable, or a percentile and its limit.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = ExactlyOne(&["noWorseThanStable", "max"]))]
 pub struct LatencySpec {
     /// Compared with stable at the same time, sequentially.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,7 +78,7 @@ pub struct LatencySpec {
 }
 
 /// Slower by the larger of the two is allowed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NoSlowerThanStable {
     /// A share of what stable takes. Default: 20%.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Around;
@@ -13,13 +14,14 @@ use crate::manifest::Problems;
 use crate::time::Span;
 
 /// An instant query of Prometheus, or of anything that speaks its HTTP API.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PrometheusSpec {
     /// Its base URL: `/api/v1/query` is added. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub address: Option<String>,
-    /// PromQL. Required.
+    /// PromQL. Required in a metric; a goal has it in `users` and what goes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// PromQL of `baseline` in conditions. Default: `query`, with `{{version}}` and `{{cluster}}` of stable.
@@ -43,11 +45,12 @@ pub struct PrometheusSpec {
 }
 
 /// One request, and a place in its JSON answer.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebSpec {
     /// Where. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub url: Option<String>,
     /// `GET`, `POST` or `PUT`. Default: GET, or POST with a body.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ pub struct AnalysisTemplate {
 }
 
 /// `spec` of an AnalysisTemplate.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnalysisTemplateSpec {
     /// What `{{args.NAME}}` stands for in the texts of its metrics.
@@ -30,15 +31,17 @@ pub struct AnalysisTemplateSpec {
     pub args: Option<Vec<ArgSpec>>,
     /// Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub metrics: Option<Vec<MetricSpec>>,
 }
 
 /// One argument.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ArgSpec {
     /// Its name. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub name: Option<String>,
     /// Used where a Rollout says nothing. Without it, every Rollout must say it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,11 +49,12 @@ pub struct ArgSpec {
 }
 
 /// A template in use.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateUse {
     /// Its name. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub name: Option<String>,
     /// Values of its arguments, by name.
     #[serde(skip_serializing_if = "Option::is_none")]

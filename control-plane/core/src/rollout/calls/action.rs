@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::GATE_INTERVAL;
 use crate::call::{Action, Address, Webhook};
 use crate::manifest::Problems;
+use crate::schema::ExactlyOne;
 use crate::time::Span;
 
 /// An HTTP POST. Exactly one of `url`, `urlFile`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = ExactlyOne(&["url", "urlFile"]))]
 pub struct WebhookSpec {
     /// `http://` or `https://`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,6 +5,7 @@ mod goal;
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::matching::Match;
 use shunt_filter_core::{VersionName, Weight};
@@ -15,11 +16,12 @@ use crate::plan::{AbTestStep, Arm, OnWinner, Step};
 use crate::rollout::analysis::Around;
 use crate::rollout::quantity::Points;
 use crate::rollout::rule::unknown_version;
+use crate::schema::filter;
 use crate::time::Span;
 pub use goal::{GoalSpec, HeaderSpec, StatusRange};
 
 /// Several versions compared by goals.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AbTestSpec {
     /// Who is compared with stable. Default: the release, with half of the keys.
@@ -27,9 +29,11 @@ pub struct AbTestSpec {
     pub arms: Option<Vec<ArmSpec>>,
     /// Who takes part: any of these. Default: everybody.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<filter::Match>>")]
     pub matches: Option<Vec<Match>>,
     /// What counts as success; the first decides. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub goals: Option<Vec<GoalSpec>>,
     /// At most this long. Default: until there is a result.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,14 +50,16 @@ pub struct AbTestSpec {
 }
 
 /// A version that is compared with stable.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ArmSpec {
     /// Who. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "filter::VersionName")]
     pub version: Option<VersionName>,
     /// Percent of the keys that take part. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "filter::Weight")]
     pub weight: Option<Weight>,
 }
 

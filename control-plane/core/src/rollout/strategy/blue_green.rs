@@ -1,5 +1,6 @@
 //! `blueGreen`: the candidate at full size beside stable, previewed, then everybody at once; the old one is kept warm.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 use shunt_filter_core::matching::{Match, StringMatch};
@@ -9,10 +10,11 @@ use crate::plan::{PlannedRule, Role, Step};
 use crate::rollout::Owner;
 use crate::rollout::rule;
 use crate::rollout::service::host;
+use crate::schema::{ExactlyOne, filter};
 use crate::time::Span;
 
 /// All at once, with an analysis before and after.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BlueGreenSpec {
     /// Who sees the candidate before everybody does. Default: no user.
@@ -33,11 +35,13 @@ pub struct BlueGreenSpec {
 }
 
 /// Exactly one of the two.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = ExactlyOne(&["match", "host"]))]
 pub struct PreviewSpec {
     /// Any of these requests.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<filter::Match>>")]
     pub matches: Option<Vec<Match>>,
     /// Requests to this host, which becomes one of the service's.
     #[serde(skip_serializing_if = "Option::is_none")]

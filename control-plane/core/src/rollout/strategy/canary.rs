@@ -1,5 +1,6 @@
 //! `canary`: the steps as written, or the default ones.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 
@@ -8,7 +9,7 @@ use crate::plan::Step;
 use crate::time::Span;
 
 /// A list of steps; after the last one the candidate is promoted.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CanarySpec {
     /// In order. Default: [`default_steps`].

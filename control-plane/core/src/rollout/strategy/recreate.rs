@@ -1,5 +1,6 @@
 //! `recreate`: old down, new up; requests are held meanwhile.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 
@@ -9,7 +10,7 @@ use crate::rollout::Owner;
 use crate::time::Span;
 
 /// How long users may be without an answer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RecreateSpec {
     /// How long requests may be held until the candidate is ready; then the old version comes back. At most `progressDeadline`.

@@ -2,6 +2,7 @@
 
 mod pace;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 use shunt_filter_core::weight::POINTS;
@@ -14,7 +15,7 @@ use crate::time::Span;
 use pace::{Move, Pace};
 
 /// Batches of instances.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RollingUpdateSpec {
     /// How many instances there may be above the full size, of both versions together; a number, or percent of it (rounded up). Default:
@@ -36,7 +37,7 @@ pub struct RollingUpdateSpec {
 }
 
 /// Which comes first in a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OrderSpec {
     /// New instances start, then old ones stop.

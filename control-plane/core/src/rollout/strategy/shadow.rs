@@ -1,5 +1,6 @@
 //! `shadow`: copies of requests go to the candidate, whose answers no user sees.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 use shunt_filter_core::matching::Match;
@@ -7,17 +8,20 @@ use shunt_filter_core::matching::Match;
 use super::{List, MirrorSpec, StepSpec, canary};
 use crate::plan::Step;
 use crate::rollout::quantity::Size;
+use crate::schema::filter;
 use crate::time::Span;
 
 /// Copies for a while, and what comes then.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShadowSpec {
     /// Percent of requests copied. Default: 100.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::Weight>")]
     pub weight: Option<Weight>,
     /// Any of these. Default: every request.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<filter::Match>>")]
     pub matches: Option<Vec<Match>>,
     /// Also methods other than GET, HEAD, OPTIONS. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,9 +31,11 @@ pub struct ShadowSpec {
     pub max_body: Option<Size>,
     /// How long to analyse at least. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub duration: Option<Span>,
     /// What comes after: `promote`, `stop`, or a list of steps. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub then: Option<ThenSpec>,
 }
 
@@ -43,7 +49,7 @@ pub enum ThenSpec {
 }
 
 /// What comes after the copies, without steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ThenWord {
     /// The candidate is promoted.

@@ -5,6 +5,7 @@ mod mirror;
 mod ramp;
 mod scale;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 use shunt_filter_core::matching::Match;
@@ -14,6 +15,7 @@ use crate::plan::{PlannedRule, Role, Step};
 use crate::rollout::analysis::{MetricSpec, TemplateUse};
 use crate::rollout::calls::{GateSpec, HookSpec};
 use crate::rollout::rule;
+use crate::schema::{ExactlyOne, filter};
 use crate::time::Span;
 pub use experiment::ExperimentSpec;
 pub use mirror::MirrorSpec;
@@ -21,11 +23,13 @@ pub use ramp::RampSpec;
 pub use scale::ScaleSpec;
 
 /// Exactly one of these; `bake` goes with `setWeight`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = ExactlyOne(&["setWeight", "ramp", "scale", "pause", "rule", "mirror", "analysis", "experiment", "abTest", "gate", "hook", "pointOfNoReturn"]))]
 pub struct StepSpec {
     /// Percent of keys that go to the candidate.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::Weight>")]
     pub set_weight: Option<Weight>,
     /// How long to stay at that weight. Default: 0s.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +70,7 @@ pub struct StepSpec {
 }
 
 /// `pause`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PauseSpec {
     /// How long. Default: until an operator promotes.
@@ -75,7 +79,7 @@ pub struct PauseSpec {
 }
 
 /// `analysis`, as a step, and in other strategies.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnalysisStepSpec {
     /// How long to analyse at least. Default: only as long as a pass takes.
@@ -90,22 +94,25 @@ pub struct AnalysisStepSpec {
 }
 
 /// `pointOfNoReturn: {}`: nothing to set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NoReturnSpec {}
 
 /// `rule`, as a step: its version is always the candidate.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleStepSpec {
     /// Its name in decisions and counters. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub name: Option<String>,
     /// Any of these. Required.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<filter::Match>")]
     pub matches: Option<Vec<Match>>,
     /// Percent of the matching keys. Default: 100.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::Weight>")]
     pub weight: Option<Weight>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::Problems;
@@ -9,11 +10,12 @@ use crate::plan::Probe;
 use crate::time::Span;
 
 /// Readiness by HTTP.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeSpec {
     /// HTTP path; 200 to 399 is ready. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub path: Option<String>,
     /// Headers to send.
     #[serde(skip_serializing_if = "Option::is_none")]

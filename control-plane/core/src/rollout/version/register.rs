@@ -1,5 +1,6 @@
 //! Instances that register themselves.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ProbeSpec;
@@ -9,7 +10,7 @@ use crate::plan::{Backend, RegisteredBackend};
 use crate::time::Span;
 
 /// `register`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RegisterSpec {
     /// How many there must be before the version counts as ready. Default: 1.

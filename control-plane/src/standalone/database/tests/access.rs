@@ -1,6 +1,6 @@
 //! Tokens, audit and idempotency keys survive, and are forgotten in time.
 
-use shunt_api::access_store::{Answer, AuditWanted, Begun, AuditRecord, AccessRequest, Key, NewToken};
+use shunt_api::access_store::{AccessRequest, Answer, AuditRecord, AuditWanted, Begun, Key, NewToken};
 use shunt_api::{Refusal, Role, TokenHash, TokenRefused};
 use tokio::sync::oneshot;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use shunt_filter_core::matching::Match;
@@ -12,17 +13,21 @@ use super::external;
 use crate::manifest::Problems;
 use crate::plan::TestGoal;
 use crate::rollout::analysis::{Around, PrometheusSpec, WebSpec};
+use crate::schema::{ExactlyOne, filter};
 use crate::time::Span;
 
 /// A request that matches and is answered well enough; or, with `prometheus` or `web`, figures of an external source.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = ExactlyOne(&["match", "prometheus", "web"]))]
 pub struct GoalSpec {
     /// Its name in results. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub name: Option<String>,
     /// Any of these requests. Required without a source.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<filter::Match>>")]
     pub matches: Option<Vec<Match>>,
     /// Statuses that count: `2xx`, `"200-299"` or one status. Default: 2xx.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,11 +62,12 @@ pub struct GoalSpec {
 }
 
 /// A header of a response.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HeaderSpec {
     /// Its name. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub name: Option<String>,
     /// Its whole value. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]

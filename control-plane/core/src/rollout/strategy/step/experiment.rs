@@ -1,22 +1,26 @@
 //! `experiment`: a fresh baseline and the candidate, of equal size and weight, compared with each other.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 use shunt_filter_core::weight::POINTS;
 
 use crate::plan::{ExperimentStep, Role, Scale, Step};
 use crate::rollout::strategy::List;
+use crate::schema::filter;
 use crate::time::Span;
 
 /// Both beside stable for a while.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExperimentSpec {
     /// Percent of keys of each of the two. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "filter::Weight")]
     pub weight: Option<Weight>,
     /// How long. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub duration: Option<Span>,
     /// Instances of the baseline. Default: as many as the candidate has then.
     #[serde(skip_serializing_if = "Option::is_none")]

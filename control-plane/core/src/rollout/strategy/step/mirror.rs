@@ -1,5 +1,6 @@
 //! `mirror`: copies of requests go to the candidate.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 use shunt_filter_core::matching::Match;
@@ -9,16 +10,19 @@ use crate::plan::{MirrorStep, Step};
 use crate::rollout::Owner;
 use crate::rollout::quantity::Size;
 use crate::rollout::strategy::List;
+use crate::schema::filter;
 
 /// `mirror`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MirrorSpec {
     /// Percent of requests copied; 0 ends an earlier mirror. Default: 100.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::Weight>")]
     pub weight: Option<Weight>,
     /// Any of these. Default: every request.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<filter::Match>>")]
     pub matches: Option<Vec<Match>>,
     /// Also methods other than GET, HEAD, OPTIONS. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]

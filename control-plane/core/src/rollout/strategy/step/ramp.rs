@@ -1,24 +1,29 @@
 //! `ramp`: weights that grow little by little.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 
 use crate::plan::Step;
 use crate::rollout::strategy::List;
+use crate::schema::filter;
 use crate::time::Span;
 
 /// From one weight to another, in stages of equal length.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RampSpec {
     /// Percent of keys at the first stage. Default: one stage above what the candidate has.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<filter::Weight>")]
     pub from: Option<Weight>,
     /// Percent of keys at the last stage. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "filter::Weight")]
     pub to: Option<Weight>,
     /// How long all stages take together. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub over: Option<Span>,
 }
 

@@ -1,5 +1,6 @@
 //! `scale`: another number of instances of the candidate.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 use shunt_filter_core::weight::POINTS;
@@ -9,11 +10,12 @@ use crate::rollout::quantity::Amount;
 use crate::rollout::strategy::List;
 
 /// How many instances the candidate has from here on.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScaleSpec {
     /// A number of instances, or a share of all. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(required)]
     pub candidate: Option<Amount>,
 }
 
