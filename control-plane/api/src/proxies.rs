@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use crate::app::{App, ControlRequest, ProxyStatus};
 use crate::problem::Problem;
 use crate::requests::submit;
-use crate::requests::submit;
 
 /// `GET /v1/proxies`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -9,7 +9,7 @@ use shunt_core::contest::{Contest, ContestOutcome, Effect, Unit};
 use shunt_core::figures::{Counted, Figures, Judged, StepFigures};
 use shunt_core::journal::{Entry, Origin};
 use shunt_core::manifest::{compile_with, parse};
-use shunt_core::observation::{Answers, Delivery, Freeze, Misrouting, Observation, Typical, VersionSeen};
+use shunt_core::observation::{Answers, Delivery, Freeze, Misrouting, Observation, LatencyBaseline, VersionSeen};
 use shunt_core::plan::Backend;
 use shunt_core::rollout::analysis::Templates;
 use shunt_core::state::{
@@ -178,7 +178,7 @@ pub(crate) fn observation() -> Observation {
             }],
         },
         freeze: Freeze::On { by: "ann".to_owned(), reason: "a fair".to_owned(), since: Time(1) },
-        typical: Typical::Known(LatencyThresholds { p50_us: 1, p90_us: 2, p99_us: 3 }),
+        latency_baseline: LatencyBaseline::Known(LatencyThresholds { p50_us: 1, p90_us: 2, p99_us: 3 }),
     }
 }
 
