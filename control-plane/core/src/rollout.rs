@@ -57,6 +57,7 @@ pub struct RolloutSpec {
     /// All versions. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(required)]
+    #[schemars(length(min = 1, max = 64))]
     pub versions: Option<Vec<VersionSpec>>,
     /// The feature flag whose values the versions are. With `value` versions only, and required there.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,9 +19,11 @@ pub struct ServiceSpec {
     /// Host names or IPv4 addresses as callers write them, without port; `*.shop.test` matches every name below `shop.test`. Required.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(required)]
+    #[schemars(length(min = 1, max = 64))]
     pub hosts: Option<Vec<String>>,
     /// Port in the `:authority`. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub port: Option<u16>,
     /// What instances speak; `http2` for gRPC. Default: `http1`. With endpoints only.
     #[serde(skip_serializing_if = "Option::is_none")]

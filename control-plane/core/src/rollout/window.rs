@@ -16,9 +16,11 @@ pub struct WindowSpec {
     pub days: Option<Vec<String>>,
     /// First minute, `"09:00"`. Default: `"00:00"`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub from: Option<String>,
     /// Where it closes, `"16:00"`; at most `"24:00"`. Default: `"24:00"`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))]
     pub to: Option<String>,
     /// IANA time zone, for example `Europe/Vienna`. Default: UTC.
     #[serde(skip_serializing_if = "Option::is_none")]

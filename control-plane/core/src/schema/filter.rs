@@ -89,7 +89,11 @@ schemas! {
         let attributes = generator.subschema_for::<CookieAttributes>();
         json_schema!({
             "type": "object", "description": "Exactly one of cookie, header, query",
-            "oneOf": [{"required": ["cookie"]}, {"required": ["header"]}, {"required": ["query"]}],
+            "oneOf": [
+                {"required": ["cookie"]},
+                {"required": ["header"], "not": {"required": ["generate"]}},
+                {"required": ["query"], "not": {"required": ["generate"]}},
+            ],
             "properties": {
                 "cookie": {"type": "string", "minLength": 1, "description": "A cookie's name"},
                 "header": {"type": "string", "minLength": 1, "description": "A request header's name, lower case"},

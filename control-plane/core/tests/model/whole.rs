@@ -9,7 +9,7 @@ use shunt_core::contest::{Contest, ContestOutcome, Effect, Unit};
 use shunt_core::figures::{Counted, Figures, Judged, StepFigures};
 use shunt_core::journal::{Entry, Origin};
 use shunt_core::manifest::{compile_with, parse};
-use shunt_core::observation::{Answers, Delivery, Freeze, Misrouting, Observation, LatencyBaseline, VersionSeen};
+use shunt_core::observation::{Answers, Delivery, Freeze, LatencyBaseline, Misrouting, Observation, VersionSeen};
 use shunt_core::plan::Backend;
 use shunt_core::rollout::analysis::Templates;
 use shunt_core::state::{

@@ -14,6 +14,7 @@ use crate::time::Span;
 pub struct CanarySpec {
     /// In order. Default: [`default_steps`].
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100))]
     pub steps: Option<Vec<StepSpec>>,
 }
 
