@@ -5,6 +5,7 @@ mod build;
 mod demo;
 mod generate;
 mod leash;
+mod module;
 mod lint;
 mod place;
 mod run;
