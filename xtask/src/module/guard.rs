@@ -6,14 +6,17 @@
 //!
 //! **Exports.** The SDK exports every callback there is, and Envoy enters the VM for each of them: for every piece of a body, for trailers,
 //! and more. Only those stay in which the filter does something, or the SDK needs to; the optimiser then drops what stood behind the rest.
+//!
+//! **Imports.** The SDK's traits bring a method for each hostcall there is, and tables of methods keep them all. Hostcalls that the filter
+//! never makes are not imported; their methods end in a trap, and so in nothing.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use anyhow::{Context, Result, bail, ensure};
 use wasm_encoder::reencode::{Error, Reencode, utils};
-use wasm_encoder::{CodeSection, ExportSection, Function, FunctionSection, Instruction, Module};
-use wasmparser::{CodeSectionReader, CompositeInnerType, Export, FunctionSectionReader, Parser, Payload, TypeRef, ValType};
+use wasm_encoder::{CodeSection, ExportSection, Function, FunctionSection, ImportSection, Instruction, Module};
+use wasmparser::{CodeSectionReader, CompositeInnerType, Export, FunctionSectionReader, Imports, Parser, Payload, TypeRef, ValType};
 
 /// What the filter's module exports: memory and allocator, the ABI's version, and callbacks.
 pub(crate) const EXPORTS: [&str; 12] = [
@@ -57,10 +60,36 @@ const GUARDS: [(&str, i32); 15] = [
     ("random_get", NOT_FOUND),
 ];
 
-/// The module with guards, and without the exports that nothing needs.
+/// Hostcalls that only methods of the SDK's traits make, which the filter never calls.
+const UNUSED: [&str; 20] = [
+    "proxy_call_foreign_function",
+    "proxy_close_stream",
+    "proxy_continue_stream",
+    "proxy_dequeue_shared_queue",
+    "proxy_done",
+    "proxy_enqueue_shared_queue",
+    "proxy_get_shared_data",
+    "proxy_get_status",
+    "proxy_grpc_call",
+    "proxy_grpc_cancel",
+    "proxy_grpc_close",
+    "proxy_grpc_send",
+    "proxy_grpc_stream",
+    "proxy_register_shared_queue",
+    "proxy_resolve_shared_queue",
+    "proxy_send_local_response",
+    "proxy_set_buffer_bytes",
+    "proxy_set_header_map_pairs",
+    "proxy_set_property",
+    "proxy_set_shared_data",
+];
+
+/// The module with guards, and without the exports and imports that nothing needs.
 pub(crate) fn guarded(bytes: &[u8]) -> Result<Vec<u8>> {
     let found = Found::read(bytes)?;
-    let mut guard = Guard { imports: found.imports()?, first: found.functions };
+    let imports = found.imports()?;
+    let dropped = imports.iter().filter(|import| import.kept.is_none()).count().try_into()?;
+    let mut guard = Guard { imports, dropped, first: found.functions };
     let mut module = Module::new();
     guard.parse_core_module(&mut module, Parser::new(0), bytes).context("the module cannot be written anew")?;
     Ok(module.finish())
@@ -113,13 +142,15 @@ impl Found {
     /// In the order of their numbers.
     fn imports(&self) -> Result<Vec<Import>> {
         let known = BTreeMap::from(GUARDS);
+        let mut numbers = 0..;
         let import = |(name, of): &(String, u32)| {
-            let Some(refused) = known.get(name.as_str()).copied() else {
-                bail!("it imports {name}: say in xtask/src/module/guard.rs what the SDK gets to see when the proxy refuses that call")
-            };
+            let refused = known.get(name.as_str()).copied();
+            if refused.is_none() && !UNUSED.contains(&name.as_str()) {
+                bail!("it imports {name}: say in xtask/src/module/guard.rs what the SDK gets to see when the proxy refuses that call");
+            }
             let parameters = self.types.get(*of as usize).copied().flatten();
             let parameters = parameters.with_context(|| format!("{name} does not return a status"))?;
-            Ok(Import { parameters, of: *of, refused })
+            Ok(Import { parameters, of: *of, kept: refused.and_then(|refused| Some(Kept { number: numbers.next()?, refused })) })
         };
         self.imported.iter().map(import).collect()
     }
@@ -138,14 +169,26 @@ struct Import {
     parameters: u32,
     /// The number of its type.
     of: u32,
+    /// None: it is dropped.
+    kept: Option<Kept>,
+}
+
+#[derive(Clone, Copy)]
+struct Kept {
+    /// Its own number from now on.
+    number: u32,
     refused: i32,
 }
 
 impl Import {
     /// Calls it, and turns any status but 0 into the one that is expected.
-    fn guard(&self, number: u32) -> Function {
+    fn guard(&self) -> Function {
         let mut function = Function::new([]);
-        function.instruction(&Instruction::I32Const(OK)).instruction(&Instruction::I32Const(self.refused));
+        let Some(Kept { number, refused }) = self.kept else {
+            function.instruction(&Instruction::Unreachable).instruction(&Instruction::End);
+            return function;
+        };
+        function.instruction(&Instruction::I32Const(OK)).instruction(&Instruction::I32Const(refused));
         for parameter in 0..self.parameters {
             function.instruction(&Instruction::LocalGet(parameter));
         }
@@ -155,10 +198,12 @@ impl Import {
     }
 }
 
-/// Copies a module; guards stand behind its own functions, so that no number changes but those of calls.
+/// Copies a module. Guards stand behind its own functions, and whoever called a hostcall calls its guard.
 struct Guard {
     imports: Vec<Import>,
-    /// The number of the first guard.
+    /// How many imports are dropped: all functions behind them are counted from so much earlier.
+    dropped: u32,
+    /// How many functions there were.
     first: u32,
 }
 
@@ -167,7 +212,14 @@ impl Reencode for Guard {
 
     fn function_index(&mut self, function: u32) -> Result<u32, Error> {
         let imported = (function as usize) < self.imports.len();
-        Ok(if imported { self.first + function } else { function })
+        Ok(if imported { self.first + function } else { function } - self.dropped)
+    }
+
+    fn parse_imports(&mut self, imports: &mut ImportSection, group: Imports<'_>) -> Result<(), Error> {
+        match group {
+            Imports::Single(_, import) if UNUSED.contains(&import.name) => Ok(()),
+            group => utils::parse_imports(self, imports, group),
+        }
     }
 
     fn parse_function_section(&mut self, functions: &mut FunctionSection, section: FunctionSectionReader<'_>) -> Result<(), Error> {
@@ -180,8 +232,8 @@ impl Reencode for Guard {
 
     fn parse_code_section(&mut self, code: &mut CodeSection, section: CodeSectionReader<'_>) -> Result<(), Error> {
         utils::parse_code_section(self, code, section)?;
-        for (number, import) in (0..).zip(&self.imports) {
-            code.function(&import.guard(number));
+        for import in &self.imports {
+            code.function(&import.guard());
         }
         Ok(())
     }
