@@ -1,32 +1,38 @@
 //! All headers of a message, and what a site needs of them.
 
+use crate::pairs::{Pairs, serialise};
 use crate::request::{Needs, Request};
 
-/// All headers of a message as the proxy gave them, in order: names in lower case, duplicates and pseudo-headers included.
+/// All headers of a message as the proxy gave them, in order: names in lower case, duplicates and pseudo-headers included. Read in place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers {
-    pairs: Vec<(String, Vec<u8>)>,
+    bytes: Vec<u8>,
 }
 
 impl Headers {
+    /// In the proxy's form; where that is not kept, they end.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
     /// Of these names and values.
-    pub fn new(pairs: Vec<(String, Vec<u8>)>) -> Self {
-        Self { pairs }
+    pub fn of<N: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: &[(N, V)]) -> Self {
+        Self { bytes: serialise(pairs) }
     }
 
     /// Name and value of each.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
+    pub fn iter(&self) -> Pairs<'_> {
+        Pairs::of(&self.bytes)
     }
 
     /// All values of a header, in order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.iter().filter(move |(known, _)| *known == name).map(|(_, value)| value)
+        self.iter().filter(move |(known, _)| *known == name.as_bytes()).map(|(_, value)| value)
     }
 
     /// The first value of a header.
     pub fn first(&self, name: &str) -> Option<&[u8]> {
-        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_slice())
+        self.iter().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| value)
     }
 
     /// True when a header is there.
@@ -39,13 +45,13 @@ impl Headers {
         let mut request = Request { end_of_stream, entropy, ..Request::default() };
         for (name, value) in self.iter() {
             match name {
-                ":method" if needs.method => request.method = text(value),
-                ":path" if needs.path => request.path = text(value),
-                "x-request-id" if needs.request_id => request.request_id = text(value),
+                b":method" if needs.method => request.method = text(value),
+                b":path" if needs.path => request.path = text(value),
+                b"x-request-id" if needs.request_id => request.request_id = text(value),
                 _ => {}
             }
-            if needs.headers.iter().any(|needed| needed == name) {
-                request.headers.push((name.to_owned(), value.to_vec()));
+            if let Some(needed) = needs.headers.iter().find(|needed| needed.as_bytes() == name) {
+                request.headers.push((needed.clone(), value.to_vec()));
             }
         }
         request
@@ -70,10 +76,6 @@ mod tests {
 
     use super::*;
 
-    fn headers(pairs: &[(&str, &str)]) -> Headers {
-        Headers::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect())
-    }
-
     fn name() -> impl Strategy<Value = String> {
         prop::sample::select(vec![":method", ":path", ":authority", "x-request-id", "cookie", "x-user", "accept"]).prop_map(str::to_owned)
     }
@@ -96,7 +98,7 @@ mod tests {
         /// Whatever bytes come, a request has every line of what its site needs, in order and unchanged, and nothing else.
         #[test]
         fn a_request_is_what_its_site_needs(pairs in pairs(), needs in needs(), end_of_stream: bool, entropy: [u64; 2]) {
-            let headers = Headers::new(pairs.clone());
+            let headers = Headers::of(&pairs);
             let request = headers.request(&needs, end_of_stream, entropy);
             let expected: Vec<_> = pairs.iter().filter(|(name, _)| needs.headers.contains(name)).cloned().collect();
             prop_assert_eq!(request.headers, expected);
@@ -113,7 +115,7 @@ mod tests {
         /// What is read by name and what is found among all headers is the same.
         #[test]
         fn the_first_of_each_name(pairs in pairs()) {
-            let headers = Headers::new(pairs.clone());
+            let headers = Headers::of(&pairs);
             for name in [":method", ":path", ":authority", "x-request-id", "cookie", "x-user", "accept", "absent"] {
                 let expected = pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_slice());
                 prop_assert_eq!(headers.first(name), expected);
@@ -130,6 +132,6 @@ mod tests {
     #[test_case(&[("cache-control", "x=public")], false; "a value")]
     #[test_case(&[("vary", "public")], false; "another header")]
     fn public(pairs: &[(&str, &str)], expected: bool) {
-        assert_eq!(headers(pairs).is_public(), expected);
+        assert_eq!(Headers::of(pairs).is_public(), expected);
     }
 }

@@ -31,6 +31,7 @@ pub mod metric;
 mod mirror;
 pub mod names;
 pub mod outcome;
+pub mod pairs;
 pub mod policy;
 pub mod report;
 pub mod request;

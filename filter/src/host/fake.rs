@@ -51,7 +51,7 @@ impl Fake {
 
     /// All values of a header, as text.
     pub(crate) fn values(&self, map: Map, name: &str) -> Vec<String> {
-        let headers = Headers::new(self.maps.borrow().get(&map).cloned().unwrap_or_default());
+        let headers = Headers::of(&self.maps.borrow().get(&map).cloned().unwrap_or_default());
         headers.all(name).map(|value| String::from_utf8_lossy(value).into_owned()).collect()
     }
 
@@ -92,13 +92,13 @@ impl Host for Rc<Fake> {
 
     fn header(&self, map: Map, name: &str) -> Option<Vec<u8>> {
         self.hear(format!("header {name}"))?;
-        let headers = Headers::new(self.maps.borrow().get(&map)?.clone());
+        let headers = Headers::of(self.maps.borrow().get(&map)?);
         headers.first(name).map(<[u8]>::to_vec)
     }
 
     fn headers(&self, map: Map) -> Headers {
         let known = self.hear("headers".to_owned()).and_then(|()| self.maps.borrow().get(&map).cloned());
-        Headers::new(known.unwrap_or_default())
+        Headers::of(&known.unwrap_or_default())
     }
 
     fn set_header(&self, map: Map, name: &str, value: &[u8]) {

@@ -4,6 +4,10 @@
 //! name. A panic costs every request in flight in the worker. So each call goes through a function of its own, which turns a refusal into
 //! the status that says it best among those that the SDK expects of that call.
 //!
+//! **All headers as bytes.** The SDK takes all headers apart into two allocations for each, which costs more than all else that the filter does
+//! with a request. Its call for one header by name hands on the proxy's bytes as they are, so the guard of that call makes all headers of
+//! an empty name, which no header has.
+//!
 //! **Exports.** The SDK exports every callback there is, and Envoy enters the VM for each of them: for every piece of a body, for trailers,
 //! and more. Only those stay in which the filter does something, or the SDK needs to; the optimiser then drops what stood behind the rest.
 //!
@@ -15,7 +19,7 @@ use std::convert::Infallible;
 
 use anyhow::{Context, Result, bail, ensure};
 use wasm_encoder::reencode::{Error, Reencode, utils};
-use wasm_encoder::{CodeSection, ExportSection, Function, FunctionSection, ImportSection, Instruction, Module};
+use wasm_encoder::{BlockType, CodeSection, ExportSection, Function, FunctionSection, ImportSection, Instruction, Module};
 use wasmparser::{CodeSectionReader, CompositeInnerType, Export, FunctionSectionReader, Imports, Parser, Payload, TypeRef, ValType};
 
 /// What the filter's module exports: memory and allocator, the ABI's version, and callbacks.
@@ -39,6 +43,15 @@ const OK: i32 = 0;
 const NOT_FOUND: i32 = 1;
 const INTERNAL_FAILURE: i32 = 10;
 
+/// The call for one header by its name, and its parameters.
+const VALUE_CALL: &str = "proxy_get_header_map_value";
+const MAP: u32 = 0;
+const NAME_SIZE: u32 = 2;
+const VALUE: u32 = 3;
+const VALUE_SIZE: u32 = 4;
+/// The call for all headers; it takes the map, and where the bytes and their number go.
+const PAIRS_CALL: &str = "proxy_get_header_map_pairs";
+
 /// By hostcall, what the SDK gets to see of a refusal. What it finds instead of a result is then what it put there before the call:
 /// no data, the number 0, the time 0.
 const GUARDS: [(&str, i32); 15] = [
@@ -47,8 +60,8 @@ const GUARDS: [(&str, i32); 15] = [
     ("proxy_set_tick_period_milliseconds", OK),
     ("proxy_set_effective_context", OK),
     ("proxy_get_buffer_bytes", NOT_FOUND),
-    ("proxy_get_header_map_pairs", OK),
-    ("proxy_get_header_map_value", NOT_FOUND),
+    (PAIRS_CALL, OK),
+    (VALUE_CALL, NOT_FOUND),
     ("proxy_add_header_map_value", OK),
     ("proxy_replace_header_map_value", OK),
     ("proxy_remove_header_map_value", OK),
@@ -89,7 +102,9 @@ pub(crate) fn guarded(bytes: &[u8]) -> Result<Vec<u8>> {
     let found = Found::read(bytes)?;
     let imports = found.imports()?;
     let dropped = imports.iter().filter(|import| import.kept.is_none()).count().try_into()?;
-    let mut guard = Guard { imports, dropped, first: found.functions };
+    let pairs = found.imported.iter().position(|(name, _)| name == PAIRS_CALL);
+    let pairs = pairs.and_then(|at| imports.get(at)?.kept).map(|kept| kept.number);
+    let mut guard = Guard { imports, dropped, first: found.functions, pairs };
     let mut module = Module::new();
     guard.parse_core_module(&mut module, Parser::new(0), bytes).context("the module cannot be written anew")?;
     Ok(module.finish())
@@ -150,7 +165,8 @@ impl Found {
             }
             let parameters = self.types.get(*of as usize).copied().flatten();
             let parameters = parameters.with_context(|| format!("{name} does not return a status"))?;
-            Ok(Import { parameters, of: *of, kept: refused.and_then(|refused| Some(Kept { number: numbers.next()?, refused })) })
+            let is_value = name == VALUE_CALL;
+            Ok(Import { parameters, of: *of, is_value, kept: refused.and_then(|refused| Some(Kept { number: numbers.next()?, refused })) })
         };
         self.imported.iter().map(import).collect()
     }
@@ -169,6 +185,8 @@ struct Import {
     parameters: u32,
     /// The number of its type.
     of: u32,
+    /// It is [`VALUE_CALL`].
+    is_value: bool,
     /// None: it is dropped.
     kept: Option<Kept>,
 }
@@ -181,21 +199,36 @@ struct Kept {
 }
 
 impl Import {
-    /// Calls it, and turns any status but 0 into the one that is expected.
-    fn guard(&self) -> Function {
+    /// Calls it, and turns any status but 0 into the one that is expected. `pairs` is the number of the call for all headers, if this is the
+    /// one for a header by name.
+    fn guard(&self, pairs: Option<u32>) -> Function {
         let mut function = Function::new([]);
         let Some(Kept { number, refused }) = self.kept else {
             function.instruction(&Instruction::Unreachable).instruction(&Instruction::End);
             return function;
         };
         function.instruction(&Instruction::I32Const(OK)).instruction(&Instruction::I32Const(refused));
-        for parameter in 0..self.parameters {
-            function.instruction(&Instruction::LocalGet(parameter));
+        if let Some(pairs) = pairs {
+            function.instruction(&Instruction::LocalGet(NAME_SIZE)).instruction(&Instruction::I32Eqz);
+            function.instruction(&Instruction::If(BlockType::Result(wasm_encoder::ValType::I32)));
+            call(&mut function, [MAP, VALUE, VALUE_SIZE], pairs);
+            function.instruction(&Instruction::Else);
         }
-        function.instruction(&Instruction::Call(number)).instruction(&Instruction::I32Eqz);
-        function.instruction(&Instruction::Select).instruction(&Instruction::End);
+        call(&mut function, 0..self.parameters, number);
+        if pairs.is_some() {
+            function.instruction(&Instruction::End);
+        }
+        function.instruction(&Instruction::I32Eqz).instruction(&Instruction::Select).instruction(&Instruction::End);
         function
     }
+}
+
+/// Calls a function with these of the guard's own parameters.
+fn call(function: &mut Function, parameters: impl IntoIterator<Item = u32>, number: u32) {
+    for parameter in parameters {
+        function.instruction(&Instruction::LocalGet(parameter));
+    }
+    function.instruction(&Instruction::Call(number));
 }
 
 /// Copies a module. Guards stand behind its own functions, and whoever called a hostcall calls its guard.
@@ -205,6 +238,8 @@ struct Guard {
     dropped: u32,
     /// How many functions there were.
     first: u32,
+    /// The number of the call for all headers.
+    pairs: Option<u32>,
 }
 
 impl Reencode for Guard {
@@ -233,7 +268,7 @@ impl Reencode for Guard {
     fn parse_code_section(&mut self, code: &mut CodeSection, section: CodeSectionReader<'_>) -> Result<(), Error> {
         utils::parse_code_section(self, code, section)?;
         for import in &self.imports {
-            code.function(&import.guard());
+            code.function(&import.guard(self.pairs.filter(|_| import.is_value)));
         }
         Ok(())
     }
