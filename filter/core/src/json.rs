@@ -1,19 +1,21 @@
-//! Reads JSON into what `serde` derives, with the fields that the type does not know.
+//! Reads a policy from JSON, and names the fields that it does not know.
 //!
-//! As `serde_json` with `serde_ignored`, in a third of the code, which every VM compiles: one reader, no generic layers around it, and
-//! of what a derived type offers only the ways that a policy is written in (structs by field, enums without data by name). Numbers
-//! with a fraction are read as exactly as an `f64` can hold up to 15 digits and nearly so beyond, which weights do not need.
+//! As `serde_json` with `serde_ignored` would by what is derived, in a tenth of the code: every VM compiles all of the module, and derived
+//! readers were the largest part of it. Here a type is a list of its fields ([`policy`]), and one function walks through any object. What the
+//! two read and refuse is the same, which a test shows; only a struct that is written as a list is refused here. Numbers with a
+//! fraction are read as exactly as an `f64` can hold up to 15 digits and nearly so beyond, which weights do not need.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{self, Expected, Unexpected};
 use thiserror::Error;
 
+use crate::policy::RoutingPolicy;
+use value::Json;
+
 mod number;
+mod policy;
 mod scan;
-mod visit;
+mod value;
 
 /// How deep values may be nested.
 const DEPTH: u8 = 128;
@@ -38,20 +40,20 @@ pub struct JsonError {
     column: usize,
 }
 
-/// Reads one value and nothing behind it.
+/// Reads a policy, and nothing behind it.
 ///
 /// # Errors
-/// The first thing that is not JSON or does not fit the type, and where.
-pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<Read<T>, JsonError> {
+/// The first thing that is not JSON or does not fit a field, and where.
+pub fn read(bytes: &[u8]) -> Result<Read<RoutingPolicy>, JsonError> {
+    value(bytes)
+}
+
+fn value<T: Json>(bytes: &[u8]) -> Result<Read<T>, JsonError> {
     let mut reader = Reader { bytes, at: 0, depth: 0, path: Vec::new(), unknown: Vec::new() };
-    match T::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)) {
-        Ok(value) => Ok(Read { value, unknown: reader.unknown }),
-        Err(Message(message)) => {
-            let read = bytes.get(..reader.at).unwrap_or(bytes);
-            let start = read.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end.saturating_add(1));
-            let line = read.iter().filter(|byte| **byte == b'\n').count().saturating_add(1);
-            Err(JsonError { message, line, column: read.len().saturating_sub(start) })
-        }
+    let mut value = T::blank();
+    match value.read(&mut reader).and_then(|()| reader.end()) {
+        Ok(()) => Ok(Read { value, unknown: reader.unknown }),
+        Err(message) => Err(reader.error(message)),
     }
 }
 
@@ -71,6 +73,14 @@ enum Step<'de> {
 }
 
 impl Reader<'_> {
+    /// What is wrong, and where.
+    fn error(&self, Message(message): Message) -> JsonError {
+        let read = self.bytes.get(..self.at).unwrap_or(self.bytes);
+        let start = read.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end.saturating_add(1));
+        let line = read.iter().filter(|byte| **byte == b'\n').count().saturating_add(1);
+        JsonError { message, line, column: read.len().saturating_sub(start) }
+    }
+
     /// Names the field that is being read.
     fn note_unknown(&mut self) {
         if self.unknown.len() >= UNKNOWN_NAMED {
@@ -91,39 +101,6 @@ impl Reader<'_> {
 /// What is wrong, without its place.
 #[derive(Debug)]
 struct Message(String);
-
-impl fmt::Display for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Message {}
-
-impl de::Error for Message {
-    fn custom<T: fmt::Display>(text: T) -> Self {
-        Self(text.to_string())
-    }
-
-    /// Without the value itself: to print any number takes a lot of code, and the place says which one it is.
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let found = match found {
-            Unexpected::Bool(_) => "a boolean",
-            Unexpected::Unsigned(_) | Unexpected::Signed(_) => "an integer",
-            Unexpected::Float(_) => "a number with a fraction",
-            Unexpected::Str(_) => "a string",
-            Unexpected::Unit => "null",
-            Unexpected::Seq => "a list",
-            Unexpected::Map => "an object",
-            _ => "something else",
-        };
-        Self(format!("{found} stands where {expected} is expected"))
-    }
-
-    fn invalid_value(_found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self(format!("this value does not fit: {expected} is expected"))
-    }
-}
 
 #[cfg(test)]
 mod tests;

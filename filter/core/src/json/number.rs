@@ -19,7 +19,11 @@ const EXPONENT_MAX: i32 = 400;
 impl Reader<'_> {
     /// A number; an integer that fits no 64 bits, and `-0`, are fractions.
     pub(super) fn number(&mut self) -> Result<Number, Message> {
-        let negative = self.peek()? == b'-';
+        let first = self.peek()?;
+        if !matches!(first, b'-' | b'0'..=b'9') {
+            return Err(wrong("a number is expected"));
+        }
+        let negative = first == b'-';
         if negative {
             self.step();
         }

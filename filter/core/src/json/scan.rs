@@ -78,13 +78,13 @@ impl<'de> Reader<'de> {
         if !self.another(first, b'}')? {
             return Ok(None);
         }
-        let key = self.text()?;
+        let key = self.string()?;
         self.take(b':', "a colon is expected")?;
         Ok(Some(key))
     }
 
     /// A text in quotes.
-    pub(super) fn text(&mut self) -> Result<Cow<'de, str>, Message> {
+    pub(super) fn string(&mut self) -> Result<Cow<'de, str>, Message> {
         self.take(b'"', "a string is expected")?;
         let mut owned: Option<Vec<u8>> = None;
         let mut start = self.at;
@@ -152,7 +152,7 @@ impl<'de> Reader<'de> {
     /// Passes over a value.
     pub(super) fn skip(&mut self) -> Result<(), Message> {
         match self.peek()? {
-            b'"' => self.text().map(drop),
+            b'"' => self.string().map(drop),
             b'[' => {
                 self.open(b'[', "")?;
                 let mut first = true;
