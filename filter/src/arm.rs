@@ -11,10 +11,10 @@ use shunt_filter_core::policy::{LatencyThresholds, ResponsePolicy, Tolerance};
 use shunt_filter_core::{VersionName, Watch};
 
 use crate::ending::Ended;
-use crate::host::{self, Map};
-use crate::random::Random;
+use crate::host::Map;
 use crate::tally::{EpochTally, VersionTally};
 use crate::trail::Asked;
+use crate::vm::Vm;
 
 /// The version's part of the epoch, under one policy.
 #[derive(Debug)]
@@ -93,13 +93,13 @@ impl Arm {
         self.counters.unhang();
     }
 
-    /// One of them ended. `random` is asked at most once, and only where the policy tolerates something.
-    pub(crate) fn end(&self, counted: Counted, asked: &Asked, ended: Ended, latency: Option<Duration>, random: &Random) {
+    /// One of them ended. The generator is asked at most once, and only where the policy tolerates something.
+    pub(crate) fn end(&self, vm: &Vm, counted: Counted, asked: &Asked, ended: Ended, latency: Option<Duration>) {
         self.counters.end(ended.class, latency);
         if ended.class == Class::Uncounted {
             return;
         }
-        let tolerated = |tolerance: &Tolerance| tolerance.fails(random.next()[0]);
+        let tolerated = |tolerance: &Tolerance| tolerance.fails(vm.random.next()[0]);
         let padded = ended.class == Class::Succeeded && self.tolerance.as_ref().is_some_and(tolerated);
         self.epoch.mark(counted.slot(), if padded { Class::Failed } else { ended.class });
         if let (Some(latency), Some(thresholds)) = (latency, &self.thresholds) {
@@ -108,7 +108,7 @@ impl Arm {
         self.judge(counted, asked, ended);
         if let Some(cell) = counted.cell().filter(|_| !self.goals.is_empty()) {
             self.epoch.mark_cell(cell);
-            let header = |name: &str| host::header(Map::Response, name);
+            let header = |name: &str| vm.host().header(Map::Response, name);
             let reached = counted.goals.choose(&self.goals).filter(|goal| goal.answer.is_reached(ended.code, ended.class, header));
             reached.for_each(|goal| self.epoch.mark_goal(&goal.name, cell));
         }

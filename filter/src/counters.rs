@@ -7,6 +7,7 @@ use std::rc::Rc;
 use shunt_filter_core::report::ServiceReport;
 use shunt_filter_core::{CompiledFlag, RolloutId, Router, Service};
 
+use crate::host::Host;
 use crate::lane::Lane;
 use crate::stats::Stats;
 use crate::tally::ServiceTally;
@@ -70,10 +71,10 @@ impl Counters {
     }
 
     /// Adds what was counted since the last call to Envoy's own stats.
-    pub(crate) fn flush(&self) {
+    pub(crate) fn flush(&self, host: &dyn Host) {
         let mut stats = self.stats.borrow_mut();
         for (name, tally) in self.services.borrow().iter().filter(|(_, tally)| tally.take_changed()) {
-            stats.flush(name, tally);
+            stats.flush(host, name, tally);
         }
     }
 }

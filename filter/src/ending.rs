@@ -6,7 +6,7 @@ use shunt_filter_core::names::HELD_HEADER;
 use shunt_filter_core::outcome::{self, Body, Class, Outcome, ResponseClass, is_grpc};
 
 use crate::arm::Arm;
-use crate::host::{self, Map};
+use crate::host::{Host, Map};
 use crate::lane::{Answered, Lane};
 use crate::trail::Trail;
 
@@ -32,28 +32,28 @@ pub(crate) struct Ended {
 
 impl Ended {
     /// How a request ended at `now`, nanoseconds since 1970.
-    pub(crate) fn read(trail: &Trail, now: u64) -> Self {
+    pub(crate) fn read(host: &dyn Host, trail: &Trail, now: u64) -> Self {
         let lane = trail.lane.as_ref().map(|started| started.lane.as_ref());
-        let code = integer("response\0code").and_then(|code| u16::try_from(code).ok()).filter(|code| *code != 0);
-        let flags = integer("response\0flags").unwrap_or_default();
-        let grpc = grpc(trail, code);
+        let code = integer(host, "response\0code").and_then(|code| u16::try_from(code).ok()).filter(|code| *code != 0);
+        let flags = integer(host, "response\0flags").unwrap_or_default();
+        let grpc = grpc(host, trail, code);
         let mut outcome = Outcome { method: trail.asked.method, code, flags, grpc, ..Outcome::default() };
-        outcome.body = body(trail, &outcome);
+        outcome.body = body(host, trail, &outcome);
         // What failed may be a reply of ours, which only the missing cluster tells.
         let suspect = code.is_none_or(|code| code >= 500) || grpc.is_some_and(outcome::is_failed_grpc);
         let answered = if trail.asked.method == Method::Connect {
             Answered::Decided
         } else if suspect || lane.is_some_and(|lane| lane.compares(now)) {
-            answered(lane)
+            answered(host, lane)
         } else {
             Answered::Decided
         };
         // Without a flag, details tell an internal redirect from an answer, and a stream that was cut for its duration.
         let lasted = now.saturating_sub(trail.asked.started);
         if flags == 0 && (lasted >= TIMEOUT_MIN || code.is_some_and(|code| (300..400).contains(&code))) {
-            outcome.details = text("response\0code_details");
+            outcome.details = text(host, "response\0code_details");
         }
-        outcome.held = answered == Answered::NoCluster && host::header(Map::Response, HELD_HEADER).is_some();
+        outcome.held = answered == Answered::NoCluster && host.header(Map::Response, HELD_HEADER).is_some();
         let ending = outcome.ending();
         Self { class: ending.class, response: ending.response, answer: ending.answer, code, answered, upgraded: code == Some(101) }
     }
@@ -61,23 +61,23 @@ impl Ended {
 
 /// The gRPC status of a response that says it is gRPC. Envoy makes one up for every other one, and what the request said is the
 /// client's word: it only spares asking where no analysis runs, because a client of gRPC always says so.
-fn grpc(trail: &Trail, code: Option<u16>) -> Option<u32> {
+fn grpc(host: &dyn Host, trail: &Trail, code: Option<u16>) -> Option<u32> {
     let asks = trail.asked.grpc || trail.arms().next().is_some();
-    if !asks || code.is_none_or(|code| code >= 400) || !host::header(Map::Response, "content-type").is_some_and(|value| is_grpc(&value)) {
+    if !asks || code.is_none_or(|code| code >= 400) || !host.header(Map::Response, "content-type").is_some_and(|value| is_grpc(&value)) {
         return None;
     }
-    integer("response\0grpc_status").and_then(|status| u32::try_from(status).ok())
+    integer(host, "response\0grpc_status").and_then(|status| u32::try_from(status).ok())
 }
 
 /// Whether the response had a body, where that can matter: headers that end the stream say so for nothing, else its size does.
-fn body(trail: &Trail, outcome: &Outcome) -> Body {
+fn body(host: &dyn Host, trail: &Trail, outcome: &Outcome) -> Body {
     let usual = outcome.code.is_some_and(|code| outcome::has_body(outcome.method, code));
     if trail.bodiless {
         Body::Absent
     } else if outcome.grpc.is_some() || outcome.flags != 0 || !usual || !trail.arms().any(counts_empty) {
         Body::Unread
     } else {
-        match integer("response\0size") {
+        match integer(host, "response\0size") {
             Some(0) => Body::Absent,
             Some(_) => Body::Present,
             None => Body::Unread,
@@ -89,13 +89,13 @@ fn counts_empty(arm: &Arm) -> bool {
     arm.counts(ResponseClass::Empty)
 }
 
-fn answered(lane: Option<&Lane>) -> Answered {
+fn answered(host: &dyn Host, lane: Option<&Lane>) -> Answered {
     if let Some(lane) = lane.filter(|lane| lane.is_aggregate())
-        && let Some(version) = host::property("xds\0upstream_host_metadata\0filter_metadata\0shunt\0version")
+        && let Some(version) = host.property("xds\0upstream_host_metadata\0filter_metadata\0shunt\0version")
     {
         return lane.endpoint(&version);
     }
-    let cluster = host::property("xds\0cluster_name").unwrap_or_default();
+    let cluster = host.property("xds\0cluster_name").unwrap_or_default();
     match lane {
         Some(lane) => lane.cluster(&cluster),
         None if cluster.is_empty() => Answered::NoCluster,
@@ -104,10 +104,10 @@ fn answered(lane: Option<&Lane>) -> Answered {
 }
 
 /// Integers are eight bytes, little endian.
-fn integer(path: &str) -> Option<u64> {
-    Some(u64::from_le_bytes(host::property(path)?.try_into().ok()?))
+fn integer(host: &dyn Host, path: &str) -> Option<u64> {
+    Some(u64::from_le_bytes(host.property(path)?.try_into().ok()?))
 }
 
-fn text(path: &str) -> String {
-    host::property(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+fn text(host: &dyn Host, path: &str) -> String {
+    host.property(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }

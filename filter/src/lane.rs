@@ -12,9 +12,9 @@ use shunt_filter_core::{CompiledFlag, Reason, Service, VersionName};
 
 use crate::arm::{Arm, goals};
 use crate::ending::Ended;
-use crate::random::Random;
 use crate::tally::{ServiceTally, VersionTally, add_one};
 use crate::trail::Asked;
+use crate::vm::Vm;
 
 /// Where requests decided for a version of a service, or for a value of a flag, are counted under one policy.
 #[derive(Debug)]
@@ -151,7 +151,7 @@ impl Lane {
     }
 
     /// Counts the end of a request; `counted` is what [`Lane::start`] returned.
-    pub(crate) fn end(&self, counted: Option<Counted>, asked: &Asked, ended: Ended, latency: Option<Duration>, random: &Random) {
+    pub(crate) fn end(&self, vm: &Vm, counted: Option<Counted>, asked: &Asked, ended: Ended, latency: Option<Duration>) {
         let latency = latency.filter(|_| !ended.upgraded);
         self.total.end(ended.class, latency);
         self.service.touch();
@@ -159,7 +159,7 @@ impl Lane {
         if let (Some(counted), Some(arm)) = (counted, &self.epoch) {
             // A misrouted request is in neither arm, but it has ended.
             let class = if astray { Class::Uncounted } else { ended.class };
-            arm.end(counted, asked, Ended { class, ..ended }, latency, random);
+            arm.end(vm, counted, asked, Ended { class, ..ended }, latency);
         }
     }
 

@@ -1,8 +1,8 @@
-//! Randomness for generated ids: seeded once per VM by the host, then a generator of our own, because asking costs 0.6 us.
+//! Randomness for generated ids: seeded once per VM by the proxy, then a generator of our own, because asking costs 0.6 us.
 
 use std::cell::Cell;
 
-use crate::host;
+use crate::host::Host;
 
 /// Two independent SplitMix64 generators (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 #[derive(Debug)]
@@ -13,9 +13,9 @@ pub(crate) struct Random {
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Random {
-    /// Seeded by the host.
-    pub(crate) fn seeded() -> Self {
-        let seed = u128::from_le_bytes(host::random());
+    /// Seeded by the proxy.
+    pub(crate) fn seeded(host: &dyn Host) -> Self {
+        let seed = u128::from_le_bytes(host.random());
         // Truncation is meant: the two halves.
         Self { state: Cell::new([seed as u64, (seed >> 64) as u64]) }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use shunt_filter_core::RolloutId;
 use shunt_filter_core::metric::{Kind, Label, Metric};
 
-use crate::host;
+use crate::host::Host;
 use crate::tally::ServiceTally;
 
 /// At most so many series; what comes later is only in the reports. Envoy never forgets one.
@@ -26,11 +26,11 @@ struct Series {
 
 impl Stats {
     /// Adds what a service counted since the last time.
-    pub(crate) fn flush(&mut self, service: &RolloutId, tally: &ServiceTally) {
+    pub(crate) fn flush(&mut self, host: &dyn Host, service: &RolloutId, tally: &ServiceTally) {
         let service = (Label::Service, service.to_string());
         for (version, counters) in tally.versions() {
             let labels = [service.clone(), (Label::Version, version.to_string())];
-            self.tell(Kind::Started, &labels, counters.started);
+            self.tell(host, Kind::Started, &labels, counters.started);
             for (class, count) in [
                 ("succeeded", counters.succeeded),
                 ("failed", counters.failed),
@@ -38,26 +38,26 @@ impl Stats {
                 ("cancelled", counters.cancelled),
             ] {
                 let [service, version] = labels.clone();
-                self.tell(Kind::Ended, &[service, version, (Label::Class, class.to_owned())], count);
+                self.tell(host, Kind::Ended, &[service, version, (Label::Class, class.to_owned())], count);
             }
         }
         tally.plain(|plain| {
             let alone = [service.clone()];
-            self.tell(Kind::Keyless, &alone, plain.keyless);
-            self.tell(Kind::Misrouted, &alone, plain.misrouted);
-            self.tell(Kind::Unrouted, &alone, plain.unrouted);
-            self.tell(Kind::NotServing, &alone, plain.not_serving);
+            self.tell(host, Kind::Keyless, &alone, plain.keyless);
+            self.tell(host, Kind::Misrouted, &alone, plain.misrouted);
+            self.tell(host, Kind::Unrouted, &alone, plain.unrouted);
+            self.tell(host, Kind::NotServing, &alone, plain.not_serving);
             for (version, count) in &plain.mirrored {
-                self.tell(Kind::Mirrored, &[service.clone(), (Label::Version, version.to_string())], *count);
+                self.tell(host, Kind::Mirrored, &[service.clone(), (Label::Version, version.to_string())], *count);
             }
             for (rule, count) in &plain.rules {
-                self.tell(Kind::Rule, &[service.clone(), (Label::Rule, rule.clone())], *count);
+                self.tell(host, Kind::Rule, &[service.clone(), (Label::Rule, rule.clone())], *count);
             }
         });
     }
 
     /// Brings one series to `count`. Series that are still zero are not made.
-    fn tell(&mut self, kind: Kind, labels: &[(Label, String)], count: u64) {
+    fn tell(&mut self, host: &dyn Host, kind: Kind, labels: &[(Label, String)], count: u64) {
         if count == 0 {
             return;
         }
@@ -66,13 +66,13 @@ impl Stats {
             if self.series.len() >= SERIES_MAX {
                 return;
             }
-            let Some(id) = host::define_counter(&metric.to_string()) else { return };
+            let Some(id) = host.define_counter(&metric.to_string()) else { return };
             self.series.insert(metric.clone(), Series { id, told: 0 });
         }
         let Some(series) = self.series.get_mut(&metric) else { return };
         // A counter that was forgotten and came back starts from zero again.
         let more = if count >= series.told { count.saturating_sub(series.told) } else { count };
-        if more > 0 && host::increment(series.id, more) {
+        if more > 0 && host.increment(series.id, more) {
             series.told = count;
         }
     }

@@ -1,22 +1,18 @@
 //! What all contexts of one VM share: the policy, the counters, who reports. It survives pushes; contexts do not.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use shunt_filter_core::deadlines::Deadlines;
 use shunt_filter_core::report::Report;
-use shunt_filter_core::{Router, RoutingPolicy, Site, VersionName, compile};
+use shunt_filter_core::{Router, RoutingPolicy, Site, VersionName, compile, json};
 
 use crate::counters::{Counters, Lanes};
-use crate::host::{self, Level};
+use crate::host::Host;
 use crate::lane::Lane;
 use crate::random::Random;
 use crate::reporter::Reporter;
 use crate::trail::Trail;
-
-/// Unknown fields that one line of the log names; a policy of another program has thousands.
-const UNKNOWN_NAMED: usize = 8;
 
 /// The policy in force.
 #[derive(Debug)]
@@ -30,29 +26,22 @@ pub(crate) struct Installed {
 /// One VM: a worker's, or the main thread's.
 #[derive(Debug)]
 pub(crate) struct Vm {
+    host: Box<dyn Host>,
     policy: RefCell<Option<Rc<Installed>>>,
     /// Which root context reports, and when.
     pub(crate) reporter: RefCell<Reporter>,
     /// Counters of all services.
     pub(crate) counters: Counters,
-    /// Decided requests that have not ended, by their context.
-    pub(crate) trails: RefCell<HashMap<u32, Trail>>,
-    /// When those without an answer begin to hang.
-    deadlines: RefCell<Deadlines>,
+    /// When decided requests without an answer begin to hang; who handles a request holds its trail.
+    deadlines: RefCell<Deadlines<Weak<RefCell<Trail>>>>,
     /// Randomness for ids.
     pub(crate) random: Random,
+    /// True when the last request's host was in the policy. Requests of one kind come one after another, so it tells which way of reading
+    /// the next one's headers is likely the cheaper one, and nothing else.
+    pub(crate) decided: Cell<bool>,
     node: RefCell<String>,
     name: String,
     sequence: Cell<u64>,
-}
-
-thread_local! {
-    static VM: Vm = Vm::new();
-}
-
-/// The VM of this thread.
-pub(crate) fn with<T>(use_it: impl FnOnce(&Vm) -> T) -> T {
-    VM.with(use_it)
 }
 
 impl Installed {
@@ -73,19 +62,25 @@ impl Installed {
 }
 
 impl Vm {
-    fn new() -> Self {
-        std::panic::set_hook(Box::new(|panic| host::log(Level::Critical, &panic.to_string())));
+    /// Without a policy, which every request passes.
+    pub(crate) fn new(host: Box<dyn Host>) -> Self {
         Self {
             policy: RefCell::default(),
             reporter: RefCell::default(),
             counters: Counters::default(),
-            trails: RefCell::default(),
             deadlines: RefCell::default(),
-            random: Random::seeded(),
+            random: Random::seeded(host.as_ref()),
+            decided: Cell::default(),
             node: RefCell::default(),
-            name: format!("{:032x}", u128::from_le_bytes(host::random())),
+            name: format!("{:032x}", u128::from_le_bytes(host.random())),
             sequence: Cell::default(),
+            host,
         }
+    }
+
+    /// The proxy.
+    pub(crate) fn host(&self) -> &dyn Host {
+        self.host.as_ref()
     }
 
     /// The policy in force; none: every request passes.
@@ -100,24 +95,23 @@ impl Vm {
         } else {
             let raw = read(configuration)?;
             // By way of `xds`: below `node` the metadata is not found (Envoy 1.40).
-            let namespace = text("xds\0node\0metadata\0NAMESPACE");
+            let namespace = self.text("xds\0node\0metadata\0NAMESPACE");
             let router = compile(raw, namespace.as_deref()).map_err(|error| error.to_string())?;
             let lanes = self.counters.install(&router);
             Some(Rc::new(Installed { router, lanes }))
         };
-        if let Some(node) = text("xds\0node\0id") {
+        if let Some(node) = self.text("xds\0node\0id") {
             *self.node.borrow_mut() = node;
         }
         self.policy.replace(installed);
         Ok(())
     }
 
-    /// Remembers a decided request until it ends.
-    pub(crate) fn begin(&self, context: u32, trail: Trail) {
-        if let Some(due) = trail.due() {
-            self.deadlines.borrow_mut().insert(due, context);
+    /// Looks at a decided request when it may hang.
+    pub(crate) fn watch(&self, context: u32, trail: &Rc<RefCell<Trail>>) {
+        if let Some(due) = trail.borrow().due() {
+            self.deadlines.borrow_mut().insert(due, context, Rc::downgrade(trail));
         }
-        self.trails.borrow_mut().insert(context, trail);
     }
 
     /// A request got an answer, or has ended.
@@ -132,14 +126,15 @@ impl Vm {
 
     /// Looks for requests that hang by now, and only at those.
     pub(crate) fn find_hanging(&self, now: u64) {
-        let (mut trails, mut deadlines) = (self.trails.borrow_mut(), self.deadlines.borrow_mut());
-        while let Some(context) = deadlines.pop(now) {
-            let Some(trail) = trails.get_mut(&context) else { continue };
+        let mut deadlines = self.deadlines.borrow_mut();
+        while let Some((context, request)) = deadlines.pop(now) {
+            let Some(trail) = request.upgrade() else { continue };
+            let mut trail = trail.borrow_mut();
             trail.hang(now);
             self.counters.touch();
             // Of several arms another one may be more patient; what is due by now is not due again.
             if let Some(due) = trail.due() {
-                deadlines.insert(due, context);
+                deadlines.insert(due, context, request);
             }
         }
     }
@@ -156,28 +151,19 @@ impl Vm {
         let (node, vm, services) = (self.node.borrow().clone(), self.name.clone(), self.counters.report());
         Report { node, vm, sequence, generation, last, module: env!("CARGO_PKG_VERSION").to_owned(), services }
     }
+
+    /// A property that is text.
+    fn text(&self, path: &str) -> Option<String> {
+        self.host.property(path).and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| !text.is_empty())
+    }
 }
 
 /// The policy as written. Fields that this filter does not know change nothing: they are said in the log, because a policy file that is
 /// edited by hand has no control plane that would refuse them.
 fn read(configuration: &[u8]) -> Result<RoutingPolicy, String> {
-    let mut json = serde_json::Deserializer::from_slice(configuration);
-    let mut unknown = Vec::new();
-    let policy = serde_ignored::deserialize(&mut json, |path| {
-        if unknown.len() < UNKNOWN_NAMED {
-            unknown.push(path.to_string());
-        }
-    });
-    let policy = policy.map_err(|error: serde_json::Error| error.to_string())?;
-    json.end().map_err(|error| error.to_string())?;
+    let json::Read { value, unknown } = json::read(configuration).map_err(|error| error.to_string())?;
     if !unknown.is_empty() {
-        let fields = unknown.join(", ");
-        host::log(Level::Warning, &format!("shunt: the policy has fields that this filter does not know, they change nothing: {fields}"));
+        log::warn!("shunt: the policy has fields that this filter does not know, they change nothing: {}", unknown.join(", "));
     }
-    Ok(policy)
-}
-
-/// A property that is text.
-fn text(path: &str) -> Option<String> {
-    host::property(path).and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| !text.is_empty())
+    Ok(value)
 }

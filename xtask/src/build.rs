@@ -1,26 +1,19 @@
 //! Builds the modules and the programs, and says by environment variables where they are.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
+use crate::module::{Exports, module};
 use crate::place;
 use crate::run::{Run, say};
 use crate::setup::{self, Tools};
 
-/// Packages that exist only as modules.
+/// Packages that are built as modules.
 pub(crate) const MODULES: [&str; 2] = ["shunt-filter", "shunt-noop"];
-/// The features of WebAssembly that Rust's compiler uses by default; wasm-opt wants them named.
-const FEATURES: [&str; 6] = [
-    "--enable-bulk-memory",
-    "--enable-sign-ext",
-    "--enable-mutable-globals",
-    "--enable-nontrapping-float-to-int",
-    "--enable-multivalue",
-    "--enable-reference-types",
-];
-
+/// The one that is built as nothing else: natively, the functions that it imports are missing.
+const MODULE_ONLY: &str = "shunt-noop";
 /// How programs are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
@@ -46,15 +39,20 @@ impl Profile {
     }
 }
 
-/// `cargo xtask build [--release]`
+/// `cargo xtask build [--release|--module]`
 pub(crate) fn build(args: &[String]) -> Result<()> {
     let profile = match args {
-        [] => Profile::Debug,
-        [flag] if flag == "--release" => Profile::Release,
-        _ => bail!("build takes only --release"),
+        [] => Some(Profile::Debug),
+        [flag] if flag == "--release" => Some(Profile::Release),
+        [flag] if flag == "--module" => None,
+        _ => bail!("build takes only --release, or --module for the filter's module alone"),
     };
     let tools = setup::tools()?;
     let module = filter(&tools)?;
+    let Some(profile) = profile else {
+        say(format_args!("{}", module.display()));
+        return Ok(());
+    };
     Run::cargo().args(["build", "--package", "shunt"]).args(profile.flags()).env("SHUNT_FILTER_WASM", &module).show()?;
     say(format_args!("{}", module.display()));
     say(format_args!("{}", profile.folder().join("shunt").display()));
@@ -114,46 +112,20 @@ fn named(tools: &Tools, mut env: Vec<(String, OsString)>, profile: Profile) -> B
     Built { env, folder }
 }
 
-/// All packages but this one, which runs already, and those that exist only as modules.
+/// All packages but this one, which runs already, and the one that exists only as a module.
 pub(crate) fn natives(run: Run) -> Run {
-    MODULES.iter().chain(&["xtask"]).fold(run.arg("--workspace"), |run, package| run.args(["--exclude", package]))
+    run.args(["--workspace", "--exclude", MODULE_ONLY, "--exclude", "xtask"])
 }
 
 fn modules(tools: &Tools) -> Result<Vec<(String, OsString)>> {
     let filter = filter(tools)?;
-    let panicking = module(tools, "shunt-filter", &["--features", "panic-on-request-header"], "shunt_filter_panic.wasm")?;
-    let noop = module(tools, "shunt-noop", &[], "shunt_noop.wasm")?;
+    let panicking = module(tools, "shunt-filter", &["--features", "panic-on-request-header"], Exports::Used, "shunt_filter_panic.wasm")?;
+    let noop = module(tools, "shunt-noop", &[], Exports::All, "shunt_noop.wasm")?;
     let named = [("SHUNT_FILTER_WASM", filter), ("SHUNT_FILTER_PANIC_WASM", panicking), ("SHUNT_NOOP_WASM", noop)];
     Ok(named.into_iter().map(|(name, path)| (name.to_owned(), path.into())).collect())
 }
 
 /// Builds the filter's module.
 pub(crate) fn filter(tools: &Tools) -> Result<PathBuf> {
-    module(tools, "shunt-filter", &[], "shunt_filter.wasm")
-}
-
-fn module(tools: &Tools, package: &str, flags: &[&str], name: &str) -> Result<PathBuf> {
-    let (cargo, folder) = tools.wasm.cargo("build", "wasm");
-    cargo.args(["--package", package]).args(flags).show()?;
-    let built = folder.join(format!("{}.wasm", package.replace('-', "_")));
-    let plain = std::fs::read(&built).with_context(|| built.display().to_string())?;
-    std::fs::create_dir_all(place::modules())?;
-    let path = place::modules().join(name);
-    let source = path.with_extension("plain");
-    // Unchanged bytes keep their optimised module and its time stamp, so that nothing that embeds it is built again.
-    if path.is_file() && std::fs::read(&source).is_ok_and(|old| old == plain) {
-        return Ok(path);
-    }
-    let size = optimised(tools.optimizer.as_deref(), &built, &path)?;
-    std::fs::write(&source, &plain)?;
-    say(format_args!("{name}: {} KB", size / 1024));
-    Ok(path)
-}
-
-fn optimised(optimizer: Option<&Path>, built: &Path, path: &Path) -> Result<u64> {
-    match optimizer {
-        Some(wasm_opt) => drop(Run::new(wasm_opt).args(FEATURES).arg("-O3").arg(built).arg("-o").arg(path).quiet()?),
-        None => drop(std::fs::copy(built, path)?),
-    }
-    Ok(path.metadata()?.len())
+    module(tools, "shunt-filter", &[], Exports::Used, "shunt_filter.wasm")
 }

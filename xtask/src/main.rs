@@ -6,6 +6,7 @@ mod demo;
 mod generate;
 mod leash;
 mod lint;
+mod module;
 mod place;
 mod run;
 mod setup;

@@ -114,6 +114,11 @@ const HOUR: u32 = 60 * MINUTE;
 const MINUTE: u32 = 60;
 
 impl MaxAge {
+    /// No time: stands where one is about to be read.
+    pub(crate) const fn blank() -> Self {
+        Self(0)
+    }
+
     /// Seconds.
     pub const fn seconds(self) -> u32 {
         self.0

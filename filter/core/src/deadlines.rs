@@ -1,17 +1,23 @@
 //! Which of many requests are due: those that are not cost nothing to look at.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Requests by the time at which they are due, nanoseconds since 1970, and their context's id.
-#[derive(Debug, Default)]
-pub struct Deadlines {
-    by_time: BTreeSet<(u64, u32)>,
+#[derive(Debug)]
+pub struct Deadlines<T> {
+    by_time: BTreeMap<(u64, u32), T>,
 }
 
-impl Deadlines {
+impl<T> Default for Deadlines<T> {
+    fn default() -> Self {
+        Self { by_time: BTreeMap::new() }
+    }
+}
+
+impl<T> Deadlines<T> {
     /// Adds one.
-    pub fn insert(&mut self, due: u64, context: u32) {
-        self.by_time.insert((due, context));
+    pub fn insert(&mut self, due: u64, context: u32, request: T) {
+        self.by_time.insert((due, context), request);
     }
 
     /// Removes one; `due` is what it was added with.
@@ -20,10 +26,10 @@ impl Deadlines {
     }
 
     /// Takes the one that is due for longest; none: nothing is due.
-    pub fn pop(&mut self, now: u64) -> Option<u32> {
-        let first = self.by_time.first().copied().filter(|(due, _)| *due <= now)?;
-        self.by_time.remove(&first);
-        Some(first.1)
+    pub fn pop(&mut self, now: u64) -> Option<(u32, T)> {
+        let first = self.by_time.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let ((_, context), request) = first.remove_entry();
+        Some((context, request))
     }
 }
 
@@ -31,15 +37,15 @@ impl Deadlines {
 mod tests {
     use super::*;
 
-    fn due(deadlines: &mut Deadlines, now: u64) -> Vec<u32> {
-        std::iter::from_fn(|| deadlines.pop(now)).collect()
+    fn due(deadlines: &mut Deadlines<()>, now: u64) -> Vec<u32> {
+        std::iter::from_fn(|| deadlines.pop(now)).map(|(context, ())| context).collect()
     }
 
     #[test]
     fn only_what_is_due_is_taken_and_once() {
         let mut deadlines = Deadlines::default();
         for (at, context) in [(30, 3), (10, 1), (20, 2), (20, 4)] {
-            deadlines.insert(at, context);
+            deadlines.insert(at, context, ());
         }
         deadlines.remove(20, 2);
         deadlines.remove(99, 1);

@@ -66,6 +66,11 @@ impl VersionName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// No name: stands where one is about to be read.
+    pub(crate) const fn blank() -> Self {
+        Self(String::new())
+    }
 }
 
 impl TryFrom<String> for VersionName {
@@ -109,6 +114,11 @@ impl RolloutId {
         label(namespace)?;
         label(name)?;
         Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+    }
+
+    /// No name: stands where one is about to be read.
+    pub(crate) const fn blank() -> Self {
+        Self { namespace: String::new(), name: String::new() }
     }
 
     /// The namespace.

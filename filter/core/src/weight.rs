@@ -23,6 +23,16 @@ pub enum WeightError {
     Precision(f64),
 }
 
+impl WeightError {
+    /// What is expected, without the number itself: to print any number takes a lot of code in the filter's module.
+    pub(crate) fn remedy(self) -> &'static str {
+        match self {
+            Self::Range(_) => "a weight is a percentage from 0 to 100",
+            Self::Precision(_) => "a weight has at most four decimals (0.0001 percent is one in a million)",
+        }
+    }
+}
+
 impl Weight {
     /// No key.
     pub const ZERO: Weight = Weight(0);
