@@ -40,8 +40,11 @@ impl Budget {
         self.regexes.push((at.to_string(), work));
         let work = self.work();
         if work > limits::REGEX_WORK {
-            let mut fields = std::mem::take(&mut self.regexes);
-            fields.sort_by_key(|(_, work)| std::cmp::Reverse(*work));
+            let (mut left, mut fields) = (std::mem::take(&mut self.regexes), Vec::new());
+            // One by one, of a handful: the sort of the standard library is some kilobytes of code in the module.
+            while let Some((costliest, _)) = left.iter().enumerate().min_by_key(|(_, (_, work))| std::cmp::Reverse(*work)) {
+                fields.push(left.remove(costliest));
+            }
             return Err(at.wrong(Problem::RegexWork { work, fields }));
         }
         Ok(())
