@@ -36,6 +36,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// Lanes for the services and flags of a new policy.
+    #[inline(never)]
     pub(crate) fn install(&self, router: &Router) -> Lanes {
         let push = self.push.get().saturating_add(1);
         self.push.set(push);
@@ -81,6 +82,7 @@ impl Counters {
 }
 
 /// Drops the services that left first, down to [`KEPT_SERVICES`] beside those of the policy.
+#[inline(never)]
 fn forget(tallies: &mut BTreeMap<RolloutId, Rc<ServiceTally>>, push: u64) {
     let left = tallies.iter().filter(|(_, tally)| tally.named() < push && !tally.is_open());
     let mut left: BinaryHeap<_> = left.map(|(name, tally)| Reverse((tally.named(), name.clone()))).collect();

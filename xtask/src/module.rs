@@ -54,7 +54,7 @@ pub(crate) fn module(tools: &Tools, package: &str, flags: &[&str], exports: Expo
 
 fn optimised(optimizer: Option<&Path>, source: &Path, path: &Path) -> Result<u64> {
     match optimizer {
-        Some(wasm_opt) => drop(Run::new(wasm_opt).args(FEATURES).arg("-O3").arg(source).arg("-o").arg(path).quiet()?),
+        Some(wasm_opt) => drop(Run::new(wasm_opt).args(FEATURES).args(["-O3", "--one-caller-inline-max-function-size", "50"]).arg(source).arg("-o").arg(path).quiet()?),
         None => drop(std::fs::copy(source, path)?),
     }
     Ok(path.metadata()?.len())

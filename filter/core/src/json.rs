@@ -44,6 +44,7 @@ pub struct JsonError {
 ///
 /// # Errors
 /// The first thing that is not JSON or does not fit a field, and where.
+#[inline(never)]
 pub fn read(bytes: &[u8]) -> Result<Read<RoutingPolicy>, JsonError> {
     value(bytes)
 }

@@ -62,6 +62,7 @@ impl Budget {
 }
 
 impl Text {
+    #[inline(never)]
     pub(crate) fn compile(raw: &StringMatch, budget: &mut Budget, at: &At<'_>) -> Result<Self, PolicyError> {
         let StringMatch { exact, prefix, suffix, contains, regex, present, absent } = raw;
         let texts = [("exact", exact), ("prefix", prefix), ("suffix", suffix), ("contains", contains), ("regex", regex)];
