@@ -81,7 +81,8 @@ fn the_policy_itself() {
 #[test]
 fn every_field_alike() {
     let document: Value = serde_json::from_str(POLICY).unwrap();
-    let others = ["null", "true", "7", "-1", "1.5", "70000", "5000000000", "\"x\"", "\"v1\"", "{}", "{\"x\": 1}"].map(|text| text.parse::<Value>().unwrap());
+    let others = ["null", "true", "7", "-1", "1.5", "70000", "5000000000", "\"x\"", "\"v1\"", "{}", "{\"x\": 1}"]
+        .map(|text| text.parse::<Value>().unwrap());
     for place in places(&document) {
         for other in &others {
             let mut changed = document.clone();

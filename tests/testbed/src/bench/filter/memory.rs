@@ -61,7 +61,10 @@ impl Memory {
 
     /// For people.
     pub(super) fn table(&self) -> String {
-        let mut text = format!("\n{:<34} {:>24} {:>22} {:>22}\n", "Envoy's anonymous memory, idle", "MB, one worker", "above no-op", "per further worker");
+        let mut text = format!(
+            "\n{:<34} {:>24} {:>22} {:>22}\n",
+            "Envoy's anonymous memory, idle", "MB, one worker", "above no-op", "per further worker"
+        );
         for Row { variant, one_worker, above_noop, per_worker } in &self.rows {
             text.push_str(&format!("  {variant:<32} {one_worker:>24.1} {above_noop:>22.1} {per_worker:>22.1}\n"));
         }
