@@ -44,6 +44,7 @@ pub(crate) fn goals(goals: &[CompiledGoal]) -> Rc<[Goal]> {
 
 impl Arm {
     /// The arm of a version; from now on the epoch looks at what the policy asks for.
+    #[inline(never)]
     pub(crate) fn new(epoch: &Rc<EpochTally>, version: &VersionName, watch: &Watch, goals: &Rc<[Goal]>) -> Self {
         if watch.latency().is_some() {
             epoch.time();
@@ -94,6 +95,7 @@ impl Arm {
     }
 
     /// One of them ended. The generator is asked at most once, and only where the policy tolerates something.
+    #[inline(never)]
     pub(crate) fn end(&self, vm: &Vm, counted: Counted, asked: &Asked, ended: Ended, latency: Option<Duration>) {
         self.counters.end(ended.class, latency);
         if ended.class == Class::Uncounted {
@@ -129,6 +131,7 @@ impl Arm {
         }
     }
 
+    #[inline(never)]
     fn note(&self, kind: ExemplarKind, ended: Option<Ended>, asked: &Asked) {
         let answer = ended.and_then(|ended| ended.answer);
         self.epoch.note(&self.version, Exemplar::new(kind, answer, asked.method, asked.path.clone()));

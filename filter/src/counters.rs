@@ -1,7 +1,8 @@
 //! VM-wide cumulative counters: those of the policy's services, and of some that left it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::rc::Rc;
 
 use shunt_filter_core::report::ServiceReport;
@@ -10,7 +11,7 @@ use shunt_filter_core::{CompiledFlag, RolloutId, Router, Service};
 use crate::host::Host;
 use crate::lane::Lane;
 use crate::stats::Stats;
-use crate::tally::ServiceTally;
+use crate::tally::{ServiceTally, by_name};
 
 /// How many services that left the policy are remembered, so that one which comes back goes on counting where it was.
 const KEPT_SERVICES: usize = 256;
@@ -35,6 +36,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// Lanes for the services and flags of a new policy.
+    #[inline(never)]
     pub(crate) fn install(&self, router: &Router) -> Lanes {
         let push = self.push.get().saturating_add(1);
         self.push.set(push);
@@ -67,7 +69,7 @@ impl Counters {
         let push = self.push.get();
         let tallies = self.services.borrow();
         let told = tallies.iter().filter(|(_, tally)| tally.named() == push || tally.is_open() || tally.says_farewell());
-        told.filter_map(|(name, tally)| Some((name.clone(), tally.read()?))).collect()
+        by_name(told.filter_map(|(name, tally)| Some((name.clone(), tally.read()?))))
     }
 
     /// Adds what was counted since the last call to Envoy's own stats.
@@ -80,15 +82,12 @@ impl Counters {
 }
 
 /// Drops the services that left first, down to [`KEPT_SERVICES`] beside those of the policy.
+#[inline(never)]
 fn forget(tallies: &mut BTreeMap<RolloutId, Rc<ServiceTally>>, push: u64) {
-    let mut left: Vec<(u64, RolloutId)> = tallies
-        .iter()
-        .filter(|(_, tally)| tally.named() < push && !tally.is_open())
-        .map(|(name, tally)| (tally.named(), name.clone()))
-        .collect();
-    left.sort_unstable();
-    let surplus = left.len().saturating_sub(KEPT_SERVICES);
-    for (_, name) in left.into_iter().take(surplus) {
+    let left = tallies.iter().filter(|(_, tally)| tally.named() < push && !tally.is_open());
+    let mut left: BinaryHeap<_> = left.map(|(name, tally)| Reverse((tally.named(), name.clone()))).collect();
+    while left.len() > KEPT_SERVICES {
+        let Some(Reverse((_, name))) = left.pop() else { break };
         tallies.remove(&name);
     }
 }

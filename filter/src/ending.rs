@@ -32,6 +32,7 @@ pub(crate) struct Ended {
 
 impl Ended {
     /// How a request ended at `now`, nanoseconds since 1970.
+    #[inline(never)]
     pub(crate) fn read(host: &dyn Host, trail: &Trail, now: u64) -> Self {
         let lane = trail.lane.as_ref().map(|started| started.lane.as_ref());
         let code = integer(host, "response\0code").and_then(|code| u16::try_from(code).ok()).filter(|code| *code != 0);

@@ -1,4 +1,4 @@
-//! What the filter asks of the proxy. In Envoy that is [`crate::proxy`], in native tests [`fake`].
+//! What the filter asks of the proxy. In Envoy that is `proxy`, in native tests `fake`.
 //!
 //! Nothing here can fail loudly: what the proxy refuses is `None`, `false` or nothing at all, and costs at most the one request's value.
 

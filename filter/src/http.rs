@@ -87,6 +87,7 @@ impl Stream {
 
 /// All headers of a request, and what is decided at its host; none: nothing. Where the host is likely not in the policy, only the host is
 /// read at first.
+#[inline(never)]
 fn read<'p>(vm: &Vm, policy: &'p Installed) -> Option<(Headers, Site<'p>)> {
     let host = vm.host();
     let site = |authority: &[u8]| policy.router.site_bytes(authority);
@@ -106,6 +107,7 @@ fn read<'p>(vm: &Vm, policy: &'p Installed) -> Option<(Headers, Site<'p>)> {
 }
 
 /// What is remembered of a request; the form of its path only where an analysis may show it.
+#[inline(never)]
 fn asked(host: &dyn Host, headers: &Headers, watched: bool) -> Asked {
     let path = if watched { template(headers.first(":path").unwrap_or_default()) } else { String::new() };
     Asked {
@@ -138,6 +140,7 @@ fn remove_if(host: &dyn Host, present: bool) {
 }
 
 /// The only writes of the request phase; each clears the route cache, so none is made without need.
+#[inline(never)]
 fn write(host: &dyn Host, request: &Request, decisions: &Decisions<'_>) {
     if let Some(route) = decisions.service.as_ref().and_then(|decision| decision.route) {
         host.set_header(Map::Request, ROUTE_HEADER, route.as_bytes());
@@ -161,6 +164,7 @@ fn write(host: &dyn Host, request: &Request, decisions: &Decisions<'_>) {
 
 /// The service behind sees the generated ids already in this request. Setting a header drops its further lines, so all of them are
 /// joined, as cookies are (RFC 9113, 8.2.3).
+#[inline(never)]
 fn add_cookies(host: &dyn Host, request: &Request, generated: &[&Generated<'_>]) {
     let pairs: Vec<String> = generated.iter().map(|generated| format!("{}={}", generated.cookie, generated.value)).collect();
     let sent = request.headers.iter().filter(|(name, line)| name == "cookie" && !line.is_empty()).map(|(_, line)| line.as_slice());

@@ -55,6 +55,7 @@ pub(crate) enum Answered {
 
 impl Lane {
     /// The lanes of a service, one per version, counting for push number `push`.
+    #[inline(never)]
     pub(crate) fn of_service(service: &Service, tally: &Rc<ServiceTally>, push: u64) -> Vec<Rc<Self>> {
         tally.name(push, service.watch());
         let epoch = service.watch().epoch().map(|epoch| tally.epoch(epoch));
@@ -68,6 +69,7 @@ impl Lane {
     }
 
     /// The lanes of a flag, one per version.
+    #[inline(never)]
     pub(crate) fn of_flag(flag: &CompiledFlag, tally: &Rc<ServiceTally>, push: u64) -> Vec<Rc<Self>> {
         tally.name(push, flag.watch());
         let epoch = flag.watch().epoch().map(|epoch| tally.epoch(epoch));
@@ -121,6 +123,7 @@ impl Lane {
     }
 
     /// Counts a decision; returns where it counts in the epoch, none when it belongs to no arm.
+    #[inline(never)]
     pub(crate) fn start(&self, reason: &Reason<'_>, keyless: bool, counted: Option<Counted>) -> Option<Counted> {
         self.total.start();
         self.service.touch();
@@ -151,6 +154,7 @@ impl Lane {
     }
 
     /// Counts the end of a request; `counted` is what [`Lane::start`] returned.
+    #[inline(never)]
     pub(crate) fn end(&self, vm: &Vm, counted: Option<Counted>, asked: &Asked, ended: Ended, latency: Option<Duration>) {
         let latency = latency.filter(|_| !ended.upgraded);
         self.total.end(ended.class, latency);

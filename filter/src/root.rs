@@ -82,6 +82,7 @@ fn report_if_due(vm: &Vm, reporter: &mut Reporter, now: u64) {
 }
 
 /// Posts without waiting for the answer; false when the proxy refuses.
+#[inline(never)]
 fn post(host: &dyn Host, to: &ReportPolicy, report: &Report) -> bool {
     let Ok(body) = serde_json::to_vec(report) else { return false };
     let headers =

@@ -134,6 +134,7 @@ impl EpochTally {
     }
 
     /// A request of this slot got an answer that is no failure and yet may be wrong.
+    #[inline(never)]
     pub(crate) fn mark_response(&self, class: ResponseClass, version: &VersionName, slot: u16) {
         let mut responses = self.responses.borrow_mut();
         let of_class = responses.entry(class).or_default();
@@ -145,6 +146,7 @@ impl EpochTally {
     }
 
     /// Something for people to see.
+    #[inline(never)]
     pub(crate) fn note(&self, version: &VersionName, exemplar: Exemplar) {
         let mut exemplars = self.exemplars.borrow_mut();
         match exemplars.get_mut(version) {
@@ -154,6 +156,7 @@ impl EpochTally {
     }
 
     /// It took this long to its response headers.
+    #[inline(never)]
     pub(crate) fn mark_time(&self, slot: u16, took: Duration, thresholds: &LatencyThresholds) {
         let longer = |than: u32| took > Duration::from_micros(u64::from(than));
         let mut latency = self.latency.borrow_mut();
@@ -185,6 +188,7 @@ impl EpochTally {
         }
     }
 
+    #[inline(never)]
     fn read(&self) -> EpochReport {
         EpochReport {
             epoch: self.number,
@@ -205,7 +209,7 @@ impl EpochTally {
     fn hanging(&self) -> BTreeMap<VersionName, u64> {
         let versions = self.versions.borrow();
         let now = versions.iter().map(|(name, tally)| (name.clone(), tally.hanging.get()));
-        now.filter(|(_, count)| *count > 0).collect()
+        by_name(now.filter(|(_, count)| *count > 0))
     }
 }
 
@@ -267,6 +271,7 @@ impl ServiceTally {
     }
 
     /// The counters of an epoch: those there are when its number is the same, new ones otherwise.
+    #[inline(never)]
     pub(crate) fn epoch(&self, number: u64) -> Rc<EpochTally> {
         let mut epoch = self.epoch.borrow_mut();
         match epoch.as_ref() {
@@ -281,6 +286,7 @@ impl ServiceTally {
     }
 
     /// Forgets what left the policy before push number `push`, as far as there is too much of it.
+    #[inline(never)]
     pub(crate) fn prune(&self, push: u64) {
         let mut versions = self.versions.borrow_mut();
         while versions.len() > KEPT_VERSIONS {
@@ -317,7 +323,14 @@ impl ServiceTally {
 
 fn read_all(tallies: &BTreeMap<VersionName, Rc<VersionTally>>) -> BTreeMap<VersionName, Counters> {
     let started = tallies.iter().map(|(name, tally)| (name.clone(), tally.read()));
-    started.filter(|(_, counters)| counters.started > 0).collect()
+    by_name(started.filter(|(_, counters)| counters.started > 0))
+}
+
+/// One by one: to collect a map sorts its entries first, which is some kilobytes of code for each type.
+pub(crate) fn by_name<K: Ord, V>(entries: impl Iterator<Item = (K, V)>) -> BTreeMap<K, V> {
+    let mut map = BTreeMap::new();
+    entries.for_each(|(name, value)| drop(map.insert(name, value)));
+    map
 }
 
 /// Counters whose names a policy no longer uses cannot be told from others, so a map that grew too long starts again.

@@ -89,6 +89,7 @@ impl Vm {
     }
 
     /// Puts a configuration in force, or says why not and changes nothing. Empty: no policy.
+    #[inline(never)]
     pub(crate) fn install(&self, configuration: &[u8]) -> Result<(), String> {
         let installed = if configuration.is_empty() {
             None
@@ -125,6 +126,7 @@ impl Vm {
     }
 
     /// Looks for requests that hang by now, and only at those.
+    #[inline(never)]
     pub(crate) fn find_hanging(&self, now: u64) {
         let mut deadlines = self.deadlines.borrow_mut();
         while let Some((context, request)) = deadlines.pop(now) {
@@ -145,6 +147,7 @@ impl Vm {
     }
 
     /// The next report.
+    #[inline(never)]
     pub(crate) fn report(&self, generation: u64, last: bool) -> Report {
         let sequence = self.sequence.get().saturating_add(1);
         self.sequence.set(sequence);

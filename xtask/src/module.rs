@@ -52,9 +52,19 @@ pub(crate) fn module(tools: &Tools, package: &str, flags: &[&str], exports: Expo
     Ok(path)
 }
 
+/// What has one caller is not put into it, as the optimiser would: V8 keeps the memory that its compiler took for the largest functions, so
+/// small ones are better. The filter's own large ones are marked `#[inline(never)]` for the same reason.
 fn optimised(optimizer: Option<&Path>, source: &Path, path: &Path) -> Result<u64> {
     match optimizer {
-        Some(wasm_opt) => drop(Run::new(wasm_opt).args(FEATURES).arg("-O3").arg(source).arg("-o").arg(path).quiet()?),
+        Some(wasm_opt) => drop(
+            Run::new(wasm_opt)
+                .args(FEATURES)
+                .args(["-O3", "--one-caller-inline-max-function-size", "50"])
+                .arg(source)
+                .arg("-o")
+                .arg(path)
+                .quiet()?,
+        ),
         None => drop(std::fs::copy(source, path)?),
     }
     Ok(path.metadata()?.len())

@@ -48,6 +48,7 @@ pub(crate) struct Assigned<'r> {
 
 impl Assignment {
     /// Who gets this request.
+    #[inline(never)]
     pub(crate) fn assign<'r>(&'r self, values: Values<'_, '_>) -> Assigned<'r> {
         let keys = Keys::new(&self.chain, values);
         let mut left_over = LeftOver::default();

@@ -28,6 +28,7 @@ pub use problem::{PolicyError, Problem};
 ///
 /// # Errors
 /// The first thing in the policy that the filter could not serve, with the path of its field.
+#[inline(never)]
 pub fn compile(policy: RoutingPolicy, caller_namespace: Option<&str>) -> Result<Router, PolicyError> {
     if policy.format != FORMAT {
         return Err(At::root("format").wrong(Problem::Format(policy.format)));
@@ -94,6 +95,7 @@ struct Claimant<'p> {
     port: Port,
 }
 
+#[inline(never)]
 fn claims<'p>(policy: &'p RoutingPolicy, caller_namespace: Option<&str>) -> Result<Claims<'p>, PolicyError> {
     let mut claims = Claims::default();
     let services = policy.services.iter().map(|ServicePolicy { name: rollout, hosts, short_hosts, port, .. }| Claimant {
@@ -116,6 +118,7 @@ fn claims<'p>(policy: &'p RoutingPolicy, caller_namespace: Option<&str>) -> Resu
 }
 
 /// Short hosts come last: for callers of their namespace they win over another service's host of the same name, as in Istio.
+#[inline(never)]
 fn claim<'p>(claims: &mut Claims<'p>, all: &[Claimant<'p>], caller_namespace: Option<&str>, at: &At<'_>) -> Result<(), PolicyError> {
     at.bound(all.len(), limits::SERVICES)?;
     let claimed_by = |first: usize| all.get(first).map(|first| first.rollout.to_string()).unwrap_or_default();

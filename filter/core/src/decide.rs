@@ -16,6 +16,7 @@ impl Service {
         self.decide_seen(&Seen::new(request, &self.assignment.fields), None)
     }
 
+    #[inline(never)]
     pub(crate) fn decide_seen<'r>(&'r self, seen: &Seen<'_>, places: Option<&Places>) -> Decision<'r> {
         let values = Values::new(seen, places);
         let assigned = self.assignment.assign(values);

@@ -55,6 +55,7 @@ impl CompiledFlag {
         self.choices.iter().map(|choice| &choice.version)
     }
 
+    #[inline(never)]
     pub(crate) fn decide(&self, values: Values<'_, '_>) -> FlagDecision<'_> {
         let assigned = self.assignment.assign(values);
         let choice = self.choices.get(assigned.owner).unwrap_or(&self.stable);
@@ -90,6 +91,7 @@ pub(crate) fn is_item(value: &FlagValue) -> bool {
 }
 
 /// What becomes of `x-shunt-flags`: members that are decided here go, those of others stay in front, as they came.
+#[inline(never)]
 pub(crate) fn header(decided: &[FlagDecision<'_>], request: &Request) -> FlagsHeader {
     if decided.is_empty() {
         return FlagsHeader::Keep;

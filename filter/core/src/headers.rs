@@ -41,6 +41,7 @@ impl Headers {
     }
 
     /// The request as a site needs it. Of a pseudo-header and of the request id the last value counts, of all others every line.
+    #[inline(never)]
     pub fn request(&self, needs: &Needs, end_of_stream: bool, entropy: [u64; 2]) -> Request {
         let mut request = Request { end_of_stream, entropy, ..Request::default() };
         for (name, value) in self.iter() {

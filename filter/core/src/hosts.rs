@@ -183,6 +183,7 @@ impl<'p> Claims<'p> {
 
 impl Hosts {
     /// The site of an authority.
+    #[inline(never)]
     pub(crate) fn find(&self, authority: &str) -> Option<usize> {
         let (host, said) = split(authority)?;
         let position = self.exact.get(host.as_ref()).or_else(|| {

@@ -1,7 +1,7 @@
 //! Reads a policy from JSON, and names the fields that it does not know.
 //!
 //! As `serde_json` with `serde_ignored` would by what is derived, in a tenth of the code: every VM compiles all of the module, and derived
-//! readers were the largest part of it. Here a type is a list of its fields ([`policy`]), and one function walks through any object. What the
+//! readers were the largest part of it. Here a type is a list of its fields (`json/policy.rs`), and one function walks through any object. What the
 //! two read and refuse is the same, which a test shows; only a struct that is written as a list is refused here. Numbers with a
 //! fraction are read as exactly as an `f64` can hold up to 15 digits and nearly so beyond, which weights do not need.
 
@@ -44,6 +44,7 @@ pub struct JsonError {
 ///
 /// # Errors
 /// The first thing that is not JSON or does not fit a field, and where.
+#[inline(never)]
 pub fn read(bytes: &[u8]) -> Result<Read<RoutingPolicy>, JsonError> {
     value(bytes)
 }

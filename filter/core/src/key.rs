@@ -60,6 +60,7 @@ const REQUEST_ID: &str = "request id";
 
 impl Chain {
     /// Checks a chain and notes in `fields` what it reads.
+    #[inline(never)]
     pub(crate) fn compile(
         raw: &[KeySource],
         keyless: Keyless,

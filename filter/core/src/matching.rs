@@ -120,11 +120,13 @@ pub(crate) struct Reads {
 
 impl Reads {
     /// A list of matches.
+    #[inline(never)]
     pub(crate) fn compile(&mut self, matches: &[Match], at: &At<'_>) -> Result<Vec<Condition>, PolicyError> {
         at.bound(matches.len(), limits::MATCHES)?;
         matches.iter().enumerate().map(|(index, raw)| self.condition(raw, &at.index(index), Depth::Outer)).collect()
     }
 
+    #[inline(never)]
     fn condition(&mut self, raw: &Match, at: &At<'_>, depth: Depth) -> Result<Condition, PolicyError> {
         let count =
             [raw.headers.len(), raw.cookies.len(), raw.query.len(), raw.methods.len(), raw.not.len(), usize::from(raw.path.is_some())];

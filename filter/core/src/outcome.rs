@@ -133,6 +133,7 @@ const GRPC_UNKNOWN: u32 = 2;
 
 impl Outcome {
     /// The class; the order of the questions is the rule.
+    #[inline(never)]
     pub fn ending(&self) -> Ending {
         let upstream = self.upstream_failed();
         let class = self.class(upstream);

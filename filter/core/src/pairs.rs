@@ -98,7 +98,7 @@ mod tests {
         #[test]
         fn any_bytes(bytes in vec(any::<u8>(), 0..64)) {
             for (name, value) in read(&bytes) {
-                prop_assert!(name.len() + value.len() + 12 <= bytes.len());
+                prop_assert!(name.len().saturating_add(value.len()).saturating_add(12) <= bytes.len());
             }
         }
     }

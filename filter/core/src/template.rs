@@ -17,6 +17,7 @@ pub const TEMPLATE_MAX: usize = SEGMENTS * (SEGMENT_MAX + 1) + 2;
 /// it with more than 2 digits or 24 bytes.
 ///
 /// `/orders/4711/items?page=2` gives `/orders/*/*`, `/shop.Checkout/Buy` stays as it is.
+#[inline(never)]
 pub fn template(path: &[u8]) -> String {
     let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
     let mut text = String::new();

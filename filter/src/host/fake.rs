@@ -10,13 +10,16 @@ use shunt_filter_core::report::Report;
 use super::{Host, Map};
 use crate::vm::Vm;
 
+/// Names and values of headers.
+type Lines = Vec<(String, Vec<u8>)>;
+
 /// The proxy.
 #[derive(Debug, Default)]
 pub(crate) struct Fake {
     /// Nanoseconds since 1970.
     pub(crate) now: Cell<u64>,
     pub(crate) configuration: RefCell<String>,
-    pub(crate) maps: RefCell<BTreeMap<Map, Vec<(String, Vec<u8>)>>>,
+    pub(crate) maps: RefCell<BTreeMap<Map, Lines>>,
     pub(crate) properties: RefCell<BTreeMap<&'static str, Vec<u8>>>,
     /// What was posted.
     pub(crate) posts: RefCell<Vec<Report>>,
@@ -66,7 +69,7 @@ impl Fake {
         (!self.deaf.get()).then_some(())
     }
 
-    fn change(&self, map: Map, what: &str, name: &str, change: impl FnOnce(&mut Vec<(String, Vec<u8>)>)) {
+    fn change(&self, map: Map, what: &str, name: &str, change: impl FnOnce(&mut Lines)) {
         if self.hear(format!("{what} {name}")).is_some() {
             change(self.maps.borrow_mut().entry(map).or_default());
         }

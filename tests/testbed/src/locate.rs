@@ -44,9 +44,9 @@ pub fn leash() -> Result<PathBuf> {
     built("SHUNT_LEASH", "shunt-leash")
 }
 
-/// The filter's module: `SHUNT_FILTER_WASM`, else what `cargo xtask build` or cargo made last.
+/// The filter's module: `SHUNT_FILTER_WASM`, else what `cargo xtask build` made last. Not what cargo alone makes, which has no guards.
 pub fn filter() -> Result<PathBuf> {
-    module("SHUNT_FILTER_WASM", &["module/shunt_filter.wasm", "wasm32-unknown-unknown/wasm/shunt_filter.wasm"])
+    module("SHUNT_FILTER_WASM", &["module/shunt_filter.wasm"])
 }
 
 /// The filter's module that panics when asked by a request header: `SHUNT_FILTER_PANIC_WASM`, else what `cargo xtask test` made.

@@ -187,6 +187,14 @@ impl Child {
         }
         Ok(Duration::from_nanos(total))
     }
+
+    /// Anonymous memory that it has in RAM, bytes (`RssAnon` of `/proc/<pid>/status`): what it made itself, without files that others share.
+    pub fn anonymous(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).with_context(|| format!("{} runs no more", self.name))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("the kernel does not tell RssAnon")?;
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().context("RssAnon is no number")?;
+        Ok(kibibytes * 1024)
+    }
 }
 
 impl Drop for Child {

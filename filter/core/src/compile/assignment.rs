@@ -31,6 +31,7 @@ pub(super) struct Raw<'p> {
 
 /// Checks and compiles all of them; `reads` collects what they and others of the same service read, and goes into the result when
 /// all is there.
+#[inline(never)]
 pub(super) fn compile(raw: &Raw<'_>, reads: &mut Reads, find: Find<'_>, at: &At<'_>) -> Result<Assignment, PolicyError> {
     let stable = find(raw.stable, &at.field("stable"))?;
     let chain = Chain::compile(raw.key, raw.keyless, raw.signing, &mut reads.fields, &at.field("key"))?;
@@ -44,6 +45,7 @@ pub(super) fn compile(raw: &Raw<'_>, reads: &mut Reads, find: Find<'_>, at: &At<
     Ok(Assignment { fields: Fields::default(), chain, rules, split, stable, counted_rule, goals, needs: Needs::default(), regex_work: 0 })
 }
 
+#[inline(never)]
 fn rules(raw: &[Rule], reads: &mut Reads, find: Find<'_>, at: &At<'_>) -> Result<Vec<CompiledRule>, PolicyError> {
     at.bound(raw.len(), limits::RULES)?;
     let mut names = BTreeSet::new();
@@ -66,6 +68,7 @@ fn position(rules: &[CompiledRule], name: &str, at: &At<'_>) -> Result<usize, Po
     })
 }
 
+#[inline(never)]
 fn goals(raw: &[Goal], reads: &mut Reads, at: &At<'_>) -> Result<Vec<CompiledGoal>, PolicyError> {
     at.bound(raw.len(), limits::GOALS)?;
     let mut names = BTreeSet::new();

@@ -11,6 +11,7 @@ use crate::policy::{Flag, FlagValue};
 use crate::signing::Signing;
 
 /// Checks and compiles everything of a flag but its hosts.
+#[inline(never)]
 pub(super) fn compile(raw: &Flag, signing: Option<&Signing>, at: &At<'_>) -> Result<CompiledFlag, PolicyError> {
     let name = at.field("name");
     name.length(&raw.name, limits::NAME)?;
@@ -42,6 +43,7 @@ pub(super) fn compile(raw: &Flag, signing: Option<&Signing>, at: &At<'_>) -> Res
     Ok(CompiledFlag { name: raw.name.clone(), rollout: raw.rollout.clone(), watch, choices, stable, assignment })
 }
 
+#[inline(never)]
 fn check_values(raw: &Flag, at: &At<'_>) -> Result<(), PolicyError> {
     at.bound(raw.values.len(), limits::VERSIONS)?;
     for (version, value) in &raw.values {

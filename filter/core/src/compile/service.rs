@@ -18,6 +18,7 @@ use crate::signing::Signing;
 use crate::split::mirror_seed;
 
 /// Checks and compiles everything of a service but its hosts.
+#[inline(never)]
 pub(super) fn compile(raw: &ServicePolicy, signing: Option<&Signing>, at: &At<'_>) -> Result<Service, PolicyError> {
     let versions = compile_versions(raw, at)?;
     let known: Vec<&VersionName> = versions.iter().map(|version| &version.name).collect();
@@ -49,6 +50,7 @@ pub(super) fn compile(raw: &ServicePolicy, signing: Option<&Signing>, at: &At<'_
     Ok(Service { name: raw.name.clone(), watch, default_route: raw.default_route.clone(), versions, stable, assignment, mirror })
 }
 
+#[inline(never)]
 fn compile_versions(raw: &ServicePolicy, at: &At<'_>) -> Result<Vec<Version>, PolicyError> {
     let at = at.field("versions");
     at.bound(raw.versions.len(), limits::VERSIONS)?;
@@ -96,6 +98,7 @@ fn mirrored(mirror: &Mirror) -> impl Iterator<Item = &VersionName> {
     mirror.split.ranges.iter().map(|range| &range.version).chain(mirror.split.weights.keys())
 }
 
+#[inline(never)]
 fn compile_mirror(raw: &Mirror, reads: &mut Reads, find: Find<'_>, at: &At<'_>) -> Result<CompiledMirror, PolicyError> {
     Ok(CompiledMirror {
         split: split::compile(&raw.split, mirror_seed, find, &at.field("split"))?,

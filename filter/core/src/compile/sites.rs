@@ -12,6 +12,7 @@ use crate::service::Service;
 use crate::site::CompiledSite;
 
 /// All different sites, and where each host has its own. Those without flags come first, one for each service.
+#[inline(never)]
 pub(super) fn lay_out(
     claims: &Claims<'_>,
     services: &[Service],

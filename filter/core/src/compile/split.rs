@@ -12,6 +12,7 @@ use crate::weight::POINTS;
 pub(super) type Find<'a> = &'a dyn Fn(&VersionName, &At<'_>) -> Result<usize, PolicyError>;
 
 /// Checks ranges, or lays out weights, and looks up every version.
+#[inline(never)]
 pub(super) fn compile(raw: &Split, seed: fn(&str) -> u64, find: Find<'_>, at: &At<'_>) -> Result<Ranges<usize>, PolicyError> {
     let salt = at.field("salt");
     salt.length(&raw.salt, limits::SALT)?;

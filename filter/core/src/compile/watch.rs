@@ -8,6 +8,7 @@ use crate::policy::{Flag, ServicePolicy};
 use crate::watch::Watch;
 
 /// Of a service.
+#[inline(never)]
 pub(super) fn of_service(raw: &ServicePolicy, find: Find<'_>, at: &At<'_>) -> Result<Watch, PolicyError> {
     let ServicePolicy { epoch, analysis, latency, tolerance, responses, hang_after_ms, .. } = raw;
     let (latency, tolerance, responses) = (latency.clone(), tolerance.clone(), responses.clone());
@@ -15,6 +16,7 @@ pub(super) fn of_service(raw: &ServicePolicy, find: Find<'_>, at: &At<'_>) -> Re
 }
 
 /// Of a flag.
+#[inline(never)]
 pub(super) fn of_flag(raw: &Flag, find: Find<'_>, at: &At<'_>) -> Result<Watch, PolicyError> {
     let Flag { epoch, analysis, latency, tolerance, responses, hang_after_ms, .. } = raw;
     let (latency, tolerance, responses) = (latency.clone(), tolerance.clone(), responses.clone());

@@ -10,8 +10,8 @@ use crate::cookie::{CookieAttributes, MaxAge, SameSite};
 use crate::matching::{Match, PathMatch, StringMatch};
 use crate::outcome::ResponseClass;
 use crate::policy::{
-    Flag, FlagValue, Goal, KeySource, Keyless, LatencyPolicy, LatencyThresholds, MIRROR_BODY_MAX, Mirror, Range, ReportPolicy, ResponsePolicy,
-    RoutingPolicy, Rule, ServicePolicy, ShortHost, Split, Tolerance, VersionPolicy,
+    Flag, FlagValue, Goal, KeySource, Keyless, LatencyPolicy, LatencyThresholds, MIRROR_BODY_MAX, Mirror, Range, ReportPolicy,
+    ResponsePolicy, RoutingPolicy, Rule, ServicePolicy, ShortHost, Split, Tolerance, VersionPolicy,
 };
 use crate::signing::{Signing, SigningKey};
 

@@ -84,6 +84,7 @@ impl<'de> Reader<'de> {
     }
 
     /// A text in quotes.
+    #[inline(never)]
     pub(super) fn string(&mut self) -> Result<Cow<'de, str>, Message> {
         self.take(b'"', "a string is expected")?;
         let mut owned: Option<Vec<u8>> = None;
@@ -117,6 +118,7 @@ impl<'de> Reader<'de> {
     }
 
     /// What stands behind a backslash.
+    #[inline(never)]
     fn escaped(&mut self) -> Result<char, Message> {
         let byte = self.byte();
         self.step();

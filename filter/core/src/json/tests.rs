@@ -36,7 +36,7 @@ proptest! {
     #[test]
     fn mutilated_policies(at in 0..POLICY.len(), size in 0_usize..6, piece in "[\\x00-\\x7f]{0,3}|[0-9eE.+-]{1,4}|[\\[\\]{}\",:]{1,3}|null|true|\\\\u[0-9a-fD]{4}") {
         let bytes = POLICY.as_bytes();
-        let end = (at + size).min(bytes.len());
+        let end = at.saturating_add(size).min(bytes.len());
         let text = [&bytes[..at], piece.as_bytes(), &bytes[end..]].concat();
         // A struct as a list, and an enum as an object, are read by serde_json alone.
         let positional = serde_json::from_slice::<RoutingPolicy>(&text).is_ok() && piece.contains(['[', '{']);
@@ -81,7 +81,8 @@ fn the_policy_itself() {
 #[test]
 fn every_field_alike() {
     let document: Value = serde_json::from_str(POLICY).unwrap();
-    let others = ["null", "true", "7", "-1", "1.5", "70000", "5000000000", "\"x\"", "\"v1\"", "{}", "{\"x\": 1}"].map(|text| text.parse::<Value>().unwrap());
+    let others = ["null", "true", "7", "-1", "1.5", "70000", "5000000000", "\"x\"", "\"v1\"", "{}", "{\"x\": 1}"]
+        .map(|text| text.parse::<Value>().unwrap());
     for place in places(&document) {
         for other in &others {
             let mut changed = document.clone();

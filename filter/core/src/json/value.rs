@@ -255,6 +255,7 @@ impl<'de> Reader<'de> {
     }
 
     /// Reads an object's known fields, each at most once, and passes over those that are not known.
+    #[inline(never)]
     pub(super) fn object(&mut self, fields: &[Field], read: ReadField<'_, 'de>) -> Result<(), Message> {
         let mut seen = 0_u32;
         self.entries(&mut |key, reader| {

@@ -13,6 +13,7 @@ use crate::matching::string::Budget;
 pub(crate) struct Pattern(Regex);
 
 impl Pattern {
+    #[inline(never)]
     pub(crate) fn compile(text: &str, budget: &mut Budget, at: &At<'_>) -> Result<Self, PolicyError> {
         at.length(text, limits::REGEX)?;
         // Alone first: `a)|(b` would become valid between the parentheses.

@@ -40,8 +40,11 @@ impl Budget {
         self.regexes.push((at.to_string(), work));
         let work = self.work();
         if work > limits::REGEX_WORK {
-            let mut fields = std::mem::take(&mut self.regexes);
-            fields.sort_by_key(|(_, work)| std::cmp::Reverse(*work));
+            let (mut left, mut fields) = (std::mem::take(&mut self.regexes), Vec::new());
+            // One by one, of a handful: the sort of the standard library is some kilobytes of code in the module.
+            while let Some((costliest, _)) = left.iter().enumerate().min_by_key(|(_, (_, work))| std::cmp::Reverse(*work)) {
+                fields.push(left.remove(costliest));
+            }
             return Err(at.wrong(Problem::RegexWork { work, fields }));
         }
         Ok(())
@@ -59,6 +62,7 @@ impl Budget {
 }
 
 impl Text {
+    #[inline(never)]
     pub(crate) fn compile(raw: &StringMatch, budget: &mut Budget, at: &At<'_>) -> Result<Self, PolicyError> {
         let StringMatch { exact, prefix, suffix, contains, regex, present, absent } = raw;
         let texts = [("exact", exact), ("prefix", prefix), ("suffix", suffix), ("contains", contains), ("regex", regex)];

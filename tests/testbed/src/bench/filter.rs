@@ -1,10 +1,12 @@
 //! What the filter costs Envoy per request, beside no filter, a module that does nothing, and Lua that decides the same.
 //!
 //! Each variant has an Envoy of its own with one worker. They take turns, in another order each round, so that a noisy moment of
-//! the machine hits all alike; ratios are taken within a round. Only Envoy's CPU time counts, not the load's or the shop's.
+//! the machine hits all alike; ratios are taken within a round. Only Envoy's CPU time counts, not the load's or the shop's. Memory is
+//! measured once, of Envoys of its own.
 
 mod figures;
 mod measure;
+mod memory;
 mod variant;
 
 use std::path::PathBuf;
@@ -17,7 +19,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{Client, Receiver, Shop};
 pub use figures::Figures;
 use measure::Bench;
-use variant::{Behind, Variant};
+use memory::Memory;
+use variant::{Behind, Modules};
 
 /// What is measured, and how long.
 #[derive(Debug, Clone, clap::Args)]
@@ -28,6 +31,9 @@ pub struct Options {
     /// How long each time, seconds.
     #[arg(long, default_value_t = 2)]
     pub seconds: u64,
+    /// A folder with the `shunt_filter.wasm` of another build, measured in the same run.
+    #[arg(long, value_name = "DIR")]
+    pub against: Option<PathBuf>,
     /// Where the figures go as JSON.
     #[arg(long)]
     pub report: Option<PathBuf>,
@@ -42,7 +48,9 @@ struct Stage {
 
 /// Runs the benchmark and prints its table.
 pub async fn filter(options: &Options) -> Result<()> {
-    let mut stage = Stage::set().await?;
+    let modules = Modules::new(options)?;
+    let memory = Memory::measure(&modules).await?;
+    let mut stage = Stage::set(&modules).await?;
     for bench in &stage.benches {
         prove(bench).await?;
     }
@@ -57,7 +65,7 @@ pub async fn filter(options: &Options) -> Result<()> {
         }
     }
     bar.finish_and_clear();
-    let figures = Figures::of(&stage.benches, options);
+    let figures = Figures::of(&stage.benches, memory, options);
     print!("{}", figures.table());
     if let Some(path) = &options.report {
         std::fs::write(path, serde_json::to_string_pretty(&figures)?).with_context(|| path.display().to_string())?;
@@ -66,14 +74,14 @@ pub async fn filter(options: &Options) -> Result<()> {
 }
 
 impl Stage {
-    async fn set() -> Result<Self> {
+    async fn set(modules: &Modules) -> Result<Self> {
         let shops = [Shop::start("v1").await?, Shop::start("v2").await?];
         let receiver = Receiver::start().await?;
         let upstreams = [shops[0].address(), shops[1].address()];
         let mut benches = Vec::new();
         for behind in [Behind::Shop(upstreams), Behind::Nothing] {
-            for variant in Variant::ALL {
-                benches.push(Bench::start(variant, behind, receiver.address()).await?);
+            for variant in modules.variants() {
+                benches.push(Bench::start(modules, variant, behind, receiver.address()).await?);
             }
         }
         Ok(Self { _shops: shops, _receiver: receiver, benches })

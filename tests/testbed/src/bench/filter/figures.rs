@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Options;
 use super::measure::Bench;
+use super::memory::Memory;
 use super::variant::{Behind, Variant};
 
 /// The benchmark's result.
@@ -20,6 +21,8 @@ pub struct Figures {
     upstream: Vec<Row>,
     /// Envoy answers itself: the floor.
     direct_response: Vec<Row>,
+    /// Anonymous memory.
+    memory: Memory,
     goals: Vec<Goal>,
 }
 
@@ -32,6 +35,9 @@ struct Row {
     cpu_us: Spread,
     to_noop: Spread,
     to_lua: Spread,
+    /// To the same by the module of another build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_before: Option<Spread>,
 }
 
 /// Median and quartiles.
@@ -42,7 +48,7 @@ struct Spread {
     q3: f64,
 }
 
-/// A ratio that should not be exceeded, with the shop behind.
+/// What should not be exceeded, with the shop behind: a ratio, or MB.
 #[derive(Debug, Clone, Serialize)]
 struct Goal {
     what: &'static str,
@@ -52,7 +58,7 @@ struct Goal {
 }
 
 impl Figures {
-    pub(super) fn of(benches: &[Bench], options: &Options) -> Self {
+    pub(super) fn of(benches: &[Bench], memory: Memory, options: &Options) -> Self {
         let behind = |wanted: fn(Behind) -> bool| -> Vec<&Bench> { benches.iter().filter(|bench| wanted(bench.behind())).collect() };
         let upstream = rows(&behind(|behind| matches!(behind, Behind::Shop(_))));
         let direct_response = rows(&behind(|behind| behind == Behind::Nothing));
@@ -61,9 +67,10 @@ impl Figures {
             seconds_per_round: options.seconds,
             cores: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
             load: if std::process::Command::new("wrk").arg("-v").output().is_ok() { "wrk" } else { "own" },
-            goals: goals(&upstream),
+            goals: goals(&upstream, &memory),
             upstream,
             direct_response,
+            memory,
         }
     }
 
@@ -78,9 +85,14 @@ impl Figures {
             let _ = writeln!(text, "\n{title:<34} {:>24} {:>22} {:>22}", "us per request", "x no-op", "x Lua");
             for row in rows {
                 let (cpu, noop, lua) = (row.cpu_us.micros(), row.to_noop.ratio(), row.to_lua.ratio());
-                let _ = writeln!(text, "  {:<32} {cpu:>24} {noop:>22} {lua:>22}", row.variant);
+                let _ = write!(text, "  {:<32} {cpu:>24} {noop:>22} {lua:>22}", row.variant);
+                let _ = match row.to_before {
+                    Some(before) => writeln!(text, "   x before {}", before.ratio()),
+                    None => writeln!(text),
+                };
             }
         }
+        text.push_str(&self.memory.table());
         text.push('\n');
         for goal in &self.goals {
             let word = if goal.met { "met" } else { "missed" };
@@ -119,6 +131,7 @@ fn rows(benches: &[&Bench]) -> Vec<Row> {
         cpu_us: Spread::of(bench.samples().iter().map(|(_, micros)| *micros).collect()),
         to_noop: ratio(bench, &benches, Variant::Noop),
         to_lua: ratio(bench, &benches, Variant::Lua),
+        to_before: bench.variant().before().map(|before| ratio(bench, &benches, before)).filter(|to| !to.median.is_nan()),
     };
     benches.iter().map(row).collect()
 }
@@ -133,17 +146,25 @@ fn ratio(bench: &Bench, all: &[&Bench], to: Variant) -> Spread {
     Spread::of(pairs.collect())
 }
 
-fn goals(rows: &[Row]) -> Vec<Goal> {
+fn goals(rows: &[Row], memory: &Memory) -> Vec<Goal> {
     let row = |variant: Variant| rows.iter().find(|row| row.variant == variant.name());
     let goal = |what, variant, lua: bool, limit| {
         let row = row(variant)?;
         let measured = if lua { row.to_lua.median } else { row.to_noop.median };
         Some(Goal { what, limit, measured, met: measured <= limit })
     };
+    let before = |what, variant| {
+        let measured = row(variant)?.to_before?.median;
+        Some(Goal { what, limit: 1.03, measured, met: measured <= 1.03 })
+    };
+    let memory = memory.above_noop(Variant::Rollout);
     let all = [
         goal("Shunt without a policy for the host, to a no-op", Variant::NoPolicy, false, 1.05),
         goal("Shunt with one rollout, to a no-op", Variant::Rollout, false, 1.15),
         goal("Shunt with one rollout, to Lua", Variant::Rollout, true, 1.05),
+        before("Shunt without a policy for the host, to the module before", Variant::NoPolicy),
+        before("Shunt with one rollout, to the module before", Variant::Rollout),
+        memory.map(|measured| Goal { what: "Shunt with one rollout, MB more than a no-op", limit: 4.0, measured, met: measured <= 4.0 }),
     ];
     all.into_iter().flatten().collect()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::variant::{Behind, Variant, bootstrap};
+use super::variant::{Behind, Modules, Variant, bootstrap};
 use crate::{Envoy, EnvoyOptions, Load};
 
 /// Requests per second of our own load, where `wrk` is missing. Below saturation, so that no request waits for another.
@@ -40,9 +40,9 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    pub(super) async fn start(variant: Variant, behind: Behind, receiver: SocketAddr) -> Result<Self> {
+    pub(super) async fn start(modules: &Modules, variant: Variant, behind: Behind, receiver: SocketAddr) -> Result<Self> {
         let options = EnvoyOptions { concurrency: 1, log_level: "error".to_owned(), ..EnvoyOptions::default() };
-        let envoy = Envoy::start(&bootstrap(variant, behind, receiver)?, options).await.with_context(|| variant.name())?;
+        let envoy = Envoy::start(&bootstrap(modules, variant, behind, receiver), options).await.with_context(|| variant.name())?;
         let address = envoy.listener("shunt").await?;
         Ok(Self { variant, behind, envoy, address, samples: Vec::new() })
     }

@@ -1,10 +1,12 @@
 //! What stands in Envoy's filter chain.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
+use super::Options;
 use crate::locate;
 
 /// Decides as the filter does and counts, in Lua.
@@ -23,6 +25,39 @@ pub(super) enum Variant {
     NoPolicy,
     /// The filter with one rollout: key by cookie, 5 % on the candidate, analysis on.
     Rollout,
+    /// As [`Variant::NoPolicy`], by the module of another build.
+    NoPolicyBefore,
+    /// As [`Variant::Rollout`], by the module of another build.
+    RolloutBefore,
+}
+
+/// The modules that are compared.
+#[derive(Debug)]
+pub(super) struct Modules {
+    noop: PathBuf,
+    filter: PathBuf,
+    /// Of another build.
+    before: Option<PathBuf>,
+}
+
+impl Modules {
+    pub(super) fn new(options: &Options) -> Result<Self> {
+        let before = options.against.as_ref().map(|folder| folder.join("shunt_filter.wasm"));
+        if let Some(before) = &before {
+            ensure!(before.is_file(), "--against: there is no {}; name a folder with the module of an earlier build", before.display());
+        }
+        Ok(Self { noop: locate::noop()?, filter: locate::filter()?, before })
+    }
+
+    /// What is to be measured.
+    pub(super) fn variants(&self) -> impl Iterator<Item = Variant> {
+        let before = [Variant::NoPolicyBefore, Variant::RolloutBefore];
+        Variant::ALL.into_iter().chain(before.into_iter().filter(|_| self.before.is_some()))
+    }
+
+    fn before(&self) -> &Path {
+        self.before.as_deref().unwrap_or(&self.filter)
+    }
 }
 
 /// What answers.
@@ -44,41 +79,54 @@ impl Variant {
             Self::Lua => "Lua, same decision",
             Self::NoPolicy => "Shunt, other host",
             Self::Rollout => "Shunt, one rollout",
+            Self::NoPolicyBefore => "before, other host",
+            Self::RolloutBefore => "before, one rollout",
         }
     }
 
     /// True when some users go to v2.
     pub(super) fn decides(self) -> bool {
         match self {
-            Self::Lua | Self::Rollout => true,
-            Self::NoFilter | Self::Noop | Self::NoPolicy => false,
+            Self::Lua | Self::Rollout | Self::RolloutBefore => true,
+            Self::NoFilter | Self::Noop | Self::NoPolicy | Self::NoPolicyBefore => false,
         }
     }
 
-    fn filters(self) -> Result<Vec<Value>> {
+    /// The same by the module of another build.
+    pub(super) fn before(self) -> Option<Self> {
+        match self {
+            Self::NoPolicy => Some(Self::NoPolicyBefore),
+            Self::Rollout => Some(Self::RolloutBefore),
+            Self::NoFilter | Self::Noop | Self::Lua | Self::NoPolicyBefore | Self::RolloutBefore => None,
+        }
+    }
+
+    fn filters(self, modules: &Modules) -> Vec<Value> {
         let router =
             json!({"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}});
         let first = match self {
             Self::NoFilter => None,
-            Self::Noop => Some(wasm(&locate::noop()?, None)),
+            Self::Noop => Some(wasm(&modules.noop, None)),
             Self::Lua => Some(json!({"name": "lua", "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
                 "default_source_code": {"inline_string": LUA},
             }})),
-            Self::NoPolicy => Some(wasm(&locate::filter()?, Some(&policy("other.test")))),
-            Self::Rollout => Some(wasm(&locate::filter()?, Some(&policy("shop.test")))),
+            Self::NoPolicy => Some(wasm(&modules.filter, Some(&policy("other.test")))),
+            Self::Rollout => Some(wasm(&modules.filter, Some(&policy("shop.test")))),
+            Self::NoPolicyBefore => Some(wasm(modules.before(), Some(&policy("other.test")))),
+            Self::RolloutBefore => Some(wasm(modules.before(), Some(&policy("shop.test")))),
         };
-        Ok(first.into_iter().chain([router]).collect())
+        first.into_iter().chain([router]).collect()
     }
 }
 
 /// A bootstrap with one listener `shunt` on a port that the kernel chooses.
-pub(super) fn bootstrap(variant: Variant, behind: Behind, receiver: SocketAddr) -> Result<String> {
+pub(super) fn bootstrap(modules: &Modules, variant: Variant, behind: Behind, receiver: SocketAddr) -> String {
     let manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "bench",
         "route_config": {"name": "shunt", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes(behind)}]},
-        "http_filters": variant.filters()?,
+        "http_filters": variant.filters(modules),
     });
     let mut clusters = vec![cluster("shunt-api", receiver)];
     if let Behind::Shop(upstreams) = behind {
@@ -95,10 +143,10 @@ pub(super) fn bootstrap(variant: Variant, behind: Behind, receiver: SocketAddr) 
             "clusters": clusters,
         },
     });
-    Ok(bootstrap.to_string())
+    bootstrap.to_string()
 }
 
-fn wasm(module: &std::path::Path, configuration: Option<&Value>) -> Value {
+fn wasm(module: &Path, configuration: Option<&Value>) -> Value {
     let mut config = json!({
         "name": "shunt", "root_id": "shunt", "fail_open": true,
         "vm_config": {"vm_id": "shunt", "runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": module}}},
