@@ -64,7 +64,7 @@ pub fn write<T: Serialize>(value: &T) -> Result<String, FormatError> {
     serde_json::to_string(&Written { format: FORMAT, value }).map_err(unreadable)
 }
 
-/// What [`write`] wrote, in this version or an earlier one.
+/// What [`write()`] wrote, in this version or an earlier one.
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, FormatError> {
     let head: Head = serde_json::from_str(text).map_err(unreadable)?;
     head.check()?;
