@@ -47,29 +47,29 @@ async fn deploy_release_roll_back_and_remove_over_http() -> Result<()> {
     let document: Value = client.get("/openapi.json").await?.json()?;
     let api = Api { client, document };
 
-    let problem = api.ask(Method::PUT, PATH, &cart("v9"), "Problem", 422).await?;
+    let problem = api.ask(Method::PUT, PATH, &cart("v9"), "ProblemBody", 422).await?;
     assert_eq!(problem["errors"][0]["path"], "spec.release");
     let taken = manifest("cart", "shop.test", &shops, "v1", "");
-    api.ask(Method::PUT, PATH, &taken, "Problem", 409).await?;
+    api.ask(Method::PUT, PATH, &taken, "ProblemBody", 409).await?;
     api.ask(Method::PUT, PATH, &cart("v1"), "Accepted", 200).await?;
     assert!(control.config().join("shop.cart.yaml").is_file());
-    let view = api.ask(Method::GET, &format!("{PATH}?wait=Healthy&timeout=30s"), "", "Rollout", 200).await?;
+    let view = api.ask(Method::GET, &format!("{PATH}?wait=Healthy&timeout=30s"), "", "RolloutStatus", 200).await?;
     assert_eq!((&view["stable"], &view["release"]), (&json!("v1"), &json!("v1")));
 
     let release = r#"{"version": "v2"}"#;
     let first = api.keyed(Method::POST, &format!("{PATH}/release"), release, "build-42", "Accepted", 200).await?;
-    let view = api.ask(Method::GET, &format!("{PATH}?wait=Progressing&timeout=30s"), "", "Rollout", 200).await?;
+    let view = api.ask(Method::GET, &format!("{PATH}?wait=Progressing&timeout=30s"), "", "RolloutStatus", 200).await?;
     assert_eq!(view["candidate"], "v2");
     control.kill();
     control.restart().await?;
     until("it is ready again", STEP, || async { api.client.get("/readyz").await.is_ok_and(|reply| reply.status == 200) }).await?;
     let again = api.keyed(Method::POST, &format!("{PATH}/release"), release, "build-42", "Accepted", 200).await?;
     assert_eq!(first, again, "also over a restart");
-    api.keyed(Method::POST, &format!("{PATH}/release"), r#"{"version": "v1"}"#, "build-42", "Problem", 422).await?;
+    api.keyed(Method::POST, &format!("{PATH}/release"), r#"{"version": "v1"}"#, "build-42", "ProblemBody", 422).await?;
 
     api.ask(Method::POST, &format!("{PATH}/commands"), r#"{"verb": "pause", "reason": "lunch", "by": "ann"}"#, "Accepted", 200).await?;
-    api.ask(Method::GET, &format!("{PATH}?wait=Paused&timeout=30s"), "", "Rollout", 200).await?;
-    api.ask(Method::POST, &format!("{PATH}/commands"), r#"{"verb": "pause"}"#, "Problem", 409).await?;
+    api.ask(Method::GET, &format!("{PATH}?wait=Paused&timeout=30s"), "", "RolloutStatus", 200).await?;
+    api.ask(Method::POST, &format!("{PATH}/commands"), r#"{"verb": "pause"}"#, "ProblemBody", 409).await?;
     api.ask(Method::POST, &format!("{PATH}/rollback"), "{}", "Accepted", 200).await?;
     let text = std::fs::read_to_string(control.config().join("shop.cart.yaml"))?;
     assert!(text.contains("release: v1"), "{text}");

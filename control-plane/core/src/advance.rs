@@ -190,6 +190,11 @@ fn live(delivery: &Delivery, what: &str) -> Result<(Time, u32), String> {
     }
 }
 
+/// What is wrong with the way to the candidate, which has never answered; none: it has, or nothing was decided for it.
+pub(crate) fn astray(plan: &Plan, run: &Run, seen: &Observation) -> Option<String> {
+    proof::astray(plan, &run.candidate, seen)
+}
+
 /// What the run waits for, or nothing when it does not wait for a proof.
 pub fn missing_proof(plan: &Plan, run: &Run, seen: &Observation) -> Option<String> {
     proved(plan, run, seen).err()

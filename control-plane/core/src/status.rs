@@ -15,7 +15,7 @@ pub use step::StepStatus;
 pub use verdict::Verdict;
 pub use version::{VersionRole, VersionStatus};
 
-use crate::advance::{blocked, held_until, missing_instances, missing_pass, missing_prerequisites, missing_proof, opens};
+use crate::advance::{astray, blocked, held_until, missing_instances, missing_pass, missing_prerequisites, missing_proof, opens};
 use crate::call::{Action, CallKind, CallView};
 use crate::contest::Contest;
 use crate::desired::is_held;
@@ -243,10 +243,6 @@ fn at_rest(plan: &Plan, state: &State, seen: &Observation) -> String {
 
 fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> String {
     let proof = || missing_proof(plan, run, seen).unwrap_or_else(|| "proved".to_owned());
-    let left = |span: Span| run.since.after(span).since(seen.now);
-    // What is not there yet is said while there is time to see to it.
-    let then =
-        |step| missing_pass(plan, state, run, step, seen).map(|missing| format!("; then a pass is needed: {missing}")).unwrap_or_default();
     let failed = state.refused.as_ref().map(|refused| format!("{}; ", refused.reason)).unwrap_or_default();
     match &run.stage {
         Stage::Preparing => match (missing_instances(plan, state, &run.candidate, seen), blocked(plan, Some(run), seen)) {
@@ -263,20 +259,9 @@ fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Strin
             None => blocked(plan, Some(run), seen).unwrap_or_else(|| "goes on".to_owned()),
         },
         Stage::Applying { .. } => proof(),
-        Stage::Holding { step } => match plan.steps.get(*step) {
-            Some(Step::Pause(None)) => "waits for `shunt promote`".to_owned(),
-            Some(Step::Pause(Some(span))) if left(*span) > Span::default() => {
-                format!("{} left of the pause{}", left(*span).text(), then(*step))
-            }
-            Some(Step::AbTest(_)) => seen.contest.message.clone(),
-            Some(Step::Hold) => format!("requests are held; those in flight at {} end", state.stable),
-            Some(Step::Analysis(span)) if left(*span) > Span::default() => {
-                format!("{} left of the analysis{}", left(*span).text(), then(*step))
-            }
-            _ => match missing_pass(plan, state, run, *step, seen) {
-                Some(missing) => format!("waits for a pass: {missing}"),
-                None => blocked(plan, Some(run), seen).unwrap_or_else(|| "goes on".to_owned()),
-            },
+        Stage::Holding { step } => match (held_step(plan, state, run, *step, seen), astray(plan, run, seen)) {
+            (waits, Some(lost)) => format!("{waits}; {lost}"),
+            (waits, None) => waits,
         },
         Stage::Shifting => format!("{failed}all keys to {}: {}", run.candidate, proof()),
         Stage::Switching => format!("{failed}the default route goes to {}: {}", run.candidate, proof()),
@@ -289,6 +274,25 @@ fn under_way(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Strin
             let open = seen.versions.get(&run.candidate).map_or(0, |version| version.open);
             format!("{} to {} still in flight", counted(open, "request"), run.candidate)
         }
+    }
+}
+
+/// What a step waits for whose traffic is proved.
+fn held_step(plan: &Plan, state: &State, run: &Run, step: usize, seen: &Observation) -> String {
+    let left = |span: Span| run.since.after(span).since(seen.now);
+    // What is not there yet is said while there is time to see to it.
+    let then =
+        || missing_pass(plan, state, run, step, seen).map(|missing| format!("; then a pass is needed: {missing}")).unwrap_or_default();
+    match plan.steps.get(step) {
+        Some(Step::Pause(None)) => "waits for `shunt promote`".to_owned(),
+        Some(Step::Pause(Some(span))) if left(*span) > Span::default() => format!("{} left of the pause{}", left(*span).text(), then()),
+        Some(Step::AbTest(_)) => seen.contest.message.clone(),
+        Some(Step::Hold) => format!("requests are held; those in flight at {} end", state.stable),
+        Some(Step::Analysis(span)) if left(*span) > Span::default() => format!("{} left of the analysis{}", left(*span).text(), then()),
+        _ => match missing_pass(plan, state, run, step, seen) {
+            Some(missing) => format!("waits for a pass: {missing}"),
+            None => blocked(plan, Some(run), seen).unwrap_or_else(|| "goes on".to_owned()),
+        },
     }
 }
 
