@@ -6,8 +6,8 @@ use shunt_api::access_store::AccessRequest;
 use shunt_api::{Access, Limits, Refusal, Token, TokenRefused};
 use tokio::sync::{mpsc, watch};
 
+use crate::platform::{AuxiliaryStore, StoreError};
 use crate::reconcile::Clock;
-use crate::standalone::{Shared, StoreError};
 use crate::tokens;
 
 /// Requests that may wait.
@@ -16,7 +16,7 @@ const REQUESTS: usize = 256;
 /// The store's side of the API.
 #[derive(Debug)]
 pub(crate) struct AccessStore {
-    store: Shared,
+    store: AuxiliaryStore,
     tokens: watch::Sender<Arc<Vec<Token>>>,
     requests: mpsc::Receiver<AccessRequest>,
     clock: Clock,
@@ -24,7 +24,7 @@ pub(crate) struct AccessStore {
 
 impl AccessStore {
     /// With the tokens that are recorded, and the API's side of it.
-    pub(crate) async fn open(store: Shared, clock: Clock) -> Result<(Self, Access), StoreError> {
+    pub(crate) async fn open(store: AuxiliaryStore, clock: Clock) -> Result<(Self, Access), StoreError> {
         let (tokens, seen) = watch::channel(Arc::new(store.tokens().await?));
         let (sender, requests) = mpsc::channel(REQUESTS);
         if tokens.borrow().is_empty() {

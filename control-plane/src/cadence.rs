@@ -5,7 +5,7 @@ use shunt_core::{Span, State, Time};
 use shunt_filter_core::names::REPORT_CLUSTER;
 use shunt_filter_core::policy::ReportPolicy;
 
-use crate::standalone::Stored;
+use crate::platform::Stored;
 
 /// How often a changed report is posted while something is under way, and otherwise.
 const FAST_MS: u32 = 250;

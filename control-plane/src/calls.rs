@@ -12,7 +12,7 @@ mod signature;
 use std::collections::BTreeMap;
 
 use shunt_core::call::{Action, Body, Call, CallKind, CallSeen, CallSpec, CallView, Progress, Reply};
-use shunt_core::{Plan, State, Time, desired};
+use shunt_core::{Plan, State, Time};
 use shunt_filter_core::RolloutId;
 use tokio::sync::mpsc;
 
@@ -21,7 +21,7 @@ pub(crate) use message::{Message, Messenger, Written};
 pub(crate) use program::guard;
 
 use crate::integrations::Completion;
-use crate::standalone::{CallRecord, Database, StoreError, Stored};
+use crate::platform::{AuxiliaryStore, CallRecord, StoreError, Stored};
 
 /// A number from 0 to 1 by chance.
 pub(crate) type Chance = fn() -> f64;
@@ -81,47 +81,47 @@ impl Drop for InFlight {
 impl Calls {
     /// With what is recorded. Answers come to `completions`; pass each to [`Calls::take`].
     pub(crate) async fn open(
-        database: &Database,
+        auxiliary: &AuxiliaryStore,
         log: CallLog,
         messenger: Messenger,
         chance: Chance,
         completions: mpsc::Sender<Completion>,
     ) -> Result<Self, StoreError> {
-        let records = database.calls().await?.into_iter();
+        let records = auxiliary.calls().await?.into_iter();
         let pending = records.map(|record| ((record.rollout.clone(), record.id.clone()), Entry { record, in_flight: None })).collect();
         Ok(Self { pending, log, messenger, chance, quiesced: false, completions })
     }
 
-    /// Begins what is due, cuts off what is not wanted any more, and tells what is known of what is wanted.
+    /// Begins what is due, cuts off what is not wanted any more, and tells what is known of what is `wanted` of this Rollout now.
     pub(crate) async fn attend(
         &mut self,
-        database: &Database,
+        auxiliary: &AuxiliaryStore,
         stored: &Stored,
+        wanted: &[Call],
         now: Time,
     ) -> Result<BTreeMap<String, CallSeen>, StoreError> {
         let (plan, state) = (&stored.plan, &stored.state);
-        let wanted = desired::calls(plan, state);
-        self.tidy(database, &plan.id, &wanted).await?;
-        self.log.tidy(database, plan, &wanted, now).await?;
+        self.tidy(auxiliary, &plan.id, wanted).await?;
+        self.log.tidy(auxiliary, plan, wanted, now).await?;
         let mut seen = BTreeMap::new();
-        for call in &wanted {
+        for call in wanted {
             if call.spec.action == Action::Manual {
-                self.wait(database, plan, state, call).await?;
+                self.wait(auxiliary, plan, state, call).await?;
                 continue;
             }
-            self.begin(database, plan, state, call, now).await?;
+            self.begin(auxiliary, plan, state, call, now).await?;
             seen.extend(self.seen(&plan.id, &call.id).map(|known| (call.id.clone(), known)));
         }
         Ok(seen)
     }
 
     /// An operator is asked since the run came there.
-    async fn wait(&self, database: &Database, plan: &Plan, state: &State, call: &Call) -> Result<(), StoreError> {
+    async fn wait(&self, auxiliary: &AuxiliaryStore, plan: &Plan, state: &State, call: &Call) -> Result<(), StoreError> {
         let since = state.run.as_ref().map_or(Time::default(), |run| run.since);
         if self.log.find(&plan.id, &call.id).is_some_and(|known| known.since == since) {
             return Ok(());
         }
-        self.log.keep(database, &plan.id, CallView::new(call, state.attempt, since)).await
+        self.log.keep(auxiliary, &plan.id, CallView::new(call, state.attempt, since)).await
     }
 
     fn seen(&self, rollout: &RolloutId, id: &str) -> Option<CallSeen> {
@@ -129,19 +129,19 @@ impl Calls {
     }
 
     /// What is not wanted any more is cut off and forgotten: a run that goes back to a step asks anew.
-    async fn tidy(&mut self, database: &Database, rollout: &RolloutId, wanted: &[Call]) -> Result<(), StoreError> {
+    async fn tidy(&mut self, auxiliary: &AuxiliaryStore, rollout: &RolloutId, wanted: &[Call]) -> Result<(), StoreError> {
         let past = |key: &(RolloutId, String)| key.0 == *rollout && wanted.iter().all(|call| call.id != key.1);
         let ids: Vec<String> = self.pending.keys().filter(|key| past(key)).map(|key| key.1.clone()).collect();
         if ids.is_empty() {
             return Ok(());
         }
-        database.forget_calls(rollout, ids).await?;
+        auxiliary.forget_calls(rollout, ids).await?;
         self.pending.retain(|key, _| !past(key));
         Ok(())
     }
 
     /// One more try, when one is due.
-    async fn begin(&mut self, database: &Database, plan: &Plan, state: &State, call: &Call, now: Time) -> Result<(), StoreError> {
+    async fn begin(&mut self, auxiliary: &AuxiliaryStore, plan: &Plan, state: &State, call: &Call, now: Time) -> Result<(), StoreError> {
         let Some(run) = &state.run else { return Ok(()) };
         let key = (plan.id.clone(), call.id.clone());
         let known = self.pending.get(&key);
@@ -158,7 +158,7 @@ impl Calls {
         let record = CallRecord { rollout: plan.id.clone(), id: call.id.clone(), progress };
         // A gate may be asked as often as one likes: only since when it is asked is worth keeping.
         if call.spec.kind == CallKind::Hook || number == 1 {
-            database.keep_call(record.clone(), Some(view.clone())).await?;
+            auxiliary.keep_call(record.clone(), Some(view.clone())).await?;
         }
         self.log.see(&plan.id, view);
         let body = Body { r#try: number, ..Body::new(plan, state, Some(run), call) };
@@ -177,7 +177,7 @@ impl Calls {
     }
 
     /// Takes what came of a try. An error means that it is not recorded; a hook is then tried again.
-    pub(crate) async fn take(&mut self, database: &Database, tried: Tried, now: Time) -> Result<(), StoreError> {
+    pub(crate) async fn take(&mut self, auxiliary: &AuxiliaryStore, tried: Tried, now: Time) -> Result<(), StoreError> {
         let Tried { rollout, id, number, reply } = tried;
         let view = self.log.find(&rollout, &id);
         let Some(entry) = self.pending.get_mut(&(rollout.clone(), id)) else { return Ok(()) };
@@ -191,7 +191,7 @@ impl Calls {
         let record = CallRecord { progress, ..entry.record.clone() };
         let view = view.map(|view| view.after(&record.progress, number, false, now));
         if spec.kind == CallKind::Hook || record.progress.tries().is_none() {
-            database.keep_call(record.clone(), view.clone()).await?;
+            auxiliary.keep_call(record.clone(), view.clone()).await?;
         }
         if let Some(view) = view {
             self.log.see(&rollout, view);

@@ -7,9 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_api::{Notice, Severity};
-use shunt_xds::{Gate, NodeStatus};
 
-use crate::standalone::Identity;
+use crate::platform::{Audience, Identity, Presence};
 
 /// What `shunt serve` was told about an empty store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +53,7 @@ impl Hold {
 
     /// Looks at connections and reports. `ahead`: by node, the highest generation that it reports and that was never published.
     /// True when what is recorded of the store changed: see [`Hold::identity`].
-    pub(crate) fn observe(&mut self, nodes: &[NodeStatus], ahead: &BTreeMap<String, u64>) -> bool {
+    pub(crate) fn observe(&mut self, nodes: &[Presence], ahead: &BTreeMap<String, u64>) -> bool {
         let before = self.identity.clone();
         let connected = || nodes.iter().filter(|node| node.connected);
         let foreign = connected().filter_map(|node| Some((node.node.clone(), node.foreign.clone()?)));
@@ -67,7 +66,7 @@ impl Hold {
             self.held |= !self.foreign.is_empty() || !self.ahead.is_empty();
         }
         // A proxy has something of this store: from now on a foreign one is that one's concern only.
-        self.identity.settled |= !self.held && self.foreign.is_empty() && connected().any(|node| node.acked_sequence > 0);
+        self.identity.settled |= !self.held && self.foreign.is_empty() && connected().any(|node| node.routes.sequence() > 0);
         self.identity != before
     }
 
@@ -85,12 +84,12 @@ impl Hold {
         }
     }
 
-    /// Who may be answered.
-    pub(crate) fn gate(&self) -> Gate {
+    /// Who gets what is published.
+    pub(crate) fn audience(&self) -> Audience {
         match (self.decision(), self.empty) {
-            (Decision::Hold | Decision::Prepare, _) => Gate::Shut,
-            (Decision::Publish, EmptyState::Accepted) => Gate::Open,
-            (Decision::Publish, EmptyState::Doubted) => Gate::Stores(self.identity.adopted.clone()),
+            (Decision::Hold | Decision::Prepare, _) => Audience::Nobody,
+            (Decision::Publish, EmptyState::Accepted) => Audience::Everybody,
+            (Decision::Publish, EmptyState::Doubted) => Audience::Stores(self.identity.adopted.clone()),
         }
     }
 
@@ -148,6 +147,7 @@ impl Hold {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::RouteEvidence;
     use shunt_core::Time;
     use test_case::test_case;
 
@@ -156,13 +156,13 @@ mod tests {
     }
 
     /// `+a`: acknowledged something of ours; `?a`: just connected; `!a`: has what the store `old` published.
-    fn nodes(text: &str) -> Vec<NodeStatus> {
-        let node = |word: &str| NodeStatus {
+    fn nodes(text: &str) -> Vec<Presence> {
+        let node = |word: &str| Presence {
             node: word[1..].to_owned(),
             connected: true,
             since: Time(1),
-            acked_sequence: u64::from(word.starts_with('+')),
-            nack: None,
+            routes: RouteEvidence::Acknowledged(u64::from(word.starts_with('+'))),
+            refusal: None,
             foreign: word.starts_with('!').then(|| "old".to_owned()),
         };
         text.split_whitespace().map(node).collect()
@@ -184,14 +184,14 @@ mod tests {
             hold.observe(&nodes(look), &ahead);
         }
         assert_eq!((hold.decision(), hold.identity().settled), (decision, settles));
-        assert_eq!(hold.gate() == Gate::Shut, decision == Decision::Hold);
+        assert_eq!(hold.audience() == Audience::Nobody, decision == Decision::Hold);
     }
 
     #[test]
     fn a_foreign_proxy_at_a_settled_store_is_left_alone_and_said() {
         let mut hold = Hold::new(identity(true), EmptyState::Doubted);
         hold.observe(&nodes("+b !a"), &BTreeMap::new());
-        assert_eq!(hold.gate(), Gate::Stores(BTreeSet::new()));
+        assert_eq!(hold.audience(), Audience::Stores(BTreeSet::new()));
         let notice = hold.notice().unwrap();
         assert_eq!((notice.severity, notice.message.contains("published: a.")), (Severity::Warning, true), "{}", notice.message);
     }
@@ -200,7 +200,7 @@ mod tests {
     fn an_accepted_empty_store_takes_foreign_proxies_over_for_good() {
         let mut hold = Hold::new(identity(false), EmptyState::Accepted);
         assert!(hold.observe(&nodes("!a"), &BTreeMap::new()), "to be recorded");
-        assert_eq!((hold.decision(), hold.gate(), hold.notice()), (Decision::Publish, Gate::Open, None));
+        assert_eq!((hold.decision(), hold.audience(), hold.notice()), (Decision::Publish, Audience::Everybody, None));
         let mut later = Hold::new(hold.identity().clone(), EmptyState::Doubted);
         later.observe(&nodes("!a"), &BTreeMap::new());
         assert_eq!(later.decision(), Decision::Publish);
@@ -215,11 +215,11 @@ mod tests {
         assert!(hold.can_recover());
         hold.recovered();
         hold.observe(&nodes("!a"), &BTreeMap::new());
-        assert_eq!((hold.decision(), hold.gate()), (Decision::Prepare, Gate::Shut));
+        assert_eq!((hold.decision(), hold.audience()), (Decision::Prepare, Audience::Nobody));
         hold.prepare(vec!["shop/checkout v1".to_owned()]);
         assert!(hold.notice().unwrap().message.ends_with("have an instance: shop/checkout v1"));
         hold.prepare(Vec::new());
         assert_eq!((hold.decision(), hold.can_recover(), hold.notice()), (Decision::Publish, false, None));
-        assert_eq!(hold.gate(), Gate::Stores(BTreeSet::from(["old".to_owned()])));
+        assert_eq!(hold.audience(), Audience::Stores(BTreeSet::from(["old".to_owned()])));
     }
 }

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use crate::calls::{CallLog, Calls, Chance, Messenger, Tried};
 use crate::metrics::{Answered, AnsweredGoal, Sources};
 use crate::outbox::{Outbox, Returned};
-use crate::standalone::{Database, Standalone, StoreError};
+use crate::platform::{AuxiliaryStore, StoreError};
+use crate::rollouts::Rollouts;
 
 /// Completions that may wait to be recorded; further ones wait until there is room.
 const COMPLETIONS: usize = 64;
@@ -37,27 +38,27 @@ pub(crate) struct Integrations {
 
 impl Integrations {
     /// With what is recorded; pass what comes back to [`Integrations::take`].
-    pub(crate) async fn open(database: &Database, chance: Chance, metrics: Metrics) -> Result<(Self, mpsc::Receiver<Completion>)> {
+    pub(crate) async fn open(auxiliary: &AuxiliaryStore, chance: Chance, metrics: Metrics) -> Result<(Self, mpsc::Receiver<Completion>)> {
         let (sender, completions) = mpsc::channel(COMPLETIONS);
         let messenger = Messenger::new()?;
-        let log = CallLog::open(database).await?;
-        let calls = Calls::open(database, log.clone(), messenger.clone(), chance, sender.clone()).await?;
-        let outbox = Outbox::open(database, log.clone(), messenger, chance, metrics, sender.clone()).await?;
-        let sources = Sources::open(database, sender).await?;
+        let log = CallLog::open(auxiliary).await?;
+        let calls = Calls::open(auxiliary, log.clone(), messenger.clone(), chance, sender.clone()).await?;
+        let outbox = Outbox::open(auxiliary, log.clone(), messenger, chance, metrics, sender.clone()).await?;
+        let sources = Sources::open(auxiliary, sender).await?;
         Ok((Self { calls, log, outbox, sources }, completions))
     }
 
     /// Begins the deliveries that are due.
-    pub(crate) async fn pump(&mut self, on: &Standalone, now: Time) -> Result<(), StoreError> {
-        self.outbox.pump(on.database(), |id| on.read(id).map(|stored| &*stored.plan), now).await
+    pub(crate) async fn pump(&mut self, auxiliary: &AuxiliaryStore, rollouts: &Rollouts, now: Time) -> Result<(), StoreError> {
+        self.outbox.pump(auxiliary, |id| rollouts.read(id).map(|stored| &*stored.plan), now).await
     }
 
     /// Records what came of a try. When that cannot be recorded, the try is made again.
-    pub(crate) async fn take(&mut self, database: &Database, completion: Completion, now: Time) {
+    pub(crate) async fn take(&mut self, auxiliary: &AuxiliaryStore, completion: Completion, now: Time) {
         let recorded = match completion {
-            Completion::Call(tried) => self.calls.take(database, tried, now).await,
-            Completion::Delivery(returned) => self.outbox.take(database, returned, now).await,
-            Completion::Measurement(answered) => self.sources.take(database, answered).await,
+            Completion::Call(tried) => self.calls.take(auxiliary, tried, now).await,
+            Completion::Delivery(returned) => self.outbox.take(auxiliary, returned, now).await,
+            Completion::Measurement(answered) => self.sources.take(auxiliary, answered).await,
             Completion::Goal(answered) => {
                 self.sources.take_goal(answered);
                 Ok(())

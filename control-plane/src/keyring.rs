@@ -4,7 +4,7 @@
 use shunt_core::{Span, Time};
 use shunt_filter_core::signing::Signing;
 
-use crate::standalone::{Shared, SigningRecord, StoreError};
+use crate::platform::{AuxiliaryStore, SigningRecord, StoreError};
 
 /// How long one key signs.
 pub(crate) const ROTATION: Span = Span::seconds(30 * 24 * 3_600);
@@ -17,7 +17,7 @@ pub(crate) struct Keyring {
 
 impl Keyring {
     /// Reads the keys, or makes the first one.
-    pub(crate) async fn open(store: &Shared, now: Time) -> Result<Self, StoreError> {
+    pub(crate) async fn open(store: &AuxiliaryStore, now: Time) -> Result<Self, StoreError> {
         match store.signing().await? {
             Some(record) => Ok(Self { record }),
             None => Ok(Self { record: made(store, now).await? }),
@@ -25,7 +25,7 @@ impl Keyring {
     }
 
     /// What signs now. When a new key is due and cannot be recorded, the old one goes on signing: nothing may wait for this.
-    pub(crate) async fn keys(&mut self, store: &Shared, now: Time) -> &Signing {
+    pub(crate) async fn keys(&mut self, store: &AuxiliaryStore, now: Time) -> &Signing {
         if now >= self.record.since.after(ROTATION) {
             match made(store, now).await {
                 Ok(record) => {
@@ -39,11 +39,11 @@ impl Keyring {
     }
 }
 
-async fn made(store: &Shared, now: Time) -> Result<SigningRecord, StoreError> {
+async fn made(store: &AuxiliaryStore, now: Time) -> Result<SigningRecord, StoreError> {
     let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| StoreError::Random(error.to_string()))?;
+    getrandom::fill(&mut random).map_err(|error| StoreError::Failed(error.to_string()))?;
     store.rotate_signing(random, now).await?;
-    store.signing().await?.ok_or_else(|| StoreError::Random("the key that was just recorded is not there".to_owned()))
+    store.signing().await?.ok_or_else(|| StoreError::Failed("the key that was just recorded is not there".to_owned()))
 }
 
 #[cfg(test)]
@@ -55,7 +55,7 @@ mod tests {
     async fn a_key_signs_for_thirty_days_and_is_good_for_thirty_more() {
         let dir = tempfile::tempdir().unwrap();
         let database = Database::open(dir.path()).unwrap();
-        let store = database.share();
+        let store = database.auxiliary();
         let start = Time(1_000);
         let mut keyring = Keyring::open(&store, start).await.unwrap();
         let first = keyring.keys(&store, start.after(Span(ROTATION.0 - 1))).await.clone();

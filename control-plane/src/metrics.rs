@@ -25,7 +25,7 @@ pub(crate) use self::goals::AnsweredGoal;
 use self::goals::Goals;
 use self::http::Http;
 use crate::integrations::Completion;
-use crate::standalone::{Database, MeasurementKey, StoreError, Stored};
+use crate::platform::{AuxiliaryStore, MeasurementKey, StoreError, Stored};
 
 /// All that is measured, in memory and in the store.
 #[derive(Debug)]
@@ -48,21 +48,21 @@ pub(crate) struct Answered {
 
 impl Sources {
     /// With what was measured before. Errors when that cannot be read, or TLS does not work at all.
-    pub(crate) async fn open(database: &Database, completions: mpsc::Sender<Completion>) -> anyhow::Result<Self> {
-        let histories = database.measurements().await?.into_iter().collect();
+    pub(crate) async fn open(auxiliary: &AuxiliaryStore, completions: mpsc::Sender<Completion>) -> anyhow::Result<Self> {
+        let histories = auxiliary.measurements().await?.into_iter().collect();
         let goals = Goals::new(completions.clone());
         Ok(Self { http: Http::new()?, histories, asked: BTreeSet::new(), goals, completions, quiesced: false })
     }
 
     /// Asks what is due for this Rollout.
-    pub(crate) async fn attend(&mut self, database: &Database, stored: &Stored, now: Time) -> Result<(), StoreError> {
+    pub(crate) async fn attend(&mut self, auxiliary: &AuxiliaryStore, stored: &Stored, now: Time) -> Result<(), StoreError> {
         let (plan, state) = (&stored.plan, &stored.state);
         let id = &plan.id;
         if !self.quiesced {
             self.goals.attend(&self.http, plan, state, now);
         }
         if self.histories.keys().any(|key| key.rollout == *id && key.scope.attempt != state.attempt) {
-            database.forget_measurements(id, state.attempt).await?;
+            auxiliary.forget_measurements(id, state.attempt).await?;
             self.histories.retain(|key, _| key.rollout != *id || key.scope.attempt == state.attempt);
         }
         let Some(subject) = Subject::of(state) else { return Ok(()) };
@@ -71,7 +71,7 @@ impl Sources {
             let key = key(id, scope, metric);
             if !self.histories.contains_key(&key) {
                 // The initial delay begins here, also for one that starts this process anew.
-                database.keep_measurements(key.clone(), History::new(now)).await?;
+                auxiliary.keep_measurements(key.clone(), History::new(now)).await?;
                 self.histories.insert(key.clone(), History::new(now));
             }
             let due = self.histories.get(&key).is_some_and(|history| external_metrics::due(metric, history, now));
@@ -109,13 +109,13 @@ impl Sources {
     }
 
     /// Records an answer.
-    pub(crate) async fn take(&mut self, database: &Database, answered: Answered) -> Result<(), StoreError> {
+    pub(crate) async fn take(&mut self, auxiliary: &AuxiliaryStore, answered: Answered) -> Result<(), StoreError> {
         let Answered { key, measurement } = answered;
         self.asked.remove(&key);
         // What belongs to an attempt that is over is not waited for any more.
         let Some(history) = self.histories.get_mut(&key) else { return Ok(()) };
         history.take(measurement);
-        database.keep_measurements(key, history.clone()).await
+        auxiliary.keep_measurements(key, history.clone()).await
     }
 
     /// The process is about to end: no source is asked any more.

@@ -11,9 +11,9 @@ use shunt_core::{Plan, State, Time};
 use shunt_filter_core::report::{Counters, EpochReport};
 use shunt_filter_core::{RolloutId, VersionName};
 
+use crate::platform::Stored;
 use crate::policy_publisher::PolicyPublisher;
 use crate::proxies::Proxies;
-use crate::standalone::Stored;
 
 /// The analysts of all runs, in memory: a fresh one judges the epoch so far as one batch.
 #[derive(Debug, Default)]

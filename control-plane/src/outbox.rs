@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::calls::{CallLog, Chance, InFlight, Message, Messenger, Written};
 use crate::integrations::Completion;
-use crate::standalone::{Database, Posted, StoreError};
+use crate::platform::{AuxiliaryStore, Posted, StoreError};
 
 /// Longest wait between two tries.
 const BACK_OFF_MAX: Span = Span::seconds(300);
@@ -65,7 +65,7 @@ enum Outcome {
 impl Outbox {
     /// With what is recorded. What comes of tries comes to `completions`; pass each to [`Outbox::take`].
     pub(crate) async fn open(
-        database: &Database,
+        auxiliary: &AuxiliaryStore,
         log: CallLog,
         messenger: Messenger,
         chance: Chance,
@@ -73,7 +73,7 @@ impl Outbox {
         completions: mpsc::Sender<Completion>,
     ) -> Result<Self, StoreError> {
         let mut outbox = Self { lanes: BTreeMap::new(), log, messenger, chance, metrics, quiesced: false, completions };
-        for posted in database.outbox().await? {
+        for posted in auxiliary.outbox().await? {
             outbox.noticed(&posted);
             match posted.dead.clone() {
                 Some(why) => outbox.lane(&posted).dead_letter(why),
@@ -107,7 +107,7 @@ impl Outbox {
     /// Begins what is due. `plan` is what the manifest of a Rollout says now.
     pub(crate) async fn pump<'p>(
         &mut self,
-        database: &Database,
+        auxiliary: &AuxiliaryStore,
         plan: impl Fn(&RolloutId) -> Option<&'p Plan>,
         now: Time,
     ) -> Result<(), StoreError> {
@@ -117,9 +117,9 @@ impl Outbox {
                 let why = format!("more than {WAITING_MAX} wait for the same receiver");
                 if let Some(view) = view(&oldest) {
                     let failed = Progress { next: now, seen: CallSeen::Failed { note: why.clone() } };
-                    self.log.keep(database, &oldest.rollout, view.after(&failed, oldest.tries, false, now)).await?;
+                    self.log.keep(auxiliary, &oldest.rollout, view.after(&failed, oldest.tries, false, now)).await?;
                 }
-                database.message_given_up(oldest.number, oldest.tries, why.clone()).await?;
+                auxiliary.message_given_up(oldest.number, oldest.tries, why.clone()).await?;
                 lane.give_up(id, &oldest, why, &self.metrics);
             }
             let Some(first) = lane.waiting.front().filter(|first| !self.quiesced && lane.in_flight.is_none() && first.next <= now) else {
@@ -143,29 +143,29 @@ impl Outbox {
     }
 
     /// Takes what came of a try. On an error nothing is recorded, and the message is delivered again.
-    pub(crate) async fn take(&mut self, database: &Database, returned: Returned, now: Time) -> Result<(), StoreError> {
+    pub(crate) async fn take(&mut self, auxiliary: &AuxiliaryStore, returned: Returned, now: Time) -> Result<(), StoreError> {
         let Some(lane) = self.lanes.get_mut(&returned.lane) else { return Ok(()) };
         let Some(in_flight) = lane.in_flight.take() else { return Ok(()) };
         let Some(first) = lane.waiting.front_mut().filter(|first| first.number == returned.number) else { return Ok(()) };
         let tries = first.tries.saturating_add(1);
         let (outcome, progress) = outcome(first, in_flight.spec(), tries, returned.reply, now, (self.chance)());
         if let Some(view) = view(first) {
-            self.log.keep(database, &first.rollout, view.after(&progress, tries, false, now)).await?;
+            self.log.keep(auxiliary, &first.rollout, view.after(&progress, tries, false, now)).await?;
         }
         match outcome {
             Outcome::Arrived => {
-                database.message_arrived(first.number).await?;
+                auxiliary.message_arrived(first.number).await?;
                 tracing::debug!(rollout = %returned.lane.0, "{}: {} arrived", returned.lane.1, first.message.about());
                 lane.waiting.pop_front();
                 lane.dead = None;
                 self.metrics.outbox_messages_delivered.inc();
             }
             Outcome::Waits(next) => {
-                database.message_waits(first.number, tries, next).await?;
+                auxiliary.message_waits(first.number, tries, next).await?;
                 (first.tries, first.next) = (tries, next);
             }
             Outcome::GivenUp(why) => {
-                database.message_given_up(first.number, tries, why.clone()).await?;
+                auxiliary.message_given_up(first.number, tries, why.clone()).await?;
                 if let Some(posted) = lane.waiting.pop_front() {
                     lane.give_up(&returned.lane, &posted, why, &self.metrics);
                 }

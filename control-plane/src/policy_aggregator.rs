@@ -21,12 +21,9 @@ use shunt_filter_core::signing::Signing;
 use shunt_filter_core::{PolicyError, RolloutId, RoutingPolicy};
 use thiserror::Error;
 
-use crate::standalone::{ContributionRecord, PolicyRecord, UNRECORDED_MAX};
+use crate::platform::{ContributionRecord, PolicyRecord, Sequence, UNRECORDED_MAX};
 use contribution::Contribution;
 pub(crate) use contribution::{PolicyProof, Proofs, RoutesProof};
-
-/// Number of a publication, as the proxies' server counts them; anew in each process.
-pub(crate) type Sequence = u64;
 
 /// What is around the aggregator when it decides what to publish.
 #[derive(Debug, Clone)]

@@ -1,28 +1,25 @@
 //! Hands what Rollouts want to the aggregator; what the aggregator wants published is recorded, then given to the proxies.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use shunt_api::Metrics;
 use shunt_core::desired::Routes;
 use shunt_core::isolation::{Isolation, Standing};
-use shunt_core::{Time, desired};
+use shunt_core::{Desired, Time};
 use shunt_filter_core::{RolloutId, RoutingPolicy};
-use shunt_xds::{Gate, ProxyConfig, Publisher};
 
 use crate::cadence::{Cadence, is_busy};
 use crate::crash;
 use crate::keyring::Keyring;
+use crate::platform::{AuxiliaryStore, ContributionRecord, Platform, PolicyRecord, StoreError};
 use crate::policy_aggregator::{Circumstances, PolicyAggregator, Publication};
 use crate::proxies::Proxies;
-use crate::standalone::{ContributionRecord, Instances, PolicyRecord, Standalone, StoreError};
+use crate::rollouts::Rollouts;
 
 /// The aggregator, and what brings its publications to the proxies.
 #[derive(Debug)]
 pub(crate) struct PolicyPublisher {
     aggregator: PolicyAggregator,
-    publisher: Publisher,
-    module: Arc<[u8]>,
     cadence: Cadence,
     metrics: Metrics,
     /// Whose routes are refused by a proxy, so that all others are published without them.
@@ -48,29 +45,10 @@ struct Basis {
 }
 
 impl PolicyPublisher {
-    /// Nothing is published yet. `module` is the filter; `accepted` are the routes that proxies acknowledged last.
-    pub(crate) fn new(
-        aggregator: PolicyAggregator,
-        accepted: BTreeMap<RolloutId, Routes>,
-        publisher: Publisher,
-        module: Arc<[u8]>,
-        metrics: Metrics,
-        keyring: Keyring,
-    ) -> Self {
+    /// Nothing is published yet. `accepted` are the routes that proxies acknowledged last.
+    pub(crate) fn new(aggregator: PolicyAggregator, accepted: BTreeMap<RolloutId, Routes>, metrics: Metrics, keyring: Keyring) -> Self {
         let (cadence, isolation) = (Cadence::default(), Isolation::new(accepted));
-        Self {
-            aggregator,
-            publisher,
-            module,
-            cadence,
-            metrics,
-            isolation,
-            contributed: BTreeMap::new(),
-            refused: None,
-            keyring,
-            unrecorded: None,
-            ceiling: 0,
-        }
+        Self { aggregator, cadence, metrics, isolation, contributed: BTreeMap::new(), refused: None, keyring, unrecorded: None, ceiling: 0 }
     }
 
     /// What Rollouts contributed, and what proves it.
@@ -81,11 +59,6 @@ impl PolicyPublisher {
     /// Why nothing is published although something changed.
     pub(crate) fn refused(&self) -> Option<&str> {
         self.refused.as_deref()
-    }
-
-    /// Who may be answered.
-    pub(crate) fn gate(&self, gate: Gate) {
-        self.publisher.gate(gate);
     }
 
     /// The states were made anew; see [`PolicyAggregator::rebase`].
@@ -112,19 +85,20 @@ impl PolicyPublisher {
     /// Brings to the proxies what is recorded; the policy, if it was published. On an error nothing was.
     pub(crate) async fn publish(
         &mut self,
-        on: &Standalone,
-        instances: &Instances,
+        on: &mut Platform,
+        auxiliary: &AuxiliaryStore,
+        rollouts: &Rollouts,
         proxies: &mut Proxies,
         now: Time,
     ) -> Result<Option<RoutingPolicy>, StoreError> {
         self.hear(proxies, now);
-        self.contribute(on, instances);
+        self.contribute(on, rollouts);
         let heal = proxies.heal(now);
         let around = Circumstances {
-            report: self.cadence.report(instances.awaits_proof() || on.all().any(is_busy), now),
+            report: self.cadence.report(on.awaits_proof() || rollouts.all().any(is_busy), now),
             acknowledged: proxies.acknowledged(),
             heal: heal.as_deref(),
-            signing: self.keyring.keys(&on.database().share(), now).await,
+            signing: self.keyring.keys(auxiliary, now).await,
         };
         let publication = match self.aggregator.next(&around) {
             Ok(Some(publication)) => publication,
@@ -136,8 +110,7 @@ impl PolicyPublisher {
         };
         self.refused = None;
         self.record(on, &publication).await?;
-        let config = ProxyConfig { routes: publication.routes.clone(), policy: publication.text.clone(), module: self.module.clone() };
-        let sequence = self.publisher.publish(config);
+        let sequence = on.publish(publication.routes.clone(), publication.text.clone());
         self.aggregator.published(&publication, sequence);
         self.isolation.published(sequence);
         self.metrics.policies_published.inc();
@@ -147,16 +120,16 @@ impl PolicyPublisher {
 
     /// Records what is about to be published. On a full disk it is published all the same, because it leads back to stable: nothing
     /// that goes forward is recorded then. It is recorded as soon as there is room.
-    async fn record(&mut self, on: &Standalone, publication: &Publication) -> Result<(), StoreError> {
+    async fn record(&mut self, on: &Platform, publication: &Publication) -> Result<(), StoreError> {
         let Publication { record, changed, .. } = publication;
         let mut all = self.unrecorded.take().map(|(_, changed)| changed).unwrap_or_default();
         all.extend(changed.iter().cloned());
-        match on.database().publishing(record.clone(), all.clone().into_iter().collect(), self.isolation.unrecorded()).await {
+        match on.record_publication(record.clone(), all.clone().into_iter().collect(), self.isolation.unrecorded()).await {
             Ok(()) => {
                 self.ceiling = record.ceiling;
                 self.isolation.recorded();
             }
-            Err(StoreError::Full(_)) if record.generation <= self.ceiling.max(self.aggregator.generation()) => {
+            Err(StoreError::Unwritable { .. }) if record.generation <= self.ceiling.max(self.aggregator.generation()) => {
                 tracing::warn!(generation = record.generation, "published without a record");
                 self.unrecorded = Some((PolicyRecord { ceiling: self.ceiling, ..record.clone() }, all));
             }
@@ -166,9 +139,9 @@ impl PolicyPublisher {
     }
 
     /// Records what could not be recorded when it was published.
-    pub(crate) async fn catch_up(&mut self, on: &Standalone) -> Result<(), StoreError> {
+    pub(crate) async fn catch_up(&mut self, on: &Platform) -> Result<(), StoreError> {
         if let Some((record, changed)) = &self.unrecorded {
-            on.database().publishing(record.clone(), changed.clone().into_iter().collect(), Vec::new()).await?;
+            on.record_publication(record.clone(), changed.clone().into_iter().collect(), Vec::new()).await?;
             self.unrecorded = None;
         }
         Ok(())
@@ -185,21 +158,22 @@ impl PolicyPublisher {
     }
 
     /// Addresses of instances are filled in last: they follow their processes also while the rest stays as it was accepted.
-    fn contribute(&mut self, on: &Standalone, instances: &Instances) {
-        for stored in on.all() {
+    fn contribute(&mut self, on: &Platform, rollouts: &Rollouts) {
+        for stored in rollouts.all() {
             let plan = &stored.plan;
             let basis = Basis {
                 plan: plan.digest.clone(),
                 gone: plan.gone,
                 revision: stored.state.revision,
-                endpoints: instances.revision(&plan.id),
+                endpoints: on.endpoints_revision(&plan.id),
                 isolation: self.isolation.revision(),
             };
             if self.contributed.get(&plan.id) != Some(&basis) {
-                let mut desired = desired(plan, &stored.state);
+                let Some(wanted) = rollouts.desired(&plan.id) else { continue };
+                let mut desired = Desired::clone(wanted);
                 crash::spoil(&mut desired);
                 desired.routes = self.isolation.effective(&plan.id, desired.routes.take());
-                instances.fill(&plan.id, &mut desired);
+                on.fill_endpoints(&plan.id, &mut desired);
                 self.aggregator.contribute(&plan.id, desired);
                 self.contributed.insert(plan.id.clone(), basis);
             }

@@ -14,11 +14,9 @@ use shunt_core::delivery::{Belief, Reports};
 use shunt_core::isolation::{Opinion, Refusal};
 use shunt_core::observation::{Answers, Delivery};
 use shunt_filter_core::{RolloutId, VersionName};
-use shunt_xds::resource::Kind;
-use shunt_xds::{Nack, NodeStatus};
 
-use crate::policy_aggregator::{PolicyProof, RoutesProof, Sequence};
-use crate::standalone::{Database, StoreError};
+use crate::platform::{Concerns, Platform, Presence, Refused, Sequence, StoreError};
+use crate::policy_aggregator::{PolicyProof, RoutesProof};
 use heal::Healer;
 
 /// What helps when proxies claim generations that were never published.
@@ -28,7 +26,7 @@ const CLAIM_REMEDY: &str = "if the state was lost or restored from an older back
 #[derive(Debug)]
 pub(crate) struct Proxies {
     reports: Reports,
-    nodes: BTreeMap<String, NodeStatus>,
+    nodes: BTreeMap<String, Presence>,
     expected: BTreeSet<String>,
     /// Those of them that are not recorded yet.
     unrecorded: BTreeSet<String>,
@@ -77,10 +75,10 @@ impl Proxies {
     }
 
     /// Takes over the connections as they are now.
-    pub(crate) fn sync(&mut self, nodes: Vec<NodeStatus>, now: Time) {
-        let nodes: BTreeMap<String, NodeStatus> = nodes.into_iter().map(|status| (status.node.clone(), status)).collect();
+    pub(crate) fn sync(&mut self, nodes: Vec<Presence>, now: Time) {
+        let nodes: BTreeMap<String, Presence> = nodes.into_iter().map(|status| (status.node.clone(), status)).collect();
         for (node, status) in &nodes {
-            let same = |old: &NodeStatus| (old.connected, old.since) == (status.connected, status.since);
+            let same = |old: &Presence| (old.connected, old.since) == (status.connected, status.since);
             if !self.nodes.get(node).is_some_and(same) {
                 self.reports.connection(node, status.connected, now);
             }
@@ -89,7 +87,7 @@ impl Proxies {
     }
 
     /// The connections as they were taken over last.
-    pub(crate) fn statuses(&self) -> Vec<NodeStatus> {
+    pub(crate) fn presences(&self) -> Vec<Presence> {
         self.nodes.values().cloned().collect()
     }
 
@@ -99,7 +97,7 @@ impl Proxies {
     }
 
     /// Records who is expected from now on, and who no longer is.
-    pub(crate) async fn keep(&mut self, database: &Database, now: Time) -> Result<(), StoreError> {
+    pub(crate) async fn keep(&mut self, on: &Platform, now: Time) -> Result<(), StoreError> {
         self.reports.sweep(now);
         let known = self.nodes.keys().chain(&self.expected).cloned();
         self.memory.keep(self.reports.footprints(), known);
@@ -111,11 +109,11 @@ impl Proxies {
         self.expected.extend(new.iter().cloned());
         self.unrecorded.extend(new);
         if !self.unrecorded.is_empty() {
-            database.expect(self.unrecorded.iter().cloned().collect(), now).await?;
+            on.expect(self.unrecorded.iter().cloned().collect(), now).await?;
             self.unrecorded.clear();
         }
         if !gone.is_empty() {
-            database.dismiss(gone.clone()).await?;
+            on.dismiss(gone.clone()).await?;
             for node in gone {
                 tracing::info!(node, "is gone; it is expected no longer");
                 self.expected.remove(&node);
@@ -125,11 +123,11 @@ impl Proxies {
     }
 
     /// An operator says that a proxy is gone for good. False: it is not known.
-    pub(crate) async fn forget(&mut self, node: &str, database: &Database) -> Result<bool, StoreError> {
+    pub(crate) async fn forget(&mut self, node: &str, on: &Platform) -> Result<bool, StoreError> {
         if !self.expected.contains(node) && !self.nodes.contains_key(node) {
             return Ok(false);
         }
-        database.dismiss(vec![node.to_owned()]).await?;
+        on.dismiss(vec![node.to_owned()]).await?;
         self.expected.remove(node);
         self.reports.forget(node);
         Ok(true)
@@ -137,20 +135,20 @@ impl Proxies {
 
     /// Everything published up to this sequence is acknowledged by every connected proxy; none: none is connected.
     pub(crate) fn acknowledged(&self) -> Option<Sequence> {
-        self.connected().map(|status| status.acked_sequence).min()
+        self.connected().map(|status| status.routes.sequence()).min()
     }
 
     /// What connected proxies say of clusters, endpoints and routes, for finding the Rollout at fault.
     pub(crate) fn opinions(&self) -> Vec<Opinion> {
-        let opinion = |status: &NodeStatus| Opinion {
+        let opinion = |status: &Presence| Opinion {
             node: status.node.clone(),
             since: status.since,
-            acknowledged: status.acked_sequence,
-            refusal: status.nack.as_ref().filter(|nack| is_of_routes(nack)).map(|nack| Refusal {
-                kind: kind(&nack.type_url).to_owned(),
-                resources: nack.resources.clone(),
-                error: nack.error.clone(),
-                sequence: nack.sequence,
+            acknowledged: status.routes.sequence(),
+            refusal: status.refusal.as_ref().filter(|refused| is_of_routes(refused)).map(|refused| Refusal {
+                kind: refused.kind.clone(),
+                resources: refused.resources.clone(),
+                error: refused.error.clone(),
+                sequence: refused.sequence,
             }),
         };
         self.connected().map(opinion).collect()
@@ -209,23 +207,23 @@ impl Proxies {
 
     /// The same of the policy alone.
     fn refuses_policy(&self, sequence: Sequence) -> Option<Delivery> {
-        self.refused(sequence, |nack| Kind::of(&nack.type_url).is_none_or(|kind| kind == Kind::Extension))
+        self.refused(sequence, |refused| matches!(refused.concerns, Concerns::Policy | Concerns::Unknown))
     }
 
-    fn refused(&self, sequence: Sequence, what: impl Fn(&Nack) -> bool) -> Option<Delivery> {
-        let behind = self.connected().filter(|status| status.acked_sequence < sequence);
-        let mut refused = behind.filter_map(|status| Some((status, status.nack.as_ref().filter(|nack| what(nack))?)));
-        let (status, nack) = refused.next()?;
-        Some(Delivery::Rejected { node: status.node.clone(), error: format!("{}: {}", kind(&nack.type_url), nack.error) })
+    fn refused(&self, sequence: Sequence, what: impl Fn(&Refused) -> bool) -> Option<Delivery> {
+        let behind = self.connected().filter(|status| status.routes.sequence() < sequence);
+        let mut refused = behind.filter_map(|status| Some((status, status.refusal.as_ref().filter(|refused| what(refused))?)));
+        let (status, refused) = refused.next()?;
+        Some(Delivery::Rejected { node: status.node.clone(), error: format!("{}: {}", refused.kind, refused.error) })
     }
 
     fn unacknowledged(&self, sequence: Sequence) -> Option<Delivery> {
-        let behind = self.connected().filter(|status| status.acked_sequence < sequence);
+        let behind = self.connected().filter(|status| status.routes.sequence() < sequence);
         let behind: Vec<String> = behind.map(|status| status.node.clone()).collect();
         (!behind.is_empty()).then_some(Delivery::Waiting { behind })
     }
 
-    fn connected(&self) -> impl Iterator<Item = &NodeStatus> {
+    fn connected(&self) -> impl Iterator<Item = &Presence> {
         self.nodes.values().filter(|status| status.connected)
     }
 
@@ -293,29 +291,17 @@ impl Proxies {
     }
 }
 
-fn rejection(status: &NodeStatus) -> Option<Rejection> {
-    let nack = status.nack.as_ref()?;
-    Some(Rejection { kind: kind(&nack.type_url).to_owned(), error: nack.error.clone() })
+fn rejection(status: &Presence) -> Option<Rejection> {
+    let Refused { kind, error, .. } = status.refusal.clone()?;
+    Some(Rejection { kind, error })
 }
 
 /// Whether it is about what Rollouts have of their own: neither the listener, nor the policy, which all share. A configuration of ours that
 /// is withheld because it would break requests is about routes, too.
-fn is_of_routes(nack: &Nack) -> bool {
-    match Kind::of(&nack.type_url) {
-        Some(Kind::Cluster | Kind::Endpoints | Kind::Routes) | None => true,
-        Some(Kind::Listener | Kind::Extension) => false,
-    }
-}
-
-/// How a type of resource is called for people.
-fn kind(type_url: &str) -> &str {
-    match Kind::of(type_url) {
-        Some(Kind::Cluster) => "clusters",
-        Some(Kind::Endpoints) => "endpoints",
-        Some(Kind::Listener) => "listeners",
-        Some(Kind::Routes) => "routes",
-        Some(Kind::Extension) => "extensions",
-        None => type_url,
+fn is_of_routes(refused: &Refused) -> bool {
+    match refused.concerns {
+        Concerns::Routes | Concerns::Unknown => true,
+        Concerns::Policy | Concerns::Listener => false,
     }
 }
 

@@ -2,32 +2,33 @@
 //!
 //! A pass is: what everybody wants -> the aggregator -> published; then for each Rollout: what is seen -> what is next -> recorded. State
 //! is recorded before traffic moves, so the next pass publishes what this one recorded. Nothing is remembered between passes that
-//! could not be read again.
+//! could not be read again. No Rollout waits for the record of another one: what was recorded is taken up when it is there.
 
+mod present;
+mod recorded;
+
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use shunt_api::{Metrics, Notice, Post, RolloutNow, Severity};
-use shunt_core::advance::{Next, Recurrence, Recurs};
+use shunt_api::{Metrics, Post};
+use shunt_core::advance::{Recurrence, Recurs};
 use shunt_core::delivery::Belief;
-use shunt_core::isolation::Standing;
 use shunt_core::observation::{Freeze, Observation};
 use shunt_core::state::Retiring;
-use shunt_core::status::view;
 use shunt_core::{Span, Time, advance};
 use shunt_filter_core::RolloutId;
-use shunt_xds::Fleet;
 
 use crate::cadence::is_busy;
-use crate::crash;
-use crate::deploy::Deployments;
+use crate::edits::Edits;
 use crate::hold::{Decision, Hold};
 use crate::integrations::{Completion, Integrations};
 use crate::observe::{Analysts, observe};
+use crate::platform::{AuxiliaryStore, Platform, StoreError, World};
 use crate::policy_publisher::PolicyPublisher;
 use crate::proxies::Proxies;
 use crate::requests::Waiting;
-use crate::show::{Show, warnings};
-use crate::standalone::{Instances, Standalone, StoreError, Stored};
+use crate::rollouts::Rollouts;
+use crate::show::Show;
 
 /// Where the time comes from.
 pub(crate) type Clock = fn() -> Time;
@@ -39,23 +40,52 @@ const PASSES_MAX: usize = 100;
 /// A Rollout with nothing under way is looked at this often, for its counters.
 const IDLE: Span = Span::seconds(1);
 
+/// What a reconciler is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Where the time comes from.
+    pub(crate) clock: Clock,
+    /// Where it runs.
+    pub(crate) on: Platform,
+    /// What is recorded.
+    pub(crate) rollouts: Rollouts,
+    /// What is kept beside.
+    pub(crate) auxiliary: AuxiliaryStore,
+    /// The systems outside.
+    pub(crate) integrations: Integrations,
+    /// The proxies on record.
+    pub(crate) proxies: Proxies,
+    /// What was published.
+    pub(crate) publisher: PolicyPublisher,
+    /// What the API shows.
+    pub(crate) show: Show,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
+    /// Whether anything may be published.
+    pub(crate) hold: Hold,
+    /// Whether all releases are frozen, as recorded.
+    pub(crate) freeze: Freeze,
+}
+
 /// Everything that a pass needs.
 #[derive(Debug)]
 pub(crate) struct Reconciler {
     pub(crate) clock: Clock,
-    pub(crate) on: Standalone,
+    pub(crate) on: Platform,
+    pub(crate) rollouts: Rollouts,
+    pub(crate) auxiliary: AuxiliaryStore,
     pub(crate) proxies: Proxies,
     pub(crate) waiting: Waiting,
     integrations: Integrations,
-    pub(crate) instances: Instances,
-    pub(crate) deployments: Deployments,
-    fleet: Fleet,
+    pub(crate) edits: Edits,
     pub(crate) publisher: PolicyPublisher,
     analysts: Analysts,
     recurrence: Recurrence,
     show: Show,
     metrics: Metrics,
-    /// Whether the manifests may have changed since they were read.
+    /// What was seen of each Rollout last.
+    seen: BTreeMap<RolloutId, Observation>,
+    /// Whether what users want may have changed since it was read.
     unread: bool,
     /// Whether an operator has frozen all releases, as recorded.
     pub(crate) freeze: Freeze,
@@ -70,37 +100,25 @@ pub(crate) struct Reconciler {
 
 impl Reconciler {
     /// Nothing is read or published yet.
-    #[expect(clippy::too_many_arguments, reason = "each is a part of the process, named once, where it is wired")]
-    pub(crate) fn new(
-        clock: Clock,
-        on: Standalone,
-        instances: Instances,
-        integrations: Integrations,
-        proxies: Proxies,
-        fleet: Fleet,
-        publisher: PolicyPublisher,
-        show: Show,
-        metrics: Metrics,
-        hold: Hold,
-    ) -> Self {
-        let (waiting, deployments, analysts) = (Waiting::default(), Deployments::default(), Analysts::default());
-        let recurrence = Recurrence::default();
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { clock, on, rollouts, auxiliary, integrations, proxies, publisher, show, metrics, hold, freeze } = parts;
         Self {
             clock,
             on,
+            rollouts,
+            auxiliary,
             proxies,
-            waiting,
-            deployments,
-            instances,
+            waiting: Waiting::default(),
+            edits: Edits::default(),
             integrations,
-            fleet,
             publisher,
-            analysts,
-            recurrence,
+            analysts: Analysts::default(),
+            recurrence: Recurrence::default(),
             show,
             metrics,
+            seen: BTreeMap::new(),
             unread: true,
-            freeze: Freeze::Off,
+            freeze,
             hold,
             looked: Time::default(),
             silence: None,
@@ -108,14 +126,14 @@ impl Reconciler {
         }
     }
 
-    /// The manifests are to be read again.
-    pub(crate) fn manifests_changed(&mut self) {
+    /// What users want is to be read again.
+    pub(crate) fn resources_changed(&mut self) {
         self.unread = true;
     }
 
     /// Takes what a receiver or an external source answered.
     pub(crate) async fn complete(&mut self, completion: Completion) {
-        self.integrations.take(self.on.database(), completion, (self.clock)()).await;
+        self.integrations.take(&self.auxiliary, completion, (self.clock)()).await;
     }
 
     /// The process is about to end: no receiver or source outside is asked any more.
@@ -152,54 +170,86 @@ impl Reconciler {
                 }
             }
         }
-        self.recurrence.settled();
-        self.on.all().any(is_busy)
+        self.recurrence.settled(|id| self.rollouts.is_writing(id));
+        self.rollouts.all().any(is_busy)
+    }
+
+    /// Takes what is still being recorded, before the process ends.
+    pub(crate) async fn finish(&mut self) {
+        self.settle().await;
+        let now = (self.clock)();
+        for happened in self.rollouts.settle(now).await {
+            if let Err(error) = self.happen(happened).await {
+                tracing::error!("{error}");
+            }
+        }
+        self.settle().await;
     }
 
     /// One pass over all Rollouts. True when a transition was recorded.
     async fn pass(&mut self) -> Result<bool, StoreError> {
         let now = (self.clock)();
-        self.catch_up().await?;
-        if (self.unread || self.on.is_due(now)) && unless_full(self.on.refresh(now).await)?.is_some() {
-            self.unread = false;
-            self.looked = Time::default();
+        if !self.on.leading() {
+            return Ok(false);
         }
-        self.proxies.sync(self.fleet.nodes(), now);
-        unless_full(self.proxies.keep(self.on.database(), now).await)?;
+        self.catch_up().await?;
+        let mut moved = self.read(now).await?;
+        self.proxies.sync(self.on.presences(), now);
+        unless_unwritable(self.proxies.keep(&self.on, now).await)?;
         if self.decide(now).await? == Decision::Prepare {
-            unless_full(self.instances.pass(&self.on, self.publisher.aggregator(), &self.proxies, now).await)?;
-            self.hold.prepare(self.instances.lacking(&self.on));
+            self.apply(now).await?;
+            self.hold.prepare(self.on.lacking(&self.rollouts));
         }
         if self.hold.decision() == Decision::Publish {
-            self.publisher.gate(self.hold.gate());
+            self.on.audience(self.hold.audience());
             // Before publishing: what counts as ready is in discovery from this pass on.
-            unless_full(self.instances.pass(&self.on, self.publisher.aggregator(), &self.proxies, now).await)?;
-            let published = self.publisher.publish(&self.on, &self.instances, &mut self.proxies, now).await;
-            if let Some(policy) = unless_full(published)?.flatten() {
+            self.apply(now).await?;
+            let published = self.publisher.publish(&mut self.on, &self.auxiliary, &self.rollouts, &mut self.proxies, now).await;
+            if let Some(policy) = unless_unwritable(published)?.flatten() {
                 self.show.policy(policy);
             }
         }
-        unless_full(self.integrations.pump(&self.on, now).await)?;
-        let mut moved = false;
+        unless_unwritable(self.integrations.pump(&self.auxiliary, &self.rollouts, now).await)?;
         (self.silence, self.disbelieved) = (self.proxies.silence(now), self.proxies.disbelieved(now));
         for id in self.due(now) {
             let start = Instant::now();
-            moved |= unless_full(self.reconcile(&id, now).await)?.unwrap_or(false);
+            // What fails for one Rollout holds up that one.
+            if let Err(error) = self.reconcile(&id, now).await {
+                tracing::error!(rollout = %id, "{error}");
+                self.rollouts.fail(&id, error.to_string(), now);
+            }
             self.metrics.reconcile_seconds.observe(start.elapsed().as_secs_f64());
         }
+        moved |= self.take_up(now).await?;
         self.present(now);
         Ok(moved)
     }
 
-    /// What could not be recorded on a full disk is recorded as soon as there is room.
+    /// Takes what users want by now, where that may have changed. True when something new is recorded.
+    async fn read(&mut self, now: Time) -> Result<bool, StoreError> {
+        if !self.unread && !self.on.is_due(now) {
+            return Ok(false);
+        }
+        if let Some(resources) = unless_unwritable(self.on.resources(&self.rollouts, now).await)? {
+            self.unread = false;
+            self.looked = Time::default();
+            self.rollouts.accept(resources, now);
+        }
+        self.take_up(now).await
+    }
+
+    async fn apply(&mut self, now: Time) -> Result<(), StoreError> {
+        let world = World { rollouts: &self.rollouts, aggregator: self.publisher.aggregator(), proxies: &self.proxies };
+        unless_unwritable(self.on.apply(&world, now).await).map(drop)
+    }
+
+    /// What could not be recorded on a full disk is recorded as soon as there is room; transitions by [`Rollouts`].
     async fn catch_up(&mut self) -> Result<(), StoreError> {
         // Before the space is kept free again, whose absence says that something is not recorded.
-        unless_full(self.publisher.catch_up(&self.on).await)?;
-        if self.on.database().trouble().is_some() {
-            unless_full(self.on.database().probe().await)?;
+        unless_unwritable(self.publisher.catch_up(&self.on).await)?;
+        if self.on.trouble().is_some() {
+            unless_unwritable(self.on.probe().await)?;
         }
-        let posted = unless_full(self.on.catch_up().await)?.unwrap_or_default();
-        self.integrations.outbox.add(posted);
         Ok(())
     }
 
@@ -207,18 +257,18 @@ impl Reconciler {
     /// recorded.
     async fn decide(&mut self, now: Time) -> Result<Decision, StoreError> {
         let (before, ahead) = (self.hold.decision(), self.proxies.ahead(now));
-        let changed = self.hold.observe(&self.proxies.statuses(), &ahead);
+        let changed = self.hold.observe(&self.proxies.presences(), &ahead);
         let decision = self.hold.decision();
         if decision == Decision::Hold {
-            self.publisher.gate(self.hold.gate());
+            self.on.audience(self.hold.audience());
             if let Some(notice) = self.hold.notice().filter(|_| before != decision) {
                 tracing::error!("{}", notice.message);
             }
         }
         if changed {
-            unless_full(self.on.database().set_identity(self.hold.identity()).await)?;
+            unless_unwritable(self.on.set_identity(self.hold.identity()).await)?;
         }
-        self.publisher.gate(self.hold.gate());
+        self.on.audience(self.hold.audience());
         Ok(decision)
     }
 
@@ -228,47 +278,34 @@ impl Reconciler {
         if all {
             self.looked = now;
         }
-        self.on.all().filter(|stored| all || is_busy(stored)).map(|stored| stored.plan.id.clone()).collect()
+        let wanted = self.rollouts.all().filter(|stored| all || is_busy(stored)).map(|stored| &stored.plan.id);
+        wanted.filter(|id| self.rollouts.is_due(id, now)).cloned().collect()
     }
 
-    /// The straight line of one Rollout. True when a transition was recorded.
-    async fn reconcile(&mut self, id: &RolloutId, now: Time) -> Result<bool, StoreError> {
-        let Some(stored) = self.on.read(id).cloned() else { return Ok(false) };
+    /// The straight line of one Rollout; what follows is recorded from now on.
+    async fn reconcile(&mut self, id: &RolloutId, now: Time) -> Result<(), StoreError> {
+        let Some(stored) = self.rollouts.read(id).cloned() else { return Ok(()) };
         let external = self.integrations.sources.external(id);
         let mut seen = observe(&self.publisher, &self.proxies, &mut self.analysts, &stored, &self.freeze, &external, now);
-        seen.capacity = self.instances.capacity(&stored, now);
+        seen.capacity = self.on.capacity(&stored, now);
         // Receivers and external sources are asked when that can be recorded; until then nothing that waits for them goes on.
-        seen.calls = unless_full(self.integrations.calls.attend(self.on.database(), &stored, now).await)?.unwrap_or_default();
-        unless_full(self.integrations.sources.attend(self.on.database(), &stored, now).await)?;
+        if let Some(desired) = self.rollouts.desired(id).cloned() {
+            let attended = self.integrations.calls.attend(&self.auxiliary, &stored, &desired.calls, now).await;
+            seen.calls = unless_unwritable(attended)?.unwrap_or_default();
+        }
+        unless_unwritable(self.integrations.sources.attend(&self.auxiliary, &stored, now).await)?;
         seen.verdicts.extend(self.integrations.sources.verdicts(&stored, now));
         let next = advance(&stored.plan, &stored.state, &seen, &stored.commands);
-        let (mut next, recurs) = self.recurrence.check(&stored.plan, &stored.state, next);
+        let (next, recurs) = self.recurrence.check(&stored.plan, &stored.state, next);
         self.count(id, recurs.as_ref());
-        let messages = match unless_full(self.on.record(id, stored.state.revision, &next).await)? {
-            Some(messages) => messages,
-            None => {
-                // It goes forward when that can be recorded.
-                next = Next { state: stored.state.clone(), entry: None, answered: Vec::new() };
-                Vec::new()
-            }
-        };
-        // A command is answered after its record; the caller who gave it must hear of it.
-        if next.entry.as_ref().is_some_and(|entry| entry.command.is_none()) {
-            crash::after_record(id);
+        self.show_rollout(&stored, &stored.state, &seen);
+        self.seen.insert(id.clone(), seen);
+        match stored.state.retiring {
+            // The process before this one ended before it could forget it.
+            Some(Retiring::Gone) if next.entry.is_none() => self.rollouts.forget(id),
+            _ => self.rollouts.advance(id, next, now),
         }
-        self.integrations.outbox.add(messages);
-        self.waiting.answer(&next);
-        if let Some(entry) = &next.entry {
-            unless_full(self.integrations.log.transition(self.on.database(), &stored.plan, entry).await)?;
-            tracing::info!(rollout = %id, revision = entry.revision, "{}", entry.reason);
-        }
-        if next.state.retiring == Some(Retiring::Gone) {
-            self.forget(id).await?;
-            return Ok(true);
-        }
-        let moved = next.entry.is_some();
-        self.show_rollout(&stored, next, &seen);
-        Ok(moved)
+        Ok(())
     }
 
     /// A transition that leads nowhere is logged once.
@@ -279,82 +316,16 @@ impl Reconciler {
             tracing::error!(rollout = %id, "{recurs}");
         }
     }
-
-    async fn forget(&mut self, id: &RolloutId) -> Result<(), StoreError> {
-        tracing::info!(rollout = %id, "forgotten; its history stays");
-        self.on.forget(id).await?;
-        self.publisher.withdraw(id);
-        self.analysts.dismiss(id);
-        self.recurrence.forget(id);
-        self.integrations.calls.dismiss(id);
-        self.integrations.log.dismiss(id);
-        self.integrations.sources.dismiss(id);
-        self.show.forget(id);
-        // A Rollout that waited for its hosts may have them now.
-        self.unread = true;
-        Ok(())
-    }
-
-    fn show_rollout(&mut self, stored: &Stored, next: Next, seen: &Observation) {
-        let id = &stored.plan.id;
-        let mut view = view(&stored.plan, &next.state, seen);
-        if let Standing::Rejected(rejected) = self.publisher.standing(id) {
-            view.reject(rejected);
-        }
-        for version in &mut view.versions {
-            version.instances = self.instances.views(id, &version.name);
-        }
-        view.calls = self.integrations.log.views(stored, &next.state);
-        view.warnings.extend(self.recurrence.fault(id).map(ToString::to_string));
-        view.warnings.extend(warnings(id, self.on.problems()));
-        view.warnings.extend(self.on.conflicted().get(id).map(|conflicted| format!("manifest refused: {}", conflicted.reason)));
-        view.warnings.extend(self.on.missing(id));
-        view.warnings.extend(self.notices().into_iter().map(|notice| notice.message));
-        view.warnings.extend(self.publisher.refused().map(str::to_owned));
-        view.warnings.extend(self.integrations.outbox.warnings(id));
-        // At rest nothing waits for them; `shunt proxies` shows them.
-        view.warnings.extend(self.silence.clone().filter(|_| is_busy(stored)));
-        view.warnings.extend(self.disbelieved.clone());
-        self.show.rollout(RolloutNow { view, plan: (*stored.plan).clone(), state: next.state });
-    }
-
-    /// What an operator should know about the control plane as a whole.
-    fn notices(&self) -> Vec<Notice> {
-        let folder = self.on.notice().map(|message| Notice { severity: Severity::Warning, message: message.to_owned() });
-        let disk = self.on.database().trouble().map(|error| {
-            let behind = match self.on.unrecorded() {
-                0 => String::new(),
-                1 => "; 1 transition is not recorded yet".to_owned(),
-                number => format!("; {number} transitions are not recorded yet"),
-            };
-            let message = format!(
-                "the store cannot be written ({error}): no release goes forward or begins, an abort still works{behind}; free space on the disk \
-                 of --data"
-            );
-            Notice { severity: Severity::NotReady, message }
-        });
-        disk.into_iter().chain(self.hold.notice()).chain(folder).collect()
-    }
-
-    /// Hands on to the API, and to those who wait, what there is now.
-    fn present(&mut self, now: Time) {
-        self.show.rollouts(self.on.conflicted(), self.on.problems(), now);
-        self.show.proxies(self.proxies.views(now));
-        self.show.problems(self.on.problems());
-        self.show.freeze(&self.freeze);
-        self.show.notices(self.notices());
-        self.show.ready(self.publisher.aggregator().is_live());
-        self.waiting.undo(&self.on);
-        self.waiting.answer_due(&self.on, now);
-        self.deployments.answer_due(&self.on, now);
-    }
 }
 
 /// What waits until the store can be written again: none. Nothing else is held up by it.
-fn unless_full<T>(result: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+fn unless_unwritable<T>(result: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
     match result {
         Ok(done) => Ok(Some(done)),
-        Err(StoreError::Full(_)) => Ok(None),
+        Err(StoreError::Unwritable { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

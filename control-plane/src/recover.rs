@@ -49,7 +49,7 @@ impl Reconciler {
             return Err(RecoveryRefused::NoPolicy.into());
         };
         let connected: Vec<String> =
-            self.proxies.statuses().into_iter().filter(|status| status.connected).map(|status| status.node).collect();
+            self.proxies.presences().into_iter().filter(|status| status.connected).map(|status| status.node).collect();
         let ours = self.publisher.aggregator().generation();
         let reported = self.proxies.ahead(now).into_iter().filter(|(node, _)| connected.contains(node)).map(|(_, reported)| reported);
         Ok(reported.filter(|reported| *reported < GENERATION_MAX).fold(seen.max(ours), u64::max))
@@ -57,7 +57,7 @@ impl Reconciler {
 
     /// What follows for each recorded Rollout.
     fn follows(&self, body: &RecoveryBody, now: Time) -> Result<Vec<(RolloutId, Recovered)>, Refusal> {
-        let all = self.on.all().filter(|stored| !stored.plan.gone);
+        let all = self.rollouts.all().filter(|stored| !stored.plan.gone);
         let each = all.map(|stored| {
             let found = recover(&stored.plan, &body.running, now).map_err(|error| RecoveryRefused::Unclear(error.to_string()))?;
             let state = State { revision: stored.state.revision.saturating_add(1), ..found.state };
@@ -68,7 +68,7 @@ impl Reconciler {
 
     async fn record_recovered(&mut self, found: Vec<(RolloutId, Recovered)>, generation: u64, by: &str, now: Time) -> Result<(), Refusal> {
         let entry = |id: &RolloutId, recovered: &Recovered| {
-            let plan = self.on.read(id).map(|stored| stored.plan.digest.clone()).unwrap_or_default();
+            let plan = self.rollouts.read(id).map(|stored| stored.plan.digest.clone()).unwrap_or_default();
             Entry {
                 rollout: id.clone(),
                 revision: recovered.state.revision,
@@ -87,8 +87,9 @@ impl Reconciler {
         }
         let mut hold = self.hold.clone();
         hold.recovered();
-        let recorded = self.on.recovered(entries, generation, hold.identity()).await;
+        let recorded = self.on.recovered(entries.clone(), generation, hold.identity()).await;
         recorded.map_err(|error| Refusal::Unavailable(error.to_string()))?;
+        self.rollouts.recovered(entries);
         self.hold = hold;
         self.publisher.rebase(generation);
         Ok(())

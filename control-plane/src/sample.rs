@@ -8,7 +8,8 @@ use shunt_core::manifest::{compile, parse};
 use shunt_core::{Plan, State, Time};
 use tempfile::TempDir;
 
-use crate::standalone::{Database, Stored};
+use crate::platform::{AuxiliaryStore, Stored};
+use crate::standalone::Database;
 pub(crate) use server::{Answer, Server};
 
 /// `shop/checkout` with v1, which is released, and v2; `rest` are further lines of its spec.
@@ -30,7 +31,12 @@ spec:
 
 /// The plan of that.
 pub(crate) fn plan(rest: &str) -> Plan {
-    compile(&parse("a.yaml", &manifest(rest)).unwrap()[0], None).unwrap_or_else(|errors| panic!("{errors:?}"))
+    plan_of(&manifest(rest))
+}
+
+/// The plan of a whole manifest.
+pub(crate) fn plan_of(text: &str) -> Plan {
+    compile(&parse("a.yaml", text).unwrap()[0], None).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
 /// As it is stored with this state.
@@ -43,13 +49,15 @@ pub(crate) fn stored(plan: Plan, state: State) -> Stored {
 pub(crate) struct Store {
     folder: TempDir,
     pub(crate) database: Database,
+    pub(crate) auxiliary: AuxiliaryStore,
 }
 
 impl Store {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(folder.path()).unwrap();
-        Self { folder, database }
+        let auxiliary = database.auxiliary();
+        Self { folder, database, auxiliary }
     }
 
     /// With one Rollout.
@@ -61,9 +69,11 @@ impl Store {
 
     /// kill -9, and started again: only what is recorded is left.
     pub(crate) fn crash(self) -> Self {
-        let Self { folder, database } = self;
+        let Self { folder, database, auxiliary } = self;
+        drop(auxiliary);
         database.close();
         let database = Database::open(folder.path()).unwrap();
-        Self { folder, database }
+        let auxiliary = database.auxiliary();
+        Self { folder, database, auxiliary }
     }
 }

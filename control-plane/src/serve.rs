@@ -20,12 +20,14 @@ use crate::http::Times;
 use crate::integrations::{Completion, Integrations};
 use crate::keyring::Keyring;
 use crate::module;
+use crate::platform::{Changed, Platform, Recorder};
 use crate::policy_aggregator::PolicyAggregator;
 use crate::policy_publisher::PolicyPublisher;
 use crate::proxies::Proxies;
-use crate::reconcile::{Clock, Reconciler};
+use crate::reconcile::{Clock, Parts, Reconciler};
+use crate::rollouts::Rollouts;
 use crate::show::{Show, Shown};
-use crate::standalone::{Files, Instances, Launcher, Standalone};
+use crate::standalone::{Instances, Launcher, Standalone, Xds};
 use crate::tls::{Admission, ClientAuth, TlsMode, incoming};
 
 /// Requests that may wait; more are answered "busy" by the API after its own patience.
@@ -48,37 +50,40 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     args.check_authority()?;
     let filter = module::load(args.filter.as_deref())?;
     let clock: Clock = system_time;
-    let on = Standalone::open(&args.config, &args.data(), args.removal_delay).await?;
+    let (store, config) = Standalone::open(&args.config, &args.data(), args.removal_delay).await?;
     let tls_mode = TlsMode::new(args.xds_listen, args.api_listen, args.tls())?;
     let (xds, api) = (listen(args.xds_listen, "xDS").await?, listen(args.api_listen, "API").await?);
     announce(xds.local_addr()?, api.local_addr()?, &tls_mode)?;
 
-    let identity = on.database().identity(new_name()?).await?;
+    let identity = store.identity(new_name()?).await?;
     let (publisher, fleet) = (Publisher::of_store(&identity.name), Fleet::default());
+    let proxies_of = Xds::new(publisher.clone(), fleet.clone(), filter);
     let empty = if args.accept_empty_state { EmptyState::Accepted } else { EmptyState::Doubted };
     let hold = Hold::new(identity, empty);
-    publisher.gate(hold.gate());
+    proxies_of.audience(hold.audience());
     let (stopping, stopped) = watch::channel(false);
-    let (access_store, access) = AccessStore::open(on.database().share(), clock).await?;
-    let (app, inbox, show) = wire(&on, &fleet, access, stopped.clone());
-    let (policy, recorded) = on.database().policy().await?;
-    let aggregator = PolicyAggregator::new(policy, recorded, on.ids().into_iter().collect::<BTreeSet<_>>());
-    let proxies = Proxies::new(on.database().expected().await?, app.memory.clone(), clock());
+    let auxiliary = store.auxiliary();
+    let (access_store, access) = AccessStore::open(auxiliary.clone(), clock).await?;
+    let (app, inbox, show) = wire(access, stopped.clone());
+    let rollouts = Rollouts::new(store.rollouts().await?, Recorder::Standalone(store.clone()));
+    let (policy, recorded) = store.policy().await?;
+    let aggregator = PolicyAggregator::new(policy, recorded, rollouts.ids().into_iter().collect::<BTreeSet<_>>());
+    let proxies = Proxies::new(store.expected().await?, app.memory.clone(), clock());
     let metrics = app.metrics.clone();
-    let (integrations, completions) = Integrations::open(on.database(), fastrand::f64, metrics.clone()).await?;
-    let keyring = Keyring::open(&on.database().share(), clock()).await?;
-    let accepted = on.database().accepted().await?;
-    let policy_publisher = PolicyPublisher::new(aggregator, accepted, publisher.clone(), filter, metrics.clone(), keyring);
+    let (integrations, completions) = Integrations::open(&auxiliary, fastrand::f64, metrics.clone()).await?;
+    let keyring = Keyring::open(&auxiliary, clock()).await?;
+    let policy_publisher = PolicyPublisher::new(aggregator, store.accepted().await?, metrics.clone(), keyring);
 
     let xds = incoming(xds, tls_mode.clone(), ClientAuth::Proxies, Admission::default());
     let api = incoming(api, tls_mode, ClientAuth::AnyClient, Admission::default());
     let xds = tokio::spawn(shunt_xds::serve_on(xds, publisher, fleet.clone(), clock, until(stopped.clone())));
     let api = tokio::spawn(crate::http::serve(api, shunt_api::router(app), Times::default(), until(stopped.clone())));
     let access_store = tokio::spawn(access_store.run());
-    let instances = Instances::open(on.database(), &args.data(), Launcher::default(), clock()).await?;
-    let freeze = on.database().freeze().await?;
-    let mut reconciler = Reconciler::new(clock, on, instances, integrations, proxies, fleet, policy_publisher, show, metrics, hold);
-    reconciler.freeze = freeze;
+    let instances = Instances::open(&store, &args.data(), Launcher::default(), clock()).await?;
+    let freeze = store.freeze().await?;
+    let on = Platform::Standalone(Box::new(Standalone::new(store, config, instances, proxies_of)));
+    let parts = Parts { clock, on, rollouts, auxiliary, integrations, proxies, publisher: policy_publisher, show, metrics, hold, freeze };
+    let mut reconciler = Reconciler::new(parts);
     let ended = work(&mut reconciler, inbox, completions, stopping).await;
     // The access store ends when the API cannot ask it any more, after all that was done is recorded.
     let servers = async { (xds.await, api.await, access_store.await) };
@@ -95,18 +100,16 @@ struct Inbox {
     requests: mpsc::Receiver<ControlRequest>,
     reads: mpsc::Receiver<ControlRequest>,
     reports: mpsc::Receiver<Post>,
-    files: watch::Receiver<Files>,
-    fleet: watch::Receiver<u64>,
 }
 
-fn wire(on: &Standalone, fleet: &Fleet, access: Access, stopping: watch::Receiver<bool>) -> (App, Inbox, Show) {
+fn wire(access: Access, stopping: watch::Receiver<bool>) -> (App, Inbox, Show) {
     let ((requests, requested), (reads, read)) = (mpsc::channel(REQUESTS), mpsc::channel(REQUESTS));
     let (reports, reported) = mpsc::channel(REPORTS);
     let (show, Shown { rollouts, policy, proxies, problems, freeze, ready, notices }) = Show::new();
     let (metrics, memory) = (Metrics::default(), Memory::default());
     let app =
         App { rollouts, policy, proxies, problems, requests, reads, reports, memory, freeze, ready, notices, stopping, access, metrics };
-    (app, Inbox { requests: requested, reads: read, reports: reported, files: on.files(), fleet: fleet.changed() }, show)
+    (app, Inbox { requests: requested, reads: read, reports: reported }, show)
 }
 
 /// Takes what comes in, one thing after the other, and lets the reconciler settle after each.
@@ -117,20 +120,19 @@ async fn work(
     stopping: watch::Sender<bool>,
 ) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let (mut posts, bell) = (Vec::new(), reconciler.instances.bell());
+    let mut posts = Vec::new();
     loop {
         let tick = if reconciler.settle().await { BUSY_TICK } else { IDLE_TICK };
-        let tick = tick.min(reconciler.instances.idle_for((reconciler.clock)()));
+        let tick = tick.min(reconciler.on.idle_for((reconciler.clock)()));
         tokio::select! {
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             Some(request) = inbox.requests.recv() => reconciler.handle(request).await,
             Some(completion) = completions.recv() => reconciler.complete(completion).await,
-            Ok(()) = inbox.files.changed() => reconciler.manifests_changed(),
+            changed = reconciler.on.changed() => if changed == Changed::Resources { reconciler.resources_changed() },
+            () = reconciler.rollouts.wait() => {}
             1.. = inbox.reports.recv_many(&mut posts, REPORTS) => reconciler.take(&mut posts),
-            Ok(()) = inbox.fleet.changed() => {}
-            () = bell.notified() => {}
             Some(read) = inbox.reads.recv() => reconciler.handle(read).await,
             () = tokio::time::sleep(tick) => {}
         }
@@ -147,7 +149,9 @@ async fn work(
     while let Some(request) = inbox.requests.recv().await {
         reconciler.handle(request).await;
     }
-    reconciler.settle().await;
+    if tokio::time::timeout(GRACE, reconciler.finish()).await.is_err() {
+        tracing::warn!("what was not recorded within {GRACE:?} is not");
+    }
     Ok(())
 }
 

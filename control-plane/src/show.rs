@@ -12,7 +12,7 @@ use shunt_filter_core::policy::FORMAT;
 use shunt_filter_core::{RolloutId, RoutingPolicy};
 use tokio::sync::watch;
 
-use crate::standalone::Conflicted;
+use crate::platform::Conflicted;
 
 /// The sending ends; the API has the others.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use shunt_api::access_store::{NewToken, Secret};
 use shunt_api::{Refusal, Role, Token, TokenHash, TokenRefused};
 use shunt_core::Time;
 
-use crate::standalone::Shared;
+use crate::platform::AuxiliaryStore;
 
 /// In front of every secret, so that scanners for leaked ones know it.
 const PREFIX: &str = "shunt_";
@@ -15,7 +15,7 @@ const PREFIX: &str = "shunt_";
 const NAME_MAX: usize = 63;
 
 /// Makes a token and keeps its hash.
-pub(crate) async fn create(store: &Shared, new: NewToken, by: String, now: Time) -> Result<Secret, Refusal> {
+pub(crate) async fn create(store: &AuxiliaryStore, new: NewToken, by: String, now: Time) -> Result<Secret, Refusal> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
     if new.name.is_empty() || new.name.len() > NAME_MAX || !new.name.chars().all(fits) || new.name == "loopback" {
         return Err(TokenRefused::Name { name: new.name, max: NAME_MAX }.into());

@@ -10,7 +10,7 @@ use shunt_core::journal::Entry;
 use shunt_core::{Plan, State, Time};
 use shunt_filter_core::RolloutId;
 
-use crate::standalone::{CALLS_KEPT, Database, StoreError, Stored};
+use crate::platform::{AuxiliaryStore, CALLS_KEPT, StoreError, Stored};
 
 /// Clones share what they know.
 #[derive(Debug, Clone, Default)]
@@ -20,9 +20,9 @@ pub(crate) struct CallLog {
 
 impl CallLog {
     /// With what is recorded.
-    pub(crate) async fn open(database: &Database) -> Result<Self, StoreError> {
+    pub(crate) async fn open(auxiliary: &AuxiliaryStore) -> Result<Self, StoreError> {
         let log = Self::default();
-        for (rollout, view) in database.call_log().await? {
+        for (rollout, view) in auxiliary.call_log().await? {
             log.see(&rollout, view);
         }
         Ok(log)
@@ -45,8 +45,8 @@ impl CallLog {
     }
 
     /// How far one is, recorded.
-    pub(crate) async fn keep(&self, database: &Database, rollout: &RolloutId, view: CallView) -> Result<(), StoreError> {
-        database.log_call(rollout, view.clone()).await?;
+    pub(crate) async fn keep(&self, auxiliary: &AuxiliaryStore, rollout: &RolloutId, view: CallView) -> Result<(), StoreError> {
+        auxiliary.log_call(rollout, view.clone()).await?;
         self.see(rollout, view);
         Ok(())
     }
@@ -57,17 +57,17 @@ impl CallLog {
     }
 
     /// A transition: what a release waited for and does not any more was answered, skipped or ended by it.
-    pub(crate) async fn transition(&self, database: &Database, plan: &Plan, entry: &Entry) -> Result<(), StoreError> {
+    pub(crate) async fn transition(&self, auxiliary: &AuxiliaryStore, plan: &Plan, entry: &Entry) -> Result<(), StoreError> {
         for view in self.past(&plan.id, &calls(plan, &entry.next)) {
-            self.keep(database, &plan.id, view.overtaken(entry.command.as_ref(), &entry.reason, entry.at)).await?;
+            self.keep(auxiliary, &plan.id, view.overtaken(entry.command.as_ref(), &entry.reason, entry.at)).await?;
         }
         Ok(())
     }
 
     /// The same of those whose transition was recorded just before a crash.
-    pub(crate) async fn tidy(&self, database: &Database, plan: &Plan, wanted: &[Call], now: Time) -> Result<(), StoreError> {
+    pub(crate) async fn tidy(&self, auxiliary: &AuxiliaryStore, plan: &Plan, wanted: &[Call], now: Time) -> Result<(), StoreError> {
         for view in self.past(&plan.id, wanted) {
-            self.keep(database, &plan.id, view.overtaken(None, "", now)).await?;
+            self.keep(auxiliary, &plan.id, view.overtaken(None, "", now)).await?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use shunt_core::call::{Address, CallState, Webhook};
+use shunt_core::desired::calls;
 use shunt_core::state::Stage;
 use shunt_core::{Command, Span, Verb, advance, observation::Observation};
 
@@ -48,13 +49,14 @@ impl Rig {
 
     async fn open(store: Store, stored: Stored) -> Self {
         let (completions, answers) = mpsc::channel(8);
-        let log = CallLog::open(&store.database).await.unwrap();
-        let calls = Calls::open(&store.database, log, Messenger::new().unwrap(), || 0.5, completions).await.unwrap();
+        let log = CallLog::open(&store.auxiliary).await.unwrap();
+        let calls = Calls::open(&store.auxiliary, log, Messenger::new().unwrap(), || 0.5, completions).await.unwrap();
         Self { store, calls, answers, stored }
     }
 
     async fn attend(&mut self, now: u64) -> Option<CallSeen> {
-        let seen = self.calls.attend(&self.store.database, &self.stored, Time(now)).await.unwrap();
+        let seen =
+            self.calls.attend(&self.store.auxiliary, &self.stored, &calls(&self.stored.plan, &self.stored.state), Time(now)).await.unwrap();
         seen.into_values().next()
     }
 
@@ -69,7 +71,7 @@ impl Rig {
 
     async fn answer(&mut self, now: u64) {
         let Some(Completion::Call(tried)) = self.answers.recv().await else { panic!("no call came back") };
-        self.calls.take(&self.store.database, tried, Time(now)).await.unwrap();
+        self.calls.take(&self.store.auxiliary, tried, Time(now)).await.unwrap();
     }
 
     /// kill -9, and started again.
@@ -219,7 +221,7 @@ async fn what_is_no_longer_wanted_is_cut_off_and_asked_anew_when_it_is_wanted_ag
     assert_eq!(rig.attend(2_001).await, None);
     assert_eq!((rig.shown().state, rig.shown().at), (CallState::Ended, Time(2_001)));
     server.until_closed(1).await;
-    assert_eq!(rig.store.database.calls().await.unwrap(), []);
+    assert_eq!(rig.store.auxiliary.calls().await.unwrap(), []);
     rig.stored.state.run.as_mut().unwrap().stage = Stage::AwaitingPrerequisites { step: 0 };
     assert!(matches!(rig.attend(2_002).await, Some(CallSeen::Waiting { tries: 1, since: Time(2_002), .. })), "back at the step");
     server.until(2).await;
@@ -229,7 +231,7 @@ async fn what_is_no_longer_wanted_is_cut_off_and_asked_anew_when_it_is_wanted_ag
 async fn a_person_is_not_called() {
     let mut rig = Rig::start("{gate: {name: board}}").await;
     assert_eq!(rig.attend(2_000).await, None);
-    assert_eq!(rig.store.database.calls().await.unwrap(), []);
+    assert_eq!(rig.store.auxiliary.calls().await.unwrap(), []);
     assert_eq!((rig.shown().state, rig.shown().asks.as_str()), (CallState::Waiting, "an operator"));
     let mut rig = rig.crash().await;
     rig.attend(3_000).await;
@@ -243,7 +245,7 @@ async fn a_person_is_not_called() {
         confirm: false,
     };
     let next = advance(&rig.stored.plan, &rig.stored.state, &Observation::unknown(Time(4_000)), &[command]);
-    rig.calls.log.transition(&rig.store.database, &rig.stored.plan, next.entry.as_ref().unwrap()).await.unwrap();
+    rig.calls.log.transition(&rig.store.auxiliary, &rig.stored.plan, next.entry.as_ref().unwrap()).await.unwrap();
     let shown = rig.shown();
     assert_eq!((shown.state, shown.by.as_deref(), shown.note.as_str()), (CallState::Yes, Some("ann"), "fine"), "who, and why");
 }

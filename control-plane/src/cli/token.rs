@@ -15,7 +15,7 @@ use super::exit::Exit;
 use super::table::Table;
 use super::text::time;
 use super::verbs::author;
-use crate::standalone::{Database, StoreError};
+use crate::standalone::{Database, OpenError};
 use crate::tokens;
 
 const EXAMPLES: &str = "As soon as there is a token, every request to the API needs one: --token-file FILE, SHUNT_TOKEN, or
@@ -118,7 +118,7 @@ enum Keeper {
 
 fn open(folder: &Path) -> anyhow::Result<Database> {
     Database::open(folder).map_err(|error| match error {
-        StoreError::InUse(_) => {
+        OpenError::InUse(_) => {
             anyhow::anyhow!(
                 "{} is in use by a server that runs: leave --data out and ask it, with a token of the role admin",
                 folder.display()
@@ -132,21 +132,21 @@ impl Keeper {
     async fn create(&self, token: NewToken, console: &Console<'_>) -> anyhow::Result<Secret> {
         match self {
             Self::Server(client) => Ok(client.post(&["tokens"], &token).await?),
-            Self::Folder(database) => Ok(tokens::create(&database.share(), token, author(), console.now()).await?),
+            Self::Folder(database) => Ok(tokens::create(&database.auxiliary(), token, author(), console.now()).await?),
         }
     }
 
     async fn list(&self) -> anyhow::Result<TokenList> {
         match self {
             Self::Server(client) => Ok(client.get(&["tokens"]).await?),
-            Self::Folder(database) => Ok(TokenList { tokens: database.share().tokens().await?.iter().map(TokenView::from).collect() }),
+            Self::Folder(database) => Ok(TokenList { tokens: database.auxiliary().tokens().await?.iter().map(TokenView::from).collect() }),
         }
     }
 
     async fn revoke(&self, name: &str) -> anyhow::Result<()> {
         match self {
             Self::Server(client) => Ok(client.delete(&["tokens", name]).await?),
-            Self::Folder(database) => match database.share().drop_token(name).await? {
+            Self::Folder(database) => match database.auxiliary().drop_token(name).await? {
                 true => Ok(()),
                 false => anyhow::bail!("there is no token {name}; `shunt token list --data DIR` shows them"),
             },

@@ -7,8 +7,8 @@ use shunt_core::observation::Observation;
 use shunt_core::{State, advance, event::outbox_messages};
 
 use super::*;
+use crate::platform::{Stored, Urgency};
 use crate::sample::{self, Answer, Server, Store, plan};
-use crate::standalone::{Stored, Urgency};
 
 struct Rig {
     store: Store,
@@ -30,8 +30,8 @@ impl Rig {
 
     async fn open(store: Store, stored: Stored) -> Self {
         let (completions, answers) = mpsc::channel(8);
-        let log = CallLog::open(&store.database).await.unwrap();
-        let outbox = Outbox::open(&store.database, log, Messenger::new().unwrap(), || 0.5, Metrics::default(), completions).await.unwrap();
+        let log = CallLog::open(&store.auxiliary).await.unwrap();
+        let outbox = Outbox::open(&store.auxiliary, log, Messenger::new().unwrap(), || 0.5, Metrics::default(), completions).await.unwrap();
         Self { store, outbox, answers, stored }
     }
 
@@ -50,12 +50,12 @@ impl Rig {
     }
 
     async fn pump(&mut self, now: u64) {
-        self.outbox.pump(&self.store.database, |_| Some(&*self.stored.plan), Time(now)).await.unwrap();
+        self.outbox.pump(&self.store.auxiliary, |_| Some(&*self.stored.plan), Time(now)).await.unwrap();
     }
 
     async fn back(&mut self, now: u64) {
         let Some(Completion::Delivery(returned)) = self.answers.recv().await else { panic!("nothing came back") };
-        self.outbox.take(&self.store.database, returned, Time(now)).await.unwrap();
+        self.outbox.take(&self.store.auxiliary, returned, Time(now)).await.unwrap();
     }
 
     fn waiting(&self) -> usize {
@@ -202,7 +202,7 @@ async fn a_hook_has_its_own_retries() {
         rig.back(now).await;
     }
     assert_eq!(shown, [(CallState::Waiting, 0, None), (CallState::Waiting, 1, Some(Time(6_000)))]);
-    let recorded = rig.store.database.calls_of(&rig.stored.plan.id).await.unwrap();
+    let recorded = rig.store.auxiliary.calls_of(&rig.stored.plan.id).await.unwrap();
     assert_eq!(recorded.iter().map(|view| (view.state, view.tries)).collect::<Vec<_>>(), [(CallState::Failed, 2)]);
     assert_eq!(rig.waiting(), 0);
     assert_eq!(rig.outbox.warnings(&rig.stored.plan.id).len(), 1);

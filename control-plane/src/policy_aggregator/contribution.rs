@@ -3,8 +3,8 @@
 use serde::Serialize;
 use shunt_core::Desired;
 
-use super::{Sequence, digest, written};
-use crate::standalone::ContributionRecord;
+use super::{digest, written};
+use crate::platform::{ContributionRecord, Sequence};
 
 /// The hash of something that is not there.
 const NOTHING: &str = "";

@@ -9,7 +9,7 @@ use shunt_filter_core::signing::SigningKey;
 use shunt_filter_core::{ServicePolicy, VersionName};
 
 use super::*;
-use crate::standalone::ContributionRecord;
+use crate::platform::ContributionRecord;
 
 fn id(number: u8) -> RolloutId {
     RolloutId::new("shop", &format!("r{number}")).unwrap()

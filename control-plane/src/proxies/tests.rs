@@ -2,25 +2,31 @@
 
 use std::collections::BTreeMap;
 
+use super::*;
+use crate::platform::RouteEvidence;
+use crate::platform::memory::Memory as InMemory;
 use shunt_api::memory::Room;
 use shunt_filter_core::report::Report;
-use shunt_xds::Nack;
-use tempfile::TempDir;
 
-use super::*;
-
-fn connected(node: &str, acked_sequence: Sequence) -> NodeStatus {
-    NodeStatus { node: node.to_owned(), connected: true, since: Time(1_000), acked_sequence, nack: None, foreign: None }
+fn connected(node: &str, acked_sequence: Sequence) -> Presence {
+    Presence {
+        node: node.to_owned(),
+        connected: true,
+        since: Time(1_000),
+        routes: RouteEvidence::Acknowledged(acked_sequence),
+        refusal: None,
+        foreign: None,
+    }
 }
 
-fn closed(node: &str, since: u64) -> NodeStatus {
-    NodeStatus { connected: false, since: Time(since), ..connected(node, 9) }
+fn closed(node: &str, since: u64) -> Presence {
+    Presence { connected: false, since: Time(since), ..connected(node, 9) }
 }
 
-fn refusing(node: &str, acked_sequence: Sequence) -> NodeStatus {
-    let type_url = Kind::Extension.type_url().to_owned();
-    let nack = Nack { type_url, resources: Vec::new(), error: "no".to_owned(), sequence: acked_sequence + 1 };
-    NodeStatus { nack: Some(nack), ..connected(node, acked_sequence) }
+fn refusing(node: &str, acked_sequence: Sequence) -> Presence {
+    let (kind, error, sequence) = ("extensions".to_owned(), "no".to_owned(), acked_sequence + 1);
+    let refused = Refused { kind, concerns: Concerns::Policy, resources: Vec::new(), error, sequence };
+    Presence { refusal: Some(refused), ..connected(node, acked_sequence) }
 }
 
 fn report(node: &str, sequence: u64, generation: u64, last: bool) -> Report {
@@ -36,10 +42,9 @@ fn certified(report: Report) -> Post {
     Post { report, sender: Sender::Certified, room: Room::default() }
 }
 
-fn open() -> (TempDir, Database) {
-    let dir = tempfile::tempdir().unwrap();
-    let database = Database::open(dir.path()).unwrap();
-    (dir, database)
+fn open() -> (InMemory, Platform) {
+    let memory = InMemory::default();
+    (memory.clone(), Platform::Memory(Box::new(memory)))
 }
 
 fn proof(generation: u64, sequence: Sequence) -> PolicyProof {
@@ -47,21 +52,21 @@ fn proof(generation: u64, sequence: Sequence) -> PolicyProof {
 }
 
 /// One proxy that reported generation 5 and acknowledged everything up to sequence 3.
-async fn one(database: &Database) -> Proxies {
+async fn one(on: &Platform) -> Proxies {
     let mut proxies = Proxies::new(BTreeSet::new(), Memory::default(), Time(0));
     proxies.sync(vec![connected("a", 3)], Time(1_000));
     proxies.take(post(report("a", 1, 5, false)), 5, Time(2_000));
-    proxies.keep(database, Time(2_000)).await.unwrap();
+    proxies.keep(on, Time(2_000)).await.unwrap();
     proxies
 }
 
 #[tokio::test]
 async fn what_connects_or_shows_a_certificate_is_expected_also_after_a_restart() {
-    let (_dir, database) = open();
-    let mut proxies = one(&database).await;
+    let (memory, on) = open();
+    let mut proxies = one(&on).await;
     proxies.take(certified(report("b", 1, 5, false)), 5, Time(2_000));
-    proxies.keep(&database, Time(2_000)).await.unwrap();
-    let expected = database.expected().await.unwrap();
+    proxies.keep(&on, Time(2_000)).await.unwrap();
+    let expected = memory.expected();
     assert_eq!(expected, BTreeSet::from(["a".to_owned(), "b".to_owned()]));
 
     let again = Proxies::new(expected, Memory::default(), Time(3_000));
@@ -72,66 +77,67 @@ async fn what_connects_or_shows_a_certificate_is_expected_also_after_a_restart()
 
 #[tokio::test]
 async fn one_that_stays_away_is_dismissed_after_a_minute_and_not_before() {
-    let (_dir, database) = open();
-    let mut proxies = one(&database).await;
+    let (memory, on) = open();
+    let mut proxies = one(&on).await;
     proxies.sync(vec![closed("a", 10_000)], Time(10_000));
-    proxies.keep(&database, Time(69_000)).await.unwrap();
-    assert_eq!(database.expected().await.unwrap().len(), 1);
-    proxies.keep(&database, Time(71_000)).await.unwrap();
-    assert!(database.expected().await.unwrap().is_empty());
+    proxies.keep(&on, Time(69_000)).await.unwrap();
+    assert_eq!(memory.expected().len(), 1);
+    proxies.keep(&on, Time(71_000)).await.unwrap();
+    assert!(memory.expected().is_empty());
     assert!(matches!(proxies.everywhere(proof(6, 1), Time(71_000)), Delivery::Unknown { .. }));
 }
 
 #[tokio::test]
 async fn a_last_word_dismisses_at_once_but_not_while_it_is_connected() {
-    let (_dir, database) = open();
-    let mut proxies = one(&database).await;
+    let (memory, on) = open();
+    let mut proxies = one(&on).await;
     proxies.take(post(report("a", 2, 5, true)), 5, Time(3_000));
-    proxies.keep(&database, Time(3_000)).await.unwrap();
-    assert_eq!(database.expected().await.unwrap().len(), 1, "its connection is still open");
+    proxies.keep(&on, Time(3_000)).await.unwrap();
+    assert_eq!(memory.expected().len(), 1, "its connection is still open");
     proxies.sync(vec![closed("a", 4_000)], Time(4_000));
-    proxies.keep(&database, Time(4_000)).await.unwrap();
-    assert!(database.expected().await.unwrap().is_empty());
+    proxies.keep(&on, Time(4_000)).await.unwrap();
+    assert!(memory.expected().is_empty());
 }
 
 #[tokio::test]
 async fn forgetting_takes_a_known_one_away_and_says_no_to_others() {
-    let (_dir, database) = open();
-    let mut proxies = one(&database).await;
+    let (memory, on) = open();
+    let mut proxies = one(&on).await;
     proxies.sync(vec![closed("a", 3_000)], Time(3_000));
-    assert!(!proxies.forget("unknown", &database).await.unwrap());
-    assert!(proxies.forget("a", &database).await.unwrap());
-    proxies.keep(&database, Time(4_000)).await.unwrap();
-    assert!(database.expected().await.unwrap().is_empty(), "and it stays away");
+    assert!(!proxies.forget("unknown", &on).await.unwrap());
+    assert!(proxies.forget("a", &on).await.unwrap());
+    proxies.keep(&on, Time(4_000)).await.unwrap();
+    assert!(memory.expected().is_empty(), "and it stays away");
 }
 
 #[tokio::test]
 async fn a_refusal_disproves_what_it_is_about_and_nothing_older() {
-    let (_dir, database) = open();
-    let mut proxies = one(&database).await;
+    let (_, on) = open();
+    let mut proxies = one(&on).await;
     proxies.sync(vec![connected("a", 4), refusing("b", 3)], Time(2_500));
     proxies.take(post(report("b", 1, 5, false)), 5, Time(2_500));
-    proxies.keep(&database, Time(2_500)).await.unwrap();
+    proxies.keep(&on, Time(2_500)).await.unwrap();
     assert!(matches!(proxies.policy(proof(5, 3), Time(2_600)), Delivery::Live { .. }), "b has this one");
     let rejected = Delivery::Rejected { node: "b".to_owned(), error: "extensions: no".to_owned() };
     assert_eq!(proxies.policy(proof(5, 4), Time(2_600)), rejected);
     assert_eq!(proxies.everywhere(proof(5, 4), Time(2_600)), rejected);
     assert_eq!(proxies.routes(RoutesProof::Report(4, 5), Time(2_600)), rejected);
-    proxies.sync(vec![connected("a", 4), NodeStatus { connected: false, ..refusing("b", 3) }], Time(2_700));
+    proxies.sync(vec![connected("a", 4), Presence { connected: false, ..refusing("b", 3) }], Time(2_700));
     assert!(matches!(proxies.policy(proof(5, 4), Time(2_700)), Delivery::Live { .. }), "b went");
 }
 
 #[tokio::test]
 async fn refused_clusters_disprove_no_policy_and_are_told_with_their_resources() {
-    let (_dir, database) = open();
-    let mut proxies = one(&database).await;
-    let nack = Nack {
-        type_url: Kind::Cluster.type_url().to_owned(),
+    let (_, on) = open();
+    let mut proxies = one(&on).await;
+    let refused = Refused {
+        kind: "clusters".to_owned(),
+        concerns: Concerns::Routes,
         resources: vec!["shunt/shop/bad/v1".to_owned()],
         error: "out of range".to_owned(),
         sequence: 4,
     };
-    proxies.sync(vec![NodeStatus { nack: Some(nack), ..connected("a", 3) }], Time(2_500));
+    proxies.sync(vec![Presence { refusal: Some(refused), ..connected("a", 3) }], Time(2_500));
     assert!(matches!(proxies.everywhere(proof(5, 4), Time(2_600)), Delivery::Live { .. }), "what a deleted Rollout waits for");
     assert!(matches!(proxies.policy(proof(5, 4), Time(2_600)), Delivery::Live { .. }));
     let opinions = proxies.opinions();
@@ -143,8 +149,8 @@ async fn refused_clusters_disprove_no_policy_and_are_told_with_their_resources()
 
 #[tokio::test]
 async fn routes_need_the_acknowledgement_and_then_the_report() {
-    let (_dir, database) = open();
-    let mut proxies = one(&database).await;
+    let (_, on) = open();
+    let mut proxies = one(&on).await;
     let now = Time(2_100);
     let behind = |delivery| matches!(delivery, Delivery::Waiting { .. });
     assert!(behind(proxies.routes(RoutesProof::Acknowledge(4), now)), "not acknowledged");
@@ -168,43 +174,43 @@ fn acknowledged_is_what_every_connected_one_has() {
 /// Made-up nodes must not keep versions from being destroyed, which waits for every expected proxy.
 #[tokio::test]
 async fn a_node_that_only_reports_is_shown_but_not_expected_and_ages_out_in_a_minute() {
-    let (_dir, database) = open();
-    let mut proxies = one(&database).await;
+    let (memory, on) = open();
+    let mut proxies = one(&on).await;
     proxies.take(post(report("made-up", 1, 1, false)), 5, Time(2_000));
-    proxies.keep(&database, Time(2_000)).await.unwrap();
-    assert_eq!(database.expected().await.unwrap(), BTreeSet::from(["a".to_owned()]));
+    proxies.keep(&on, Time(2_000)).await.unwrap();
+    assert_eq!(memory.expected(), BTreeSet::from(["a".to_owned()]));
     let shown = |proxies: &Proxies, now| proxies.views(now).into_iter().find(|view| view.node == "made-up").map(|view| view.expected);
     assert_eq!(shown(&proxies, Time(2_000)), Some(false));
     assert!(matches!(proxies.everywhere(proof(5, 3), Time(2_600)), Delivery::Live { proxies: 1, .. }), "it holds up nothing");
-    proxies.keep(&database, Time(62_001)).await.unwrap();
+    proxies.keep(&on, Time(62_001)).await.unwrap();
     assert_eq!(shown(&proxies, Time(62_001)), None);
 }
 
 #[tokio::test]
 async fn one_that_reports_before_its_connection_is_seen_is_expected_from_then_on() {
-    let (_dir, database) = open();
+    let (memory, on) = open();
     let mut proxies = Proxies::new(BTreeSet::new(), Memory::default(), Time(0));
     proxies.take(post(report("a", 1, 5, false)), 5, Time(2_000));
-    proxies.keep(&database, Time(2_000)).await.unwrap();
-    assert!(database.expected().await.unwrap().is_empty());
+    proxies.keep(&on, Time(2_000)).await.unwrap();
+    assert!(memory.expected().is_empty());
     proxies.sync(vec![connected("a", 3)], Time(2_100));
-    proxies.keep(&database, Time(2_100)).await.unwrap();
-    assert_eq!(database.expected().await.unwrap().len(), 1);
+    proxies.keep(&on, Time(2_100)).await.unwrap();
+    assert_eq!(memory.expected().len(), 1);
     assert!(matches!(proxies.policy(proof(5, 3), Time(2_200)), Delivery::Live { .. }), "and what it said counts");
 }
 
 #[tokio::test]
 async fn a_generation_that_was_never_published_proves_nothing_and_is_shown() {
-    let (_dir, database) = open();
-    let mut proxies = one(&database).await;
+    let (memory, on) = open();
+    let mut proxies = one(&on).await;
     let lie = |sequence, node: &str| certified(report(node, sequence, 1 << 53, false));
     assert_eq!(proxies.take(lie(2, "a"), 5, Time(2_500)), Belief::FirstClaim);
     assert_eq!(proxies.take(lie(1, "liar"), 5, Time(2_500)), Belief::FirstClaim);
-    proxies.keep(&database, Time(2_500)).await.unwrap();
+    proxies.keep(&on, Time(2_500)).await.unwrap();
     assert!(matches!(proxies.policy(proof(6, 3), Time(2_600)), Delivery::Waiting { .. }), "generation 6 is proved by nothing");
     let claimed: Vec<_> = proxies.views(Time(2_600)).into_iter().map(|view| (view.node, view.generation, view.claimed)).collect();
     assert_eq!(claimed, [("a".to_owned(), Some(5), Some(1 << 53)), ("liar".to_owned(), None, Some(1 << 53))]);
-    assert_eq!(database.expected().await.unwrap(), BTreeSet::from(["a".to_owned()]));
+    assert_eq!(memory.expected(), BTreeSet::from(["a".to_owned()]));
     let warning = proxies.disbelieved(Time(2_600)).unwrap();
     assert!(warning.contains(": a;") && warning.contains("shunt recover"), "{warning}");
     assert_eq!(proxies.take(post(report("a", 3, 6, false)), 6, Time(2_700)), Belief::Published);

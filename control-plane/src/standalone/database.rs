@@ -24,6 +24,7 @@ mod signing;
 mod tokens;
 
 use std::fs::{File, TryLockError};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::mpsc;
@@ -31,24 +32,15 @@ use std::thread::JoinHandle;
 
 use rusqlite::{Connection, ErrorCode};
 use shunt_core::stored;
-use shunt_filter_core::RolloutId;
 use shunt_filter_core::names::NameError;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 use super::private;
+use crate::platform::StoreError;
 
-pub(crate) use call_log::KEPT as CALLS_KEPT;
-pub(crate) use calls::CallRecord;
-pub(crate) use identity::Identity;
 pub(crate) use instances::InstanceRecord;
 use keeper::Keeper;
-pub(crate) use measurements::MeasurementKey;
-pub(crate) use outbox::Posted;
-pub(crate) use policy::UNRECORDED_MAX;
-pub(crate) use policy::{ContributionRecord, PolicyRecord};
-pub(crate) use rollouts::{NewCommand, Stored, Urgency};
-pub(crate) use signing::SigningRecord;
 
 /// The file's name in the data folder.
 const FILE: &str = "shunt.db";
@@ -56,9 +48,9 @@ const FILE: &str = "shunt.db";
 /// Held while a process uses the folder; two would publish against each other.
 const LOCK: &str = "lock";
 
-/// Why the store did not do what was asked. Nothing of it was done then.
+/// Why a store cannot be opened.
 #[derive(Debug, Error)]
-pub(crate) enum StoreError {
+pub(crate) enum OpenError {
     /// Another process serves from the same folder.
     #[error("{} is in use by another `shunt serve`: stop that one, or use another --data folder", .0.display())]
     InUse(PathBuf),
@@ -85,37 +77,30 @@ pub(crate) enum StoreError {
         /// In this program.
         known: u32,
     },
-    /// Another process recorded a transition of this Rollout meanwhile.
-    #[error("{0} was recorded by another process meanwhile; nothing was written")]
-    Moved(RolloutId),
-    /// What is recorded cannot be read by this program.
-    #[error("what is recorded as {what} cannot be read: {error}")]
-    Unreadable {
-        /// For example `state of shop/checkout`.
-        what: String,
-        /// Why.
-        error: String,
-    },
-    /// It cannot be written now: the disk is full, or fails.
-    #[error("the store cannot be written ({0}): free space on the disk of --data")]
-    Full(String),
-    /// SQLite's own words.
-    #[error("store: {0}")]
-    Sqlite(rusqlite::Error),
-    /// A key cannot be made.
-    #[error("no random numbers for a signing key: {0}")]
-    Random(String),
-    /// The thread that owns the connection has ended.
-    #[error("the store is closed")]
-    Closed,
+    /// As any other use of it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What helps when the store cannot be written.
+const REMEDY: &str = "free space on the disk of --data";
+
+fn unwritable(why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unwritable { why: format!("{why}"), remedy: REMEDY }
 }
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             // Read-only is what a full store is made until there is room again.
-            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => Self::Full(error.to_string()),
-            _ => Self::Sqlite(error),
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => unwritable(&error),
+            _ => Self::Failed(error.to_string()),
         }
     }
 }
@@ -124,11 +109,11 @@ type Work = Box<dyn FnOnce(&mut Keeper) + Send>;
 
 /// Opens the file, or makes it. A new one is made aside and renamed when it is whole, so that one without content is never new: it
 /// was cut off, and a control plane that takes it for a new one loses what every user was sent to.
-fn connect(folder: &Path) -> Result<Connection, StoreError> {
-    let failed = |error| StoreError::Folder { path: folder.to_owned(), error };
+fn connect(folder: &Path) -> Result<Connection, OpenError> {
+    let failed = |error| OpenError::Folder { path: folder.to_owned(), error };
     let path = folder.join(FILE);
     match std::fs::metadata(&path) {
-        Ok(meta) if meta.len() == 0 => return Err(StoreError::CutOff(path)),
+        Ok(meta) if meta.len() == 0 => return Err(OpenError::CutOff(path)),
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let new = folder.join(format!("{FILE}.new"));
@@ -157,16 +142,26 @@ enum Job {
     End,
 }
 
-/// The store. Dropping it, or [`Database::close`], ends its thread after what was asked before.
+/// The store of this process. Dropping it, or [`Database::close`], ends its thread after what was asked before.
 #[derive(Debug)]
 pub(crate) struct Database {
-    jobs: Option<mpsc::Sender<Job>>,
+    store: Store,
     thread: Option<JoinHandle<()>>,
+    _lock: File,
+}
+
+/// The store, as all use it; clones are the same. It ends with its [`Database`]: then nothing is done any more.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    jobs: mpsc::Sender<Job>,
     trouble: watch::Receiver<Option<String>>,
     /// See [`Keeper::may_have_run_out`].
     may_have_run_out: bool,
-    _lock: File,
 }
+
+/// The part of the store that Rollouts do not depend on: tokens, audit, repeated requests, calls, messages, measurements, signing keys.
+#[derive(Debug, Clone)]
+pub(crate) struct AuxiliaryStore(Store);
 
 impl Database {
     /// Whether this folder has a store.
@@ -174,14 +169,14 @@ impl Database {
         folder.join(FILE).exists()
     }
 
-    /// Opens or makes the store in this folder. Errors: see [`StoreError`]; blocks while it brings the schema up to date.
-    pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let failed = |error| StoreError::Folder { path: folder.to_owned(), error };
+    /// Opens or makes the store in this folder. Errors: see [`OpenError`]; blocks while it brings the schema up to date.
+    pub(crate) fn open(folder: &Path) -> Result<Self, OpenError> {
+        let failed = |error| OpenError::Folder { path: folder.to_owned(), error };
         private::make(folder).and_then(|()| private::close(folder)).map_err(failed)?;
         let lock = File::create(folder.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(folder.to_owned())),
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(folder.to_owned())),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         let (mut keeper, trouble) = Keeper::open(folder, connect)?;
@@ -195,55 +190,7 @@ impl Database {
             }
         };
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(work).map_err(failed)?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), trouble, may_have_run_out, _lock: lock })
-    }
-
-    /// Does one thing on the store's thread, whole or not at all.
-    async fn with<T, F>(&self, job: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
-    {
-        let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
-        with(jobs, job).await
-    }
-
-    /// As [`Database::with`], for what must be recorded also on a full disk: it may use the space that is kept free for it.
-    async fn with_urgent<T, F>(&self, mut job: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnMut(&mut Connection) -> Result<T, StoreError> + Send + 'static,
-    {
-        let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
-        ask(jobs, move |keeper| keeper.urgent(&mut job)).await
-    }
-
-    /// Why nothing can be written now; none: it can.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        self.trouble.borrow().clone()
-    }
-
-    /// Looks whether it can be written again, after it could not.
-    pub(crate) async fn probe(&self) -> Result<(), StoreError> {
-        let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
-        ask(jobs, Keeper::probe).await
-    }
-
-    /// Lets the file grow by no page, or without limit: what a full disk does.
-    #[cfg(test)]
-    pub(crate) async fn room(&self, room: bool) {
-        let jobs = self.jobs.as_ref().unwrap();
-        let limit = move |connection: &mut Connection| {
-            let pages: u32 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
-            let most = if room { 1_000_000 } else { pages };
-            Ok(connection.query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()))?)
-        };
-        ask(jobs, move |keeper| keeper.bare(limit)).await.unwrap();
-    }
-
-    /// For others who use the store beside its owner. It ends with the owner: then nothing is done any more.
-    pub(crate) fn share(&self) -> Shared {
-        Shared { jobs: self.jobs.clone() }
+        Ok(Self { store: Store { jobs, trouble, may_have_run_out }, thread: Some(thread), _lock: lock })
     }
 
     /// Ends the store's thread after all that was asked before, and closes the file.
@@ -252,13 +199,19 @@ impl Database {
     }
 
     fn end(&mut self) {
-        if let Some(jobs) = self.jobs.take() {
-            // What others still send after this is not done.
-            drop(jobs.send(Job::End));
-        }
+        // What others still send after this is not done.
+        drop(self.store.jobs.send(Job::End));
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
+    }
+}
+
+impl Deref for Database {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
     }
 }
 
@@ -268,39 +221,72 @@ impl Drop for Database {
     }
 }
 
-/// The store, used beside its owner; clones are the same.
-#[derive(Debug, Clone)]
-pub(crate) struct Shared {
-    jobs: Option<mpsc::Sender<Job>>,
-}
+impl Store {
+    /// What is kept beside Rollouts.
+    pub(crate) fn auxiliary(&self) -> AuxiliaryStore {
+        AuxiliaryStore(self.clone())
+    }
 
-impl Shared {
+    /// Does one thing on the store's thread, whole or not at all.
     async fn with<T, F>(&self, job: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        with(self.jobs.as_ref().ok_or(StoreError::Closed)?, job).await
+        self.ask(move |keeper| keeper.ordinary(job)).await
+    }
+
+    /// As [`Store::with`], for what must be recorded also on a full disk: it may use the space that is kept free for it.
+    async fn with_urgent<T, F>(&self, mut job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.ask(move |keeper| keeper.urgent(&mut job)).await
+    }
+
+    /// Why nothing can be written now; none: it can.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble.borrow().clone()
+    }
+
+    /// Looks whether it can be written again, after it could not.
+    pub(crate) async fn probe(&self) -> Result<(), StoreError> {
+        self.ask(Keeper::probe).await
+    }
+
+    /// Lets the file grow by no page, or without limit: what a full disk does.
+    #[cfg(test)]
+    pub(crate) async fn room(&self, room: bool) {
+        let limit = move |connection: &mut Connection| {
+            let pages: u32 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+            let most = if room { 1_000_000 } else { pages };
+            Ok(connection.query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()))?)
+        };
+        self.ask(move |keeper| keeper.bare(limit)).await.unwrap();
+    }
+
+    async fn ask<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Keeper) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let work: Work = Box::new(move |keeper| drop(reply.send(job(keeper))));
+        self.jobs.send(Job::Do(work)).map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
     }
 }
 
-async fn with<T, F>(jobs: &mpsc::Sender<Job>, job: F) -> Result<T, StoreError>
-where
-    T: Send + 'static,
-    F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
-{
-    ask(jobs, move |keeper| keeper.ordinary(job)).await
-}
-
-async fn ask<T, F>(jobs: &mpsc::Sender<Job>, job: F) -> Result<T, StoreError>
-where
-    T: Send + 'static,
-    F: FnOnce(&mut Keeper) -> Result<T, StoreError> + Send + 'static,
-{
-    let (reply, answer) = oneshot::channel();
-    let work: Work = Box::new(move |keeper| drop(reply.send(job(keeper))));
-    jobs.send(Job::Do(work)).map_err(|_| StoreError::Closed)?;
-    answer.await.map_err(|_| StoreError::Closed)?
+impl AuxiliaryStore {
+    /// As [`Store::with`].
+    async fn with<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.0.with(job).await
+    }
 }
 
 /// Reads a JSON column, in the format that its number says.

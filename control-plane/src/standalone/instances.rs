@@ -28,9 +28,11 @@ use shunt_core::{Span, Time};
 use shunt_filter_core::{RolloutId, VersionName};
 use tokio::sync::Notify;
 
-use super::{Database, InstanceRecord, Standalone, StoreError, Stored};
-use crate::policy_aggregator::PolicyAggregator;
+use super::Store;
+use super::database::InstanceRecord;
+use crate::platform::{StoreError, Stored, World};
 use crate::proxies::Proxies;
+use crate::rollouts::Rollouts;
 pub(crate) use launch::{Launcher, shim};
 use log::Logs;
 use pool::Pool;
@@ -71,8 +73,8 @@ pub(crate) struct Instances {
 
 impl Instances {
     /// With what is recorded: processes that still run are adopted.
-    pub(crate) async fn open(database: &Database, data: &Path, launcher: Launcher, now: Time) -> Result<Self, StoreError> {
-        let (recorded, next) = database.instances().await?;
+    pub(crate) async fn open(store: &Store, data: &Path, launcher: Launcher, now: Time) -> Result<Self, StoreError> {
+        let (recorded, next) = store.instances().await?;
         let mut all = Self {
             pools: BTreeMap::new(),
             trackers: BTreeMap::new(),
@@ -118,23 +120,17 @@ impl Instances {
     }
 
     /// One step of everything: hear, decide, record, do.
-    pub(crate) async fn pass(
-        &mut self,
-        on: &Standalone,
-        aggregator: &PolicyAggregator,
-        proxies: &Proxies,
-        now: Time,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn pass(&mut self, store: &Store, world: &World<'_>, now: Time) -> Result<(), StoreError> {
         for Happened { instance, tag, event } in self.tellers.heard() {
             let current = self.trackers.get(&instance).is_some_and(|tracker| tracker.tag == tag);
             if let Some(key) = self.key(instance).filter(|_| current) {
                 self.happen(&key, instance, event, now);
             }
         }
-        self.want(on);
-        self.steer(on, aggregator, proxies, now);
-        self.record(on.database()).await?;
-        self.launch(on.database(), now).await?;
+        self.want(world.rollouts);
+        self.steer(world, now);
+        self.record(store).await?;
+        self.launch(store, now).await?;
         self.look_after();
         self.signal();
         self.discover();
@@ -143,12 +139,13 @@ impl Instances {
     }
 
     /// What each version should have; what no Rollout wants any more goes.
-    fn want(&mut self, on: &Standalone) {
+    fn want(&mut self, rollouts: &Rollouts) {
         let mut wanted = BTreeSet::new();
-        for stored in on.all() {
+        for stored in rollouts.all() {
+            let scale = rollouts.desired(&stored.plan.id).map(|desired| &desired.scale);
             for (name, installed) in &stored.state.installed {
                 let key = (stored.plan.id.clone(), name.clone());
-                let instances = shunt_core::desired::scaled(&stored.plan, &stored.state, name).unwrap_or(0);
+                let instances = scale.and_then(|scale| scale.get(name)).copied().unwrap_or(0);
                 match installed.backend {
                     Backend::Command(_) | Backend::Registered(_) => {
                         let pool = self.pools.entry(key.clone()).or_default();
@@ -165,14 +162,14 @@ impl Instances {
         self.pools.retain(|key, pool| wanted.contains(key) || !pool.instances.is_empty());
     }
 
-    fn steer(&mut self, on: &Standalone, aggregator: &PolicyAggregator, proxies: &Proxies, now: Time) {
+    fn steer(&mut self, world: &World<'_>, now: Time) {
         let busy = self.any(|one| one.stage == Stage::Draining).then(connections::busy_ports).flatten();
         let mut changed = Vec::new();
         for (key, pool) in &mut self.pools {
             let known = pool::Circumstances {
-                proved: pool.awaits_proof() && is_proved(on, aggregator, proxies, &key.0, now),
+                proved: pool.awaits_proof() && is_proved(world, &key.0, now),
                 busy: busy.as_ref(),
-                open: if pool.drains() { open(on, proxies, key) } else { None },
+                open: if pool.drains() { open(world.rollouts, world.proxies, key) } else { None },
                 next: self.next,
             };
             for id in pool.steer(&known, now) {
@@ -217,7 +214,7 @@ impl Instances {
 
     /// Everything that changed, in one write. What could not be recorded is tried again with the next pass, and nothing is done
     /// before it is.
-    async fn record(&mut self, database: &Database) -> Result<(), StoreError> {
+    async fn record(&mut self, store: &Store) -> Result<(), StoreError> {
         if self.unrecorded.is_empty() {
             return Ok(());
         }
@@ -229,7 +226,7 @@ impl Instances {
         let there: Vec<InstanceRecord> = self.unrecorded.iter().filter_map(record).collect();
         let kept: BTreeSet<u64> = there.iter().map(|record| record.instance.id).collect();
         let gone = self.unrecorded.keys().copied().filter(|id| !kept.contains(id)).collect();
-        database.keep_instances(there, gone, self.next).await?;
+        store.keep_instances(there, gone, self.next).await?;
         self.unrecorded.clear();
         Ok(())
     }
@@ -293,21 +290,20 @@ impl Instances {
 }
 
 /// Requests of a version in flight, as the filters count them; none while it is not in the policy, and no filter counts.
-fn open(on: &Standalone, proxies: &Proxies, (id, version): &Key) -> Option<u64> {
-    let stored = on.read(id)?;
-    shunt_core::desired(&stored.plan, &stored.state).service?;
+fn open(rollouts: &Rollouts, proxies: &Proxies, (id, version): &Key) -> Option<u64> {
+    rollouts.desired(id)?.service.as_ref()?;
     let service = proxies.reports().service(id);
     let counters = service.versions.get(version)?;
     Some(counters.started.saturating_sub(counters.ended()))
 }
 
 /// Whether every proxy that may still be there has a discovery without those that leave.
-fn is_proved(on: &Standalone, aggregator: &PolicyAggregator, proxies: &Proxies, id: &RolloutId, now: Time) -> bool {
-    if on.read(id).is_none() {
+fn is_proved(world: &World<'_>, id: &RolloutId, now: Time) -> bool {
+    if world.rollouts.read(id).is_none() {
         // Its routes were gone from every proxy before it was forgotten.
         return true;
     }
-    aggregator.proofs(id).is_some_and(|proofs| proxies.no_proxy_uses_other_routes(proofs.routes, now))
+    world.aggregator.proofs(id).is_some_and(|proofs| world.proxies.no_proxy_uses_other_routes(proofs.routes, now))
 }
 
 #[cfg(test)]

@@ -70,9 +70,10 @@ impl Recurrence {
         self.left.get(id).and_then(|left| left.fault.as_ref())
     }
 
-    /// These passes are over: from here on time has passed, and a state may come again. Not after a fault.
-    pub fn settled(&mut self) {
-        self.left.retain(|_, left| left.fault.is_some());
+    /// These passes are over: from here on time has passed, and a state may come again. Not after a fault, and not of a Rollout that is
+    /// still under way, because its last transition is being recorded.
+    pub fn settled(&mut self, under_way: impl Fn(&RolloutId) -> bool) {
+        self.left.retain(|id, left| left.fault.is_some() || under_way(id));
     }
 
     /// The Rollout is gone.
@@ -145,7 +146,7 @@ mod tests {
             assert_eq!((next.entry, next.state), (None, before.clone()));
             let fault = fault.expect("it leads nowhere");
             assert!(fault.to_string().contains("a defect of Shunt: at revision 0 the transition \"step 1 of 2\""), "{fault}");
-            recurrence.settled();
+            recurrence.settled(|_| false);
         }
         let abort = Command { id: 1, verb: Verb::Abort, revision: 0, by: "ops".to_owned(), reason: String::new(), confirm: false };
         let after = at(Stage::Shifting, 4);
@@ -168,7 +169,13 @@ mod tests {
         let mut recurrence = Recurrence::default();
         let (one, other) = (at(Stage::Preparing, 0), at(Stage::AwaitingPrerequisites { step: 0 }, 1));
         assert_eq!(recurrence.check(&plan("v2"), &one, made(&one, other.clone(), 1, None)).1, None);
-        recurrence.settled();
+        recurrence.settled(|_| true);
+        let (next, fault) = recurrence.check(&plan("v2"), &other, made(&other, one.clone(), 2, None));
+        assert!(next.entry.is_none() && fault.is_some(), "not while its last transition is being recorded");
+
+        let mut recurrence = Recurrence::default();
+        assert_eq!(recurrence.check(&plan("v2"), &one, made(&one, other.clone(), 1, None)).1, None);
+        recurrence.settled(|_| false);
         assert_eq!(recurrence.check(&plan("v2"), &other, made(&other, one, 2, None)).1, None);
     }
 }

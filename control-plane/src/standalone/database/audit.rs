@@ -3,12 +3,12 @@
 use rusqlite::params;
 use shunt_api::access_store::{AuditEntry, AuditRecord, AuditWanted};
 
-use super::{Shared, StoreError, from_json, to_json};
+use super::{AuxiliaryStore, StoreError, from_json, to_json};
 
 /// Entries that are kept; older ones go.
 const KEPT: u64 = 100_000;
 
-impl Shared {
+impl AuxiliaryStore {
     /// Keeps what a client of the API did.
     pub(crate) async fn note(&self, record: AuditRecord) -> Result<(), StoreError> {
         self.with(move |connection| {

@@ -4,12 +4,10 @@ use rusqlite::{Row, Transaction, params};
 use shunt_core::call::CallView;
 use shunt_filter_core::RolloutId;
 
-use super::{Database, StoreError, from_json, to_json};
+use super::{AuxiliaryStore, StoreError, from_json, to_json};
+use crate::platform::CALLS_KEPT;
 
-/// Entries of one Rollout that are kept; older ones go.
-pub(crate) const KEPT: usize = 200;
-
-impl Database {
+impl AuxiliaryStore {
     /// All of them, oldest first.
     pub(crate) async fn call_log(&self) -> Result<Vec<(RolloutId, CallView)>, StoreError> {
         self.with(|connection| {
@@ -52,7 +50,7 @@ pub(super) fn write(transaction: &Transaction<'_>, rollout: &str, view: &CallVie
     transaction.execute(
         "DELETE FROM call_log WHERE rollout = ?1 AND number NOT IN
          (SELECT number FROM call_log WHERE rollout = ?1 ORDER BY number DESC LIMIT ?2)",
-        params![rollout, i64::try_from(KEPT).unwrap_or(i64::MAX)],
+        params![rollout, i64::try_from(CALLS_KEPT).unwrap_or(i64::MAX)],
     )?;
     Ok(())
 }

@@ -1,23 +1,13 @@
 //! What came of calls: an answer must survive a crash, or a receiver would be asked twice.
 
 use rusqlite::params;
-use shunt_core::call::{CallView, Progress};
+use shunt_core::call::CallView;
 use shunt_filter_core::RolloutId;
 
-use super::{Database, StoreError, call_log, from_json, to_json};
+use super::{AuxiliaryStore, StoreError, call_log, from_json, to_json};
+use crate::platform::CallRecord;
 
-/// One call.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct CallRecord {
-    /// Whose.
-    pub(crate) rollout: RolloutId,
-    /// Which.
-    pub(crate) id: String,
-    /// How far it is.
-    pub(crate) progress: Progress,
-}
-
-impl Database {
+impl AuxiliaryStore {
     /// All calls.
     pub(crate) async fn calls(&self) -> Result<Vec<CallRecord>, StoreError> {
         self.with(|connection| {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 
-use super::{Database, StoreError};
+use super::{Store, StoreError};
 
-impl Database {
+impl Store {
     /// Text by file name.
     pub(crate) async fn files(&self) -> Result<BTreeMap<String, String>, StoreError> {
         self.with(|connection| {

@@ -3,9 +3,9 @@
 use rusqlite::{OptionalExtension, params};
 use shunt_core::observation::Freeze;
 
-use super::{Database, StoreError, from_json, to_json};
+use super::{Store, StoreError, from_json, to_json};
 
-impl Database {
+impl Store {
     /// As it was set last; off when it never was.
     pub(crate) async fn freeze(&self) -> Result<Freeze, StoreError> {
         self.with(|connection| {

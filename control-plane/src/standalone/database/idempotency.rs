@@ -4,12 +4,12 @@ use rusqlite::{OptionalExtension, params};
 use shunt_api::access_store::{Answer, Begun, Key};
 use shunt_core::{Span, Time};
 
-use super::{Shared, StoreError};
+use super::{AuxiliaryStore, StoreError};
 
 /// How long a key counts.
 const KEPT: Span = Span::seconds(24 * 3_600);
 
-impl Shared {
+impl AuxiliaryStore {
     /// A request with this key is about to be done, if there was none with it.
     pub(crate) async fn begin(&self, key: Key, request: String, now: Time) -> Result<Begun, StoreError> {
         self.with(move |connection| {

@@ -5,20 +5,10 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension, params};
 use shunt_core::journal::Entry;
 
-use super::{Database, StoreError, from_json, journal, to_json};
+use super::{Store, StoreError, from_json, journal, to_json};
+use crate::platform::Identity;
 
-/// Which store this is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
-    /// Random; every version that proxies get ends with it.
-    pub(crate) name: String,
-    /// Whether some proxy has what this store published.
-    pub(crate) settled: bool,
-    /// Other stores whose proxies this one took over.
-    pub(crate) adopted: BTreeSet<String>,
-}
-
-impl Database {
+impl Store {
     /// As recorded; `name` becomes its name when it has none yet.
     pub(crate) async fn identity(&self, name: String) -> Result<Identity, StoreError> {
         self.with(move |connection| {

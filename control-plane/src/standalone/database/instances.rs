@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use shunt_core::instance::Instance;
 use shunt_filter_core::{RolloutId, VersionName};
 
-use super::{Database, StoreError, from_json, from_name, to_json};
+use super::{Store, StoreError, from_json, from_name, to_json};
 
 /// One instance and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) struct InstanceRecord {
     pub(crate) instance: Instance,
 }
 
-impl Database {
+impl Store {
     /// All instances in order of id, and the number from which new ones count.
     pub(crate) async fn instances(&self) -> Result<(Vec<InstanceRecord>, u64), StoreError> {
         self.with(|connection| {

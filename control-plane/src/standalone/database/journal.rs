@@ -7,9 +7,9 @@ use shunt_core::Plan;
 use shunt_core::journal::{Entry, Incident};
 use shunt_filter_core::RolloutId;
 
-use super::{Database, StoreError, from_json, to_json};
+use super::{Store, StoreError, from_json, to_json};
 
-impl Database {
+impl Store {
     /// At most `limit` of a Rollout's newest entries, oldest first.
     pub(crate) async fn history(&self, id: &RolloutId, limit: usize) -> Result<Vec<Entry>, StoreError> {
         let id = id.to_string();
@@ -23,7 +23,7 @@ impl Database {
     }
 }
 
-impl Database {
+impl Store {
     /// At most `limit` of a Rollout's newest entries with all that is needed to run them again.
     pub(crate) async fn incident(&self, id: &RolloutId, limit: usize) -> Result<Incident, StoreError> {
         // One more: it says what was before the others.

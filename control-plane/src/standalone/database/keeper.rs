@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use super::StoreError;
+use super::{OpenError, StoreError, unwritable};
 
 /// The file's name in the data folder.
 pub(super) const RESERVE: &str = "reserve";
@@ -26,8 +26,9 @@ const MARGIN_BYTES: usize = 128 * 1024;
 pub(super) struct Keeper {
     connection: Connection,
     reserve: PathBuf,
-    /// The space that is kept free was there, whole, when the store was opened.
-    was_whole: bool,
+    /// The process before this one used up the space that is kept free: it may have published what it could not record. Until what this
+    /// one publishes above that is recorded, the space stays gone, so that a process that dies before is not forgotten.
+    owed: bool,
     trouble: watch::Sender<Option<String>>,
 }
 
@@ -35,17 +36,17 @@ impl Keeper {
     /// Opens the store in this folder. A full disk is no reason not to start: the space that is kept free is there for this, too.
     pub(super) fn open(
         folder: &Path,
-        connect: impl Fn(&Path) -> Result<Connection, StoreError>,
-    ) -> Result<(Self, watch::Receiver<Option<String>>), StoreError> {
+        connect: impl Fn(&Path) -> Result<Connection, OpenError>,
+    ) -> Result<(Self, watch::Receiver<Option<String>>), OpenError> {
         let reserve = folder.join(RESERVE);
-        let was_whole = is_whole(&reserve);
+        let owed = folder.join(super::FILE).exists() && !is_whole(&reserve);
         let connection = match connect(folder) {
-            Err(StoreError::Full(_)) if std::fs::remove_file(&reserve).is_ok() => connect(folder)?,
+            Err(OpenError::Store(StoreError::Unwritable { .. })) if std::fs::remove_file(&reserve).is_ok() => connect(folder)?,
             opened => opened?,
         };
         let (trouble, seen) = watch::channel(None);
-        let mut keeper = Self { connection, reserve, was_whole, trouble };
-        if let Err(error) = keeper.set_aside() {
+        let mut keeper = Self { connection, reserve, owed, trouble };
+        if !owed && let Err(error) = keeper.set_aside() {
             keeper.fail(&error.to_string());
         }
         Ok((keeper, seen))
@@ -53,7 +54,17 @@ impl Keeper {
 
     /// Whether the process before this one may have done urgent things that it could not record: only when this space was used up.
     pub(super) fn may_have_run_out(&self) -> bool {
-        !self.was_whole
+        self.owed
+    }
+
+    /// Everything that is published is recorded: the space may be kept free again.
+    pub(super) fn settle(&mut self) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.owed)
+            && let Err(error) = self.set_aside()
+        {
+            self.fail(&error.to_string());
+        }
+        Ok(())
     }
 
     /// Does one thing; while there is trouble nothing of it may write.
@@ -66,10 +77,10 @@ impl Keeper {
         if troubled {
             self.connection.pragma_update(None, "query_only", false)?;
         }
-        if let Err(StoreError::Full(error)) = &result
+        if let Err(StoreError::Unwritable { why, .. }) = &result
             && !troubled
         {
-            self.fail(error);
+            self.fail(why);
         }
         result
     }
@@ -77,11 +88,11 @@ impl Keeper {
     /// Does one thing that must be recorded, with all space that there is.
     pub(super) fn urgent<T>(&mut self, job: &mut dyn FnMut(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let result = job(&mut self.connection);
-        let Err(StoreError::Full(error)) = &result else { return result };
-        self.fail(error);
+        let Err(StoreError::Unwritable { why, .. }) = &result else { return result };
+        self.fail(why);
         if self.shrink().is_ok() {
             let again = job(&mut self.connection);
-            if !matches!(again, Err(StoreError::Full(_))) {
+            if !matches!(again, Err(StoreError::Unwritable { .. })) {
                 return again;
             }
         }
@@ -104,8 +115,8 @@ impl Keeper {
             return Ok(());
         }
         // The file first: a write that fits would use up what is left for the urgent.
-        let room = self.set_aside().and_then(|()| self.has_margin());
-        let done = room.map_err(|error| StoreError::Full(error.to_string())).and_then(|()| {
+        let room = if self.owed { Ok(()) } else { self.set_aside() }.and_then(|()| self.has_margin());
+        let done = room.map_err(|error| unwritable(&error)).and_then(|()| {
             let written = self.connection.execute("UPDATE store SET settled = settled", []);
             Ok(written.map(drop)?)
         });

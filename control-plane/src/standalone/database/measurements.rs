@@ -4,22 +4,10 @@ use rusqlite::params;
 use shunt_core::analysis::external_metrics::{History, Scope};
 use shunt_filter_core::RolloutId;
 
-use super::{Database, StoreError, from_json, to_json};
+use super::{AuxiliaryStore, StoreError, from_json, to_json};
+use crate::platform::MeasurementKey;
 
-/// Whose measurements.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct MeasurementKey {
-    /// The Rollout.
-    pub(crate) rollout: RolloutId,
-    /// Attempt and step.
-    pub(crate) scope: Scope,
-    /// The metric's name.
-    pub(crate) metric: String,
-    /// Of what it asks and how that is judged: one that is changed begins anew.
-    pub(crate) digest: String,
-}
-
-impl Database {
+impl AuxiliaryStore {
     /// All that is kept.
     pub(crate) async fn measurements(&self) -> Result<Vec<(MeasurementKey, History)>, StoreError> {
         self.with(|connection| {

@@ -5,31 +5,13 @@ use shunt_core::Time;
 use shunt_core::event::OutboxMessage;
 use shunt_filter_core::RolloutId;
 
-use super::{Database, StoreError, from_json, from_name, to_json};
-
-/// One message and how often it was tried.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Posted {
-    /// Its place in line.
-    pub(crate) number: u64,
-    /// Whose.
-    pub(crate) rollout: RolloutId,
-    /// When what it tells of happened.
-    pub(crate) at: Time,
-    /// What it says.
-    pub(crate) message: OutboxMessage,
-    /// Tries so far.
-    pub(crate) tries: u32,
-    /// When the next one is due.
-    pub(crate) next: Time,
-    /// Why it was given up, if it was.
-    pub(crate) dead: Option<String>,
-}
+use super::{AuxiliaryStore, StoreError, from_json, from_name, to_json};
+use crate::platform::Posted;
 
 /// Given up messages that are kept, for people to look at.
 const DEAD_MAX: u32 = 100;
 
-impl Database {
+impl AuxiliaryStore {
     /// All messages, oldest first.
     pub(crate) async fn outbox(&self) -> Result<Vec<Posted>, StoreError> {
         self.with(|connection| {

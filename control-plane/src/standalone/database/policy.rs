@@ -6,36 +6,10 @@ use rusqlite::{OptionalExtension, params};
 use shunt_core::desired::Routes;
 use shunt_filter_core::RolloutId;
 
-use super::{Database, StoreError, from_json, from_name, to_json};
+use super::{Keeper, Store, StoreError, from_json, from_name, to_json};
+use crate::platform::{ContributionRecord, PolicyRecord};
 
-/// The policy published last.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct PolicyRecord {
-    /// Its generation; 0: nothing was ever published.
-    pub(crate) generation: u64,
-    /// Of its content without the generation.
-    pub(crate) hash: String,
-    /// Generations up to this one may have been published without a record, by a process that ended while the disk was full.
-    pub(crate) ceiling: u64,
-}
-
-/// How many generations may be published while they cannot be recorded.
-pub(crate) const UNRECORDED_MAX: u64 = 64;
-
-/// What one Rollout contributed last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ContributionRecord {
-    /// Hash of its service.
-    pub(crate) service: String,
-    /// The first generation that carried this service.
-    pub(crate) generation: u64,
-    /// Hash of its routes.
-    pub(crate) routes: String,
-    /// The first generation pushed after every proxy had acknowledged these routes.
-    pub(crate) proof: Option<u64>,
-}
-
-impl Database {
+impl Store {
     /// The policy published last, and what it was made of.
     pub(crate) async fn policy(&self) -> Result<(PolicyRecord, BTreeMap<RolloutId, ContributionRecord>), StoreError> {
         let complete = !self.may_have_run_out;
@@ -109,6 +83,7 @@ impl Database {
             }
             Ok(transaction.commit()?)
         })
-        .await
+        .await?;
+        self.ask(Keeper::settle).await
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use rusqlite::params;
 use shunt_core::Time;
 
-use super::{Database, StoreError};
+use super::{Store, StoreError};
 
-impl Database {
+impl Store {
     /// Node ids of all expected proxies.
     pub(crate) async fn expected(&self) -> Result<BTreeSet<String>, StoreError> {
         self.with(|connection| {

@@ -4,12 +4,12 @@ use rusqlite::params;
 use shunt_core::journal::ReleaseAsked;
 use shunt_filter_core::RolloutId;
 
-use super::{Database, StoreError, from_json, to_json};
+use super::{AuxiliaryStore, StoreError, from_json, to_json};
 
 /// Entries of one Rollout that are kept; older ones go.
 const KEPT: i64 = 1_000;
 
-impl Database {
+impl AuxiliaryStore {
     /// One more.
     pub(crate) async fn log_release(&self, rollout: &RolloutId, asked: ReleaseAsked) -> Result<(), StoreError> {
         let rollout = rollout.to_string();

@@ -5,62 +5,13 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use shunt_core::advance::Next;
 use shunt_core::event::OutboxMessage;
-use shunt_core::{Command, Plan, State, Time, Verb};
+use shunt_core::{Command, Plan, Time};
 use shunt_filter_core::RolloutId;
 
-use super::{Database, Posted, StoreError, from_json, journal, outbox, to_json};
+use super::{Store, StoreError, from_json, journal, outbox, to_json};
+use crate::platform::{NewCommand, Posted, Stored, Urgency};
 
-/// One Rollout as recorded.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Stored {
-    /// What it should do: the last version of its manifest that was accepted.
-    pub(crate) plan: Arc<Plan>,
-    /// When its manifest was first accepted.
-    pub(crate) first_seen: Time,
-    /// Where it is.
-    pub(crate) state: State,
-    /// What is asked of it and not yet answered, oldest first.
-    pub(crate) commands: Vec<Command>,
-}
-
-/// A command before the store has numbered it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NewCommand {
-    /// What to do.
-    pub(crate) verb: Verb,
-    /// The revision its author saw.
-    pub(crate) revision: u64,
-    /// Who asks.
-    pub(crate) by: String,
-    /// Why.
-    pub(crate) reason: String,
-    /// Whether an A/B test that does not speak for it is no reason to refuse.
-    pub(crate) confirm: bool,
-}
-
-/// Whether something must be recorded on a full disk, too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Urgency {
-    /// It leads back to stable.
-    MustBeKept,
-    /// Nothing goes forward before there is room.
-    CanWait,
-}
-
-impl Urgency {
-    fn of(verb: Verb) -> Self {
-        if verb == Verb::Abort { Self::MustBeKept } else { Self::CanWait }
-    }
-
-    /// Of a transition: of one that ends a run, or that ended it.
-    pub(crate) fn of_transition(before: &State, next: &State) -> Self {
-        let ends = next.run.as_ref().is_some_and(|run| run.stage.ending().is_some());
-        let ended = next.run.is_none() && before.run.as_ref().is_some_and(|run| run.stage.ending().is_some());
-        if ends || ended { Self::MustBeKept } else { Self::CanWait }
-    }
-}
-
-impl Database {
+impl Store {
     /// All Rollouts, in order of id.
     pub(crate) async fn rollouts(&self) -> Result<Vec<Stored>, StoreError> {
         self.with(|connection| {
@@ -114,7 +65,7 @@ impl Database {
     }
 
     /// Records a transition: state, journal entry, the outbox messages that tell of it and the commands it answered, all or nothing.
-    /// [`StoreError::Moved`] when the recorded revision is not `revision` any more.
+    /// [`StoreError::Conflict`] when the recorded revision is not `revision` any more.
     pub(crate) async fn record(
         &self,
         id: &RolloutId,
@@ -134,7 +85,7 @@ impl Database {
                     params![next.state.revision, state, id.to_string(), revision],
                 )?;
                 if changed != 1 {
-                    return Err(StoreError::Moved(id.clone()));
+                    return Err(StoreError::Conflict(id.clone()));
                 }
                 journal::write(&transaction, entry)?;
                 posted = outbox::write(&transaction, &id, entry.at, messages.clone())?;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::StoreError;
+use super::OpenError;
 
 /// One entry per schema version: what leads to it from the one before. Never edited, only added to.
 const STEPS: &[&str] = &[
@@ -253,7 +253,7 @@ ALTER TABLE outbox RENAME COLUMN letter TO message;
 ///
 /// `synchronous = FULL`: a commit is on the disk before it is believed. Transitions and generations are rare (a few per step),
 /// and a generation that a power failure forgot would be used twice with different bytes, which the filter must never see.
-pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+pub(super) fn prepare(connection: &mut Connection) -> Result<(), OpenError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -261,7 +261,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
     if found > known {
-        return Err(StoreError::Newer { found, known });
+        return Err(OpenError::Newer { found, known });
     }
     for step in STEPS.iter().skip(found as usize) {
         transaction.execute_batch(step)?;

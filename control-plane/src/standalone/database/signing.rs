@@ -4,18 +4,10 @@ use rusqlite::{OptionalExtension, params};
 use shunt_core::Time;
 use shunt_filter_core::signing::{Signing, SigningKey};
 
-use super::{Shared, StoreError};
+use super::{AuxiliaryStore, StoreError};
+use crate::platform::SigningRecord;
 
-/// Signing keys, and since when the current one signs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SigningRecord {
-    /// The keys.
-    pub(crate) keys: Signing,
-    /// When the current one was made.
-    pub(crate) since: Time,
-}
-
-impl Shared {
+impl AuxiliaryStore {
     /// As recorded last; none: no key was made yet.
     pub(crate) async fn signing(&self) -> Result<Option<SigningRecord>, StoreError> {
         self.with(|connection| {

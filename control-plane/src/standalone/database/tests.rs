@@ -10,7 +10,10 @@ use shunt_core::observation::Observation;
 use shunt_core::{Plan, State, Time, Verb};
 use tempfile::TempDir;
 
+use shunt_filter_core::RolloutId;
+
 use super::*;
+use crate::platform::{ContributionRecord, NewCommand, PolicyRecord, Stored, Urgency};
 use crate::sample;
 
 mod access;
@@ -84,8 +87,17 @@ async fn everything_is_there_after_a_restart() {
 
     database.close();
     std::fs::remove_file(dir.path().join(keeper::RESERVE)).unwrap();
+    for start in ["the space kept free was used up, so more may have been published", "killed before that was published anew"] {
+        let database = Database::open(dir.path()).unwrap();
+        assert_eq!(database.policy().await.unwrap(), (policy.clone(), recorded.clone()), "{start}");
+    }
     let database = Database::open(dir.path()).unwrap();
-    assert_eq!(database.policy().await.unwrap(), (policy, recorded), "the space kept free was used up, so more may have been published");
+    let anew = PolicyRecord { generation: 69, hash: "h".to_owned(), ceiling: 133 };
+    database.publishing(anew.clone(), Vec::new(), Vec::new()).await.unwrap();
+    database.close();
+    let database = Database::open(dir.path()).unwrap();
+    let complete = PolicyRecord { ceiling: 69, ..anew };
+    assert_eq!(database.policy().await.unwrap().0, complete, "it is recorded, and the space is kept free again");
 }
 
 #[tokio::test]
@@ -103,7 +115,7 @@ async fn a_transition_is_recorded_once_and_whole() {
 
     let late = database.command(&id, new_command(1)).await.unwrap();
     let twice = Next { answered: vec![Answer { command: late.id, result: Ok("done".to_owned()) }], ..next };
-    assert!(matches!(database.record(&id, 0, twice, Vec::new(), Urgency::CanWait).await, Err(StoreError::Moved(_))));
+    assert!(matches!(database.record(&id, 0, twice, Vec::new(), Urgency::CanWait).await, Err(StoreError::Conflict(_))));
     assert_eq!(database.history(&id, 10).await.unwrap().len(), 1, "no entry of a refused transition");
     assert_eq!(database.rollouts().await.unwrap()[0].commands, [late], "its command still waits");
 }
@@ -170,7 +182,7 @@ async fn history_gives_the_newest_oldest_first() {
 #[test]
 fn two_processes_do_not_share_a_folder() {
     let (dir, database) = open();
-    assert!(matches!(Database::open(dir.path()), Err(StoreError::InUse(_))));
+    assert!(matches!(Database::open(dir.path()), Err(OpenError::InUse(_))));
     database.close();
     assert!(Database::open(dir.path()).is_ok());
 }
@@ -182,7 +194,7 @@ fn a_newer_store_is_refused() {
     let raw = Connection::open(dir.path().join(FILE)).unwrap();
     raw.pragma_update(None, "user_version", 99).unwrap();
     drop(raw);
-    assert!(matches!(Database::open(dir.path()), Err(StoreError::Newer { found: 99, .. })));
+    assert!(matches!(Database::open(dir.path()), Err(OpenError::Newer { found: 99, .. })));
 }
 
 #[tokio::test]
@@ -191,7 +203,7 @@ async fn a_store_without_content_is_no_new_one() {
     database.close();
     std::fs::write(dir.path().join(FILE), "").unwrap();
     let error = Database::open(dir.path()).unwrap_err();
-    assert!(matches!(&error, StoreError::CutOff(path) if path.ends_with(FILE)), "{error}");
+    assert!(matches!(&error, OpenError::CutOff(path) if path.ends_with(FILE)), "{error}");
     assert!(error.to_string().contains("shunt recover"), "{error}");
     assert_eq!(std::fs::metadata(dir.path().join(FILE)).unwrap().len(), 0, "it is left alone");
 }

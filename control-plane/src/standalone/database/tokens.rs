@@ -5,9 +5,9 @@ use shunt_api::{Token, TokenHash};
 use shunt_core::Time;
 use shunt_filter_core::names::NameError;
 
-use super::{Shared, StoreError};
+use super::{AuxiliaryStore, StoreError};
 
-impl Shared {
+impl AuxiliaryStore {
     /// All tokens, in order of name.
     pub(crate) async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
         self.with(|connection| {

@@ -7,7 +7,7 @@ use shunt_core::plan::Backend;
 use shunt_filter_core::{RolloutId, VersionName};
 
 use super::Instances;
-use crate::standalone::Standalone;
+use crate::rollouts::Rollouts;
 
 impl Instances {
     /// What is in discovery now.
@@ -31,9 +31,9 @@ impl Instances {
     }
 
     /// Versions that answer users and whose instances are ours to know, of which none is there.
-    pub(crate) fn lacking(&self, on: &Standalone) -> Vec<String> {
+    pub(crate) fn lacking(&self, rollouts: &Rollouts) -> Vec<String> {
         let mut lacking = Vec::new();
-        for stored in on.all() {
+        for stored in rollouts.all() {
             let state = &stored.state;
             let keys = state.run.iter().flat_map(|run| &run.ranges).map(|range| &range.version);
             let answer: BTreeSet<&VersionName> = keys.chain([&state.stable, state.default_route.target()]).collect();

@@ -7,18 +7,19 @@ use shunt_core::plan::Backend;
 use super::process::{self, Standing};
 use super::tracker::Tracker;
 use super::{Instances, Key, launch, port};
-use crate::standalone::{Database, StoreError};
+use crate::platform::StoreError;
+use crate::standalone::Store;
 
 impl Instances {
     /// Makes the processes that are due. Each is recorded before it runs anything of the user's.
-    pub(super) async fn launch(&mut self, database: &Database, now: Time) -> Result<(), StoreError> {
+    pub(super) async fn launch(&mut self, store: &Store, now: Time) -> Result<(), StoreError> {
         let due: Vec<(Key, u64)> = self.pools.iter().flat_map(|(key, pool)| pool.to_launch(now).map(|id| (key.clone(), id))).collect();
         for (key, id) in due {
             match self.hold(&key, id) {
                 Ok((held, port)) => {
                     let event = Event::Launched { process: held.process.clone(), address: format!("127.0.0.1:{port}") };
                     self.happen(&key, id, event, now);
-                    if let Err(error) = self.record(database).await {
+                    if let Err(error) = self.record(store).await {
                         // It gets no word, so it ends and leaves no trace.
                         self.happen(&key, id, Event::Exited { how: "could not be recorded".to_owned(), words: String::new() }, now);
                         return Err(error);
@@ -28,7 +29,7 @@ impl Instances {
                 }
                 Err(error) => {
                     self.happen(&key, id, Event::NotLaunched { why: format!("cannot be started: {error}") }, now);
-                    self.record(database).await?;
+                    self.record(store).await?;
                 }
             }
         }

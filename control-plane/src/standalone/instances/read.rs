@@ -10,7 +10,7 @@ use shunt_filter_core::VersionName;
 
 use super::Instances;
 use super::log::part::{From, part};
-use crate::standalone::Stored;
+use crate::platform::Stored;
 
 /// Most bytes of all logs in one answer, and fewest of one.
 const ROOM: u64 = 1024 * 1024;

@@ -9,12 +9,21 @@ use shunt_core::plan::{Backend, RegisteredBackend};
 use shunt_filter_core::{RolloutId, VersionName};
 
 use super::{Instances, Key};
-use crate::standalone::{Standalone, StoreError};
+use crate::platform::StoreError;
+use crate::rollouts::Rollouts;
+use crate::standalone::Store;
 
 impl Instances {
     /// Registers an instance, or renews its registration; recorded when this returns.
-    pub(crate) async fn register(&mut self, on: &Standalone, key: &Key, address: SocketAddr, now: Time) -> Result<Registered, Refusal> {
-        let backend = registered(on, key)?;
+    pub(crate) async fn register(
+        &mut self,
+        store: &Store,
+        rollouts: &Rollouts,
+        key: &Key,
+        address: SocketAddr,
+        now: Time,
+    ) -> Result<Registered, Refusal> {
+        let backend = registered(rollouts, key)?;
         let (text, expires) = (address.to_string(), now.after(backend.ttl));
         self.refuse_taken(key, &text)?;
         let known = self.at(key, &text).map(|one| (one.id, one.clone()));
@@ -34,7 +43,7 @@ impl Instances {
                 id
             }
         };
-        self.record(on.database()).await.map_err(|error| unavailable(&error))?;
+        self.record(store).await.map_err(|error| unavailable(&error))?;
         let instance = self.view(key, id).ok_or(InstanceRefused::Gone)?;
         Ok(Registered { instance, news: before != Some(false) })
     }
@@ -42,15 +51,16 @@ impl Instances {
     /// Takes an instance out; it may stop when it is gone from the list.
     pub(crate) async fn deregister(
         &mut self,
-        on: &Standalone,
+        store: &Store,
+        rollouts: &Rollouts,
         key: &Key,
         address: SocketAddr,
         now: Time,
     ) -> Result<Option<InstanceView>, Refusal> {
-        registered(on, key)?;
+        registered(rollouts, key)?;
         let Some(id) = self.at(key, &address.to_string()).map(|one| one.id) else { return Ok(None) };
         self.happen(key, id, Event::Deregistered, now);
-        self.record(on.database()).await.map_err(|error| unavailable(&error))?;
+        self.record(store).await.map_err(|error| unavailable(&error))?;
         Ok(self.view(key, id))
     }
 
@@ -100,8 +110,8 @@ fn left(one: &Instance, now: Time) -> bool {
     one.is_leaving() && !(expired && matches!(one.stage, Stage::Leaving | Stage::Draining))
 }
 
-fn registered(on: &Standalone, (rollout, version): &(RolloutId, VersionName)) -> Result<RegisteredBackend, Refusal> {
-    let stored = on.read(rollout).ok_or_else(|| Refusal::UnknownRollout(rollout.clone()))?;
+fn registered(rollouts: &Rollouts, (rollout, version): &(RolloutId, VersionName)) -> Result<RegisteredBackend, Refusal> {
+    let stored = rollouts.read(rollout).ok_or_else(|| Refusal::UnknownRollout(rollout.clone()))?;
     let installed = stored.state.installed.get(version).map(|installed| &installed.backend);
     match installed.or_else(|| stored.plan.version(version).map(|version| &version.backend)) {
         Some(Backend::Registered(backend)) => Ok(backend.clone()),

@@ -11,7 +11,9 @@ use shunt_core::instance::InstanceState;
 use tempfile::TempDir;
 
 use super::*;
-use crate::standalone::PolicyRecord;
+use crate::platform::{PolicyRecord, Recorder};
+use crate::policy_aggregator::PolicyAggregator;
+use crate::standalone::{Database, Standalone};
 
 const SLEEPS: &str = "[sleep, '1000']";
 
@@ -19,7 +21,8 @@ const SLEEPS: &str = "[sleep, '1000']";
 struct Bed {
     dir: TempDir,
     mark: String,
-    on: Standalone,
+    store: Database,
+    rollouts: Rollouts,
     aggregator: PolicyAggregator,
     proxies: Proxies,
 }
@@ -45,11 +48,19 @@ spec:
 "
         );
         std::fs::write(dir.path().join("config/a.yaml"), text).unwrap();
-        let mut on = Standalone::open(&dir.path().join("config"), &dir.path().join("data"), shunt_core::Span::seconds(10)).await.unwrap();
-        on.refresh(now()).await.unwrap();
-        assert_eq!(on.problems(), []);
+        let (config, data) = (dir.path().join("config"), dir.path().join("data"));
+        let (store, mut config) = Standalone::open(&config, &data, shunt_core::Span::seconds(10)).await.unwrap();
+        let mut rollouts = Rollouts::new(Vec::new(), Recorder::Standalone(store.clone()));
+        let resources = config.resources(&store, &rollouts, now()).await.unwrap();
+        rollouts.accept(resources, now());
+        rollouts.settle(now()).await;
+        assert_eq!(config.problems(), []);
         let aggregator = PolicyAggregator::new(PolicyRecord::default(), BTreeMap::new(), BTreeSet::new());
-        Self { dir, mark, on, aggregator, proxies: Proxies::new(BTreeSet::new(), shunt_api::Memory::default(), now()) }
+        Self { dir, mark, store, rollouts, aggregator, proxies: Proxies::new(BTreeSet::new(), shunt_api::Memory::default(), now()) }
+    }
+
+    fn world(&self) -> World<'_> {
+        World { rollouts: &self.rollouts, aggregator: &self.aggregator, proxies: &self.proxies }
     }
 
     fn data(&self) -> PathBuf {
@@ -59,11 +70,11 @@ spec:
     /// A control plane that starts. The one before is dropped, as `kill -9` does: it does nothing more.
     async fn start(&self) -> Instances {
         let shim = Launcher::with("sh", &["-c", "read -r word && exec \"$0\" \"$@\" </dev/null"]);
-        Instances::open(self.on.database(), &self.data(), shim, now()).await.unwrap()
+        Instances::open(&self.store, &self.data(), shim, now()).await.unwrap()
     }
 
     async fn pass(&self, all: &mut Instances, at: Time) {
-        all.pass(&self.on, &self.aggregator, &self.proxies, at).await.unwrap();
+        all.pass(&self.store, &self.world(), at).await.unwrap();
     }
 
     /// Passes until this holds, while time goes on.
@@ -80,9 +91,9 @@ spec:
 
     /// Up to where the next process is recorded as to be made.
     async fn intend(&self, all: &mut Instances) -> u64 {
-        all.want(&self.on);
-        all.steer(&self.on, &self.aggregator, &self.proxies, now());
-        all.record(self.on.database()).await.unwrap();
+        all.want(&self.rollouts);
+        all.steer(&self.world(), now());
+        all.record(&self.store).await.unwrap();
         all.pools[&key("v1")].instances[0].id
     }
 
@@ -153,7 +164,7 @@ async fn a_process_that_was_recorded_and_got_no_word_is_made_again() {
     let (held, port) = all.hold(&key("v1"), id).unwrap();
     let event = Event::Launched { process: held.process.clone(), address: format!("127.0.0.1:{port}") };
     all.happen(&key("v1"), id, event, now());
-    all.record(bed.on.database()).await.unwrap();
+    all.record(&bed.store).await.unwrap();
     drop((held, all));
 
     let mut all = bed.start().await;
@@ -176,7 +187,7 @@ async fn running_processes_are_adopted_and_recorded_ends_are_gone_through_with()
     let id = all.pools[&key("v1")].instances[0].id;
     all.pools.get_mut(&key("v1")).unwrap().instances[0].stage = Stage::Terminating;
     all.note(&key("v1"), id);
-    all.record(bed.on.database()).await.unwrap();
+    all.record(&bed.store).await.unwrap();
     drop(all);
     let mut all = bed.start().await;
     bed.until(&mut all, |all| bed.running().is_disjoint(&before) && all.pools[&key("v1")].get(id).is_none()).await;
@@ -204,7 +215,7 @@ async fn a_crash_is_told_with_its_code_and_its_last_words() {
     let mut all = bed.start().await;
     bed.until(&mut all, |all| all.pools[&key("v1")].instances[0].restarts >= 2).await;
     assert_eq!(all.pools[&key("v1")].instances[0].trouble, "exit code 3: no database");
-    let capacity = all.capacity(bed.on.read(&key("v1").0).unwrap(), now());
+    let capacity = all.capacity(bed.rollouts.read(&key("v1").0).unwrap(), now());
     let Capacity::Instances { wanted: 1, ready: 0, trouble, .. } = &capacity[&key("v1").1] else { panic!("{capacity:?}") };
     assert!(trouble.starts_with("exit code 3: no database after "), "{trouble}");
     assert_eq!(capacity.len(), 3, "every version is known");
@@ -224,15 +235,15 @@ async fn registrations_are_recorded_renewed_and_end() {
     let mut all = bed.start().await;
     bed.pass(&mut all, now()).await;
     let (address, at): (SocketAddr, _) = ("10.0.0.7:8080".parse().unwrap(), |seconds: u64| Time(now().0 + seconds * 1_000));
-    let first = all.register(&bed.on, &key("v2"), address, at(0)).await.unwrap();
-    let again = all.register(&bed.on, &key("v2"), address, at(8)).await.unwrap();
+    let first = all.register(&bed.store, &bed.rollouts, &key("v2"), address, at(0)).await.unwrap();
+    let again = all.register(&bed.store, &bed.rollouts, &key("v2"), address, at(8)).await.unwrap();
     assert_eq!(first.instance.id, again.instance.id, "the same one");
     assert_eq!((again.instance.state, first.news, again.news), (InstanceState::Ready, true, false), "renewing is no news");
-    let taken = all.register(&bed.on, &key("v3"), address, at(8)).await;
+    let taken = all.register(&bed.store, &bed.rollouts, &key("v3"), address, at(8)).await;
     assert!(matches!(&taken, Err(Refusal::Instance(InstanceRefused::Taken { version, .. })) if version.as_str() == "v2"), "{taken:?}");
-    let wrong = all.register(&bed.on, &key("v1"), "10.0.0.8:80".parse().unwrap(), at(8)).await;
+    let wrong = all.register(&bed.store, &bed.rollouts, &key("v1"), "10.0.0.8:80".parse().unwrap(), at(8)).await;
     assert!(matches!(&wrong, Err(Refusal::Instance(InstanceRefused::NotRegistered(_)))), "{wrong:?}");
-    let unknown = all.register(&bed.on, &key("v9"), address, at(8)).await;
+    let unknown = all.register(&bed.store, &bed.rollouts, &key("v9"), address, at(8)).await;
     assert!(matches!(unknown, Err(Refusal::UnknownVersion { .. })), "{unknown:?}");
 
     drop(all);
@@ -241,15 +252,18 @@ async fn registrations_are_recorded_renewed_and_end() {
     assert_eq!(all.registration(&key("v2"), address).map(|one| one.state), Some(InstanceState::Ready), "it outlives a restart");
     bed.pass(&mut all, at(18)).await;
     assert_eq!(all.registration(&key("v2"), address).map(|one| one.state), Some(InstanceState::Leaving), "until its time is over");
-    assert!(all.register(&bed.on, &key("v2"), address, at(19)).await.unwrap().news, "it is back");
+    assert!(all.register(&bed.store, &bed.rollouts, &key("v2"), address, at(19)).await.unwrap().news, "it is back");
     bed.until(&mut all, |all| all.registration(&key("v2"), address).is_some_and(|one| one.state == InstanceState::Ready)).await;
-    let left = all.deregister(&bed.on, &key("v2"), address, at(20)).await.unwrap().unwrap();
+    let left = all.deregister(&bed.store, &bed.rollouts, &key("v2"), address, at(20)).await.unwrap().unwrap();
     assert_eq!(left.state, InstanceState::Leaving);
     assert!(
-        matches!(all.register(&bed.on, &key("v2"), address, at(20)).await, Err(Refusal::Instance(InstanceRefused::Leaving(_)))),
+        matches!(
+            all.register(&bed.store, &bed.rollouts, &key("v2"), address, at(20)).await,
+            Err(Refusal::Instance(InstanceRefused::Leaving(_)))
+        ),
         "it asked to go"
     );
-    assert_eq!(all.deregister(&bed.on, &key("v2"), "10.9.9.9:1".parse().unwrap(), at(20)).await.unwrap(), None);
+    assert_eq!(all.deregister(&bed.store, &bed.rollouts, &key("v2"), "10.9.9.9:1".parse().unwrap(), at(20)).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -259,7 +273,7 @@ async fn what_instances_write_can_be_read_also_of_those_that_ended() {
     bed.until(&mut all, |all| all.pools[&key("v1")].instances[0].restarts > 0).await;
     let one = all.views(&key("v1").0, &key("v1").1).remove(0);
     assert_eq!(one.last_exit.map(|exit| exit.how), Some("exit code 3: two".to_owned()));
-    let stored = bed.on.read(&key("v1").0).unwrap().clone();
+    let stored = bed.rollouts.read(&key("v1").0).unwrap().clone();
     let wanted = |instance: Option<u64>, tail: usize| LogsWanted { instance, tail, ..LogsWanted::default() };
     let read = |wanted: LogsWanted| all.logs(&stored, wanted).map(|reading| reading.read().logs);
     let logs = read(wanted(None, 1)).unwrap();

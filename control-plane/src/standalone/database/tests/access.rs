@@ -28,22 +28,22 @@ fn record(number: u64) -> AuditRecord {
 #[tokio::test]
 async fn a_token_is_kept_without_its_secret() {
     let (dir, database) = open();
-    let made = tokens::create(&database.share(), new("ci"), "ann".to_owned(), Time(9)).await.unwrap();
+    let made = tokens::create(&database.auxiliary(), new("ci"), "ann".to_owned(), Time(9)).await.unwrap();
     assert!(made.token.starts_with("shunt_") && made.token.len() == 49, "{}", made.token);
-    let again = tokens::create(&database.share(), new("ci"), "ann".to_owned(), Time(9)).await;
+    let again = tokens::create(&database.auxiliary(), new("ci"), "ann".to_owned(), Time(9)).await;
     assert!(matches!(again, Err(Refusal::Token(TokenRefused::Taken(_)))));
-    let other = tokens::create(&database.share(), new("cd"), "ann".to_owned(), Time(9)).await.unwrap();
+    let other = tokens::create(&database.auxiliary(), new("cd"), "ann".to_owned(), Time(9)).await.unwrap();
     assert_ne!(made.token, other.token);
     database.close();
     let database = Database::open(dir.path()).unwrap();
-    let all = database.share().tokens().await.unwrap();
+    let all = database.auxiliary().tokens().await.unwrap();
     assert_eq!(all.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(), ["cd", "ci"]);
     assert_eq!(
         (all[1].role, all[1].hash, all[1].expires, all[1].by.as_str()),
         (Role::Operate, TokenHash::of(&made.token), Some(Time(100)), "ann")
     );
-    assert!(database.share().drop_token("ci").await.unwrap());
-    assert!(!database.share().drop_token("ci").await.unwrap());
+    assert!(database.auxiliary().drop_token("ci").await.unwrap());
+    assert!(!database.auxiliary().drop_token("ci").await.unwrap());
     database.close();
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
@@ -56,12 +56,12 @@ async fn a_token_for_instances_is_bound_to_a_rollout_and_no_other_is() {
     let (dir, database) = open();
     let create = |role, rollout: Option<&str>| NewToken { role, rollout: rollout.map(|id| id.parse().unwrap()), ..new("x") };
     for wrong in [create(Role::Register, None), create(Role::Operate, Some("shop/rank"))] {
-        let made = tokens::create(&database.share(), wrong, "ann".to_owned(), Time(9)).await;
+        let made = tokens::create(&database.auxiliary(), wrong, "ann".to_owned(), Time(9)).await;
         assert!(matches!(made, Err(Refusal::Token(_))));
     }
-    tokens::create(&database.share(), create(Role::Register, Some("shop/rank")), "ann".to_owned(), Time(9)).await.unwrap();
+    tokens::create(&database.auxiliary(), create(Role::Register, Some("shop/rank")), "ann".to_owned(), Time(9)).await.unwrap();
     database.close();
-    let all = Database::open(dir.path()).unwrap().share().tokens().await.unwrap();
+    let all = Database::open(dir.path()).unwrap().auxiliary().tokens().await.unwrap();
     assert_eq!((all[0].role, all[0].rollout.as_ref().map(ToString::to_string).as_deref()), (Role::Register, Some("shop/rank")));
 }
 
@@ -69,16 +69,16 @@ async fn a_token_for_instances_is_bound_to_a_rollout_and_no_other_is() {
 async fn names_and_times_are_checked() {
     let (_dir, database) = open();
     for wrong in ["", "a b", "a/b", "loopback", &"x".repeat(64)] {
-        let made = tokens::create(&database.share(), new(wrong), "ann".to_owned(), Time(9)).await;
+        let made = tokens::create(&database.auxiliary(), new(wrong), "ann".to_owned(), Time(9)).await;
         assert!(matches!(made, Err(Refusal::Token(_))), "{wrong:?}");
     }
-    assert!(tokens::create(&database.share(), new("late"), "ann".to_owned(), Time(100)).await.is_err());
+    assert!(tokens::create(&database.auxiliary(), new("late"), "ann".to_owned(), Time(100)).await.is_err());
 }
 
 #[tokio::test]
 async fn the_last_token_cannot_be_revoked_while_it_serves() {
     let (_dir, database) = open();
-    let (access_store, access) = AccessStore::open(database.share(), || Time(9)).await.unwrap();
+    let (access_store, access) = AccessStore::open(database.auxiliary(), || Time(9)).await.unwrap();
     tokio::spawn(access_store.run());
     for name in ["a", "b"] {
         let (reply, answer) = oneshot::channel();
@@ -100,7 +100,7 @@ async fn the_last_token_cannot_be_revoked_while_it_serves() {
 #[tokio::test]
 async fn the_audit_is_read_in_pages() {
     let (_dir, database) = open();
-    let store = database.share();
+    let store = database.auxiliary();
     for number in 1..=5 {
         store.note(record(number)).await.unwrap();
     }
@@ -123,12 +123,12 @@ async fn a_key_counts_for_a_day_and_over_restarts() {
     let (dir, database) = open();
     let key = || Key { by: "ci".to_owned(), key: "k".to_owned() };
     let day = 24 * 3_600_000;
-    let store = database.share();
+    let store = database.auxiliary();
     assert_eq!(store.begin(key(), "r1".to_owned(), Time(day)).await.unwrap(), Begun::New);
     database.close();
     assert!(matches!(store.begin(key(), "r1".to_owned(), Time(day)).await, Err(StoreError::Closed)));
     let database = Database::open(dir.path()).unwrap();
-    let store = database.share();
+    let store = database.auxiliary();
     assert_eq!(store.begin(key(), "r1".to_owned(), Time(day)).await.unwrap(), Begun::Open, "it is not known whether it was done");
     assert_eq!(store.begin(key(), "r2".to_owned(), Time(day)).await.unwrap(), Begun::Other);
     let answer = Answer { status: 200, kind: "application/json".to_owned(), body: b"{}".to_vec() };

@@ -11,7 +11,7 @@ async fn fill(database: &Database, id: &RolloutId) -> (Next, u64) {
         let next = next(&stored, Vec::new());
         match database.record(id, revision, next.clone(), Vec::new(), Urgency::CanWait).await {
             Ok(_) => stored.state = next.state,
-            Err(StoreError::Full(_)) => return (next, revision),
+            Err(StoreError::Unwritable { .. }) => return (next, revision),
             Err(error) => panic!("{error}"),
         }
     }
@@ -35,7 +35,7 @@ async fn a_full_store_says_so_and_is_read_as_before() {
     assert_eq!(database.rollouts().await.unwrap()[0].state.revision, revision);
     assert!(!database.history(&id, 5).await.unwrap().is_empty());
     let waits = database.record(&id, revision, next, Vec::new(), Urgency::CanWait).await;
-    assert!(matches!(waits, Err(StoreError::Full(_))), "{waits:?}");
+    assert!(matches!(waits, Err(StoreError::Unwritable { .. })), "{waits:?}");
     assert_eq!(std::fs::metadata(dir.path().join(RESERVE)).unwrap().len(), RESERVE_BYTES as u64, "it is kept for what is urgent");
 }
 
@@ -43,7 +43,7 @@ async fn a_full_store_says_so_and_is_read_as_before() {
 async fn what_is_urgent_uses_the_space_that_was_kept_free() {
     let (dir, database, id, (next, revision)) = full().await;
     let kept = database.record(&id, revision, next, Vec::new(), Urgency::MustBeKept).await;
-    assert!(matches!(kept, Err(StoreError::Full(_))), "the limit of pages is not lifted by it: {kept:?}");
+    assert!(matches!(kept, Err(StoreError::Unwritable { .. })), "the limit of pages is not lifted by it: {kept:?}");
     assert!(!dir.path().join(RESERVE).exists());
 }
 
@@ -67,5 +67,5 @@ async fn a_store_in_trouble_lets_nothing_else_use_up_what_is_left() {
     let (_dir, database, _id, _last) = full().await;
     database.room(true).await;
     let other = database.keep_files(BTreeMap::from([("a.yaml".to_owned(), "x".to_owned())])).await;
-    assert!(matches!(other, Err(StoreError::Full(_))), "{other:?}");
+    assert!(matches!(other, Err(StoreError::Unwritable { .. })), "{other:?}");
 }

@@ -3,8 +3,9 @@
 use shunt_core::Time;
 use shunt_core::analysis::external_metrics::{History, Measurement, Reading, Scope};
 
-use super::super::{Database, MeasurementKey};
+use super::super::Database;
 use super::{open, stored};
+use crate::platform::MeasurementKey;
 
 fn key(attempt: u64, step: Option<usize>) -> MeasurementKey {
     MeasurementKey {
@@ -29,18 +30,18 @@ async fn measurements_survive_until_another_attempt() {
     let (dir, database) = open();
     database.admit(stored()).await.unwrap();
     let bad = history(&[Reading::Success, Reading::Failure, Reading::Error("no answer".to_owned())]);
-    database.keep_measurements(key(1, None), history(&[])).await.unwrap();
-    database.keep_measurements(key(1, None), bad.clone()).await.unwrap();
-    database.keep_measurements(key(1, Some(2)), history(&[Reading::NoData])).await.unwrap();
-    database.keep_measurements(key(2, None), history(&[])).await.unwrap();
+    database.auxiliary().keep_measurements(key(1, None), history(&[])).await.unwrap();
+    database.auxiliary().keep_measurements(key(1, None), bad.clone()).await.unwrap();
+    database.auxiliary().keep_measurements(key(1, Some(2)), history(&[Reading::NoData])).await.unwrap();
+    database.auxiliary().keep_measurements(key(2, None), history(&[])).await.unwrap();
     database.close();
     let database = Database::open(dir.path()).unwrap();
-    let kept = database.measurements().await.unwrap();
+    let kept = database.auxiliary().measurements().await.unwrap();
     assert_eq!(kept.len(), 3);
     assert!(kept.contains(&(key(1, None), bad)), "{kept:?}");
     assert!(kept.contains(&(key(1, Some(2)), history(&[Reading::NoData]))), "{kept:?}");
-    database.forget_measurements(&key(2, None).rollout, 2).await.unwrap();
-    assert_eq!(database.measurements().await.unwrap(), [(key(2, None), history(&[]))]);
+    database.auxiliary().forget_measurements(&key(2, None).rollout, 2).await.unwrap();
+    assert_eq!(database.auxiliary().measurements().await.unwrap(), [(key(2, None), history(&[]))]);
     database.forget(&key(2, None).rollout).await.unwrap();
-    assert_eq!(database.measurements().await.unwrap(), [], "they go with their Rollout");
+    assert_eq!(database.auxiliary().measurements().await.unwrap(), [], "they go with their Rollout");
 }

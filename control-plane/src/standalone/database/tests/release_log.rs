@@ -19,11 +19,11 @@ async fn reasons_outlive_a_restart_and_the_rollout() {
     };
     let all = [asked(5, "v2", "ticket 812"), asked(9, "v1", "")];
     for one in &all {
-        database.log_release(&id, one.clone()).await.unwrap();
+        database.auxiliary().log_release(&id, one.clone()).await.unwrap();
     }
-    database.log_release(&"shop/cart".parse().unwrap(), asked(7, "v2", "another")).await.unwrap();
+    database.auxiliary().log_release(&"shop/cart".parse().unwrap(), asked(7, "v2", "another")).await.unwrap();
     database.close();
     let database = Database::open(dir.path()).unwrap();
     database.forget(&id).await.unwrap();
-    assert_eq!(database.releases_of(&id).await.unwrap(), all);
+    assert_eq!(database.auxiliary().releases_of(&id).await.unwrap(), all);
 }

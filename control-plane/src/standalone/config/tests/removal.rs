@@ -10,17 +10,17 @@ use super::*;
 const ONE_SECOND: u64 = 1_000;
 
 /// The folder as it is at this second.
-async fn scan(on: &mut Standalone, second: u64) {
-    let now = files::Folder::new(on.folder.clone()).scan(&on.files.borrow());
-    on.files = watch::channel(now).1;
+async fn scan(on: &mut On, second: u64) {
+    let now = files::Folder::new(on.config.folder.clone()).scan(&on.config.files.borrow());
+    on.config.files = watch::channel(now).1;
     on.refresh(Time(second * ONE_SECOND)).await.unwrap();
 }
 
-fn gone(on: &Standalone, name: &str) -> bool {
+fn gone(on: &On, name: &str) -> bool {
     on.read(&id(name)).is_none_or(|stored| stored.plan.gone)
 }
 
-async fn two() -> (Bed, Standalone) {
+async fn two() -> (Bed, On) {
     let bed = Bed::new();
     bed.write("a.yaml", &manifest("a", "a.test", "v1"));
     bed.write("b.yaml", &manifest("b", "b.test", "v1"));
@@ -34,11 +34,11 @@ async fn a_removed_manifest_is_gone_when_that_lasts() {
     std::fs::remove_file(bed.config().join("a.yaml")).unwrap();
     scan(&mut on, 100).await;
     assert!(!gone(&on, "a"));
-    assert_eq!(on.missing(&id("a")).unwrap(), "its manifest is missing: the Rollout ends when that has lasted 10s");
-    assert!(!on.is_due(Time(109 * ONE_SECOND)));
+    assert_eq!(on.config.missing(&id("a")).unwrap(), "its manifest is missing: the Rollout ends when that has lasted 10s");
+    assert!(!on.config.is_due(Time(109 * ONE_SECOND)));
     scan(&mut on, 110).await;
     assert!(gone(&on, "a") && !gone(&on, "b"));
-    assert_eq!((on.missing(&id("a")), on.notice()), (None, None));
+    assert_eq!((on.config.missing(&id("a")), on.config.notice()), (None, None));
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn a_manifest_that_comes_back_in_time_was_never_gone() {
     scan(&mut on, 100).await;
     bed.write("a.yaml", &text);
     scan(&mut on, 105).await;
-    assert!(!gone(&on, "a") && on.missing(&id("a")).is_none() && !on.is_due(Time(200 * ONE_SECOND)));
+    assert!(!gone(&on, "a") && on.config.missing(&id("a")).is_none() && !on.config.is_due(Time(200 * ONE_SECOND)));
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -80,8 +80,8 @@ async fn a_folder_that_says_nothing_deletes_nothing(lost: Lost) {
         assert!(!gone(&on, "a") && !gone(&on, "b"), "{lost:?} at {second}");
     }
     match lost {
-        Lost::Folder | Lost::Files => assert!(on.notice().unwrap().contains("stays in force"), "{:?}", on.notice()),
-        Lost::Texts | Lost::ABlankLine => assert!(on.problems()[0].message.contains("it is empty"), "{:?}", on.problems()),
+        Lost::Folder | Lost::Files => assert!(on.config.notice().unwrap().contains("stays in force"), "{:?}", on.config.notice()),
+        Lost::Texts | Lost::ABlankLine => assert!(on.config.problems()[0].message.contains("it is empty"), "{:?}", on.config.problems()),
     }
     let digest = on.read(&id("a")).unwrap().plan.digest.clone();
     on.close();
@@ -96,7 +96,7 @@ async fn a_folder_that_says_nothing_deletes_nothing(lost: Lost) {
     bed.write("a.yaml", &manifest("a", "a.test", "v1"));
     bed.write("b.yaml", &manifest("b", "b.test", "v1"));
     scan(&mut on, 2_100).await;
-    assert_eq!((on.notice(), on.problems().len()), (None, 0));
+    assert_eq!((on.config.notice(), on.config.problems().len()), (None, 0));
     assert_eq!(on.read(&id("a")).unwrap().plan.digest, digest);
 }
 
@@ -106,8 +106,8 @@ async fn one_empty_file_among_others_is_unreadable() {
     bed.write("a.yaml", "");
     scan(&mut on, 100).await;
     scan(&mut on, 200).await;
-    assert!(!gone(&on, "a") && on.missing(&id("a")).is_none());
-    assert_eq!(on.problems()[0].to_string(), "a.yaml:1:1: cannot be read: it is empty; what it said before stays in force");
+    assert!(!gone(&on, "a") && on.config.missing(&id("a")).is_none());
+    assert_eq!(on.config.problems()[0].to_string(), "a.yaml:1:1: cannot be read: it is empty; what it said before stays in force");
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn the_mesh_policy_of_a_missing_file_stays_in_force_as_long() {
     let (bed, mut on) = two().await;
     bed.write("mesh.yaml", "apiVersion: shunt.dev/v1alpha1\nkind: MeshPolicy\nmetadata: {name: mesh}\nspec: {limits: {minKeepOld: 5m}}\n");
     scan(&mut on, 100).await;
-    assert_eq!(on.problems(), []);
+    assert_eq!(on.config.problems(), []);
     let limited = on.read(&id("a")).unwrap().plan.digest.clone();
     std::fs::remove_file(bed.config().join("mesh.yaml")).unwrap();
     scan(&mut on, 200).await;
@@ -135,7 +135,7 @@ async fn a_deletion_that_is_asked_for_is_done_at_once_also_of_the_last_one() {
     assert!(gone(&on, "b"));
     on.refresh(Time(104 * ONE_SECOND)).await.unwrap();
     assert!(gone(&on, "a") && gone(&on, "b"), "a text of before brings nothing back");
-    assert_eq!(on.notice(), None);
+    assert_eq!(on.config.notice(), None);
     assert_eq!(std::fs::read_dir(bed.config()).unwrap().count(), 0);
 }
 
@@ -150,22 +150,23 @@ async fn a_rollout_whose_folder_is_lost_can_be_deleted_and_nothing_is_written_th
     assert_eq!(on.remove(&id("a"), Time(101 * ONE_SECOND)).unwrap(), None);
     on.refresh(Time(102 * ONE_SECOND)).await.unwrap();
     assert!(gone(&on, "a") && !gone(&on, "b"));
-    on.forget(&id("a")).await.unwrap();
+    on.forget(&id("a"), Time(102 * ONE_SECOND)).await;
     on.refresh(Time(103 * ONE_SECOND)).await.unwrap();
     assert!(on.read(&id("a")).is_none(), "what the file said before does not bring it back");
 }
 
 /// Takes a Rollout that is gone through to its end, as the reconciler would.
-async fn retire(on: &mut Standalone, name: &str) {
+async fn retire(on: &mut On, name: &str) {
     let mut seen = Observation::unknown(Time(500 * ONE_SECOND));
     let everywhere = Delivery::Live { since: Time(1), proxies: 1 };
     (seen.policy, seen.everywhere, seen.routes) = (everywhere.clone(), everywhere.clone(), everywhere);
     for _ in 0..10 {
         let stored = on.read(&id(name)).unwrap().clone();
         let next = advance(&stored.plan, &stored.state, &seen, &[]);
-        on.record(&id(name), stored.state.revision, &next).await.unwrap();
-        if next.state.retiring == Some(Retiring::Gone) {
-            return on.forget(&id(name)).await.unwrap();
+        let gone = next.state.retiring == Some(Retiring::Gone);
+        on.advance(&id(name), next, seen.now).await;
+        if gone {
+            return on.forget(&id(name), seen.now).await;
         }
     }
     panic!("it is not gone: {:?}", on.read(&id(name)).unwrap().state);

@@ -1,14 +1,43 @@
 //! Manifests changed on behalf of the API: written, taken out, or one line of them edited.
 
 use shunt_core::Time;
-use shunt_core::manifest::{ManifestError, conflicts, parse};
+use shunt_core::manifest::{EditError, ManifestError, conflicts, parse};
 use shunt_filter_core::{RolloutId, VersionName};
 
-use super::{Put, PutError, ReleaseError, Standalone, Stored, Written, manifests, put, release};
+use super::super::put::{self, Put, PutError};
+use super::super::release::{self, ReleaseError, Written};
+use super::{ConfigFolder, manifests};
+use crate::platform::{Edit, EditRefused, Edited, Stored, Wanted};
+use crate::rollouts::Rollouts;
 
-impl Standalone {
+impl ConfigFolder {
+    /// Changes a manifest. What it comes to is seen when the folder is read again.
+    pub(crate) fn edit(&mut self, id: &RolloutId, edit: Edit, rollouts: &Rollouts) -> Result<Edited, EditRefused> {
+        match edit {
+            Edit::Release(version) => {
+                let (message, changed) = match self.release(id, &version).map_err(|error| not_released(&error))? {
+                    Written::Changed { file, line } => (format!("release: {version} written to {file}, line {line}"), true),
+                    Written::Already => (format!("release is {version} already"), false),
+                };
+                Ok(Edited { message, changed, wanted: Wanted::Release(version) })
+            }
+            Edit::Put(text) => {
+                let Put { file, digest, new } = self.put(id, &text, rollouts).map_err(not_put)?;
+                let message = if new { format!("{file} made") } else { format!("{file} changed") };
+                Ok(Edited { message, changed: true, wanted: Wanted::Plan(digest) })
+            }
+            Edit::Remove(now) => {
+                let message = match self.remove(id, rollouts, now).map_err(not_put)? {
+                    Some(file) => format!("{id} taken out of {file}"),
+                    None => format!("{id} ends; its manifest was missing already"),
+                };
+                Ok(Edited { message, changed: true, wanted: Wanted::Gone })
+            }
+        }
+    }
+
     /// Writes a Rollout's manifest into its file, or into a new one. Refused when it is wrong, alone or together with the others.
-    pub(crate) fn put(&mut self, id: &RolloutId, text: &str) -> Result<Put, PutError> {
+    pub(crate) fn put(&mut self, id: &RolloutId, text: &str, rollouts: &Rollouts) -> Result<Put, PutError> {
         if let Some(notice) = &self.notice {
             return Err(PutError::Folder(notice.clone()));
         }
@@ -16,7 +45,7 @@ impl Standalone {
         let file = known.cloned().unwrap_or_else(|| self.free_name(id));
         one_document(&file, text, id)?;
         let edited = put::edited(&self.text_now(&file)?, id, Some(text)).unwrap_or_default();
-        let digest = self.check(id, &file, &edited)?;
+        let digest = self.check(id, &file, &edited, rollouts)?;
         put::write(&self.folder, &file, Some(&edited))?;
         let new = known.is_none();
         self.removals.withdraw(id);
@@ -25,8 +54,8 @@ impl Standalone {
 
     /// Takes a Rollout's manifest out of its file, where it is still in one: the deletion is asked for, and needs no second sighting.
     /// The file's name; none: its manifest was missing already.
-    pub(crate) fn remove(&mut self, id: &RolloutId, now: Time) -> Result<Option<String>, PutError> {
-        let recorded = self.rollouts.get(id).is_some_and(|stored| !stored.plan.gone);
+    pub(crate) fn remove(&mut self, id: &RolloutId, rollouts: &Rollouts, now: Time) -> Result<Option<String>, PutError> {
+        let recorded = rollouts.read(id).is_some_and(|stored| !stored.plan.gone);
         let file = self.sources.get(id).filter(|file| self.folder.join(file).exists()).cloned();
         match &file {
             Some(file) => put::write(&self.folder, file, put::edited(&self.text_now(file)?, id, None).as_deref())?,
@@ -49,7 +78,7 @@ impl Standalone {
     }
 
     /// What all manifests would say; the digest of this one's plan.
-    fn check(&self, id: &RolloutId, file: &str, text: &str) -> Result<String, PutError> {
+    fn check(&self, id: &RolloutId, file: &str, text: &str, rollouts: &Rollouts) -> Result<String, PutError> {
         let mut files = self.files.borrow().clone();
         files.texts.insert(file.to_owned(), Ok(text.to_owned()));
         let mut would = manifests::read(&files, &self.texts);
@@ -59,8 +88,8 @@ impl Standalone {
             _ => return Err(PutError::Invalid(would.problems)),
         };
         let same = |stored: &Stored| (&stored.plan.hosts, stored.plan.port) == (&plan.hosts, plan.port);
-        if !self.rollouts.get(id).is_some_and(same) {
-            let others = self.rollouts.values().filter(|other| other.plan.id != *id).map(|other| (&*other.plan, Time(0)));
+        if !rollouts.read(id).is_some_and(same) {
+            let others = rollouts.all().filter(|other| other.plan.id != *id).map(|other| (&*other.plan, Time(0)));
             if let Some(reason) = conflicts(&others.chain([(&plan, Time(1))]).collect::<Vec<_>>()).remove(id) {
                 return Err(PutError::Conflicted(reason));
             }
@@ -96,5 +125,25 @@ fn one_document(file: &str, text: &str, id: &RolloutId) -> Result<(), PutError> 
             let at = ManifestError { file: file.to_owned(), line: 1, column: 1, path: String::new(), message, rollout: None };
             Err(PutError::Invalid(vec![at]))
         }
+    }
+}
+
+fn not_released(error: &ReleaseError) -> EditRefused {
+    match error {
+        ReleaseError::Edit { error: EditError::UnknownVersion { .. }, .. } => EditRefused::UnknownVersion,
+        ReleaseError::ReadOnly { .. } => EditRefused::ReadOnly(error.to_string()),
+        ReleaseError::NoManifest(_) | ReleaseError::Edit { .. } | ReleaseError::Unreadable { .. } => {
+            EditRefused::NotEditable(error.to_string())
+        }
+    }
+}
+
+fn not_put(error: PutError) -> EditRefused {
+    match error {
+        PutError::Unknown(_) => EditRefused::UnknownRollout,
+        PutError::Invalid(errors) => EditRefused::Invalid(errors),
+        PutError::ReadOnly { .. } => EditRefused::ReadOnly(error.to_string()),
+        PutError::Conflicted(reason) => EditRefused::Conflicted(reason),
+        PutError::Folder(_) => EditRefused::Misplaced(error.to_string()),
     }
 }

@@ -3,10 +3,62 @@
 mod full;
 mod removal;
 
+use shunt_core::Verb;
+use shunt_core::advance::Next;
 use shunt_filter_core::VersionName;
 use tempfile::TempDir;
 
+use super::super::put::{Put, PutError};
+use super::super::release::{ReleaseError, Written};
 use super::*;
+use crate::platform::{NewCommand, Recorder, Stored};
+use crate::rollouts::Happened;
+use crate::standalone::{Database, Standalone};
+
+/// A process on the folder: what it read and what it recorded.
+#[derive(Debug)]
+struct On {
+    store: Database,
+    config: ConfigFolder,
+    rollouts: Rollouts,
+}
+
+impl On {
+    /// Reads the folder, and waits until that is recorded.
+    async fn refresh(&mut self, now: Time) -> Result<(), StoreError> {
+        let resources = self.config.resources(&self.store, &self.rollouts, now).await?;
+        self.rollouts.accept(resources, now);
+        self.rollouts.settle(now).await;
+        Ok(())
+    }
+
+    fn read(&self, id: &RolloutId) -> Option<&Stored> {
+        self.rollouts.read(id)
+    }
+
+    /// Records a transition. True when it counts.
+    async fn advance(&mut self, id: &RolloutId, next: Next, now: Time) -> bool {
+        self.rollouts.advance(id, next, now);
+        self.rollouts.settle(now).await.iter().any(|happened| matches!(happened, Happened::Advanced { .. }))
+    }
+
+    async fn forget(&mut self, id: &RolloutId, now: Time) {
+        self.rollouts.forget(id);
+        self.rollouts.settle(now).await;
+    }
+
+    fn put(&mut self, id: &RolloutId, text: &str) -> Result<Put, PutError> {
+        self.config.put(id, text, &self.rollouts)
+    }
+
+    fn remove(&mut self, id: &RolloutId, now: Time) -> Result<Option<String>, PutError> {
+        self.config.remove(id, &self.rollouts, now)
+    }
+
+    fn close(self) {
+        self.store.close();
+    }
+}
 
 struct Bed {
     dir: TempDir,
@@ -28,8 +80,10 @@ impl Bed {
     }
 
     /// A process that starts, with the manifests as they are now.
-    async fn open(&self) -> anyhow::Result<Standalone> {
-        let mut on = Standalone::open(&self.config(), &self.dir.path().join("data"), Span::seconds(10)).await?;
+    async fn open(&self) -> anyhow::Result<On> {
+        let (store, config) = Standalone::open(&self.config(), &self.dir.path().join("data"), Span::seconds(10)).await?;
+        let rollouts = Rollouts::new(store.rollouts().await?, Recorder::Standalone(store.clone()));
+        let mut on = On { store, config, rollouts };
         on.refresh(Time(1)).await?;
         Ok(on)
     }
@@ -52,7 +106,7 @@ fn id(name: &str) -> RolloutId {
     RolloutId::new("shop", name).unwrap()
 }
 
-fn release(on: &Standalone, name: &str) -> Option<String> {
+fn release(on: &On, name: &str) -> Option<String> {
     on.read(&id(name)).map(|stored| stored.plan.release.to_string())
 }
 
@@ -95,7 +149,7 @@ async fn a_broken_manifest_is_no_deleted_one() {
         bed.write("a.yaml", &broken);
         let on = bed.open().await.unwrap();
         assert_eq!(release(&on, "a").as_deref(), Some("v2"), "{broken}");
-        assert!(!on.read(&id("a")).unwrap().plan.gone && !on.problems().is_empty());
+        assert!(!on.read(&id("a")).unwrap().plan.gone && !on.config.problems().is_empty());
         on.close();
     }
 }
@@ -118,19 +172,19 @@ async fn a_host_stays_with_the_rollout_that_has_it() {
     bed.write("b.yaml", &manifest("b", "b.test", "v1"));
     let mut on = bed.open().await.unwrap();
     assert_eq!(release(&on, "a"), None);
-    assert!(on.conflicted()[&id("a")].reason.contains("shop/z"));
-    on.forget(&id("z")).await.unwrap();
+    assert!(on.rollouts.conflicted()[&id("a")].reason.contains("shop/z"));
+    on.forget(&id("z"), Time(2)).await;
     on.close();
 
     std::fs::remove_file(bed.config().join("z.yaml")).unwrap();
     let on = bed.open().await.unwrap();
-    assert!(on.conflicted().is_empty() && release(&on, "a").is_some(), "its turn");
+    assert!(on.rollouts.conflicted().is_empty() && release(&on, "a").is_some(), "its turn");
     on.close();
 
     bed.write("b.yaml", &manifest("b", "shop.test", "v2"));
     let on = bed.open().await.unwrap();
     assert_eq!(release(&on, "b").as_deref(), Some("v1"), "what it had stays in force");
-    assert!(on.conflicted()[&id("b")].reason.contains("shop/a"));
+    assert!(on.rollouts.conflicted()[&id("b")].reason.contains("shop/a"));
 }
 
 #[tokio::test]
@@ -139,8 +193,8 @@ async fn release_names_the_file_it_changed() {
     bed.write("a.yaml", &manifest("a", "a.test", "v1"));
     let on = bed.open().await.unwrap();
     let version: VersionName = "v2".parse().unwrap();
-    assert_eq!(on.release(&id("a"), &version).unwrap(), Written::Changed { file: "a.yaml".to_owned(), line: 7 });
-    assert!(matches!(on.release(&id("x"), &version), Err(ReleaseError::NoManifest(_))));
+    assert_eq!(on.config.release(&id("a"), &version).unwrap(), Written::Changed { file: "a.yaml".to_owned(), line: 7 });
+    assert!(matches!(on.config.release(&id("x"), &version), Err(ReleaseError::NoManifest(_))));
 }
 
 /// What comes through the API: checked with all others, written whole, in force like any other manifest.
@@ -171,8 +225,8 @@ async fn manifests_come_through_the_api() {
     assert!(matches!(on.remove(&id("two"), Time(2)).unwrap_err(), PutError::Unknown(_)));
 }
 
-async fn seen(on: &mut Standalone) {
-    let mut files = on.files();
+async fn seen(on: &mut On) {
+    let mut files = on.config.files();
     tokio::time::timeout(std::time::Duration::from_secs(20), files.changed()).await.unwrap().unwrap();
     on.refresh(Time(2)).await.unwrap();
 }
