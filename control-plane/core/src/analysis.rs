@@ -155,10 +155,10 @@ fn ratio(metrics: &[Metric]) -> f64 {
     metrics.iter().find_map(|metric| metric.guard.tolerance()).map_or(1.0, Tolerance::ratio)
 }
 
-/// 1/α of one test: the error is divided over steps, and in equal parts over the tests of all metrics that compare.
+/// 1/α of a test with one part of the error, which is divided over steps, and in parts over the tests of all metrics that compare.
 fn threshold(metrics: &[Metric], steps: u32) -> f64 {
-    let tests: u32 = metrics.iter().filter_map(|metric| metric.guard.compares()).map(Kind::tests).sum();
-    ONE_IN * f64::from(steps.max(1)) * f64::from(tests.max(1))
+    let parts: u32 = metrics.iter().filter_map(|metric| metric.guard.compares()).map(Kind::parts).sum();
+    ONE_IN * f64::from(steps.max(1)) * f64::from(parts.max(1))
 }
 
 /// How many slots are in both.

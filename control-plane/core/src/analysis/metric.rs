@@ -61,11 +61,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// How many tests it takes, each of which gets an equal part of the error.
-    pub(super) fn tests(self) -> u32 {
+    /// How many parts of the error its tests get.
+    pub(super) fn parts(self) -> u32 {
         match self {
             Kind::Errors | Kind::Responses | Kind::Hanging => 1,
-            Kind::Latency => latency_slots::TESTS,
+            Kind::Latency => latency_slots::PARTS,
         }
     }
 }
