@@ -1,8 +1,8 @@
 //! Manifests that come through the API: checked with all others as `serve` would, written whole, answered once they are in force.
 
 use shunt_api::{Accepted, Refusal, Reply};
-use shunt_core::{Span, Time};
 use shunt_filter_core::RolloutId;
+use shunt_spec::{Span, Time};
 
 use crate::reconcile::Reconciler;
 use crate::standalone::{PutError, Standalone};

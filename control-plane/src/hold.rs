@@ -148,7 +148,7 @@ impl Hold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shunt_core::Time;
+    use shunt_spec::Time;
     use test_case::test_case;
 
     fn identity(settled: bool) -> Identity {

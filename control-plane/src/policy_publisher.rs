@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shunt_api::Metrics;
+use shunt_core::desired;
 use shunt_core::desired::Routes;
 use shunt_core::isolation::{Isolation, Standing};
-use shunt_core::{Time, desired};
 use shunt_filter_core::{RolloutId, RoutingPolicy};
+use shunt_spec::Time;
 use shunt_xds::{Gate, ProxyConfig, Publisher};
 
 use crate::cadence::{Cadence, is_busy};

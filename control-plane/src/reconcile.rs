@@ -7,14 +7,15 @@
 use std::time::Instant;
 
 use shunt_api::{Metrics, Notice, Post, RolloutNow, Severity};
+use shunt_core::advance;
 use shunt_core::advance::{Next, Recurrence, Recurs};
 use shunt_core::delivery::Belief;
 use shunt_core::isolation::Standing;
 use shunt_core::observation::{Freeze, Observation};
 use shunt_core::state::Retiring;
 use shunt_core::status::view;
-use shunt_core::{Span, Time, advance};
 use shunt_filter_core::RolloutId;
+use shunt_spec::{Span, Time};
 use shunt_xds::Fleet;
 
 use crate::cadence::is_busy;

@@ -8,11 +8,11 @@ use shunt_api::{Accepted, ControlRequest, Refusal, Reply};
 use shunt_core::advance::Next;
 use shunt_core::call::CallView;
 use shunt_core::journal::{Entry, Incident, ReleaseAsked};
-use shunt_core::manifest::EditError;
 use shunt_core::observation::Freeze;
 use shunt_core::status::HistoryEntry;
-use shunt_core::{Span, Time};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::manifest::EditError;
+use shunt_spec::{Span, Time};
 
 use crate::reconcile::Reconciler;
 use crate::standalone::{NewCommand, ReleaseError, Standalone, StoreError, Written};

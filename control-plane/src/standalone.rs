@@ -21,9 +21,10 @@ use anyhow::Context;
 use shunt_core::advance::Next;
 use shunt_core::event::{OutboxMessage, outbox_messages};
 use shunt_core::journal::Entry;
-use shunt_core::manifest::ManifestError;
-use shunt_core::{Command, Plan, Span, Time, Verb};
+use shunt_core::{Command, Verb};
 use shunt_filter_core::RolloutId;
+use shunt_spec::manifest::ManifestError;
+use shunt_spec::{Plan, Span, Time};
 use tokio::sync::watch;
 
 pub(crate) use database::MeasurementKey;

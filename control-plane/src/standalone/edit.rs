@@ -1,8 +1,8 @@
 //! Manifests changed on behalf of the API: written, taken out, or one line of them edited.
 
-use shunt_core::Time;
-use shunt_core::manifest::{ManifestError, conflicts, parse};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::Time;
+use shunt_spec::manifest::{ManifestError, conflicts, parse};
 
 use super::{Put, PutError, ReleaseError, Standalone, Stored, Written, manifests, put, release};
 

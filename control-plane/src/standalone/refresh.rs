@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use shunt_core::manifest::{ManifestError, conflicts};
-use shunt_core::{Plan, State, Time};
+use shunt_core::State;
 use shunt_filter_core::RolloutId;
+use shunt_spec::manifest::{ManifestError, conflicts};
+use shunt_spec::{Plan, Time};
 
 use super::manifests::{self, Manifests};
 use super::removal::{Missing, Witness};

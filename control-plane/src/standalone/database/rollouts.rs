@@ -5,8 +5,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use shunt_core::advance::Next;
 use shunt_core::event::OutboxMessage;
-use shunt_core::{Command, Plan, State, Time, Verb};
+use shunt_core::{Command, State, Verb};
 use shunt_filter_core::RolloutId;
+use shunt_spec::{Plan, Time};
 
 use super::{Database, Posted, StoreError, from_json, journal, outbox, to_json};
 

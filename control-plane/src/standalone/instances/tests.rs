@@ -45,7 +45,7 @@ spec:
 "
         );
         std::fs::write(dir.path().join("config/a.yaml"), text).unwrap();
-        let mut on = Standalone::open(&dir.path().join("config"), &dir.path().join("data"), shunt_core::Span::seconds(10)).await.unwrap();
+        let mut on = Standalone::open(&dir.path().join("config"), &dir.path().join("data"), shunt_spec::Span::seconds(10)).await.unwrap();
         on.refresh(now()).await.unwrap();
         assert_eq!(on.problems(), []);
         let aggregator = PolicyAggregator::new(PolicyRecord::default(), BTreeMap::new(), BTreeSet::new());
