@@ -1,9 +1,10 @@
 //! How often filters report: fast while something is under way, slowly otherwise. Each change of it is a push, so it does not flap.
 
+use shunt_core::State;
 use shunt_core::state::{DefaultRoute, Installation};
-use shunt_core::{Span, State, Time};
 use shunt_filter_core::names::REPORT_CLUSTER;
 use shunt_filter_core::policy::ReportPolicy;
+use shunt_spec::{Span, Time};
 
 use crate::platform::Stored;
 

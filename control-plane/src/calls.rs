@@ -11,9 +11,11 @@ mod signature;
 
 use std::collections::BTreeMap;
 
-use shunt_core::call::{Action, Body, Call, CallKind, CallSeen, CallSpec, CallView, Progress, Reply};
-use shunt_core::{Plan, State, Time};
+use shunt_core::State;
+use shunt_core::call::{Body, Call, CallSeen, CallView, Progress, Reply};
 use shunt_filter_core::RolloutId;
+use shunt_spec::plan::call::{Action, CallKind, CallSpec};
+use shunt_spec::{Plan, Time};
 use tokio::sync::mpsc;
 
 pub(crate) use log::CallLog;

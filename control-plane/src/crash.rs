@@ -4,9 +4,9 @@
 //! moment between a record and what follows from it, a millisecond later; this does.
 
 use shunt_core::Desired;
-#[cfg(debug_assertions)]
-use shunt_core::Span;
 use shunt_filter_core::RolloutId;
+#[cfg(debug_assertions)]
+use shunt_spec::Span;
 
 /// The Rollout after whose every record the process dies.
 #[cfg(debug_assertions)]

@@ -2,8 +2,8 @@
 
 use shunt_api::{Accepted, Refusal, Reply};
 use shunt_core::journal::ReleaseAsked;
-use shunt_core::{Span, Time};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::{Span, Time};
 
 use crate::platform::{Edit, EditRefused, Platform, Wanted};
 use crate::reconcile::Reconciler;

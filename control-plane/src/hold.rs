@@ -148,7 +148,7 @@ impl Hold {
 mod tests {
     use super::*;
     use crate::platform::RouteEvidence;
-    use shunt_core::Time;
+    use shunt_spec::Time;
     use test_case::test_case;
 
     fn identity(settled: bool) -> Identity {

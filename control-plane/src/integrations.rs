@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use shunt_api::Metrics;
-use shunt_core::Time;
+use shunt_spec::Time;
 use tokio::sync::mpsc;
 
 use crate::calls::{CallLog, Calls, Chance, Messenger, Tried};

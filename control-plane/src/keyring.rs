@@ -1,8 +1,8 @@
 //! What signs generated keys: made at the first start, and anew every 30 days. The key before stays good for as long, so that no user
 //! who comes within that time loses the signature; ids of older ones keep their version and no longer count in analyses.
 
-use shunt_core::{Span, Time};
 use shunt_filter_core::signing::Signing;
+use shunt_spec::{Span, Time};
 
 use crate::platform::{AuxiliaryStore, SigningRecord, StoreError};
 

@@ -15,10 +15,11 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use shunt_core::analysis::Verdict;
-use shunt_core::analysis::external_metrics::{self, ExternalMetric, History, Measurement, Reading, Scope, Source, Subject, Value};
+use shunt_core::analysis::external_metrics::{self, History, Measurement, Scope, Subject};
 use shunt_core::contest::ExternalFigures;
-use shunt_core::{Plan, Time};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::plan::external_metrics::{ExternalMetric, Reading, Source, Value, fill};
+use shunt_spec::{Plan, Time};
 use tokio::sync::mpsc;
 
 pub(crate) use self::goals::AnsweredGoal;
@@ -178,7 +179,7 @@ async fn value(http: &Http, metric: &ExternalMetric, plan: &Plan, subject: &Subj
         Arm::Candidate => &subject.candidate,
         Arm::Stable => &subject.stable,
     };
-    let filled = |text: &str| external_metrics::fill(text, |placeholder| subject.value(plan, version, now, placeholder));
+    let filled = |text: &str| fill(text, |placeholder| subject.value(plan, version, now, placeholder));
     match &metric.source {
         Source::Prometheus(source) => {
             let query = match (arm, &source.baseline) {

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use shunt_core::State;
 use shunt_core::analysis::{Analyst, Evidence, Judging, Verdict, Warmth, thresholds};
 use shunt_core::compared::Compared;
 use shunt_core::contest::{Contest, ExternalFigures, contest};
 use shunt_core::isolation::{Rejected, Standing};
 use shunt_core::observation::{Delivery, Freeze, LatencyBaseline, Observation, VersionSeen};
-use shunt_core::{Plan, State, Time};
 use shunt_filter_core::report::{Counters, EpochReport};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::{Plan, Time};
 
 use crate::platform::Stored;
 use crate::policy_publisher::PolicyPublisher;

@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use shunt_api::Metrics;
-use shunt_core::call::{CallSeen, CallSpec, CallView, Progress, Reply, back_off};
+use shunt_core::call::{CallSeen, CallView, Progress, Reply, back_off};
 use shunt_core::event::OutboxMessage;
-use shunt_core::{Plan, Span, Time};
 use shunt_filter_core::RolloutId;
+use shunt_spec::plan::call::CallSpec;
+use shunt_spec::{Plan, Span, Time};
 use tokio::sync::mpsc;
 
 use crate::calls::{CallLog, Chance, InFlight, Message, Messenger, Written};
@@ -215,7 +216,7 @@ fn written(message: &OutboxMessage, number: u32, now: Time) -> (Written, CallSpe
         OutboxMessage::Notice { to, event } => {
             let spec = CallSpec {
                 name: to.name.clone(),
-                kind: shunt_core::call::CallKind::Hook,
+                kind: shunt_spec::plan::call::CallKind::Hook,
                 action: to.to.clone(),
                 timeout: to.timeout,
                 retries: u32::MAX,

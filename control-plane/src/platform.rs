@@ -16,14 +16,14 @@ mod stored;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shunt_core::Time;
 use shunt_core::capacity::Capacity;
 use shunt_core::desired::{Desired, Routes};
 use shunt_core::instance::InstanceView;
 use shunt_core::journal::{Entry, Incident};
-use shunt_core::manifest::ManifestError;
 use shunt_core::observation::Freeze;
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::Time;
+use shunt_spec::manifest::ManifestError;
 
 pub(crate) use auxiliary::{CALLS_KEPT, CallRecord, MeasurementKey, Posted, SigningRecord};
 pub(crate) use error::StoreError;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use shunt_api::Metrics;
+use shunt_core::Desired;
 use shunt_core::desired::Routes;
 use shunt_core::isolation::{Isolation, Standing};
-use shunt_core::{Desired, Time};
 use shunt_filter_core::{RolloutId, RoutingPolicy};
+use shunt_spec::Time;
 
 use crate::cadence::{Cadence, is_busy};
 use crate::crash;

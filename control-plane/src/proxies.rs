@@ -9,11 +9,11 @@ mod heal;
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_api::{Memory, Post, ProxyStatus, Rejection, Sender};
-use shunt_core::Time;
 use shunt_core::delivery::{Belief, Reports};
 use shunt_core::isolation::{Opinion, Refusal};
 use shunt_core::observation::{Answers, Delivery};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::Time;
 
 use crate::platform::{Concerns, Platform, Presence, Refused, Sequence, StoreError};
 use crate::policy_aggregator::{PolicyProof, RoutesProof};

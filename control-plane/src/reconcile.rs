@@ -11,12 +11,13 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use shunt_api::{Metrics, Post};
+use shunt_core::advance;
 use shunt_core::advance::{Recurrence, Recurs};
 use shunt_core::delivery::Belief;
 use shunt_core::observation::{Freeze, Observation};
 use shunt_core::state::Retiring;
-use shunt_core::{Span, Time, advance};
 use shunt_filter_core::RolloutId;
+use shunt_spec::{Span, Time};
 
 use crate::cadence::is_busy;
 use crate::edits::Edits;

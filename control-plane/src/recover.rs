@@ -3,11 +3,12 @@
 
 use shunt_api::recovery::{RecoveredRollout, Recovery, RecoveryBody};
 use shunt_api::{RecoveryRefused, Refusal, Reply};
+use shunt_core::State;
 use shunt_core::journal::{Entry, Origin};
 use shunt_core::observation::Observation;
 use shunt_core::recovery::{Recovered, recover};
-use shunt_core::{State, Time};
 use shunt_filter_core::RolloutId;
+use shunt_spec::Time;
 
 use crate::reconcile::Reconciler;
 

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use shunt_core::advance::Next;
 use shunt_core::event::outbox_messages;
 use shunt_core::journal::Entry;
-use shunt_core::{Desired, Plan, Time, desired};
+use shunt_core::{Desired, desired};
 use shunt_filter_core::RolloutId;
+use shunt_spec::{Plan, Time};
 
 use crate::platform::{Conflicted, NewCommand, Record, Recorder, StoreError, Stored, Transition, Urgency};
 use admission::Admission;

@@ -4,8 +4,9 @@ mod server;
 
 use std::sync::Arc;
 
-use shunt_core::manifest::{compile, parse};
-use shunt_core::{Plan, State, Time};
+use shunt_core::State;
+use shunt_spec::manifest::{compile, parse};
+use shunt_spec::{Plan, Time};
 use tempfile::TempDir;
 
 use crate::platform::{AuxiliaryStore, Stored};

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use shunt_api::{Access, App, ControlRequest, Memory, Metrics, Post};
-use shunt_core::Time;
+use shunt_spec::Time;
 use shunt_xds::{Fleet, Publisher};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};

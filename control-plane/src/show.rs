@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shunt_api::{Notice, ProxyStatus, RolloutNow};
-use shunt_core::manifest::ManifestError;
 use shunt_core::observation::{Freeze, Observation};
 use shunt_core::status::{RolloutStatus, view};
-use shunt_core::{Phase, State, Time};
+use shunt_core::{Phase, State};
 use shunt_filter_core::policy::FORMAT;
 use shunt_filter_core::{RolloutId, RoutingPolicy};
+use shunt_spec::Time;
+use shunt_spec::manifest::ManifestError;
 use tokio::sync::watch;
 
 use crate::platform::Conflicted;

@@ -14,7 +14,7 @@ mod xds;
 use std::path::Path;
 use std::sync::Arc;
 
-use shunt_core::{Span, Time};
+use shunt_spec::{Span, Time};
 use tokio::sync::{Notify, watch};
 
 use crate::platform::StoreError;

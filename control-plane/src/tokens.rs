@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use shunt_api::access_store::{NewToken, Secret};
 use shunt_api::{Refusal, Role, Token, TokenHash, TokenRefused};
-use shunt_core::Time;
+use shunt_spec::Time;
 
 use crate::platform::AuxiliaryStore;
 

@@ -4,9 +4,9 @@ use anyhow::Result;
 use hyper::Method;
 use serde_json::{Value, json};
 use shunt_core::delivery::Reports;
-use shunt_core::time::Time;
 use shunt_filter_core::report::{Cells, EpochReport, Slots};
 use shunt_filter_core::split;
+use shunt_spec::time::Time;
 use shunt_testbed::websocket::WebSocket;
 use shunt_testbed::{LocalShop, Receiver, Scenario};
 

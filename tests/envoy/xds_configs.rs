@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use shunt_core::Span;
 use shunt_core::desired::Routes;
-use shunt_core::plan::{HealthCheck, Protocol};
 use shunt_filter_core::{Router, compile};
+use shunt_spec::Span;
+use shunt_spec::plan::{HealthCheck, Protocol};
 use shunt_testbed::{Client, Envoy, Load, LocalShop, Scenario, until};
 use shunt_xds::{Bootstrap, bootstrap};
 

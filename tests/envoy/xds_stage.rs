@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use shunt_core::Time;
 use shunt_core::desired::Routes;
-use shunt_core::plan::{Backend, Protocol, Version};
+use shunt_spec::Time;
+use shunt_spec::plan::{Backend, Protocol, Version};
 use shunt_testbed::envoy::listen_address;
 use shunt_testbed::{Client, Envoy, EnvoyOptions, LocalShop, free_port, locate, until};
 use shunt_xds::fleet::NodeStatus;

@@ -3,7 +3,7 @@
 use super::read;
 
 fn accepted(name: &str, text: &str) {
-    let documents = shunt_core::manifest::parse(name, text).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+    let documents = shunt_spec::manifest::parse(name, text).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
     assert!(!documents.is_empty(), "{name} holds nothing");
 }
 
@@ -21,15 +21,15 @@ fn every_strategy_compiles_without_warnings_and_stands_beside_the_others() {
     let mut plans = Vec::new();
     for (file, text) in files.iter().map(read) {
         accepted(&file, &text);
-        for document in shunt_core::manifest::parse(&file, &text).unwrap_or_default() {
-            let plan = shunt_core::manifest::compile(&document, None).unwrap_or_else(|errors| panic!("{file}: {errors:?}"));
-            let warnings = shunt_core::lint::lint(&document, &plan);
+        for document in shunt_spec::manifest::parse(&file, &text).unwrap_or_default() {
+            let plan = shunt_spec::manifest::compile(&document, None).unwrap_or_else(|errors| panic!("{file}: {errors:?}"));
+            let warnings = shunt_spec::lint::lint(&document, &plan);
             assert!(warnings.is_empty(), "{file}: {warnings:?}");
-            plans.push((plan, shunt_core::time::Time(0)));
+            plans.push((plan, shunt_spec::time::Time(0)));
         }
     }
     let together: Vec<_> = plans.iter().map(|(plan, seen)| (plan, *seen)).collect();
-    assert_eq!(shunt_core::manifest::conflicts(&together), std::collections::BTreeMap::new());
+    assert_eq!(shunt_spec::manifest::conflicts(&together), std::collections::BTreeMap::new());
 }
 
 #[test]

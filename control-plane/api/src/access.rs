@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use shunt_core::Time;
 use shunt_filter_core::RolloutId;
+use shunt_spec::Time;
 use tokio::sync::{mpsc, watch};
 
 use crate::access_store::AccessRequest;

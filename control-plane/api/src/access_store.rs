@@ -2,9 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shunt_core::Time;
-use shunt_core::schema::filter;
 use shunt_filter_core::RolloutId;
+use shunt_spec::Time;
+use shunt_spec::schema::filter;
 
 use crate::access::Role;
 use crate::app::Reply;

@@ -7,12 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::instance::InstanceView;
 use shunt_core::journal::Incident;
-use shunt_core::manifest::ManifestError;
 use shunt_core::observation::Freeze;
 use shunt_core::status::RolloutStatus;
-use shunt_core::{Plan, State, Time, Verb};
+use shunt_core::{State, Verb};
 use shunt_filter_core::report::Report;
 use shunt_filter_core::{RolloutId, RoutingPolicy, VersionName};
+use shunt_spec::manifest::ManifestError;
+use shunt_spec::{Plan, Time};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::access::Access;

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 pub(crate) const BODY_MAX: usize = 64 * 1024;
 
 /// Longest manifest, bytes.
-pub(crate) const MANIFEST_MAX: usize = shunt_core::manifest::FILE_MAX;
+pub(crate) const MANIFEST_MAX: usize = shunt_spec::manifest::FILE_MAX;
 
 /// Longest name or reason that a person may give, characters.
 const TEXT_MAX: usize = 500;

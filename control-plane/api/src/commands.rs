@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shunt_core::Verb;
-use shunt_core::schema::filter;
 use shunt_filter_core::VersionName;
+use shunt_spec::schema::filter;
 
 use crate::access::Actor;
 use crate::app::{Accepted, App, ControlRequest, RolloutNow};

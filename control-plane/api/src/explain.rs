@@ -9,11 +9,11 @@ use axum::Json;
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shunt_core::plan::Routing;
-use shunt_core::schema::filter;
 use shunt_filter_core::decision::FlagDecision;
 use shunt_filter_core::policy::{FORMAT, Keyless, Split, VersionPolicy};
 use shunt_filter_core::{Reason, Request, RolloutId, Router, RoutingPolicy, Service, ServicePolicy, VersionName};
+use shunt_spec::plan::Routing;
+use shunt_spec::schema::filter;
 
 use crate::app::{App, RolloutNow};
 use crate::body::Body;

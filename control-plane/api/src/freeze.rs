@@ -4,8 +4,8 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shunt_core::Time;
 use shunt_core::observation::Freeze;
+use shunt_spec::Time;
 
 use crate::access::Actor;
 use crate::app::{App, ControlRequest};

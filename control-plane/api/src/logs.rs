@@ -7,13 +7,13 @@ use axum::extract::{Path, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
+use shunt_spec::schema::filter;
 
 use crate::app::{App, ControlRequest};
 use crate::body::QueryParams;
 use crate::problem::Problem;
 use crate::requests::read;
 use crate::rollouts::find;
-use shunt_core::schema::filter;
 
 /// Lines of each log when nothing is said.
 const TAIL_DEFAULT: usize = 100;

@@ -2,8 +2,8 @@
 
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
-use shunt_core::manifest::{Document, parse};
 use shunt_filter_core::RolloutId;
+use shunt_spec::manifest::{Document, parse};
 
 use crate::access::{Actor, Role};
 use crate::app::{Accepted, App, ControlRequest};

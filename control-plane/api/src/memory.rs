@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use shunt_core::{Span, Time};
+use shunt_spec::{Span, Time};
 use thiserror::Error;
 
 use crate::app::Sender;

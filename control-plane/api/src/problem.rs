@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::identity::IdentityMismatch;
-use shunt_core::manifest::ManifestError;
 use shunt_filter_core::RolloutId;
+use shunt_spec::manifest::ManifestError;
 use thiserror::Error;
 
 use crate::access::{AuthError, Role};

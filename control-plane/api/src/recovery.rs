@@ -7,8 +7,8 @@ use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::recovery::Running;
-use shunt_core::schema::filter;
 use shunt_filter_core::RolloutId;
+use shunt_spec::schema::filter;
 
 use crate::access::Actor;
 use crate::app::{App, ControlRequest};

@@ -6,8 +6,8 @@ mod recovery;
 mod token;
 
 use shunt_core::command::CommandRefused;
-use shunt_core::manifest::ManifestError;
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::manifest::ManifestError;
 use thiserror::Error;
 
 pub use code::RefusalCode;

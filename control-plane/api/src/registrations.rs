@@ -8,8 +8,8 @@ use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::instance::InstanceView;
-use shunt_core::rollout::version::refuses_requests;
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::rollout::version::refuses_requests;
 
 use crate::access::Actor;
 use crate::app::{App, ControlRequest};

@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_core::call::CallView;
 use shunt_core::journal::{Incident, ReleaseAsked};
-use shunt_core::manifest::ManifestError;
 use shunt_core::status::{HistoryEntry, RolloutStatus};
 use shunt_filter_core::{RolloutId, RoutingPolicy};
+use shunt_spec::manifest::ManifestError;
 
 use crate::app::{App, ControlRequest, RolloutNow};
 use crate::body::QueryParams;

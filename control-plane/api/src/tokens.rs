@@ -5,9 +5,9 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shunt_core::Time;
-use shunt_core::schema::filter;
 use shunt_filter_core::RolloutId;
+use shunt_spec::Time;
+use shunt_spec::schema::filter;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 

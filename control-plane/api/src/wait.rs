@@ -5,9 +5,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
+use shunt_core::Phase;
 use shunt_core::status::RolloutStatus;
-use shunt_core::{Phase, Span};
 use shunt_filter_core::VersionName;
+use shunt_spec::Span;
 use tokio::time::timeout;
 
 use crate::app::App;

@@ -18,14 +18,15 @@ mod restore;
 mod step;
 mod warm;
 
+use shunt_spec::plan::Plan;
+use shunt_spec::plural::counted;
+use shunt_spec::time::Time;
+
 use crate::command::{Command, CommandRefused};
 use crate::figures::Figures;
 use crate::journal::{Entry, Origin};
 use crate::observation::{Delivery, MISROUTED_QUIET, Misrouting, Observation};
-use crate::plan::Plan;
-use crate::plural::counted;
 use crate::state::{Paused, Run, Stage, State};
-use crate::time::Time;
 
 /// The next state, and the journal's line when anything changed.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,13 +11,11 @@ mod hanging;
 mod latency;
 mod latency_baseline;
 mod latency_slots;
-mod metric;
 pub(crate) mod number;
 mod reported;
 mod responses;
 mod sequential;
 mod simulated_test;
-mod tolerance;
 mod trial;
 mod warmth;
 
@@ -26,15 +24,16 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::report::{EpochReport, Slots};
 
 pub use self::arms::{Arms, Exposure};
+pub(crate) use self::counters::is_broken;
 pub(crate) use self::evaluation::MIN_ACTIVE_SLOTS;
 pub use self::latency_baseline::thresholds;
-pub use self::metric::{Guard, Kind, Metric};
 pub(crate) use self::simulated_test::SimulatedTest;
-pub use self::tolerance::{LatencyTolerance, Tolerance};
 pub use self::warmth::{Warmed, Warmth};
 
+use shunt_spec::plan::metric::{Kind, Metric, Tolerance};
+use shunt_spec::time::Span;
+
 use self::trial::Trial;
-use crate::time::Span;
 
 /// The judgement of one metric at one evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -157,8 +156,16 @@ fn ratio(metrics: &[Metric]) -> f64 {
 
 /// 1/α of a test with one part of the error, which is divided over steps, and in parts over the tests of all metrics that compare.
 fn threshold(metrics: &[Metric], steps: u32) -> f64 {
-    let parts: u32 = metrics.iter().filter_map(|metric| metric.guard.compares()).map(Kind::parts).sum();
+    let parts: u32 = metrics.iter().filter_map(|metric| metric.guard.compares()).map(parts).sum();
     ONE_IN * f64::from(steps.max(1)) * f64::from(parts.max(1))
+}
+
+/// How many parts of the error the tests of such a comparison get.
+fn parts(kind: Kind) -> u32 {
+    match kind {
+        Kind::Errors | Kind::Responses | Kind::Hanging => 1,
+        Kind::Latency => latency_slots::PARTS,
+    }
 }
 
 /// How many slots are in both.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Backend;
-use crate::time::Time;
+use shunt_spec::plan::Backend;
+use shunt_spec::time::Time;
 
 /// Instances of one version. A version that is absent from the observation is not known yet, and nothing advances on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,11 +2,12 @@
 
 use shunt_filter_core::VersionName;
 use shunt_filter_core::exemplar::{Exemplar, ExemplarKind, Exemplars};
+use shunt_spec::plan::Plan;
+use shunt_spec::plan::metric::Guard;
 
-use crate::analysis::{Guard, Verdict};
+use crate::analysis::Verdict;
 use crate::compared::Compared;
 use crate::observation::Observation;
-use crate::plan::Plan;
 use crate::state::State;
 
 /// Most examples of one version in a sentence.

@@ -18,12 +18,12 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::EpochReport;
+use shunt_spec::plan::AbTestStep;
+use shunt_spec::schema::filter;
 
 pub use self::external::{ExternalFigures, Figures};
 pub use self::power::Tells;
 pub(crate) use self::power::{Sample, alike, tells};
-use crate::plan::AbTestStep;
-use crate::schema::filter;
 
 /// How the test stands. `ranges` is the split of this epoch: of all keys, or of those that take part. What they leave over is stable's,
 /// the control. Goals are counted from cells of the hash space (reports), so one user counts once; `external` has those of external

@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::report::{EpochReport, LatencySlots, Report, ServiceReport};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::time::{Span, Time};
 
 use crate::observation::{Answers, Delivery, MISROUTED_QUIET, Misrouting};
-use crate::time::{Span, Time};
 pub use claims::Belief;
 use claims::Claims;
 use left::Left;

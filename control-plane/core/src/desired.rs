@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::names::{fallback_cluster, version_cluster};
 use shunt_filter_core::policy::{Flag, Goal, Mirror, Rule, Split, VersionPolicy};
 use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
+use shunt_spec::plan::{AbTestStep, Backend, HealthCheck, Plan, PlannedRule, Protocol, Role, Routing, Step, TestGoal, Timeouts, Version};
+use shunt_spec::time::Span;
 
 use crate::call::Call;
-use crate::plan::{AbTestStep, Backend, HealthCheck, Plan, PlannedRule, Protocol, Role, Routing, Step, TestGoal, Timeouts, Version};
 use crate::ranges::reshape;
 use crate::state::{DefaultRoute, Ending, Installation, Installed, Retiring, Run, Stage, State};
-use crate::time::Span;
 pub(crate) use calls::rollback_id;
 pub use calls::{call_id, calls};
 pub use scale::scaled;
@@ -54,7 +54,7 @@ pub struct Routes {
     /// True: every request gets a direct response (503, `retry-after`, marked `x-shunt-held`), whatever its header says.
     #[serde(default)]
     pub held: bool,
-    /// Versions with a cluster and a header route, each with [`crate::plan::Backend::Endpoints`] by the time it is published.
+    /// Versions with a cluster and a header route, each with [`shunt_spec::plan::Backend::Endpoints`] by the time it is published.
     pub versions: Vec<Version>,
     /// Which version may get copies of which version's requests: (answering, copy).
     pub mirrors: Vec<(VersionName, VersionName)>,

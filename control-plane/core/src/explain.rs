@@ -1,8 +1,9 @@
 //! What explains decisions beyond the policy itself.
 
+use shunt_spec::mesh_policy::BUILT_IN;
+use shunt_spec::plan::{Plan, Role};
+
 use crate::desired::withheld;
-use crate::mesh_policy::BUILT_IN;
-use crate::plan::{Plan, Role};
 use crate::state::State;
 
 /// Rules that fall through for now, and where values came from that the Rollout does not set itself.

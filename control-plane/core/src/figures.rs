@@ -7,13 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::exemplar::Exemplars;
 use shunt_filter_core::{VersionName, Weight};
+use shunt_spec::plan::Plan;
+use shunt_spec::schema::filter;
+use shunt_spec::time::Time;
 
 use crate::analysis::{Outcome, Verdict};
 use crate::observation::{Observation, VersionSeen};
-use crate::plan::Plan;
-use crate::schema::filter;
 use crate::state::{Run, Stage, State};
-use crate::time::Time;
 
 /// Steps that are kept in the state; the history has all of them.
 pub const STEPS_MAX: usize = 24;

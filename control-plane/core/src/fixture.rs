@@ -1,9 +1,10 @@
 //! A plan and states of its run, for tests.
 
-use crate::manifest::{compile, parse};
-use crate::plan::Plan;
+use shunt_spec::manifest::{compile, parse};
+use shunt_spec::plan::Plan;
+use shunt_spec::time::Time;
+
 use crate::state::{Refused, Run, Stage, State};
-use crate::time::Time;
 
 pub(crate) fn plan(release: &str) -> Plan {
     plan_by(release, "{setWeight: 5}, {pause: {}}, {setWeight: 50}")

@@ -12,9 +12,9 @@ mod world;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
-use crate::analysis::{LatencyTolerance, Tolerance};
-use crate::plan::{Plan, StepKind};
-use crate::time::{Span, Time};
+use shunt_spec::plan::metric::{LatencyTolerance, Tolerance};
+use shunt_spec::plan::{Plan, StepKind};
+use shunt_spec::time::{Span, Time};
 
 pub use crate::contest::Tells;
 pub use measuring::{Measuring, StepMeasurements};
@@ -193,7 +193,7 @@ pub fn forecast(plan: &Plan, from: &VersionName, to: &VersionName, traffic: Traf
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{compile, parse};
+    use shunt_spec::manifest::{compile, parse};
     use test_case::test_case;
 
     fn foresee(steps: &str, more: &str, traffic: Traffic) -> Forecast {

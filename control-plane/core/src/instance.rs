@@ -13,10 +13,10 @@ mod summary;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use shunt_spec::plan::{CommandBackend, Probe};
+use shunt_spec::time::{Span, Time};
 
 use crate::capacity::Exit;
-use crate::plan::{CommandBackend, Probe};
-use crate::time::{Span, Time};
 pub use event::Event;
 pub use probing::{Change, Streak, next_probe};
 pub use steer::{Known, Source, Wanted, due, steer};

@@ -12,9 +12,9 @@ mod search;
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_filter_core::RolloutId;
+use shunt_spec::time::{Span, Time};
 
 use crate::desired::Routes;
-use crate::time::{Span, Time};
 use search::{Next, Search};
 
 /// Number of a published configuration, as the server of the proxies counts them; anew in each process.

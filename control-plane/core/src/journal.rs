@@ -1,22 +1,20 @@
 //! The journal: each transition is one line with all that led to it, so that it can be printed, explained and run again.
 
-mod difference;
 mod incident;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName};
 
-pub use difference::Difference;
 pub use incident::{Incident, Replayed};
+use shunt_spec::plan::Plan;
+use shunt_spec::schema::filter;
+use shunt_spec::time::Time;
 
 use crate::advance::{Next, advance};
 use crate::command::Command;
 use crate::observation::Observation;
-use crate::plan::Plan;
-use crate::schema::filter;
 use crate::state::State;
-use crate::time::Time;
 
 /// One transition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

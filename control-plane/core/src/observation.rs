@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 use shunt_filter_core::exemplar::Exemplars;
 use shunt_filter_core::policy::LatencyThresholds;
+use shunt_spec::time::{Span, Time};
 
 use crate::analysis::{Evidence, Verdict};
 use crate::call::CallSeen;
 use crate::capacity::Capacity;
 use crate::contest::Contest;
-use crate::time::{Span, Time};
 
 /// What the world looked like at one moment, as far as one Rollout is concerned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

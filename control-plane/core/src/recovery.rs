@@ -10,12 +10,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::{Range, Rule, Split};
 use shunt_filter_core::{BaselineName, RolloutId, RoutingPolicy, VersionName, Weight};
+use shunt_spec::plan::{Plan, Routing, Step};
+use shunt_spec::schema::filter;
+use shunt_spec::time::Time;
 use thiserror::Error;
 
-use crate::plan::{Plan, Routing, Step};
-use crate::schema::filter;
 use crate::state::{DefaultRoute, Installation, Paused, Refused, Run, Sizes, Stage, State, Warmed};
-use crate::time::Time;
 
 /// What one proxy runs, as its admin interface shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::{LatencyThresholds, Range};
 use shunt_filter_core::{BaselineName, VersionName, Weight};
+use shunt_spec::plan::{Backend, Plan, Routing, Step};
+use shunt_spec::time::Time;
 
 pub use crate::analysis::Warmed;
 use crate::figures::Figures;
-use crate::plan::{Backend, Plan, Routing, Step};
-use crate::time::Time;
 pub use stage::{Ending, Stage};
 
 /// The recorded state of one Rollout.

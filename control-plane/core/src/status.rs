@@ -11,23 +11,24 @@ pub use history::{CommandStatus, HistoryEntry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::plan::call::{Action, CallKind};
+use shunt_spec::plan::{Plan, Step};
+use shunt_spec::plural::counted;
+use shunt_spec::schema::filter;
+use shunt_spec::time::{Span, Time};
 pub use step::StepStatus;
 pub use verdict::Verdict;
 pub use version::{VersionRole, VersionStatus};
 
 use crate::advance::{astray, blocked, held_until, missing_instances, missing_pass, missing_prerequisites, missing_proof, opens};
-use crate::call::{Action, CallKind, CallView};
+use crate::call::CallView;
 use crate::contest::Contest;
 use crate::desired::is_held;
 use crate::explain::notes;
 use crate::figures::Figures;
 use crate::isolation::Rejected;
 use crate::observation::{Freeze, Observation};
-use crate::plan::{Plan, Step};
-use crate::plural::counted;
-use crate::schema::filter;
 use crate::state::{Phase, Run, Stage, State};
-use crate::time::{Span, Time};
 
 /// One Rollout, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

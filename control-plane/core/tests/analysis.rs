@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
 
-use shunt_core::Span;
-use shunt_core::analysis::{Analyst, Arms, Guard, Judging, LatencyTolerance, Metric, Outcome, Tolerance, Verdict, Warmth};
+use shunt_core::analysis::{Analyst, Arms, Judging, Outcome, Verdict, Warmth};
 use shunt_filter_core::outcome::ResponseClass;
 use shunt_filter_core::policy::{Range, ResponsePolicy};
 use shunt_filter_core::report::{Counters, EpochReport, Hanging, LATENCY_BOUNDS_MS, LATENCY_BUCKETS, LatencySlots, Responses, Slots};
 use shunt_filter_core::{VersionName, Weight};
+use shunt_spec::Span;
+use shunt_spec::plan::metric::{Guard, LatencyTolerance, Metric, Tolerance};
 use test_case::test_case;
 
 #[path = "analysis/compared.rs"]

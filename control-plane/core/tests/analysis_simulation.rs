@@ -5,10 +5,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
 
-use shunt_core::Span;
-use shunt_core::analysis::{Analyst, Arms, Guard, Judging, Metric, Outcome, Warmth};
+use shunt_core::analysis::{Analyst, Arms, Judging, Outcome, Warmth};
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{EpochReport, SLOTS};
+use shunt_spec::Span;
+use shunt_spec::plan::metric::{Guard, Metric};
 
 const USERS: usize = 5_000;
 const REQUESTS_PER_SECOND: f64 = 100.0;

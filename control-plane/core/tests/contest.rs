@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use shunt_core::Span;
-use shunt_core::analysis::external_metrics::{Connection, PrometheusSource, Source};
 use shunt_core::contest::{Contest, ContestOutcome, ExternalFigures, Figures, Unit, contest};
-use shunt_core::plan::{AbTestStep, Arm, ExternalGoal, FiguresAsked, OnWinner, TestGoal};
 use shunt_filter_core::policy::{Goal, Range};
 use shunt_filter_core::report::{CELLS, Cells, EpochReport};
 use shunt_filter_core::{VersionName, Weight};
+use shunt_spec::Span;
+use shunt_spec::plan::external_metrics::{Connection, PrometheusSource, Source};
+use shunt_spec::plan::{AbTestStep, Arm, ExternalGoal, FiguresAsked, OnWinner, TestGoal};
 
 /// xorshift64* (Vigna, ACM Transactions on Mathematical Software 42(4), 2016).
 struct Random(u64);

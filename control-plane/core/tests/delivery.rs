@@ -15,9 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_core::delivery::Reports;
 use shunt_core::observation::{Delivery, Misrouting};
-use shunt_core::time::Time;
 use shunt_filter_core::RolloutId;
 use shunt_filter_core::report::{Counters, EpochReport, Hanging, Report, ServiceReport};
+use shunt_spec::time::Time;
 
 fn id() -> RolloutId {
     "shop/checkout".parse().unwrap()

@@ -14,10 +14,11 @@ mod world;
 use std::path::Path;
 
 use serde_json::json;
+use shunt_core::State;
 use shunt_core::journal::{Entry, Incident, Replayed};
-use shunt_core::time::Span;
-use shunt_core::{State, Step};
 use shunt_filter_core::Weight;
+use shunt_spec::Step;
+use shunt_spec::time::Span;
 use world::{World, name, plan};
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use shunt_core::capacity::Capacity;
 use shunt_core::instance::{Event, Instance, Kind, Known, Process, Source, Stage, Wanted, capacity, due, steer};
-use shunt_core::{Span, Time};
+use shunt_spec::{Span, Time};
 use test_case::test_case;
 
 const GRACE: Span = Span::seconds(5);

@@ -13,9 +13,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 use walk::{is_camel_case, wrong_names};
 
-/// The JSON files of a folder below `tests`.
+/// The JSON files of a folder beside this crate.
 fn files(folder: &str) -> Vec<(String, Value)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.sort();
@@ -40,7 +40,7 @@ fn states_and_journal_entries() {
 
 #[test]
 fn plans_and_incidents() {
-    let all: Vec<(String, Value)> = files("manifest/good").into_iter().chain(files("incidents")).collect();
+    let all: Vec<(String, Value)> = files("spec/tests/manifest/good").into_iter().chain(files("core/tests/incidents")).collect();
     assert!(all.len() >= 10, "{} files", all.len());
     for (path, value) in all {
         check(&path, &value);

@@ -21,7 +21,7 @@ use shunt_core::call::CallSeen;
 use shunt_core::command::Verb;
 use shunt_core::observation::Freeze;
 use shunt_core::state::{Installation, Phase, Retiring};
-use shunt_core::time::Span;
+use shunt_spec::time::Span;
 use world::{Edge, Judge, World, plan};
 
 const HISTORIES: u64 = 10_000;
@@ -90,7 +90,7 @@ fn at_rest(world: &World, phase: Phase) -> Result<(), String> {
     if state.stable != plan.release && !refused {
         return Err(format!("{phase:?}, but stable is {} and release {}", state.stable, plan.release));
     }
-    let serving = |version: &shunt_core::plan::Version| state.serving(&version.name);
+    let serving = |version: &shunt_spec::plan::Version| state.serving(&version.name);
     if !plan.versions.iter().all(serving) || state.installed.values().any(|version| version.stage != Installation::Serving) {
         return Err(format!("versions are neither in place nor gone: {:?}", state.installed));
     }

@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use shunt_core::State;
 use shunt_core::journal::{Entry, Incident};
 use shunt_core::state::{Retiring, Stage};
 use shunt_core::stored::{FORMAT, Head, read, write};
-use shunt_core::{Plan, State};
+use shunt_spec::Plan;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stored")

@@ -15,10 +15,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use script::act;
-use shunt_core::analysis::{Guard, Tolerance};
 use shunt_core::journal::Entry;
 use shunt_core::state::Installation;
 use shunt_filter_core::{ServicePolicy, Weight};
+use shunt_spec::plan::metric::{Guard, Tolerance};
 use world::{World, plan};
 
 fn stage_of(stage: &Installation) -> &'static str {
@@ -72,7 +72,7 @@ fn play(script: &str) -> String {
             let stage = run.map_or_else(|| "-".to_owned(), |run| format!("{} {} {:?}", run.candidate, run.weight, run.stage));
             let stage = stage.split_once("(Refused").map_or(stage.clone(), |(before, _)| format!("{before}(Refused)"));
             let stage = stage.split_once("(Concluded").map_or(stage.clone(), |(before, _)| format!("{before}(Concluded)"));
-            writeln!(printed, "{:>7} r{:<3} {}", entry.at.since(shunt_core::Time(0)).to_string(), entry.revision, entry.reason)
+            writeln!(printed, "{:>7} r{:<3} {}", entry.at.since(shunt_spec::Time(0)).to_string(), entry.revision, entry.reason)
                 .expect("memory");
             let left = entry.next.installed.iter().filter(|(_, version)| version.stage != Installation::Serving);
             let left: Vec<String> = left.map(|(name, version)| format!("{name} {}", stage_of(&version.stage))).collect();

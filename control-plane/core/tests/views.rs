@@ -14,10 +14,10 @@ use std::path::Path;
 
 use shunt_core::command::Verb;
 use shunt_core::desired::desired;
-use shunt_core::plan::{PlannedRule, Role, Scale, Step, Strategy};
 use shunt_core::status::view;
-use shunt_core::time::Span;
 use shunt_filter_core::Weight;
+use shunt_spec::plan::{PlannedRule, Role, Scale, Step, Strategy};
+use shunt_spec::time::Span;
 use world::{Judge, World, command, name, plan, version};
 
 /// Writes down what is seen at each moment.

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use shunt_core::State;
 use shunt_core::call::{Call, CallState, CallView};
 use shunt_core::desired::calls;
 use shunt_core::journal::Entry;
-use shunt_core::{Plan, State, Time};
 use shunt_filter_core::RolloutId;
+use shunt_spec::{Plan, Time};
 
 use crate::platform::{AuxiliaryStore, CALLS_KEPT, StoreError, Stored};
 

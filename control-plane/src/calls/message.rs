@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use shunt_core::call::{Action, Body, CallKind, CallSpec, Reply};
+use shunt_core::call::{Body, Reply};
 use shunt_core::event::Event;
-use shunt_core::plan::{Format, Notification};
-use shunt_core::{Span, Time};
+use shunt_spec::plan::call::{Action, CallKind, CallSpec};
+use shunt_spec::plan::{Format, Notification};
+use shunt_spec::{Span, Time};
 
 use super::{post, program};
 

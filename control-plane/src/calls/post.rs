@@ -4,7 +4,8 @@ use std::error::Error;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Response, StatusCode};
-use shunt_core::call::{Address, Reply, Webhook};
+use shunt_core::call::Reply;
+use shunt_spec::plan::call::{Address, Webhook};
 
 use super::Message;
 use super::signature::{SIGNATURE, TIMESTAMP, sign};

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use shunt_core::call::{Address, CallState, Webhook};
+use shunt_core::call::CallState;
 use shunt_core::desired::calls;
 use shunt_core::state::Stage;
-use shunt_core::{Command, Span, Verb, advance, observation::Observation};
+use shunt_core::{Command, Verb, advance, observation::Observation};
+use shunt_spec::Span;
+use shunt_spec::plan::call::{Address, Webhook};
 
 use super::signature::{SIGNATURE, TIMESTAMP, sign};
 use super::*;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use shunt_api::access_store::AuditEntry;
 use shunt_api::tokens::Audit;
-use shunt_core::{Span, Time};
+use shunt_spec::{Span, Time};
 
 use super::client::Client;
 use super::console::Console;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use shunt_core::Span;
+use shunt_spec::Span;
 use shunt_xds::bootstrap::secrets;
 
 use super::console::Console;

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use shunt_core::Time;
+use shunt_spec::Time;
 
 use super::frame::Size;
 use super::paint::Paint;

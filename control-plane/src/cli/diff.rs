@@ -6,11 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
-use shunt_core::Plan;
-use shunt_core::diff::diff;
-use shunt_core::journal::Difference;
-use shunt_core::plural::counted;
 use shunt_filter_core::RolloutId;
+use shunt_spec::Plan;
+use shunt_spec::diff::{Difference, diff};
+use shunt_spec::plural::counted;
 
 use super::console::Console;
 use super::exit::Exit;

@@ -10,7 +10,7 @@ use shunt_api::ProxyStatus;
 use shunt_api::proxies::ProxyList;
 use shunt_api::rollouts::RolloutList;
 use shunt_core::status::{DeliveryView, RolloutStatus};
-use shunt_core::{Span, Time};
+use shunt_spec::{Span, Time};
 
 use super::client::Client;
 use super::console::Console;

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use shunt_core::manifest::{ManifestError, conflicts};
-use shunt_core::{Plan, Time, lint};
 use shunt_filter_core::RolloutId;
+use shunt_spec::manifest::{ManifestError, conflicts};
+use shunt_spec::{Plan, Time, lint};
 
 use self::envoy::{Finding, Severity};
 use super::console::Console;

@@ -10,8 +10,8 @@ use clap::Args;
 use reqwest::header::{COOKIE, HOST, SET_COOKIE};
 use reqwest::{Client as Http, Response, Url};
 use serde::Serialize;
-use shunt_core::Span;
-use shunt_core::plural::counted;
+use shunt_spec::Span;
+use shunt_spec::plural::counted;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -71,7 +71,7 @@ pub(crate) struct LoadArgs {
 }
 
 fn duration(text: &str) -> Result<Span, String> {
-    let span: Span = text.parse().map_err(|error: shunt_core::time::SpanError| error.to_string())?;
+    let span: Span = text.parse().map_err(|error: shunt_spec::time::SpanError| error.to_string())?;
     if (Span::millis(1)..=Span::seconds(3_600)).contains(&span) { Ok(span) } else { Err("write a duration of at most 1h".to_owned()) }
 }
 

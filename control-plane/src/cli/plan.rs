@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use shunt_core::Plan;
 use shunt_core::forecast::{End, Forecast, Traffic, forecast};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::Plan;
 
 use super::console::Console;
 use super::exit::Exit;

@@ -8,14 +8,15 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use shunt_api::rollouts::RolloutList;
+use shunt_core::State;
 use shunt_core::desired::{Routes, desired};
 use shunt_core::instance::InstanceState;
 use shunt_core::journal::Incident;
 use shunt_core::merge::merge;
-use shunt_core::plan::Backend;
 use shunt_core::state::Installation;
-use shunt_core::{Plan, State};
 use shunt_filter_core::{RoutingPolicy, VersionName};
+use shunt_spec::Plan;
+use shunt_spec::plan::Backend;
 use shunt_xds::{Bootstrap, ProxyConfig, static_bootstrap};
 
 use super::client::Client;
@@ -118,7 +119,7 @@ impl RenderArgs {
             Some(_) => Arc::from([]),
             None => load(None).context("--module FILE names one on the proxy's machine instead")?,
         };
-        let report = rendered.policy.report.clone().unwrap_or_else(|| Cadence::default().report(true, shunt_core::Time(0)));
+        let report = rendered.policy.report.clone().unwrap_or_else(|| Cadence::default().report(true, shunt_spec::Time(0)));
         let policy = RoutingPolicy { report: Some(report), ..rendered.policy };
         let config = ProxyConfig { routes: rendered.routes, policy: serde_json::to_string(&policy)?, module };
         Ok(static_bootstrap(

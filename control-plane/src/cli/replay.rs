@@ -8,11 +8,11 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use shunt_core::Time;
 use shunt_core::journal::{Entry, Incident, Replayed};
-use shunt_core::plural::{counted, part};
 use shunt_core::stored::Head;
 use shunt_filter_core::RolloutId;
+use shunt_spec::Time;
+use shunt_spec::plural::{counted, part};
 
 use super::console::Console;
 use super::exit::Exit;

@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use clap::Args;
-use shunt_core::Span;
+use shunt_spec::Span;
 use tokio::net::TcpListener;
 
 use super::console::Console;

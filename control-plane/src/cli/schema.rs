@@ -2,7 +2,7 @@
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use shunt_core::schema::{Kind, editor};
+use shunt_spec::schema::{Kind, editor};
 
 use super::console::{Console, Format};
 use super::exit::Exit;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use shunt_core::Span;
+use shunt_spec::Span;
 
 use crate::tls::{Folder, TlsFiles, ca_key};
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
+use shunt_core::Phase;
 use shunt_core::status::RolloutStatus;
-use shunt_core::{Phase, Span};
 use shunt_filter_core::VersionName;
+use shunt_spec::Span;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::client::Client;

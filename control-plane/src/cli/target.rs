@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use shunt_api::rollouts::RolloutList;
-use shunt_core::manifest::nearest;
 use shunt_core::status::RolloutStatus;
 use shunt_filter_core::RolloutId;
+use shunt_spec::manifest::nearest;
 use thiserror::Error;
 
 use super::client::{Client, ClientError};

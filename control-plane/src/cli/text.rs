@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use shunt_core::{Span, Time};
 use shunt_filter_core::Weight;
+use shunt_spec::{Span, Time};
 
 /// `1,234,567`
 pub(crate) fn count(number: u64) -> String {

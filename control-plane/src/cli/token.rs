@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use shunt_api::Role;
 use shunt_api::access_store::{NewToken, Secret};
 use shunt_api::tokens::{TokenList, TokenView};
-use shunt_core::Span;
 use shunt_filter_core::RolloutId;
+use shunt_spec::Span;
 
 use super::client::{Client, ClientError};
 use super::console::Console;

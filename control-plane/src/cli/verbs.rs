@@ -6,9 +6,9 @@ use clap::Args;
 use shunt_api::Accepted;
 use shunt_api::commands::CommandBody;
 use shunt_core::Verb;
-use shunt_core::plan::StepKind;
 use shunt_core::status::RolloutStatus;
 use shunt_filter_core::VersionName;
+use shunt_spec::plan::StepKind;
 
 use super::client::{Client, is_stale};
 use super::console::Console;

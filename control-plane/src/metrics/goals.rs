@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shunt_core::analysis::external_metrics::{self, Source, Subject, Value, select};
+use shunt_core::State;
+use shunt_core::analysis::external_metrics::Subject;
 use shunt_core::contest::{ExternalFigures, Figures};
-use shunt_core::plan::{AbTestStep, ExternalGoal, TestGoal};
 use shunt_core::state::Stage;
-use shunt_core::{Plan, State, Time};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::plan::external_metrics::{Source, Value, fill, select};
+use shunt_spec::plan::{AbTestStep, ExternalGoal, TestGoal};
+use shunt_spec::{Plan, Time};
 use tokio::sync::mpsc;
 
 use super::http::Http;
@@ -150,7 +152,7 @@ async fn figures(http: &Http, question: &Question) -> Result<BTreeMap<VersionNam
 
 /// What each question of the goal is answered of one version.
 async fn values(http: &Http, question: &Question, version: &VersionName) -> Result<Vec<Value>, String> {
-    let filled = |text: &str| external_metrics::fill(text, |placeholder| question.value(version, placeholder));
+    let filled = |text: &str| fill(text, |placeholder| question.value(version, placeholder));
     let asks = question.goal.figures.asks();
     let mut values = Vec::new();
     match &question.goal.source {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Method, StatusCode};
 use serde_json::Value;
-use shunt_core::analysis::external_metrics::{self, Connection, Header};
+use shunt_spec::plan::external_metrics::{self, Connection, Header};
 
 /// Longest answer that is read, bytes.
 const ANSWER_MAX: usize = 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::Value as Json;
-use shunt_core::analysis::external_metrics::{PrometheusSource, Value};
+use shunt_spec::plan::external_metrics::{PrometheusSource, Value};
 
 use super::http::{Body, Http, Request, shown};
 use super::web::{encoded, texts};

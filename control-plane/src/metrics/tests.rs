@@ -9,8 +9,9 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{any, get};
 use serde_json::json;
-use shunt_core::analysis::external_metrics::{Connection, Header, HeaderValue, Method, PrometheusSource, Value, WebSource};
-use shunt_core::{Span, State};
+use shunt_core::State;
+use shunt_spec::Span;
+use shunt_spec::plan::external_metrics::{Connection, Header, HeaderValue, Method, PrometheusSource, Value, WebSource};
 use test_case::test_case;
 
 use super::*;
@@ -70,7 +71,9 @@ fn plan_and_subject() -> (Plan, Subject) {
 fn filled(arm: &str) -> impl Fn(&str) -> String + use<> {
     let (plan, subject) = plan_and_subject();
     let version: VersionName = arm.parse().unwrap();
-    move |text| external_metrics::fill(text, |placeholder| subject.value(&plan, &version, Time(1_700_000_000_000), placeholder))
+    move |text| {
+        shunt_spec::plan::external_metrics::fill(text, |placeholder| subject.value(&plan, &version, Time(1_700_000_000_000), placeholder))
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::Value as Json;
-use shunt_core::analysis::external_metrics::{self, Header, HeaderValue, Value, WebSource, select};
+use shunt_spec::plan::external_metrics::{self, Header, HeaderValue, Value, WebSource, select};
 
 use super::http::{Body, Http, Request, shown};
 

@@ -1,11 +1,11 @@
 //! What is kept beside Rollouts: tokens, audit, repeated requests, calls, messages, measurements. None of it decides where traffic goes.
 
-use shunt_core::Time;
 use shunt_core::analysis::external_metrics::Scope;
 use shunt_core::call::Progress;
 use shunt_core::event::OutboxMessage;
 use shunt_filter_core::RolloutId;
 use shunt_filter_core::signing::Signing;
+use shunt_spec::Time;
 
 /// One message and how often it was tried.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use shunt_core::Command;
 use shunt_core::capacity::Capacity;
 use shunt_core::journal::Entry;
-use shunt_core::{Command, Plan, Time};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::{Plan, Time};
 
 use super::{Presence, Record, Recorded, Resources, RouteEvidence, Sequence, StoreError, Stored, Transition};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shunt_core::Time;
+use shunt_spec::Time;
 
 /// Number of a publication, as the platform counts them; anew in each process.
 pub(crate) type Sequence = u64;

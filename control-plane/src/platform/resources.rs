@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use shunt_core::manifest::ManifestError;
-use shunt_core::{Plan, Time};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::manifest::ManifestError;
+use shunt_spec::{Plan, Time};
 
 /// What users want by now.
 #[derive(Debug, Default)]

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use shunt_core::advance::Next;
 use shunt_core::event::OutboxMessage;
-use shunt_core::{Command, Plan, State, Time, Verb};
+use shunt_core::{Command, State, Verb};
 use shunt_filter_core::RolloutId;
+use shunt_spec::{Plan, Time};
 
 use super::Posted;
 

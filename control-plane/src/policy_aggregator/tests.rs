@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use shunt_core::plan::{Backend, Version};
 use shunt_filter_core::policy::{Split, VersionPolicy};
 use shunt_filter_core::signing::SigningKey;
 use shunt_filter_core::{ServicePolicy, VersionName};
+use shunt_spec::plan::{Backend, Version};
 
 use super::*;
 use crate::platform::ContributionRecord;
@@ -46,7 +46,7 @@ fn desired(number: u8, epoch: Option<u8>, endpoint: Option<u8>) -> Desired {
         id: id.clone(),
         hosts,
         port: None,
-        protocol: shunt_core::plan::Protocol::default(),
+        protocol: shunt_spec::plan::Protocol::default(),
         default: version.clone(),
         versions: vec![Version { name: version, backend: Backend::Endpoints(vec![format!("127.0.0.1:{endpoint}")]) }],
         mirrors: Vec::new(),

@@ -1,6 +1,6 @@
 //! When to push for no other reason than to replace a dead VM (design §2): at once, then less and less often while it does not help.
 
-use shunt_core::{Span, Time};
+use shunt_spec::{Span, Time};
 
 /// A push shows its effect well within this time.
 const FIRST: Span = Span::seconds(30);

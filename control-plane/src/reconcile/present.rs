@@ -1,10 +1,11 @@
 //! What people and programs are shown of all this.
 
 use shunt_api::{Notice, RolloutNow, Severity};
+use shunt_core::State;
 use shunt_core::isolation::Standing;
 use shunt_core::observation::Observation;
 use shunt_core::status::view;
-use shunt_core::{State, Time};
+use shunt_spec::Time;
 
 use super::Reconciler;
 use crate::cadence::is_busy;

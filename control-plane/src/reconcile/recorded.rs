@@ -1,9 +1,9 @@
 //! What follows from something that was recorded.
 
-use shunt_core::Time;
 use shunt_core::advance::Next;
 use shunt_core::state::Retiring;
 use shunt_filter_core::RolloutId;
+use shunt_spec::Time;
 
 use super::{Reconciler, unless_unwritable};
 use crate::crash;

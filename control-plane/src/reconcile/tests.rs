@@ -39,7 +39,7 @@ fn id(number: usize) -> RolloutId {
 }
 
 /// A Rollout whose release is this version; its candidate gets all keys in two steps.
-fn plan(number: usize, release: &str) -> shunt_core::Plan {
+fn plan(number: usize, release: &str) -> shunt_spec::Plan {
     let text = format!(
         "apiVersion: shunt.dev/v1alpha1
 kind: Rollout

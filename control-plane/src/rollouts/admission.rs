@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use shunt_core::manifest::conflicts;
-use shunt_core::{Plan, Time};
 use shunt_filter_core::RolloutId;
+use shunt_spec::manifest::conflicts;
+use shunt_spec::{Plan, Time};
 
 use super::Rollouts;
 use super::writes::Failure;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use shunt_api::Refusal;
 use shunt_core::advance::Next;
-use shunt_core::{Command, Plan, Span, State, Time, Verb};
+use shunt_core::{Command, State, Verb};
 use shunt_filter_core::RolloutId;
+use shunt_spec::{Plan, Span, Time};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;

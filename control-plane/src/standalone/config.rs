@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use shunt_core::manifest::ManifestError;
-use shunt_core::{Span, Time};
 use shunt_filter_core::RolloutId;
+use shunt_spec::manifest::ManifestError;
+use shunt_spec::{Span, Time};
 use tokio::sync::watch;
 
 use super::Store;

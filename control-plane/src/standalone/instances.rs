@@ -23,9 +23,9 @@ use std::time::Duration;
 
 use shunt_core::capacity::Capacity;
 use shunt_core::instance::{Event, Instance, InstanceView, Stage, views};
-use shunt_core::plan::Backend;
-use shunt_core::{Span, Time};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::plan::Backend;
+use shunt_spec::{Span, Time};
 use tokio::sync::Notify;
 
 use super::Store;

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shunt_core::Plan;
-use shunt_core::manifest::{Document, Manifest, ManifestError, compile_with, duplicates, parse, skipped};
-use shunt_core::mesh_policy::MeshPolicy;
-use shunt_core::rollout::analysis::Templates;
 use shunt_filter_core::RolloutId;
+use shunt_spec::Plan;
+use shunt_spec::manifest::{Document, Manifest, ManifestError, compile_with, duplicates, parse, skipped};
+use shunt_spec::mesh_policy::MeshPolicy;
+use shunt_spec::rollout::analysis::Templates;
 
 use super::files::Files;
 

@@ -4,8 +4,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use shunt_core::manifest::{ManifestError, parse, skipped};
 use shunt_filter_core::RolloutId;
+use shunt_spec::manifest::{ManifestError, parse, skipped};
 use thiserror::Error;
 
 use super::release::replace;

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
-use shunt_core::manifest::{EditError, edit_release};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::manifest::{EditError, edit_release};
 use thiserror::Error;
 
 /// What was written.

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shunt_core::{Span, Time};
 use shunt_filter_core::RolloutId;
+use shunt_spec::{Span, Time};
 
 /// How long a deletion that was asked for waits for the folder to show it; later it is a removal like any other.
 const ASKED_FOR: Span = Span::seconds(30);

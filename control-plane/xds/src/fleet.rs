@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use shunt_core::Time;
+use shunt_spec::Time;
 use tokio::sync::watch;
 
 /// Most node ids that are remembered; the longest disconnected one is forgotten first.

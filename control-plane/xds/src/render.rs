@@ -8,8 +8,8 @@ mod listener;
 mod route;
 
 use envoy_types::pb::google::protobuf::{BoolValue, Duration, UInt32Value};
-use shunt_core::Span;
 use shunt_core::desired::Routes;
+use shunt_spec::Span;
 
 pub(crate) use self::listener::{REQUEST_HEADERS, STREAM_IDLE};
 use crate::proxy_config::{NodeInfo, ProxyConfig};

@@ -16,8 +16,8 @@ use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, Delt
 use envoy_types::pb::envoy::service::extension::v3::extension_config_discovery_service_server::ExtensionConfigDiscoveryServiceServer;
 use envoy_types::pb::google::protobuf::value::Kind as ValueKind;
 use futures::{Stream, StreamExt};
-use shunt_core::Time;
 use shunt_core::identity::Caller;
+use shunt_spec::Time;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};

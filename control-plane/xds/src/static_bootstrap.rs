@@ -14,7 +14,7 @@ use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
 use envoy_types::pb::google::protobuf::{Duration, UInt32Value};
 use prost::Message;
 use serde_json::{Value, json};
-use shunt_core::Span;
+use shunt_spec::Span;
 
 use crate::bootstrap::{Bootstrap, document};
 use crate::proxy_config::{NodeInfo, ProxyConfig};

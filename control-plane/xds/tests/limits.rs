@@ -8,8 +8,8 @@ use envoy_types::pb::envoy::config::route::v3::route::Action;
 use envoy_types::pb::google::protobuf::Duration;
 use proptest::prelude::*;
 use prost::Message;
-use shunt_core::manifest::{compile, parse};
 use shunt_core::{State, desired};
+use shunt_spec::manifest::{compile, parse};
 use shunt_xds::resource::Kind;
 use shunt_xds::{NodeInfo, ProxyConfig, Snapshot, render};
 

@@ -10,9 +10,9 @@ use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, Delt
 use envoy_types::pb::envoy::service::extension::v3::extension_config_discovery_service_client::ExtensionConfigDiscoveryServiceClient;
 use envoy_types::pb::google::rpc::Status as Refusal;
 use futures::FutureExt;
-use shunt_core::Time;
 use shunt_core::desired::Routes;
-use shunt_core::plan::{Backend, Protocol, Version};
+use shunt_spec::Time;
+use shunt_spec::plan::{Backend, Protocol, Version};
 use shunt_xds::resource::Kind;
 use shunt_xds::{Fleet, Gate, NodeStatus, ProxyConfig, Publisher, serve};
 use tokio::net::TcpListener;

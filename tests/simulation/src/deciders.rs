@@ -1,10 +1,11 @@
 //! Who decides: our own analysis, the same without knowing of users, and fixed thresholds as they are used today.
 
-use shunt_core::Span;
-use shunt_core::analysis::{Analyst, Arms, Guard, Judging, Metric, Outcome, Warmth};
+use shunt_core::analysis::{Analyst, Arms, Judging, Outcome, Warmth};
 use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::{Range, ResponsePolicy};
 use shunt_filter_core::report::{EpochReport, POINTS_PER_SLOT};
+use shunt_spec::Span;
+use shunt_spec::plan::metric::{Guard, Metric};
 
 use crate::scenario::Scenario;
 

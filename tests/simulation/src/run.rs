@@ -1,10 +1,11 @@
 //! One simulated rollout.
 
 use fastrand::Rng;
-use shunt_core::analysis::{LatencyTolerance, thresholds};
+use shunt_core::analysis::thresholds;
 use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::{LatencyPolicy, LatencyThresholds, Tolerance};
 use shunt_filter_core::report::{Counters, EpochReport, LatencySlots, SLOTS};
+use shunt_spec::plan::metric::LatencyTolerance;
 use std::time::Duration;
 
 use crate::deciders::{Fixed, Independent, Recipe};

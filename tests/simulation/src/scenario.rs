@@ -1,7 +1,7 @@
 //! What is simulated: users, traffic, and how the candidate differs.
 
-use shunt_core::analysis::{LatencyTolerance, Tolerance};
 use shunt_filter_core::Weight;
+use shunt_spec::plan::metric::{LatencyTolerance, Tolerance};
 
 /// One row of the table.
 #[derive(Debug, Clone)]

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use shunt_core::instance::InstanceView;
 use shunt_core::journal::Incident;
 use shunt_core::observation::Freeze;
-use shunt_core::schema::{AsWritten, Kind, Readable, document, filter};
 use shunt_core::status::RolloutStatus;
+use shunt_spec::schema::{AsWritten, Kind, Readable, document, filter};
 
 use crate::access_store::{NewToken, Secret};
 use crate::app::Accepted;

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use shunt_api::{Accepted, ControlRequest, Limits, Peer, Registered, Role, Token, Transport};
-use shunt_core::Time;
 use shunt_core::identity::{Caller, Identity};
+use shunt_spec::Time;
 
 use crate::access_store::{AccessStore, open, token};
 use crate::fixture::{NOW, Server, problem};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use shunt_api::access_store::{AccessRequest, Answer, AuditEntry, AuditRecord, Begun, Key, Secret};
 use shunt_api::{Access, Limits, Refusal, Role, Token, TokenHash};
-use shunt_core::Time;
+use shunt_spec::Time;
 use tokio::sync::{mpsc, watch};
 
 use crate::fixture::NOW;

@@ -8,14 +8,15 @@ use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 use shunt_api::{Access, App, ControlRequest, Memory, Metrics, Peer, Post, ProxyStatus, Rejection, RolloutNow, router};
 use shunt_core::analysis::{Outcome, Verdict};
-use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;
 use shunt_core::observation::{Delivery, Misrouting, Observation, VersionSeen};
 use shunt_core::ranges::reshape;
 use shunt_core::state::{Installation, Run, Stage};
 use shunt_core::status::view;
-use shunt_core::{Plan, State, Time, desired};
+use shunt_core::{State, desired};
 use shunt_filter_core::{RoutingPolicy, VersionName, Weight};
+use shunt_spec::manifest::{ManifestError, compile, parse};
+use shunt_spec::{Plan, Time};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 

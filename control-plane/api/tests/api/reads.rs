@@ -27,7 +27,7 @@ async fn rollouts_are_listed_and_found() {
 #[tokio::test]
 async fn what_is_wrong_with_manifests_is_listed() {
     let server = Server::start().await;
-    let errors = shunt_core::manifest::parse("shop.yaml", "kind: Rollout\n").unwrap_err();
+    let errors = shunt_spec::manifest::parse("shop.yaml", "kind: Rollout\n").unwrap_err();
     server.problems.send_replace(std::sync::Arc::new(errors));
     let list = server.json("/v1/rollouts").await;
     assert_eq!(list["problems"][0]["file"], "shop.yaml");

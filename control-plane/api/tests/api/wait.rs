@@ -81,7 +81,7 @@ async fn a_manifest_is_handed_over_as_it_is() {
         let (answer, ()) = tokio::join!(request, async {
             let Some(ControlRequest::Put { rollout, text, by, reply }) = server.requests.recv().await else { panic!("a manifest") };
             assert_eq!((rollout.to_string().as_str(), text.as_str(), by.as_str()), ("shop/new", "kind: Rollout\n", "api"));
-            let errors = shunt_core::manifest::parse("shop.new.yaml", &text).unwrap_err();
+            let errors = shunt_spec::manifest::parse("shop.new.yaml", &text).unwrap_err();
             reply.send(Err(shunt_api::Refusal::Invalid(errors))).unwrap();
         });
         let (status, body) = problem(answer.unwrap()).await;

@@ -2,11 +2,11 @@
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
+use shunt_spec::plan::{Plan, Window};
+use shunt_spec::time::Time;
 
 use crate::observation::{Freeze, Observation};
-use crate::plan::{Plan, Window};
 use crate::state::Run;
-use crate::time::Time;
 
 /// Why nothing goes forward now; none: it may. A run back to an older version is never blocked.
 pub fn blocked(plan: &Plan, run: Option<&Run>, seen: &Observation) -> Option<String> {

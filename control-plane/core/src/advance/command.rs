@@ -1,14 +1,15 @@
 //! What an operator asked: obeyed, or refused with the reason and what to do instead.
 
+use shunt_spec::plan::call::CallKind;
+use shunt_spec::plan::{Plan, Role, Scale, Step};
+
 use super::blocked::{closed, frozen};
 use super::ending::{self, aborted};
 use super::forward::no_return;
 use super::step::{enter, go_on, needs_pass, wait_ends, waive};
 use super::{Transition, contest, idle, with_run};
-use crate::call::CallKind;
 use crate::command::{Command, CommandRefused, Verb};
 use crate::observation::Observation;
-use crate::plan::{Plan, Role, Scale, Step};
 use crate::state::{Paused, Run, Stage, State};
 use shunt_filter_core::Weight;
 

@@ -1,11 +1,12 @@
 //! An A/B test: it ends with a winner, without a difference, or when its time is over.
 
+use shunt_spec::plan::{AbTestStep, Arm, OnWinner, Plan};
+
 use super::step::go_on;
 use super::{Transition, at, restore::leave, with_run};
 use crate::command::Command;
 use crate::contest::ContestOutcome;
 use crate::observation::Observation;
-use crate::plan::{AbTestStep, Arm, OnWinner, Plan};
 use crate::state::{Ending, Paused, Run, Stage, State};
 use shunt_filter_core::Weight;
 

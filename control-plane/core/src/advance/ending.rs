@@ -1,5 +1,9 @@
 //! Ways out of a run without promotion, and the way out of a Rollout whose manifest is gone.
 
+use shunt_spec::plan::{Backend, Plan, Routing, Step};
+use shunt_spec::plural::counted;
+use shunt_spec::time::Time;
+
 use super::{Transition, at, live, prerequisites, proof, restore, with_run};
 use crate::analysis::Outcome;
 use crate::call::CallSeen;
@@ -7,10 +11,7 @@ use crate::cause;
 use crate::command::Command;
 use crate::desired::{rollback_id, withheld};
 use crate::observation::{Delivery, Misrouting, Observation};
-use crate::plan::{Backend, Plan, Routing, Step};
-use crate::plural::counted;
 use crate::state::{Concluded, DefaultRoute, Ending, Installation, Refused, Retiring, Run, Stage, State};
-use crate::time::Time;
 use shunt_filter_core::{VersionName, Weight};
 
 /// What ends a run before its time.

@@ -1,10 +1,11 @@
 //! Past the point of no return: what would go back stays where it is, and a newer release replaces it without passing through what it
 //! leaves.
 
+use shunt_spec::plan::{Plan, Step};
+
 use super::restore::leave;
 use super::{Transition, at, with_run};
 use crate::observation::Observation;
-use crate::plan::{Plan, Step};
 use crate::state::{Ending, Paused, Run, Sizes, Stage, State, Warmed};
 
 /// Whether the run has passed a point of no return.

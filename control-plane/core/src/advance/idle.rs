@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use shunt_spec::plan::{Plan, Role, Routing, Scale, Step, Strategy};
+use shunt_spec::time::Time;
+
 use super::{Transition, ending, live};
 use crate::analysis::Outcome;
 use crate::cause;
 use crate::observation::Observation;
-use crate::plan::{Plan, Role, Routing, Scale, Step, Strategy};
 use crate::ranges::reshape;
 use crate::state::{DefaultRoute, Previous, Refused, Run, Sizes, Stage, State, Warmed};
-use crate::time::Time;
 use shunt_filter_core::{VersionName, Weight};
 
 pub(super) fn react(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {

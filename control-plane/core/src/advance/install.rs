@@ -1,13 +1,13 @@
 //! Versions come (cluster and route before anything names them) and go (the reverse).
 
 use shunt_filter_core::{BaselineName, VersionName, limits};
+use shunt_spec::plan::{Backend, Plan, Routing};
+use shunt_spec::plural::counted;
+use shunt_spec::time::Time;
 
 use super::{Transition, live};
 use crate::observation::{Delivery, Observation};
-use crate::plan::{Backend, Plan, Routing};
-use crate::plural::counted;
 use crate::state::{Installation, Installed, Run, State};
-use crate::time::Time;
 
 /// Keeps the installed versions in step with the manifest and with what the proxies have.
 pub(super) fn sync(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition> {

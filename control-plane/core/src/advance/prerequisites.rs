@@ -1,15 +1,16 @@
 //! What a step needs before it changes any traffic: instances, or the answer of a gate or hook.
 
+use shunt_spec::plan::{HELD_DEADLINE, Plan, Role, Scale, Step};
+use shunt_spec::plural::{counted, part};
+use shunt_spec::time::{Span, Time};
+
 use super::step::{go_on, reweigh_all};
 use super::{Transition, at, ending, forward, overdue, with_run};
 use crate::call::CallSeen;
 use crate::capacity::Capacity;
 use crate::desired::{call_id, scaled};
 use crate::observation::Observation;
-use crate::plan::{HELD_DEADLINE, Plan, Role, Scale, Step};
-use crate::plural::{counted, part};
 use crate::state::{Ending, Paused, Run, Sizes, Stage, State};
-use crate::time::{Span, Time};
 use shunt_filter_core::{BaselineName, VersionName, Weight};
 
 /// A step that waits for what it needs.

@@ -1,13 +1,14 @@
 //! Promotion: all keys by policy, proved -> the default route, proved -> the candidate is stable. The old version may go only then.
 
+use shunt_spec::plan::{Plan, Routing};
+use shunt_spec::time::{Span, Time};
+
 use super::ending::needs_everybody;
 use super::install::proxies_text;
 use super::step::reweigh;
 use super::{Transition, at, forward, live, overdue, proved, with_run};
 use crate::observation::Observation;
-use crate::plan::{Plan, Routing};
 use crate::state::{DefaultRoute, FORMER_MAX, Former, Previous, Run, Stage, State};
-use crate::time::{Span, Time};
 use shunt_filter_core::Weight;
 
 /// All keys to the candidate, by policy; the default route still names stable, which keeps its capacity.

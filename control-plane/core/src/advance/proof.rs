@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use shunt_spec::plan::{Backend, Plan, Routing};
+
 use crate::observation::{Answers, Observation};
-use crate::plan::{Backend, Plan, Routing};
 use crate::state::Run;
 use shunt_filter_core::{RouteHeader, VersionName};
 

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use shunt_filter_core::RolloutId;
+use shunt_spec::plan::Plan;
+use shunt_spec::time::Time;
 use thiserror::Error;
 
 use super::Next;
 use crate::figures::Figures;
-use crate::plan::Plan;
 use crate::state::{Concluded, Former, Installation, Paused, Previous, Refused, Run, State};
-use crate::time::Time;
 
 /// What a transition was that led back to where the Rollout was.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

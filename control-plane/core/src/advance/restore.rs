@@ -1,14 +1,15 @@
 //! The way back where stable has given up instances: they come back first, and the candidate keeps what stable cannot carry yet.
 
+use shunt_spec::plan::Plan;
+use shunt_spec::time::Span;
+
 use super::ending::revert;
 use super::prerequisites::missing_instances;
 use super::step::reweigh;
 use super::{Transition, at, with_run};
 use crate::capacity::{Capacity, full_size};
 use crate::observation::Observation;
-use crate::plan::Plan;
 use crate::state::{Ending, Run, Sizes, Stage, State};
-use crate::time::Span;
 use shunt_filter_core::Weight;
 use shunt_filter_core::weight::POINTS;
 

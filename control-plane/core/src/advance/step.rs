@@ -1,13 +1,14 @@
 //! The steps of a run: installed -> applied (proved) -> held (duration, pass) -> next.
 
+use shunt_spec::plan::{Backend, CommandBackend, ExperimentStep, Plan, Progress, Step};
+use shunt_spec::time::Time;
+
 use super::install::proxies_text;
 use super::{Transition, at, contest, live, overdue, prerequisites, promote, proved, with_run};
 use crate::analysis::{Evidence, MIN_ACTIVE_SLOTS, Outcome, Verdict};
 use crate::observation::{LatencyBaseline, Observation};
-use crate::plan::{Backend, CommandBackend, ExperimentStep, Plan, Progress, Step};
 use crate::ranges::reshape;
 use crate::state::{Installation, Installed, Run, Stage, State};
-use crate::time::Time;
 use shunt_filter_core::report::POINTS_PER_SLOT;
 use shunt_filter_core::{BaselineName, VersionName, Weight};
 

@@ -1,14 +1,15 @@
 //! What is usual, and whether instances are too new to be judged by it.
 
+use shunt_spec::plan::Plan;
+use shunt_spec::plan::metric::{Kind, LatencyTolerance};
+use shunt_spec::time::Time;
+
 use super::{Transition, with_run};
-use crate::analysis::{Kind, LatencyTolerance};
 use crate::capacity::Capacity;
 use crate::compared::Compared;
 use crate::desired::hang_after;
 use crate::observation::{LatencyBaseline, Observation};
-use crate::plan::Plan;
 use crate::state::{Run, State, Warmed};
-use crate::time::Time;
 use shunt_filter_core::Weight;
 use shunt_filter_core::policy::LatencyThresholds;
 

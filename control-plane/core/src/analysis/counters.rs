@@ -29,6 +29,6 @@ pub(super) fn judge(evaluation: &Evaluation<'_>, min: f64) -> Verdict {
 }
 
 /// Whether fewer than `min` percent are good, or will be, whatever the requests are like that are missing to `min_samples`.
-pub(super) fn is_broken(min: f64, good: u64, bad: u64, min_samples: u64) -> bool {
+pub(crate) fn is_broken(min: f64, good: u64, bad: u64, min_samples: u64) -> bool {
     exceeds(bad as f64, 100.0 - min, good.saturating_add(bad), min_samples)
 }

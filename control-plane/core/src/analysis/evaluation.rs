@@ -1,9 +1,10 @@
 //! What every metric sees at one evaluation.
 
 use shunt_filter_core::report::{Counters, EpochReport};
+use shunt_spec::plan::metric::Metric;
+use shunt_spec::plural::counted;
 
-use super::{Arms, Metric, Outcome, Verdict, Warmth};
-use crate::plural::counted;
+use super::{Arms, Outcome, Verdict, Warmth};
 
 /// Candidate slots with at least one request below which nothing passes: fewer users say little about a release.
 pub(crate) const MIN_ACTIVE_SLOTS: u64 = 10;

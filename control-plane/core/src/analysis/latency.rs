@@ -6,11 +6,11 @@
 //! limit above it passes as long as those few may be slower anyway, and otherwise cannot be judged.
 
 use shunt_filter_core::report::{Counters, LATENCY_BOUNDS_MS};
+use shunt_spec::time::Span;
 
 use super::evaluation::{Evaluation, exceeds};
 use super::number;
 use super::{Outcome, Verdict};
-use crate::time::Span;
 
 /// The verdict; `percentile` in percent.
 pub(super) fn judge(evaluation: &Evaluation<'_>, percentile: f64, max: Span) -> Verdict {

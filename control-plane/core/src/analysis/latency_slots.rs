@@ -11,6 +11,7 @@
 //! what makes many requests slow has evidence to spare at the other two (`bench analysis` has a row for each).
 
 use shunt_filter_core::report::{Counters, LatencySlots, Slots};
+use shunt_spec::plan::metric::LatencyTolerance;
 
 use super::arms::ArmSlots;
 use super::common;
@@ -19,7 +20,7 @@ use super::first_slow::{FirstSlow, Newly};
 use super::latency::{self, Time};
 use super::number;
 use super::sequential::{LogRank, MIN_FAILED_SLOTS};
-use super::{LatencyTolerance, Outcome, Verdict};
+use super::{Outcome, Verdict};
 
 /// Alternatives above p90: ten times as many slow requests is all there can be.
 const SLOW: [f64; 8] = [1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 64.0];

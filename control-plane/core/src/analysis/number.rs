@@ -1,6 +1,6 @@
 //! How verdicts and contests write numbers.
 
-use crate::time::Span;
+use shunt_spec::time::Span;
 
 /// `5/48 (10.4 %)`; `0/0` when there is nothing to divide by. Small shares get the digits that keep them from looking like none.
 pub(crate) fn share(part: u64, of: u64) -> String {
@@ -26,11 +26,6 @@ pub(crate) fn evidence(ln_e: f64) -> String {
     } else {
         format!("{:.0}·10^{:.0}", 10_f64.powf(log.fract()).floor(), log.floor())
     }
-}
-
-/// `20 %`, `12.5 %`: as it was written.
-pub(crate) fn short_percent(percent: f64) -> String {
-    format!("{percent} %")
 }
 
 /// Milliseconds as people write them: `340ms`, `1s`; with a fraction below ten: `3.7ms`.

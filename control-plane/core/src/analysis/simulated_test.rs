@@ -2,9 +2,10 @@
 
 use shunt_filter_core::Weight;
 use shunt_filter_core::report::POINTS_PER_SLOT;
+use shunt_spec::plan::metric::Metric;
 
 use super::sequential::{FAILURES, LogRank};
-use super::{Metric, ratio, threshold};
+use super::{ratio, threshold};
 
 /// The test of one step.
 #[derive(Debug, Clone)]
@@ -38,9 +39,10 @@ mod tests {
     use shunt_filter_core::policy::Range;
     use shunt_filter_core::report::EpochReport;
 
-    use super::super::{Analyst, Arms, Guard, Judging, Outcome, Warmth};
+    use super::super::{Analyst, Arms, Judging, Outcome, Warmth};
     use super::*;
-    use crate::time::Span;
+    use shunt_spec::plan::metric::Guard;
+    use shunt_spec::time::Span;
 
     /// A simulated test over numbers of slots ends where the analyst, who sees the slots themselves, says that it fails.
     #[test]

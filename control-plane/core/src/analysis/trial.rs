@@ -3,13 +3,14 @@
 use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{Counters, EpochReport};
+use shunt_spec::plan::metric::{Guard, Kind};
 
 use super::arms::ArmSlots;
 use super::evaluation::Evaluation;
 use super::first_bad::FirstBad;
 use super::latency_slots::LatencyComparison;
 use super::responses::ResponseComparison;
-use super::{Arms, Evidence, Guard, Judging, Kind, Verdict, common, counters, errors, hanging, reported, threshold};
+use super::{Arms, Evidence, Judging, Verdict, common, counters, errors, hanging, reported, threshold};
 
 /// One epoch with its arms.
 #[derive(Debug, Clone)]

@@ -1,9 +1,9 @@
 //! How warm instances are: new ones have cold caches and connections, which says nothing about a version.
 
 use serde::{Deserialize, Serialize};
+use shunt_spec::time::{Span, Time};
 
 use crate::state::State;
-use crate::time::{Span, Time};
 
 /// Since when no instance that users meet is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
+use shunt_spec::plan::call::CallKind;
+use shunt_spec::plan::{Plan, StepKind};
 
-use super::{Call, CallKind, Webhook};
-use crate::plan::{Plan, StepKind};
+use super::Call;
 use crate::state::{Phase, Run, State};
 
 /// The body of a webhook. `name`, `namespace`, `phase`, `checksum` and `metadata` are those of Flagger's, so that its receivers work.
@@ -120,15 +121,5 @@ impl Body {
             ("SHUNT_CALL_KIND", self.kind.to_string()),
             ("SHUNT_TRY", self.r#try.to_string()),
         ]
-    }
-}
-
-impl super::Action {
-    /// The webhook, when it is one.
-    pub fn webhook(&self) -> Option<&Webhook> {
-        match self {
-            super::Action::Webhook(webhook) => Some(webhook),
-            super::Action::Manual | super::Action::Command(_) => None,
-        }
     }
 }

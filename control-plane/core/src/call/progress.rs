@@ -1,9 +1,10 @@
 //! How a call goes on after each try. Pure: the time and the luck of the draw come in.
 
 use serde::{Deserialize, Serialize};
+use shunt_spec::plan::call::{Action, CallKind, CallSpec};
+use shunt_spec::time::{Span, Time};
 
-use super::{Action, CallKind, CallSeen, CallSpec};
-use crate::time::{Span, Time};
+use super::CallSeen;
 
 /// What came of one try.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

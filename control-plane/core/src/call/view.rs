@@ -2,10 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use shunt_spec::plan::call::{Action, Address, CallKind, CallSpec};
+use shunt_spec::time::Time;
 
-use super::{Action, Address, Body, Call, CallKind, CallSeen, CallSpec, Progress};
+use super::{Body, Call, CallSeen, Progress};
 use crate::command::{Command, Verb};
-use crate::time::Time;
 
 /// One gate or hook of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -166,8 +167,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::call::Webhook;
-    use crate::time::Span;
+    use shunt_spec::plan::call::Webhook;
+    use shunt_spec::time::Span;
     use test_case::test_case;
 
     fn spec(kind: CallKind, action: Action) -> CallSpec {

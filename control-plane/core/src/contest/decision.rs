@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use shunt_spec::plan::{AbTestStep, TestGoal};
+
 use super::effect::{alpha, points};
 use super::external::{ExternalFigures, Figures};
 use super::lift::{self, Lift};
@@ -9,7 +11,6 @@ use super::participants::Participants;
 use super::sequential_multinomial::{Draws, ln_blind, ln_spread};
 use super::{ContestOutcome, Effect};
 use crate::analysis::number;
-use crate::plan::{AbTestStep, TestGoal};
 
 /// 1/α of the check of the sample ratio: 0.1 %.
 const MISMATCH: f64 = 1_000.0;

@@ -1,12 +1,13 @@
 //! What people read of each arm and goal.
 
+use shunt_spec::plan::external_metrics::Value;
+use shunt_spec::plan::{AbTestStep, TestGoal};
+
 use super::external::Figures;
 use super::lift::Lift;
 use super::participants::Participants;
 use super::{Effect, Unit};
-use crate::analysis::external_metrics::Value;
 use crate::analysis::number;
-use crate::plan::{AbTestStep, TestGoal};
 
 /// Probability of a wrong winner over the whole test.
 const ALPHA: f64 = 0.05;

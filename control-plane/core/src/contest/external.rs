@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
+use shunt_spec::plan::FiguresAsked;
 
 use super::lift::Lift;
-use crate::plan::FiguresAsked;
 
 /// Users of both versions at which the interval is narrowest.
 const BEST: f64 = 5_000.0;

@@ -9,10 +9,10 @@ use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::{CELLS, Cells, EpochReport};
 use shunt_filter_core::weight::POINTS;
+use shunt_spec::plan::TestGoal;
 
 use super::external::{ExternalFigures, Figures};
 use super::sequential_multinomial::Draws;
-use crate::plan::TestGoal;
 
 /// Points in one cell.
 pub(super) const POINTS_PER_CELL: u32 = POINTS / CELLS;

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::report::CELLS;
 use shunt_filter_core::{VersionName, Weight};
+use shunt_spec::plan::{AbTestStep, FiguresAsked, TestGoal};
 
 use super::external::Figures;
 use super::participants::{POINTS_PER_CELL, Participants, Reached, cells};
 use super::sequential_multinomial::Draws;
 use super::{Contest, decision, effect, lift};
-use crate::plan::{AbTestStep, FiguresAsked, TestGoal};
 
 /// Differences that are tried, percentage points.
 const POINTS: [f64; 18] = [0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0];
@@ -119,8 +119,8 @@ fn reached(goal: &TestGoal, of: u64, users: f64, hits: f64) -> Reached {
 mod tests {
     use super::*;
     use crate::contest::ContestOutcome;
-    use crate::plan::{Arm, OnWinner};
     use shunt_filter_core::policy::Goal;
+    use shunt_spec::plan::{Arm, OnWinner};
     use test_case::test_case;
 
     fn half(negligible: u32) -> AbTestStep {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use shunt_filter_core::report::{Counters, Report};
 use shunt_filter_core::{RolloutId, VersionName};
 
-use crate::time::Time;
+use shunt_spec::time::Time;
 
 /// When a VM's counters of one version grew last; none: not since its first report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

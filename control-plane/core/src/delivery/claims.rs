@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use shunt_filter_core::report::Report;
+use shunt_spec::time::Time;
 
 use super::GONE;
-use crate::time::Time;
 
 /// Most VMs of which this is kept; further ones are disbelieved all the same.
 const CLAIMS_MAX: usize = 4_096;

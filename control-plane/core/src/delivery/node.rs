@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use shunt_filter_core::footprint::Footprint;
 use shunt_filter_core::report::{EpochReport, Report, ServiceReport};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::time::{Span, Time};
 
 use super::answers::{Growths, Seen, grown};
 use super::left::Left;
 use super::sums::{add_epoch, add_service, close, misrouted};
 use super::{GONE, ProxySeen, SILENT};
-use crate::time::{Span, Time};
 
 /// A VM is taken for dead after this long without a post when its proxy has connected anew meanwhile. Above the slowest heartbeat.
 const SILENT_AFTER_RECONNECT: Span = Span::seconds(12);

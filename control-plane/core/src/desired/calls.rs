@@ -1,7 +1,9 @@
 //! What gates and hooks should be asked now.
 
-use crate::call::{Call, CallSpec};
-use crate::plan::{Plan, Step};
+use shunt_spec::plan::call::CallSpec;
+use shunt_spec::plan::{Plan, Step};
+
+use crate::call::Call;
 use crate::state::{Run, Stage, State};
 
 /// All that wants an answer now.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use shunt_filter_core::VersionName;
 use shunt_filter_core::policy::{Flag, FlagValue};
+use shunt_spec::plan::{Backend, Plan, Routing};
 
 use super::{counted_rule, goals, in_policy, is_watched, rules, split, watched};
-use crate::plan::{Backend, Plan, Routing};
 use crate::state::State;
 
 /// The Rollout's flag; none when its versions are no values.

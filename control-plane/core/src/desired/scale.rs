@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use shunt_spec::plan::{Plan, Step};
+
 use super::withheld;
 use crate::capacity::full_size;
-use crate::plan::{Plan, Step};
 use crate::state::{Installation, Retiring, Run, State};
 use shunt_filter_core::weight::POINTS;
 use shunt_filter_core::{BaselineName, VersionName, Weight};

@@ -2,12 +2,12 @@
 
 use shunt_filter_core::policy::{LatencyPolicy, LatencyThresholds, ResponsePolicy, Tolerance};
 use shunt_filter_core::{BaselineName, VersionName, Weight};
+use shunt_spec::plan::Plan;
+use shunt_spec::plan::metric::{Guard, Kind};
+use shunt_spec::time::Span;
 
 use super::exposed;
-use crate::analysis::{Guard, Kind};
-use crate::plan::Plan;
 use crate::state::{Run, State, Warmed};
-use crate::time::Span;
 
 /// How long a request of stable takes at most as a rule, so many times.
 const HANGING: u64 = 10;

@@ -1,7 +1,7 @@
 //! Two states in a row -> what happened between them.
 
-use super::EventKind;
-use crate::plan::Plan;
+use shunt_spec::plan::{EventKind, Plan};
+
 use crate::state::{Ending, Phase, Run, State};
 
 /// In order; of most transitions no receiver must be told.
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::fixture::{at, at_rest, plan, refused, run, with};
     use crate::state::{Paused, Stage};
-    use crate::time::Time;
+    use shunt_spec::time::Time;
     use test_case::test_case;
 
     fn held() -> State {

@@ -1,11 +1,11 @@
 //! What a transition sends out: the Rollout's notifications and the hooks that follow events.
 
 use serde::{Deserialize, Serialize};
+use shunt_spec::plan::{EventKind, Hook, HookPoint, Notification, Plan};
 
-use super::{Event, EventKind, events};
+use super::{Event, events};
 use crate::call::{Body, Call};
 use crate::journal::Entry;
-use crate::plan::{Hook, HookPoint, Notification, Plan};
 use crate::state::{Ending, State};
 
 /// One thing to deliver to a receiver, at least once.

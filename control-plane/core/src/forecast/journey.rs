@@ -7,6 +7,8 @@ mod warnings;
 use std::collections::BTreeMap;
 
 use shunt_filter_core::{VersionName, Weight};
+use shunt_spec::plan::{Plan, Step};
+use shunt_spec::time::{Span, Time};
 
 use super::measuring::Measuring;
 use super::world::World;
@@ -15,9 +17,7 @@ use crate::advance::{Next, advance};
 use crate::command::{Command, Verb};
 use crate::desired::desired;
 use crate::journal::Entry;
-use crate::plan::{Plan, Step};
 use crate::state::{Stage, State};
-use crate::time::{Span, Time};
 use leg::place;
 
 /// No release is followed for longer.

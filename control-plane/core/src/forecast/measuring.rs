@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::external_metrics::ExternalMetric;
-use crate::plan::Plan;
-use crate::time::Span;
+use shunt_spec::plan::Plan;
+use shunt_spec::plan::external_metrics::ExternalMetric;
+use shunt_spec::time::Span;
 
 /// A metric with an external source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,12 +11,13 @@ use std::iter::Peekable;
 
 use shunt_filter_core::Weight;
 use shunt_filter_core::report::{POINTS_PER_SLOT, SLOTS};
+use shunt_spec::plan::Plan;
+use shunt_spec::plan::metric::Guard;
+use shunt_spec::time::Span;
 
 use super::Sight;
 use super::population::{Dice, Traffic, User, population};
-use crate::analysis::{Guard, SimulatedTest};
-use crate::plan::Plan;
-use crate::time::Span;
+use crate::analysis::{SimulatedTest, is_broken};
 
 /// Simulated releases for each size of regression.
 const RUNS: u64 = 400;
@@ -167,7 +168,12 @@ impl<'a> Step<'a> {
 
     /// When a fixed limit is broken.
     fn limited(&self, worse: f64, run: u64) -> Option<f64> {
-        let limits = || self.plan.analysis.metrics.iter().filter(|metric| matches!(metric.guard, Guard::SuccessRateMin(_)));
+        let limits = || {
+            self.plan.analysis.metrics.iter().filter_map(|metric| match metric.guard {
+                Guard::SuccessRateMin(min) => Some((min, metric.min_samples)),
+                _ => None,
+            })
+        };
         limits().next()?;
         let mut dice = dice(run);
         let pause = (self.seconds / LOOKS).max(1.0);
@@ -176,7 +182,7 @@ impl<'a> Step<'a> {
         loop {
             bad = bad.saturating_add(dice.count(rate * (now - last) * worse));
             let samples = ((rate * now) as u64).max(bad);
-            if limits().any(|metric| metric.is_broken(samples.saturating_sub(bad), bad)) {
+            if limits().any(|(min, min_samples)| is_broken(min, samples.saturating_sub(bad), bad, min_samples)) {
                 return Some(now);
             }
             if now >= self.seconds {

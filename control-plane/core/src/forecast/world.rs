@@ -6,20 +6,22 @@ use std::collections::BTreeMap;
 use shunt_filter_core::policy::{Flag, LatencyThresholds};
 use shunt_filter_core::report::{Counters, EpochReport, LATENCY_BUCKETS, LatencySlots, Slots};
 use shunt_filter_core::{ServicePolicy, VersionName, Weight, split};
+use shunt_spec::plan::call::{Action, CallKind};
+use shunt_spec::plan::external_metrics::Reading;
+use shunt_spec::plan::{Backend, Plan};
+use shunt_spec::time::{Span, Time};
 
 use super::PATIENCE;
 use super::population::{Dice, Traffic, User, came, population};
-use crate::analysis::external_metrics::{self, History, Measurement, Reading, Scope, Subject};
+use crate::analysis::external_metrics::{self, History, Measurement, Scope, Subject};
 use crate::analysis::{Analyst, Judging, Verdict, Warmth};
-use crate::call::{Action, Call, CallKind, CallSeen};
+use crate::call::{Call, CallSeen};
 use crate::capacity::Capacity;
 use crate::compared::Compared;
 use crate::contest::{Contest, Sample, alike};
 use crate::desired::{Desired, Routes};
 use crate::observation::{Delivery, Freeze, LatencyBaseline, Misrouting, Observation, VersionSeen};
-use crate::plan::{Backend, Plan};
 use crate::state::{Installed, State};
-use crate::time::{Span, Time};
 
 /// Proxies of the model.
 const PROXIES: u32 = 1;

@@ -1,6 +1,6 @@
 //! How long a crashed process waits before it is started again.
 
-use crate::time::Span;
+use shunt_spec::time::Span;
 
 /// After the first crash.
 const FIRST: Span = Span::millis(250);

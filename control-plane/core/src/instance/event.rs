@@ -1,9 +1,10 @@
 //! What may happen to an instance, and what it makes of it.
 
+use shunt_spec::time::Time;
+
 use super::backoff::{STEADY, backoff};
 use super::{CRASH_LOOP, Instance, Kind, LastExit, Process, Stage};
 use crate::capacity::Exit;
-use crate::time::Time;
 
 /// Something that happened to an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]

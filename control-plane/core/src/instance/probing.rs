@@ -1,7 +1,7 @@
 //! Answers to probes -> ready or not; and when to ask next.
 
-use crate::plan::Probe;
-use crate::time::Span;
+use shunt_spec::plan::Probe;
+use shunt_spec::time::Span;
 
 /// Answers in a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

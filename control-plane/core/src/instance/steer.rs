@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use shunt_spec::plan::Backend;
+use shunt_spec::time::{Span, Time};
+
 use super::event::expired;
 use super::{Instance, Kind, Stage, template};
-use crate::plan::Backend;
-use crate::time::{Span, Time};
 
 /// What one version should have.
 #[derive(Debug, Clone, PartialEq, Eq)]

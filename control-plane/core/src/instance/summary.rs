@@ -4,11 +4,11 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use shunt_spec::time::Time;
 
 use super::steer::Wanted;
 use super::{CRASH_LOOP, Instance, Kind, LastExit, Stage};
 use crate::capacity::{Capacity, CrashLoop};
-use crate::time::Time;
 
 /// One instance, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_filter_core::RolloutId;
+use shunt_spec::time::{Span, Time};
 
 use super::{Opinion, Refusal, Sequence, named};
 use crate::desired::Routes;
-use crate::time::{Span, Time};
 
 /// A proxy that neither takes nor refuses a configuration for this long does not hold up the search.
 const PATIENCE: Span = Span::seconds(10);

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use shunt_filter_core::RolloutId;
+use shunt_spec::plan::Protocol;
+use shunt_spec::time::{Span, Time};
 
 use super::{Isolation, Opinion, Refusal, Standing};
 use crate::desired::Routes;
-use crate::plan::Protocol;
-use crate::time::{Span, Time};
 
 /// A timeout that some proxy refuses.
 const BAD: Span = Span::seconds(666);

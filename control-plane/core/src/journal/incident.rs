@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use shunt_spec::diff::Difference;
+use shunt_spec::plan::Plan;
+use shunt_spec::schema::filter;
 
-use super::{Difference, Entry, Origin, ReleaseAsked};
+use super::{Entry, Origin, ReleaseAsked};
 use crate::call::CallView;
-use crate::plan::Plan;
-use crate::schema::filter;
 use crate::state::State;
 use crate::stored::FORMAT;
 

@@ -2,10 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use shunt_spec::plan::Routing;
+use shunt_spec::time::Time;
 
 use crate::observation::Delivery;
-use crate::plan::Routing;
-use crate::time::Time;
 
 /// How far policy or routes have come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

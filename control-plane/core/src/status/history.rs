@@ -3,12 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
+use shunt_spec::schema::filter;
+use shunt_spec::time::Time;
 
 use crate::command::{Command, Verb};
 use crate::figures::StepFigures;
 use crate::journal::{Entry, Origin};
-use crate::schema::filter;
-use crate::time::Time;
 
 /// One transition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -2,10 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use shunt_spec::plan::{Plan, StepKind};
+use shunt_spec::time::Time;
 
-use crate::plan::{Plan, StepKind};
 use crate::state::Run;
-use crate::time::Time;
 
 /// Where a run is among its steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

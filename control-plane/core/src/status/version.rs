@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::exemplar::Exemplars;
 use shunt_filter_core::{VersionName, Weight};
+use shunt_spec::plan::Plan;
+use shunt_spec::schema::filter;
 
 use crate::instance::InstanceView;
 use crate::observation::Observation;
-use crate::plan::Plan;
-use crate::schema::filter;
 use crate::state::State;
 
 /// One version.

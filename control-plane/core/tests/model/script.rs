@@ -1,21 +1,22 @@
 //! Scripts of what happens to a modelled world, one line each.
 
 use shunt_core::State;
-use shunt_core::analysis::{Guard, LatencyTolerance};
-use shunt_core::call::{Action, CallKind, CallSeen, CallSpec};
+use shunt_core::call::CallSeen;
 use shunt_core::command::Verb;
 use shunt_core::contest::{Contest, ContestOutcome};
 use shunt_core::journal::Entry;
 use shunt_core::observation::{Freeze, LatencyBaseline};
-use shunt_core::plan::{
-    AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Progress, Role, Routing, Scale, Step, Strategy, TestGoal,
-    Window, first_weight,
-};
-use shunt_core::time::Span;
 use shunt_filter_core::Weight;
 use shunt_filter_core::exemplar::{Answer, Exemplar, ExemplarKind};
 use shunt_filter_core::method::Method;
 use shunt_filter_core::policy::{Goal, LatencyThresholds};
+use shunt_spec::plan::call::{Action, CallKind, CallSpec};
+use shunt_spec::plan::metric::{Guard, LatencyTolerance};
+use shunt_spec::plan::{
+    AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Progress, Role, Routing, Scale, Step, Strategy, TestGoal,
+    Window, first_weight,
+};
+use shunt_spec::time::Span;
 
 use crate::world::{Edge, Judge, World, command, metric, name, version};
 

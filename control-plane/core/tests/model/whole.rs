@@ -8,16 +8,17 @@ use shunt_core::capacity::{Capacity, CrashLoop, Exit};
 use shunt_core::contest::{Contest, ContestOutcome, Effect, Unit};
 use shunt_core::figures::{Counted, Figures, Judged, StepFigures};
 use shunt_core::journal::{Entry, Origin};
-use shunt_core::manifest::{compile_with, parse};
 use shunt_core::observation::{Answers, Delivery, Freeze, LatencyBaseline, Misrouting, Observation, VersionSeen};
-use shunt_core::plan::Backend;
-use shunt_core::rollout::analysis::Templates;
 use shunt_core::state::{
     Concluded, DefaultRoute, Ending, Former, Installation, Installed, Paused, Previous, Refused, Retiring, Run, Sizes, Stage, State, Warmed,
 };
-use shunt_core::{Command, Plan, Time, Verb};
+use shunt_core::{Command, Verb};
 use shunt_filter_core::policy::{LatencyThresholds, Range};
 use shunt_filter_core::{BaselineName, VersionName, Weight};
+use shunt_spec::manifest::{compile_with, parse};
+use shunt_spec::plan::Backend;
+use shunt_spec::rollout::analysis::Templates;
+use shunt_spec::{Plan, Time};
 
 fn name(text: &str) -> VersionName {
     text.parse().expect("a version's name")
@@ -182,9 +183,9 @@ pub(crate) fn observation() -> Observation {
     }
 }
 
-/// The plan of a manifest of `tests/manifest/good`, by its file's name.
+/// The plan of a manifest of `tests/manifest/good` of `shunt-spec`, by its file's name.
 pub(crate) fn plan(file: &str) -> Plan {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifest/good").join(file);
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/tests/manifest/good").join(file);
     let text = std::fs::read_to_string(&path).expect("a manifest");
     let documents = parse(file, &text).expect("a good one");
     let mesh = documents.iter().find_map(|document| document.mesh_policy());

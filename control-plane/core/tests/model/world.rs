@@ -10,19 +10,19 @@ mod judge;
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_core::advance;
-use shunt_core::analysis::{Guard, Kind, Metric};
 use shunt_core::call::{Call, CallSeen};
 use shunt_core::command::{Command, Verb};
 use shunt_core::contest::Contest;
 use shunt_core::desired::{Desired, desired};
 use shunt_core::journal::Entry;
 use shunt_core::observation::{Answers, Delivery, Freeze, LatencyBaseline, Misrouting, Observation, VersionSeen};
-use shunt_core::plan::{AnalysisPlan, Backend, CommandBackend, Plan, Routing, Step, Version};
 use shunt_core::state::State;
-use shunt_core::time::{Span, Time};
 use shunt_filter_core::exemplar::Exemplars;
 use shunt_filter_core::policy::Keyless;
 use shunt_filter_core::{RolloutId, VersionName, Weight};
+use shunt_spec::plan::metric::{Guard, Kind, Metric};
+use shunt_spec::plan::{AnalysisPlan, Backend, CommandBackend, Plan, Routing, Step, Version};
+use shunt_spec::time::{Span, Time};
 
 pub(crate) use edge::Edge;
 use fleet::Fleet;
@@ -110,7 +110,7 @@ pub(crate) fn plan(steps: Vec<Step>) -> Plan {
         key: Vec::new(),
         keyless: Keyless::Stable,
         rules: Vec::new(),
-        strategy: shunt_core::plan::Strategy::Canary,
+        strategy: shunt_spec::plan::Strategy::Canary,
         steps,
         abort_over: Span::default(),
         rollback_window: Span::default(),
@@ -129,7 +129,7 @@ pub(crate) fn plan(steps: Vec<Step>) -> Plan {
         timeout: None,
         timeouts: Default::default(),
         gone: false,
-        protocol: shunt_core::plan::Protocol::Http1,
+        protocol: shunt_spec::plan::Protocol::Http1,
         sources: BTreeMap::new(),
     }
 }

@@ -1,18 +1,19 @@
 //! What may happen to a Rollout, at random and in any order.
 
-use shunt_core::Plan;
-use shunt_core::call::{Action, CallKind, CallSeen, CallSpec};
+use shunt_core::call::CallSeen;
 use shunt_core::capacity::full_size;
 use shunt_core::command::Verb;
 use shunt_core::contest::{Contest, ContestOutcome};
 use shunt_core::observation::Freeze;
-use shunt_core::plan::{
-    AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Role, Routing, Scale, Step, Strategy, TestGoal,
-};
 use shunt_core::state::State;
-use shunt_core::time::Span;
 use shunt_filter_core::Weight;
 use shunt_filter_core::policy::{Goal, KeySource};
+use shunt_spec::Plan;
+use shunt_spec::plan::call::{Action, CallKind, CallSpec};
+use shunt_spec::plan::{
+    AbTestStep, Arm, Backend, ExperimentStep, MirrorStep, OnWinner, PlannedRule, Role, Routing, Scale, Step, Strategy, TestGoal,
+};
+use shunt_spec::time::Span;
 
 use crate::world::{Edge, Judge, World, command, name, version};
 

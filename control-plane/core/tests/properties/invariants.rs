@@ -3,11 +3,11 @@
 use shunt_core::desired::{desired, scaled};
 use shunt_core::journal::Entry;
 use shunt_core::observation::Delivery;
-use shunt_core::plan::{Plan, Routing};
 use shunt_core::state::{DefaultRoute, Ending, Installation, Retiring, Run, Stage, State};
 use shunt_filter_core::Weight;
 use shunt_filter_core::policy::Range;
 use shunt_filter_core::weight::POINTS;
+use shunt_spec::plan::{Plan, Routing};
 
 use crate::world::World;
 

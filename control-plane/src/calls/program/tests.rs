@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use shunt_core::call::{Action, CallKind, CallSpec};
-use shunt_core::{Span, Time};
+use shunt_spec::plan::call::{Action, CallKind, CallSpec};
+use shunt_spec::{Span, Time};
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use shunt_api::ProxyStatus;
 use shunt_api::proxies::ProxyList;
-use shunt_core::{Span, Time};
+use shunt_spec::{Span, Time};
 
 use super::{Finding, finding};
 use crate::cli::paint::tame;

@@ -11,7 +11,7 @@ mod tree;
 mod versions;
 
 use serde::Serialize;
-use shunt_core::Plan;
+use shunt_spec::Plan;
 
 use tree::At;
 

@@ -32,7 +32,7 @@ pub(super) fn check(file: &Path) -> anyhow::Result<Vec<Finding>> {
         message,
     };
     let text = value.to_string();
-    let (policy, problems) = shunt_core::manifest::read_policy(&text);
+    let (policy, problems) = shunt_spec::manifest::read_policy(&text);
     let mut findings: Vec<Finding> = problems.into_iter().map(|problem| error(&problem.path, problem.message)).collect();
     if let Some(Err(refused)) = policy.map(|policy| shunt_filter_core::compile(policy, None)) {
         findings.push(error("", format!("the filter would refuse the policy: {refused}")));

@@ -3,8 +3,8 @@
 use jiff::tz::TimeZone;
 use shunt_api::Severity;
 use shunt_api::rollouts::RolloutList;
-use shunt_core::Time;
 use shunt_core::status::{RolloutStatus, VersionStatus};
+use shunt_spec::Time;
 
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::Table;

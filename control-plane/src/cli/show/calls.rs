@@ -1,7 +1,7 @@
 //! Gates and hooks, and what came of each.
 
-use shunt_core::Time;
 use shunt_core::call::{CallState, CallView};
+use shunt_spec::Time;
 
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::Table;

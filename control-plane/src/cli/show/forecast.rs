@@ -1,10 +1,10 @@
 //! What a release will do: a row per step, a row per analysis, then what should be changed.
 
-use shunt_core::Span;
-use shunt_core::analysis::LatencyTolerance;
 use shunt_core::forecast::{Downtime, End, Forecast, Leg, Measuring, Sight, Tells, Unseen};
-use shunt_core::plan::StepKind;
 use shunt_filter_core::Weight;
+use shunt_spec::Span;
+use shunt_spec::plan::StepKind;
+use shunt_spec::plan::metric::LatencyTolerance;
 
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::Table;

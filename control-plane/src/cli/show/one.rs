@@ -7,7 +7,7 @@ use shunt_api::proxies::ProxyList;
 use shunt_core::cause::example;
 use shunt_core::instance::InstanceState;
 use shunt_core::status::{DeliveryView, RolloutStatus, Verdict, VersionRole, VersionStatus};
-use shunt_core::{Span, Time};
+use shunt_spec::{Span, Time};
 
 use super::all::{frozen, share, window};
 use super::{calls, contest, figures, proxies};

@@ -2,7 +2,7 @@
 
 use shunt_api::ProxyStatus;
 use shunt_api::proxies::ProxyList;
-use shunt_core::Time;
+use shunt_spec::Time;
 
 use crate::cli::paint::{Paint, tame};
 use crate::cli::table::Table;

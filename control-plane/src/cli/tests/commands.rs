@@ -2,10 +2,11 @@
 
 use shunt_api::Accepted;
 use shunt_api::{ControlRequest, Refusal};
+use shunt_core::Verb;
 use shunt_core::observation::Freeze;
-use shunt_core::plan::StepKind;
 use shunt_core::status::StepStatus;
-use shunt_core::{Time, Verb};
+use shunt_spec::Time;
+use shunt_spec::plan::StepKind;
 use test_case::test_case;
 
 use super::server::{Server, run};

@@ -2,8 +2,9 @@
 
 use insta::assert_snapshot;
 use serde_json::Value;
+use shunt_core::Phase;
 use shunt_core::status::{DeliveryView, RejectedView, RolloutStatus};
-use shunt_core::{Phase, Time};
+use shunt_spec::Time;
 
 use super::server::{Server, run};
 use super::views::{healthy, progressing};

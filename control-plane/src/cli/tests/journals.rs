@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use shunt_api::ControlRequest;
 use shunt_core::analysis::Evidence;
 use shunt_core::journal::{Entry, Incident, ReleaseAsked};
-use shunt_core::manifest::{compile, parse};
 use shunt_core::observation::{Delivery, Misrouting, Observation};
-use shunt_core::{Plan, State, Time, advance};
+use shunt_core::{State, advance};
+use shunt_spec::manifest::{compile, parse};
+use shunt_spec::{Plan, Time};
 use tempfile::TempDir;
 
 use super::server::{Server, run};

@@ -5,8 +5,8 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 use shunt_api::explain::{Explanation, Question};
 use shunt_api::rollouts::{History, RolloutList};
-use shunt_core::Time;
 use shunt_core::status::RolloutStatus;
+use shunt_spec::Time;
 
 use super::views::{NOW, degraded, healthy, list, progressing, proxies};
 use crate::cli::frame::{Size, frame};

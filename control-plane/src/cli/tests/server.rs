@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use shunt_api::{Access, App, ControlRequest, Memory, Metrics, Peer, ProxyStatus, RolloutNow, router};
+use shunt_core::State;
 use shunt_core::journal::{Entry, Origin};
-use shunt_core::manifest::{ManifestError, compile, parse};
 use shunt_core::merge::merge;
 use shunt_core::observation::{Delivery, Observation};
 use shunt_core::status::{HistoryEntry, RolloutStatus};
-use shunt_core::{Plan, State};
+use shunt_spec::Plan;
+use shunt_spec::manifest::{ManifestError, compile, parse};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;

@@ -5,9 +5,9 @@ use shunt_api::rollouts::History;
 use shunt_api::{Accepted, ControlRequest, Refusal};
 use shunt_core::command::CommandRefused;
 use shunt_core::contest::ContestOutcome;
-use shunt_core::plan::StepKind;
 use shunt_core::status::RolloutStatus;
 use shunt_core::{Phase, Verb};
+use shunt_spec::plan::StepKind;
 
 use super::server::{Screen, Server, entry, run, run_on};
 use super::views::{degraded, healthy, progressing};

@@ -3,8 +3,8 @@
 use serde_json::json;
 use shunt_api::proxies::ProxyList;
 use shunt_api::rollouts::RolloutList;
-use shunt_core::Time;
 use shunt_core::status::RolloutStatus;
+use shunt_spec::Time;
 
 /// 2026-11-21 10:00:15 UTC.
 pub(super) const NOW: Time = Time(1_795_255_215_000);

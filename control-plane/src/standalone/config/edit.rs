@@ -1,8 +1,8 @@
 //! Manifests changed on behalf of the API: written, taken out, or one line of them edited.
 
-use shunt_core::Time;
-use shunt_core::manifest::{EditError, ManifestError, conflicts, parse};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::Time;
+use shunt_spec::manifest::{EditError, ManifestError, conflicts, parse};
 
 use super::super::put::{self, Put, PutError};
 use super::super::release::{self, ReleaseError, Written};

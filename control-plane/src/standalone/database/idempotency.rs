@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 use shunt_api::access_store::{Answer, Begun, Key};
-use shunt_core::{Span, Time};
+use shunt_spec::{Span, Time};
 
 use super::{AuxiliaryStore, StoreError};
 

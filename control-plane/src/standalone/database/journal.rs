@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Transaction, params};
-use shunt_core::Plan;
 use shunt_core::journal::{Entry, Incident};
 use shunt_filter_core::RolloutId;
+use shunt_spec::Plan;
 
 use super::{Store, StoreError, from_json, to_json};
 

@@ -1,9 +1,9 @@
 //! Messages that are not delivered yet, written with the transition that they tell of.
 
 use rusqlite::{Transaction, params};
-use shunt_core::Time;
 use shunt_core::event::OutboxMessage;
 use shunt_filter_core::RolloutId;
+use shunt_spec::Time;
 
 use super::{AuxiliaryStore, StoreError, from_json, from_name, to_json};
 use crate::platform::Posted;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rusqlite::params;
-use shunt_core::Time;
+use shunt_spec::Time;
 
 use super::{Store, StoreError};
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use shunt_core::Command;
 use shunt_core::advance::Next;
 use shunt_core::event::OutboxMessage;
-use shunt_core::{Command, Plan, Time};
 use shunt_filter_core::RolloutId;
+use shunt_spec::{Plan, Time};
 
 use super::{Store, StoreError, from_json, journal, outbox, to_json};
 use crate::platform::{NewCommand, Posted, Stored, Urgency};

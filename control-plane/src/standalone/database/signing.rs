@@ -1,8 +1,8 @@
 //! What signs generated keys: must survive a restart, or the ids of all users would be unsigned.
 
 use rusqlite::{OptionalExtension, params};
-use shunt_core::Time;
 use shunt_filter_core::signing::{Signing, SigningKey};
+use shunt_spec::Time;
 
 use super::{AuxiliaryStore, StoreError};
 use crate::platform::SigningRecord;

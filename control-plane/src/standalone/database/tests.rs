@@ -7,7 +7,8 @@ use shunt_core::advance::{Answer, Next};
 use shunt_core::command::CommandRefused;
 use shunt_core::journal::{Entry, Origin};
 use shunt_core::observation::Observation;
-use shunt_core::{Plan, State, Time, Verb};
+use shunt_core::{State, Verb};
+use shunt_spec::{Plan, Time};
 use tempfile::TempDir;
 
 use shunt_filter_core::RolloutId;

@@ -2,8 +2,8 @@
 
 use rusqlite::{OptionalExtension, params};
 use shunt_api::{Token, TokenHash};
-use shunt_core::Time;
 use shunt_filter_core::names::NameError;
+use shunt_spec::Time;
 
 use super::{AuxiliaryStore, StoreError};
 

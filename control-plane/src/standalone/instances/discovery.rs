@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_core::desired::Desired;
-use shunt_core::plan::Backend;
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::plan::Backend;
 
 use super::Instances;
 use crate::rollouts::Rollouts;

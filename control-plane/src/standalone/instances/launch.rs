@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
 use shunt_core::instance::Process;
-use shunt_core::plan::CommandBackend;
+use shunt_spec::plan::CommandBackend;
 
 use super::process::identify;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use shunt_core::capacity::Capacity;
 use shunt_core::instance::{self, Event, Instance, Known, Stage, Wanted, steer};
-use shunt_core::plan::{Backend, Probe};
-use shunt_core::{Span, Time};
+use shunt_spec::plan::{Backend, Probe};
+use shunt_spec::{Span, Time};
 
 use super::LOOK;
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
-use shunt_core::Span;
 use shunt_core::instance::{Change, Event, Streak, next_probe};
-use shunt_core::plan::Probe;
+use shunt_spec::Span;
+use shunt_spec::plan::Probe;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};

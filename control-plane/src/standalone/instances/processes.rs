@@ -1,8 +1,8 @@
 //! Processes of instances: made, recorded before they run anything, taken over after a restart, watched.
 
-use shunt_core::Time;
 use shunt_core::instance::{Event, Process};
-use shunt_core::plan::Backend;
+use shunt_spec::Time;
+use shunt_spec::plan::Backend;
 
 use super::process::{self, Standing};
 use super::tracker::Tracker;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use shunt_api::logs::{Log, Logs, LogsWanted};
 use shunt_api::{InstanceRefused, Refusal};
 use shunt_core::instance::Kind;
-use shunt_core::plan::{Backend, Plan};
 use shunt_filter_core::VersionName;
+use shunt_spec::plan::{Backend, Plan};
 
 use super::Instances;
 use super::log::part::{From, part};

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use shunt_api::{InstanceRefused, Refusal, Registered};
-use shunt_core::Time;
 use shunt_core::instance::{Event, Instance, InstanceView, Kind, Stage, views};
-use shunt_core::plan::{Backend, RegisteredBackend};
 use shunt_filter_core::{RolloutId, VersionName};
+use shunt_spec::Time;
+use shunt_spec::plan::{Backend, RegisteredBackend};
 
 use super::{Instances, Key};
 use crate::platform::StoreError;

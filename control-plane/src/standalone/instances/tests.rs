@@ -49,7 +49,7 @@ spec:
         );
         std::fs::write(dir.path().join("config/a.yaml"), text).unwrap();
         let (config, data) = (dir.path().join("config"), dir.path().join("data"));
-        let (store, mut config) = Standalone::open(&config, &data, shunt_core::Span::seconds(10)).await.unwrap();
+        let (store, mut config) = Standalone::open(&config, &data, shunt_spec::Span::seconds(10)).await.unwrap();
         let mut rollouts = Rollouts::new(Vec::new(), Recorder::Standalone(store.clone()));
         let resources = config.resources(&store, &rollouts, now()).await.unwrap();
         rollouts.accept(resources, now());

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::Signal;
 use shunt_core::instance::{Event, Instance, Kind, Process, Stage};
-use shunt_core::plan::Probe;
+use shunt_spec::plan::Probe;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 

@@ -20,10 +20,10 @@ use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_optio
 };
 use envoy_types::pb::envoy::r#type::v3::{CodecClientType, Percent};
 use envoy_types::pb::google::protobuf::Any;
-use shunt_core::Span;
 use shunt_core::desired::Routes;
-use shunt_core::plan::{Protocol, Version};
 use shunt_filter_core::names::{fallback_cluster, shadow_cluster, version_cluster};
+use shunt_spec::Span;
+use shunt_spec::plan::{Protocol, Version};
 
 use super::{boolean, duration, endpoint, number};
 use crate::resource::{Resource, any};
@@ -163,7 +163,7 @@ fn breakers(thresholds: Thresholds) -> Option<CircuitBreakers> {
     Some(CircuitBreakers { thresholds: vec![thresholds], ..CircuitBreakers::default() })
 }
 
-fn health(check: &shunt_core::plan::HealthCheck, routes: &Routes) -> HealthCheck {
+fn health(check: &shunt_spec::plan::HealthCheck, routes: &Routes) -> HealthCheck {
     let codec = match routes.protocol {
         Protocol::Http1 => CodecClientType::Http1,
         Protocol::Http2 => CodecClientType::Http2,

@@ -12,8 +12,8 @@ use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, Endpoi
 use envoy_types::pb::google::protobuf::value::Kind as ValueKind;
 use envoy_types::pb::google::protobuf::{Struct, Value};
 use shunt_core::desired::Routes;
-use shunt_core::plan::{Backend, Version};
 use shunt_filter_core::names::{shadow_cluster, version_cluster};
+use shunt_spec::plan::{Backend, Version};
 
 use super::number;
 use crate::resource::Resource;

@@ -64,7 +64,7 @@ fn covers(wildcard: &str, pattern: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shunt_core::plan::Protocol;
+    use shunt_spec::plan::Protocol;
     use test_case::test_case;
 
     fn service(name: &str, hosts: &[&str], port: Option<u16>) -> Routes {

@@ -22,8 +22,8 @@ use envoy_types::pb::envoy::extensions::http::early_header_mutation::header_muta
 use envoy_types::pb::envoy::r#type::matcher::v3::StringMatcher;
 use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use prost::Name;
-use shunt_core::Span;
 use shunt_filter_core::names::HEADER_PREFIX;
+use shunt_spec::Span;
 
 use super::cluster::ads;
 use super::{SHUNT, boolean, duration, endpoint};

@@ -19,10 +19,10 @@ use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3::Previou
 use envoy_types::pb::envoy::extensions::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig;
 use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use envoy_types::pb::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
-use shunt_core::Span;
 use shunt_core::desired::Routes;
 use shunt_filter_core::names::{HELD_HEADER, ROUTE_HEADER, SHADOW_HEADER, fallback_cluster, shadow_cluster, version_cluster};
 use shunt_filter_core::{RouteHeader, VersionName};
+use shunt_spec::Span;
 
 use super::hosts::{self, Group};
 use super::{SHUNT, boolean, duration, number};

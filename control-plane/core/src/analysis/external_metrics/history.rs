@@ -2,24 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ExternalMetric;
-use crate::time::Time;
-
-/// What one measurement says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Reading {
-    /// Good.
-    Success,
-    /// Bad.
-    Failure,
-    /// Neither.
-    Inconclusive,
-    /// The source answered that it has nothing, or nothing that is a number.
-    NoData,
-    /// The source did not answer, or not what was asked.
-    Error(String),
-}
+use shunt_spec::plan::external_metrics::{ExternalMetric, Reading};
+use shunt_spec::time::Time;
 
 /// One measurement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,35 +1,9 @@
 //! Measurements so far -> verdict.
 
-use super::{Check, ExternalMetric, History, Measurement, Outcome, Reading, Source, Verdict};
-use crate::time::{Span, Time};
+use shunt_spec::plan::external_metrics::{Check, ExternalMetric, Reading, Source};
+use shunt_spec::time::Time;
 
-impl ExternalMetric {
-    /// Whether it has no conditions, so that its values are only shown.
-    pub(crate) fn only_shows(&self) -> bool {
-        matches!(&self.check, Check::Conditions { success: None, failure: None } | Check::Limits { min: None, max: None })
-    }
-
-    /// The shortest time until a pass.
-    pub(crate) fn shortest(&self) -> Span {
-        let further = u64::from(self.count.unwrap_or(1).saturating_sub(1));
-        Span::millis(self.initial_delay.0.saturating_add(self.interval.0.saturating_mul(further)))
-    }
-
-    /// Who is asked, in a word.
-    pub fn source_name(&self) -> &'static str {
-        self.source.name()
-    }
-}
-
-impl Source {
-    /// Who is asked, in a word.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Source::Prometheus(_) => "Prometheus",
-            Source::Web(_) => "the web source",
-        }
-    }
-}
+use super::{History, Measurement, Outcome, Verdict};
 
 /// The verdict. A pass needs a good measurement of this epoch, unless the metric's `count` is complete; it gets old when nothing
 /// newer arrives for two intervals and the time-out.

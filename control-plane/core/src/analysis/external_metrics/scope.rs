@@ -6,12 +6,12 @@
 
 use shunt_filter_core::names::{fallback_cluster, shadow_cluster, version_cluster};
 use shunt_filter_core::{BaselineName, VersionName, Weight};
+use shunt_spec::plan::external_metrics::{ExternalMetric, is_time, time};
+use shunt_spec::plan::{Backend, Plan, Routing, Step};
+use shunt_spec::time::Time;
 
-use super::text::{is_time, time};
-use super::{ExternalMetric, History, Outcome, Verdict};
-use crate::plan::{Backend, Plan, Routing, Step};
+use super::{History, Outcome, Verdict};
 use crate::state::{Run, Stage, State};
-use crate::time::Time;
 
 /// Measurements of one metric belong together within this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

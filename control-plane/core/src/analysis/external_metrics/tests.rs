@@ -1,11 +1,13 @@
 //! Sequences of measurements and what they mean, and when something is measured.
 
 use shunt_filter_core::{VersionName, Weight};
+use shunt_spec::plan::Step;
+use shunt_spec::plan::external_metrics::{Check, Connection, PrometheusSource, Reading, Source};
+use shunt_spec::time::Span;
 use test_case::test_case;
 
 use super::*;
 use crate::fixture::{plan_by, run, with};
-use crate::plan::Step;
 use crate::state::{Ending, Previous, Run, Stage};
 
 /// Steps 0 to 3: pause, setWeight 5, analysis, setWeight 50.

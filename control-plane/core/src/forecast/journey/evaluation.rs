@@ -1,14 +1,14 @@
 //! What the analysis and A/B tests see in an epoch.
 
 use shunt_filter_core::Weight;
+use shunt_spec::plan::Plan;
+use shunt_spec::time::Span;
 
 use super::Journey;
 use crate::contest::tells;
 use crate::forecast::power::Releases;
 use crate::forecast::{Evaluation, Sight, TestEvaluation};
-use crate::plan::Plan;
 use crate::state::Run;
-use crate::time::Span;
 
 /// Splits of which is computed what their analysis sees.
 const SIGHTS: usize = 8;

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use shunt_filter_core::Weight;
+use shunt_spec::plan::Step;
+use shunt_spec::plan::call::Action;
+use shunt_spec::time::{Span, Time};
 
 use super::Journey;
 use crate::advance::{closed, needs_pass};
-use crate::call::Action;
 use crate::forecast::Leg;
 use crate::forecast::measuring::StepMeasurements;
-use crate::plan::Step;
 use crate::state::{Run, Stage};
-use crate::time::{Span, Time};
 
 /// Where a run is, as people see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! What the operator should change, or know.
 
+use shunt_spec::plan::metric::{Guard, Metric};
+
 use super::Journey;
-use crate::analysis::{Guard, Metric};
 use crate::contest::Tells;
 use crate::forecast::measuring;
 use crate::forecast::{End, Sight};

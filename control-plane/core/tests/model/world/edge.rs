@@ -1,9 +1,9 @@
 //! A proxy.
 
 use shunt_core::desired::{Desired, Routes};
-use shunt_core::time::Time;
 use shunt_filter_core::ServicePolicy;
 use shunt_filter_core::policy::Flag;
+use shunt_spec::time::Time;
 
 /// A proxy: what it runs, since when, and what of it keeps up with what is published.
 #[derive(Clone)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use shunt_core::capacity::{Capacity, CrashLoop, Exit};
 use shunt_core::desired::Desired;
 use shunt_core::instance::CRASH_LOOP;
-use shunt_core::time::{Span, Time};
 use shunt_filter_core::VersionName;
+use shunt_spec::time::{Span, Time};
 
 use super::World;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shunt_core::Plan;
+use shunt_spec::Plan;
 
 use super::tree::At;
 use super::{Findings, filter, manager};

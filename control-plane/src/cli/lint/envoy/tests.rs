@@ -161,8 +161,8 @@ const CHECKOUT: &str = include_str!("../../../../../envoy/own-routes/checkout.ya
 fn for_checkout(right: &str, wrong: &str) -> Vec<(Severity, String, String)> {
     let edited = format!("{CHECKOUT}{OWN_ROUTES}").contains(right);
     assert!(edited, "the shipped files no longer have {right:?}");
-    let documents = shunt_core::manifest::parse("checkout.yaml", &CHECKOUT.replacen(right, wrong, 1)).unwrap();
-    let plans: Vec<_> = documents.iter().map(|document| shunt_core::manifest::compile(document, None).unwrap()).collect();
+    let documents = shunt_spec::manifest::parse("checkout.yaml", &CHECKOUT.replacen(right, wrong, 1)).unwrap();
+    let plans: Vec<_> = documents.iter().map(|document| shunt_spec::manifest::compile(document, None).unwrap()).collect();
     let found = check(&OWN_ROUTES.replacen(right, wrong, 1), &plans).unwrap();
     found.into_iter().map(|finding| (finding.severity, finding.path, finding.message)).collect()
 }

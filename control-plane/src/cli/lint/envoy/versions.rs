@@ -1,8 +1,8 @@
 //! Each version that may be decided has a route, and it leads to that version.
 
-use shunt_core::Plan;
-use shunt_core::plan::{Backend, Routing};
 use shunt_filter_core::{RouteHeader, RoutingPolicy};
+use shunt_spec::Plan;
+use shunt_spec::plan::{Backend, Routing};
 
 use super::Findings;
 use super::routes::{header, is_everything};

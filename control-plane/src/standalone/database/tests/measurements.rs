@@ -1,7 +1,8 @@
 //! Limits of metrics from outside survive a restart.
 
-use shunt_core::Time;
-use shunt_core::analysis::external_metrics::{History, Measurement, Reading, Scope};
+use shunt_core::analysis::external_metrics::{History, Measurement, Scope};
+use shunt_spec::Time;
+use shunt_spec::plan::external_metrics::Reading;
 
 use super::super::Database;
 use super::{open, stored};

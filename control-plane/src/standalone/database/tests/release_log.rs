@@ -1,7 +1,7 @@
 //! Who asked for a release stays known, also when the Rollout is gone.
 
-use shunt_core::Time;
 use shunt_core::journal::ReleaseAsked;
+use shunt_spec::Time;
 
 use super::super::Database;
 use super::{open, stored};
