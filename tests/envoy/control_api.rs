@@ -82,8 +82,8 @@ async fn deploy_release_roll_back_and_remove_over_http() -> Result<()> {
         ("/v1/proxies", "ProxyList"),
         ("/v1/policy", "RoutingPolicy"),
         ("/v1/freeze", "Freeze"),
-        ("/v1/rollouts/shop/cart/journal", "Journal"),
-        ("/v1/rollouts/shop/cart/versions/v1/endpoints", "Instances"),
+        ("/v1/rollouts/shop/cart/journal", "Incident"),
+        ("/v1/rollouts/shop/cart/versions/v1/endpoints", "Endpoints"),
     ] {
         api.ask(Method::GET, path, "", schema, 200).await?;
     }

@@ -210,12 +210,14 @@ async fn copies_are_compared_with_the_originals_by_envoy_own_statistics() -> Res
     rig.shops[1].fault(Fault::default());
     story.when("v2 is mended and tried again");
     rig.control.cli_ok(&["retry", "shop/checkout"]).await?;
-    let both = |view: &Value| says(view, "shadow-status", "pass") && says(view, "shadow-latency", "pass");
-    let view = rig.until("both comparisons pass", RUN, both).await?;
-    let latency = verdict(&view, "shadow-latency").context("verdict")?;
+    let view = rig.until("v2 is stable", RUN, |view| stable(view, "v2")).await?;
+    story.then("both comparisons passed, which its step's figures keep");
+    let steps = view["figures"]["steps"].as_array().context("figures")?;
+    let step = steps.iter().find(|step| step["text"] == "analysis 12s").context("the step with the comparisons")?;
+    assert!(says(step, "shadow-status", "pass") && says(step, "shadow-latency", "pass"), "{step:#}");
+    let latency = verdict(step, "shadow-latency").context("verdict")?;
     assert!(latency["value"].as_str().is_some_and(|value| value.parse::<f64>().is_ok_and(|ms| ms > 0.0)), "{latency:#}");
     assert!(latency["baseline"].as_str().is_some_and(|value| value.parse::<f64>().is_ok_and(|ms| ms > 0.0)), "{latency:#}");
-    rig.until("v2 is stable", RUN, |view| stable(view, "v2")).await?;
     let all = load.stop().await;
     assert_eq!((all.failed(), all.injected()), (0, 0), "no user met a fault of a copy: {}", all.summary());
     Ok(())
