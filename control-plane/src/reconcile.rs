@@ -137,7 +137,10 @@ impl Reconciler {
     /// Passes until nothing moves any more. True when something is under way, so that the next pass should not be long in coming.
     pub(crate) async fn settle(&mut self) -> bool {
         for pass in 1..=PASSES_MAX {
-            match self.pass().await {
+            let start = Instant::now();
+            let done = self.pass().await;
+            self.metrics.pass_seconds.observe(start.elapsed().as_secs_f64());
+            match done {
                 Ok(true) if pass == PASSES_MAX => {
                     self.metrics.reconcile_failures.inc();
                     tracing::error!("a defect of Shunt: transitions without end; {PASSES_MAX} passes in a row recorded some");
@@ -164,7 +167,7 @@ impl Reconciler {
             self.unread = false;
             self.looked = Time::default();
         }
-        self.proxies.sync(self.fleet.nodes(), now);
+        self.proxies.sync(&self.fleet, now);
         unless_full(self.proxies.keep(self.on.database(), now).await)?;
         if self.decide(now).await? == Decision::Prepare {
             unless_full(self.instances.pass(&self.on, self.publisher.aggregator(), &self.proxies, now).await)?;
@@ -339,7 +342,9 @@ impl Reconciler {
     /// Hands on to the API, and to those who wait, what there is now.
     fn present(&mut self, now: Time) {
         self.show.rollouts(self.on.conflicted(), self.on.problems(), now);
-        self.show.proxies(self.proxies.views(now));
+        if self.proxies.views_are_due(now) {
+            self.show.proxies(self.proxies.views(now));
+        }
         self.show.problems(self.on.problems());
         self.show.freeze(&self.freeze);
         self.show.notices(self.notices());

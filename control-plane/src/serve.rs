@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use shunt_api::{Access, App, ControlRequest, Memory, Metrics, Post};
@@ -20,6 +20,7 @@ use crate::http::Times;
 use crate::integrations::{Completion, Integrations};
 use crate::keyring::Keyring;
 use crate::module;
+use crate::pace::Pace;
 use crate::policy_aggregator::PolicyAggregator;
 use crate::policy_publisher::PolicyPublisher;
 use crate::proxies::Proxies;
@@ -117,9 +118,11 @@ async fn work(
     stopping: watch::Sender<bool>,
 ) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let (mut posts, bell) = (Vec::new(), reconciler.instances.bell());
+    let (mut posts, bell, mut pace) = (Vec::new(), reconciler.instances.bell(), Pace::new());
     loop {
+        let start = Instant::now();
         let tick = if reconciler.settle().await { BUSY_TICK } else { IDLE_TICK };
+        pace.passed(start.elapsed());
         let tick = tick.min(reconciler.instances.idle_for((reconciler.clock)()));
         tokio::select! {
             biased;
@@ -128,8 +131,8 @@ async fn work(
             Some(request) = inbox.requests.recv() => reconciler.handle(request).await,
             Some(completion) = completions.recv() => reconciler.complete(completion).await,
             Ok(()) = inbox.files.changed() => reconciler.manifests_changed(),
-            1.. = inbox.reports.recv_many(&mut posts, REPORTS) => reconciler.take(&mut posts),
-            Ok(()) = inbox.fleet.changed() => {}
+            1.. = pace.reports(&mut inbox.reports, &mut posts, REPORTS) => reconciler.take(&mut posts),
+            Ok(()) = pace.fleet(&mut inbox.fleet) => {}
             () = bell.notified() => {}
             Some(read) = inbox.reads.recv() => reconciler.handle(read).await,
             () = tokio::time::sleep(tick) => {}
