@@ -14,6 +14,7 @@ mod metrics;
 mod module;
 mod observe;
 mod outbox;
+mod pace;
 mod platform;
 mod policy_aggregator;
 mod policy_publisher;

@@ -25,6 +25,8 @@ use shunt_filter_core::{RolloutId, VersionName};
 use shunt_spec::Time;
 use shunt_spec::manifest::ManifestError;
 
+use tokio::time::Instant;
+
 pub(crate) use auxiliary::{CALLS_KEPT, CallRecord, MeasurementKey, Posted, SigningRecord};
 pub(crate) use error::StoreError;
 pub(crate) use presence::{Audience, Concerns, Presence, Refused, RouteEvidence, Sequence};
@@ -70,10 +72,11 @@ pub(crate) struct World<'w> {
 }
 
 impl Platform {
-    /// Waits until something may be otherwise than before. May be dropped at any time.
-    pub(crate) async fn changed(&mut self) -> Changed {
+    /// Waits until something may be otherwise than before; what is only seen of proxies counts from `proxies_from` on. May be dropped at
+    /// any time.
+    pub(crate) async fn changed(&mut self, proxies_from: Instant) -> Changed {
         match self {
-            Self::Standalone(on) => on.changed().await,
+            Self::Standalone(on) => on.changed(proxies_from).await,
             #[cfg(test)]
             Self::Memory(_) => std::future::pending().await,
         }
@@ -221,6 +224,15 @@ impl Platform {
             Self::Standalone(on) => Some((&mut on.instances, &on.store)),
             #[cfg(test)]
             Self::Memory(_) => None,
+        }
+    }
+
+    /// Changes whenever [`Platform::presences`] would be others.
+    pub(crate) fn presences_revision(&self) -> u64 {
+        match self {
+            Self::Standalone(on) => on.xds.revision(),
+            #[cfg(test)]
+            Self::Memory(on) => on.presences_revision(),
         }
     }
 

@@ -9,11 +9,11 @@ mod heal;
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_api::{Memory, Post, ProxyStatus, Rejection, Sender};
-use shunt_core::delivery::{Belief, Reports};
+use shunt_core::delivery::{Belief, Reports, Survey};
 use shunt_core::isolation::{Opinion, Refusal};
 use shunt_core::observation::{Answers, Delivery};
 use shunt_filter_core::{RolloutId, VersionName};
-use shunt_spec::Time;
+use shunt_spec::{Span, Time};
 
 use crate::platform::{Concerns, Platform, Presence, Refused, Sequence, StoreError};
 use crate::policy_aggregator::{PolicyProof, RoutesProof};
@@ -32,7 +32,26 @@ pub(crate) struct Proxies {
     unrecorded: BTreeSet<String>,
     healer: Healer,
     memory: Memory,
+    /// How often connections had changed when they were taken over last.
+    fleet: Option<u64>,
+    /// Connected ones that refuse something.
+    refusing: Vec<String>,
+    /// Everything up to this sequence is acknowledged by every connected one; none: none is connected.
+    acknowledged: Option<Sequence>,
+    /// How far generations have come, as of the pass that is under way.
+    survey: Option<Survey>,
+    /// When the memory of all reports was counted last; none: proxies came or went since.
+    counted: Option<Time>,
+    /// When they were shown last; none: some came or went since.
+    viewed: Option<Time>,
 }
+
+/// Up to this number of proxies each pass shows them anew, and more of them this often.
+const VIEWED_ALWAYS: usize = 100;
+const VIEW: Span = Span::millis(250);
+
+/// The memory of all reports is counted this often; that of one proxy with each of its reports.
+const COUNT: Span = Span::seconds(1);
 
 impl Proxies {
     /// With the recorded ones, which have not connected to this process yet. `memory` is told what reports take.
@@ -42,7 +61,10 @@ impl Proxies {
             reports.remember(node, now);
         }
         let unrecorded = BTreeSet::new();
-        Self { reports, nodes: BTreeMap::new(), expected, unrecorded, healer: Healer::default(), memory }
+        let (nodes, healer) = (BTreeMap::new(), Healer::default());
+        let (fleet, refusing, acknowledged) = (None, Vec::new(), None);
+        let (survey, counted, viewed) = (None, None, None);
+        Self { reports, nodes, expected, unrecorded, healer, memory, fleet, refusing, acknowledged, survey, counted, viewed }
     }
 
     /// What was counted.
@@ -75,7 +97,14 @@ impl Proxies {
     }
 
     /// Takes over the connections as they are now.
-    pub(crate) fn sync(&mut self, nodes: Vec<Presence>, now: Time) {
+    pub(crate) fn sync(&mut self, on: &Platform, now: Time) {
+        let revision = on.presences_revision();
+        if self.fleet.replace(revision) != Some(revision) {
+            self.connections(on.presences(), now);
+        }
+    }
+
+    fn connections(&mut self, nodes: Vec<Presence>, now: Time) {
         let nodes: BTreeMap<String, Presence> = nodes.into_iter().map(|status| (status.node.clone(), status)).collect();
         for (node, status) in &nodes {
             let same = |old: &Presence| (old.connected, old.since) == (status.connected, status.since);
@@ -83,7 +112,11 @@ impl Proxies {
                 self.reports.connection(node, status.connected, now);
             }
         }
+        self.refusing =
+            nodes.values().filter(|status| status.connected && status.refusal.is_some()).map(|status| status.node.clone()).collect();
+        self.acknowledged = nodes.values().filter(|status| status.connected).map(|status| status.routes.sequence()).min();
         self.nodes = nodes;
+        (self.counted, self.viewed) = (None, None);
     }
 
     /// The connections as they were taken over last.
@@ -99,15 +132,21 @@ impl Proxies {
     /// Records who is expected from now on, and who no longer is.
     pub(crate) async fn keep(&mut self, on: &Platform, now: Time) -> Result<(), StoreError> {
         self.reports.sweep(now);
-        let known = self.nodes.keys().chain(&self.expected).cloned();
-        self.memory.keep(self.reports.footprints(), known);
-        let seen = self.reports.proxies(now).into_iter().map(|proxy| proxy.node).filter(|node| self.reports.knows(node));
-        let there = seen.chain(self.connected().map(|status| status.node.clone()));
-        let new: BTreeSet<String> = there.filter(|node| !self.expected.contains(node)).collect();
+        if self.counted.is_none_or(|at| now.since(at) >= COUNT || at > now) {
+            let known = self.nodes.keys().chain(&self.expected).cloned();
+            self.memory.keep(self.reports.footprints(), known);
+            self.counted = Some(now);
+        }
+        let there = self.reports.known(now).chain(self.connected().map(|status| &status.node));
+        let new: BTreeSet<String> = there.filter(|node| !self.expected.contains(*node)).cloned().collect();
+        if !new.is_empty() {
+            (self.counted, self.viewed) = (None, None);
+        }
         let gone: Vec<String> = self.reports.gone(&self.expected, now).into_iter().filter(|node| !self.is_connected(node)).collect();
         // They count from now on, also while they cannot be recorded.
         self.expected.extend(new.iter().cloned());
         self.unrecorded.extend(new);
+        self.survey = Some(self.reports.survey(&self.expected, now));
         if !self.unrecorded.is_empty() {
             on.expect(self.unrecorded.iter().cloned().collect(), now).await?;
             self.unrecorded.clear();
@@ -118,6 +157,8 @@ impl Proxies {
                 tracing::info!(node, "is gone; it is expected no longer");
                 self.expected.remove(&node);
             }
+            self.viewed = None;
+            self.survey = Some(self.reports.survey(&self.expected, now));
         }
         Ok(())
     }
@@ -130,12 +171,13 @@ impl Proxies {
         on.dismiss(vec![node.to_owned()]).await?;
         self.expected.remove(node);
         self.reports.forget(node);
+        (self.survey, self.counted, self.viewed) = (None, None, None);
         Ok(true)
     }
 
     /// Everything published up to this sequence is acknowledged by every connected proxy; none: none is connected.
     pub(crate) fn acknowledged(&self) -> Option<Sequence> {
-        self.connected().map(|status| status.routes.sequence()).min()
+        self.acknowledged
     }
 
     /// What connected proxies say of clusters, endpoints and routes, for finding the Rollout at fault.
@@ -157,7 +199,7 @@ impl Proxies {
     /// How far a service has come among proxies that reported lately. A proxy that refuses the policy disproves it, whatever others
     /// report; refused routes are another Rollout's matter, or this one's other half.
     pub(crate) fn policy(&self, proof: PolicyProof, now: Time) -> Delivery {
-        self.refuses_policy(proof.sequence).unwrap_or_else(|| self.reports.delivery(proof.generation, &self.expected, now))
+        self.refuses_policy(proof.sequence).unwrap_or_else(|| self.delivery(proof.generation, now))
     }
 
     /// Who answers what is decided for a version where a service as published has come.
@@ -167,7 +209,7 @@ impl Proxies {
 
     /// How far a service has come among all that are not gone.
     pub(crate) fn everywhere(&self, proof: PolicyProof, now: Time) -> Delivery {
-        self.refuses_policy(proof.sequence).unwrap_or_else(|| self.reports.everywhere(proof.generation, &self.expected, now))
+        self.refuses_policy(proof.sequence).unwrap_or_else(|| self.has_everywhere(proof.generation, now))
     }
 
     /// How far routes have come.
@@ -181,7 +223,7 @@ impl Proxies {
             RoutesProof::Report(sequence, generation) => (sequence, generation),
         };
         let refused = self.rejected(sequence).or_else(|| self.unacknowledged(sequence));
-        refused.unwrap_or_else(|| self.reports.delivery(generation, &self.expected, now))
+        refused.unwrap_or_else(|| self.delivery(generation, now))
     }
 
     /// Whether no proxy that may still be there, however silent, has other routes and endpoints than these: what stopping an
@@ -197,7 +239,23 @@ impl Proxies {
             Delivery::Waiting { .. } | Delivery::Rejected { .. } => false,
         };
         // Where no proxy is expected, none can have others.
-        here && matches!(self.reports.everywhere(generation, &self.expected, now), Delivery::Live { .. } | Delivery::Unknown { .. })
+        here && matches!(self.has_everywhere(generation, now), Delivery::Live { .. } | Delivery::Unknown { .. })
+    }
+
+    /// Among proxies that reported lately: from the survey of this pass, while it holds.
+    fn delivery(&self, generation: u64, now: Time) -> Delivery {
+        let walk = || self.reports.delivery(generation, &self.expected, now);
+        self.survey(now).map_or_else(walk, |survey| survey.delivery(generation))
+    }
+
+    /// Among all that are not gone.
+    fn has_everywhere(&self, generation: u64, now: Time) -> Delivery {
+        let walk = || self.reports.everywhere(generation, &self.expected, now);
+        self.survey(now).map_or_else(walk, |survey| survey.everywhere(generation))
+    }
+
+    fn survey(&self, now: Time) -> Option<&Survey> {
+        self.survey.as_ref().filter(|survey| survey.is_of(&self.reports, now))
     }
 
     /// Some connected proxy refuses what was published as this sequence, or later.
@@ -211,13 +269,17 @@ impl Proxies {
     }
 
     fn refused(&self, sequence: Sequence, what: impl Fn(&Refused) -> bool) -> Option<Delivery> {
-        let behind = self.connected().filter(|status| status.routes.sequence() < sequence);
+        let refusing = self.refusing.iter().filter_map(|node| self.nodes.get(node));
+        let behind = refusing.filter(|status| status.routes.sequence() < sequence);
         let mut refused = behind.filter_map(|status| Some((status, status.refusal.as_ref().filter(|refused| what(refused))?)));
         let (status, refused) = refused.next()?;
         Some(Delivery::Rejected { node: status.node.clone(), error: format!("{}: {}", refused.kind, refused.error) })
     }
 
     fn unacknowledged(&self, sequence: Sequence) -> Option<Delivery> {
+        if self.acknowledged.is_none_or(|all| all >= sequence) {
+            return None;
+        }
         let behind = self.connected().filter(|status| status.routes.sequence() < sequence);
         let behind: Vec<String> = behind.map(|status| status.node.clone()).collect();
         (!behind.is_empty()).then_some(Delivery::Waiting { behind })
@@ -241,8 +303,7 @@ impl Proxies {
 
     /// A warning about proxies that are expected and have not reported lately; none: there are none.
     pub(crate) fn silence(&self, now: Time) -> Option<String> {
-        let talking: BTreeSet<String> = self.reports.proxies(now).into_iter().filter(|seen| !seen.silent).map(|seen| seen.node).collect();
-        let silent: Vec<&str> = self.expected.iter().filter(|node| !talking.contains(*node)).map(String::as_str).collect();
+        let silent: Vec<&str> = self.expected.iter().filter(|node| !self.reports.talks_now(node, now)).map(String::as_str).collect();
         let names = silent.join(", ");
         (!silent.is_empty())
             .then(|| format!("silent, so nothing that they may use is taken away: {names}; gone for good? `shunt forget NODE`"))
@@ -255,6 +316,15 @@ impl Proxies {
         let names: Vec<&str> = claims.keys().filter(known).map(String::as_str).collect();
         (!names.is_empty())
             .then(|| format!("not believed, because they run a policy that was never published here: {}; {CLAIM_REMEDY}", names.join(", ")))
+    }
+
+    /// Whether they are to be shown anew. Then they count as shown.
+    pub(crate) fn views_are_due(&mut self, now: Time) -> bool {
+        let due = self.expected.len() <= VIEWED_ALWAYS || self.viewed.is_none_or(|at| now.since(at) >= VIEW || at > now);
+        if due {
+            self.viewed = Some(now);
+        }
+        due
     }
 
     /// For people, in order of node id.

@@ -156,7 +156,10 @@ impl Reconciler {
     /// Passes until nothing moves any more. True when something is under way, so that the next pass should not be long in coming.
     pub(crate) async fn settle(&mut self) -> bool {
         for pass in 1..=PASSES_MAX {
-            match self.pass().await {
+            let start = Instant::now();
+            let done = self.pass().await;
+            self.metrics.pass_seconds.observe(start.elapsed().as_secs_f64());
+            match done {
                 Ok(true) if pass == PASSES_MAX => {
                     self.metrics.reconcile_failures.inc();
                     tracing::error!("a defect of Shunt: transitions without end; {PASSES_MAX} passes in a row recorded some");
@@ -195,7 +198,7 @@ impl Reconciler {
         }
         self.catch_up().await?;
         let mut moved = self.read(now).await?;
-        self.proxies.sync(self.on.presences(), now);
+        self.proxies.sync(&self.on, now);
         unless_unwritable(self.proxies.keep(&self.on, now).await)?;
         if self.decide(now).await? == Decision::Prepare {
             self.apply(now).await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use shunt_api::{Access, App, ControlRequest, Memory, Metrics, Post};
@@ -20,6 +20,7 @@ use crate::http::Times;
 use crate::integrations::{Completion, Integrations};
 use crate::keyring::Keyring;
 use crate::module;
+use crate::pace::Pace;
 use crate::platform::{Changed, Platform, Recorder};
 use crate::policy_aggregator::PolicyAggregator;
 use crate::policy_publisher::PolicyPublisher;
@@ -120,9 +121,11 @@ async fn work(
     stopping: watch::Sender<bool>,
 ) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut posts = Vec::new();
+    let (mut posts, mut pace) = (Vec::new(), Pace::new());
     loop {
+        let start = Instant::now();
         let tick = if reconciler.settle().await { BUSY_TICK } else { IDLE_TICK };
+        pace.passed(start.elapsed());
         let tick = tick.min(reconciler.on.idle_for((reconciler.clock)()));
         tokio::select! {
             biased;
@@ -130,9 +133,9 @@ async fn work(
             _ = interrupt.recv() => break,
             Some(request) = inbox.requests.recv() => reconciler.handle(request).await,
             Some(completion) = completions.recv() => reconciler.complete(completion).await,
-            changed = reconciler.on.changed() => if changed == Changed::Resources { reconciler.resources_changed() },
+            changed = reconciler.on.changed(pace.due()) => if changed == Changed::Resources { reconciler.resources_changed() },
             () = reconciler.rollouts.wait() => {}
-            1.. = inbox.reports.recv_many(&mut posts, REPORTS) => reconciler.take(&mut posts),
+            1.. = pace.reports(&mut inbox.reports, &mut posts, REPORTS) => reconciler.take(&mut posts),
             Some(read) = inbox.reads.recv() => reconciler.handle(read).await,
             () = tokio::time::sleep(tick) => {}
         }

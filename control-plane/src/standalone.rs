@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use shunt_spec::{Span, Time};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use crate::platform::StoreError;
 use crate::platform::{Changed, World};
@@ -53,11 +54,15 @@ impl Standalone {
         Ok((database, ConfigFolder::new(config.to_owned(), files, texts, removal_delay)))
     }
 
-    /// Waits until something may be otherwise than before. May be dropped at any time.
-    pub(crate) async fn changed(&mut self) -> Changed {
+    /// Waits until something may be otherwise than before; connections of proxies count from `proxies_from` on. May be dropped at any time.
+    pub(crate) async fn changed(&mut self, proxies_from: Instant) -> Changed {
+        let fleet = async {
+            tokio::time::sleep_until(proxies_from).await;
+            self.fleet.changed().await
+        };
         tokio::select! {
             Ok(()) = self.files.changed() => Changed::Resources,
-            Ok(()) = self.fleet.changed() => Changed::World,
+            Ok(()) = fleet => Changed::World,
             () = self.bell.notified() => Changed::World,
         }
     }

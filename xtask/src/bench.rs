@@ -1,4 +1,5 @@
-//! `cargo xtask bench filter|live [--report FILE]` on a real Envoy, and `cargo xtask bench analysis [--runs N]`
+//! `cargo xtask bench filter|live [--report FILE]` on a real Envoy, `cargo xtask bench controller [--report FILE]` with simulated proxies, and
+//! `cargo xtask bench analysis [--runs N]`
 
 use anyhow::{Context, Result, bail};
 
@@ -12,7 +13,8 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
         Some((what, rest)) if what == "analysis" => analysis(rest),
         Some((what, _)) if what == "filter" => filter(args),
         Some((what, _)) if what == "live" => live(args),
-        _ => bail!("which benchmark? There are: bench filter, bench live, bench analysis"),
+        Some((what, _)) if what == "controller" => controller(args),
+        _ => bail!("which benchmark? There are: bench filter, bench live, bench controller, bench analysis"),
     }
 }
 
@@ -26,6 +28,12 @@ fn analysis(args: &[String]) -> Result<()> {
 fn live(args: &[String]) -> Result<()> {
     let built = build::programs(&tools()?)?;
     Run::new(built.program("shunt-bench")).args(args).envs(built.env.iter().cloned()).show().context("the benchmark")
+}
+
+/// The real control plane with simulated proxies: no Envoy, no filter. As it is shipped, because its CPU is measured.
+fn controller(args: &[String]) -> Result<()> {
+    Run::cargo().args(["build", "--release", "--package", "shunt", "--package", "shunt-testbed", "--bins"]).show()?;
+    Run::new(Profile::Release.folder().join("shunt-bench")).args(args).show().context("the benchmark")
 }
 
 fn filter(args: &[String]) -> Result<()> {

@@ -1,23 +1,32 @@
 //! Reports and expected proxies -> how far a generation has come, and what was counted.
 
+mod aggregates;
 mod answers;
 mod claims;
+mod counted;
+mod growth;
 mod left;
 mod node;
 mod sums;
+mod survey;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use shunt_filter_core::report::{EpochReport, LatencySlots, Report, ServiceReport};
+use shunt_filter_core::report::{LatencySlots, Report};
 use shunt_filter_core::{RolloutId, VersionName};
 use shunt_spec::time::{Span, Time};
 
 use crate::observation::{Answers, Delivery, MISROUTED_QUIET, Misrouting};
+use aggregates::Aggregates;
 pub use claims::Belief;
 use claims::Claims;
+use counted::earliest;
 use left::Left;
 use node::Node;
+pub use survey::Survey;
 
 /// A proxy that has not reported for this long is silent: it does not hold up a step, and is listed.
 pub const SILENT: Span = Span::seconds(30);
@@ -39,6 +48,12 @@ pub struct Reports {
     /// What proxies counted that made room for others.
     left: Left,
     misrouting: BTreeMap<RolloutId, Streak>,
+    /// What all of them counted, by Rollout.
+    aggregates: Aggregates,
+    /// No VM that counts as living goes silent before this; none: there is none.
+    next_silence: Option<Time>,
+    /// Raised by every change.
+    version: u64,
     /// By Rollout, its newest epoch, and the first that was told of each slot in it.
     firsts: BTreeMap<RolloutId, (u64, LatencySlots)>,
     began: Option<Time>,
@@ -59,14 +74,15 @@ impl Reports {
         if !self.has_room(&report.node, Acquaintance::Stranger, now) {
             return false;
         }
-        let latencies = latencies(&report);
-        let node = self.nodes.entry(report.node.clone()).or_default();
-        let Some(taken) = node.take(report, now) else {
+        let (name, vm) = (report.node.clone(), report.vm.clone());
+        if !self.nodes.entry(name.clone()).or_default().accepts(&report) {
+            return false;
+        }
+        self.note_firsts(&report);
+        let Some(taken) = self.nodes.get_mut(&name).and_then(|node| node.take(report, now)) else {
             return false;
         };
-        for (id, epoch, slots) in latencies {
-            self.note_first(id, epoch, &slots);
-        }
+        self.aggregate(&name, &vm, taken.before.as_ref(), taken.expired);
         if self.misrouting.len() >= NODES_MAX {
             self.misrouting.retain(|_, streak| now.since(streak.last) < MISROUTED_QUIET);
         }
@@ -78,20 +94,6 @@ impl Reports {
             streak.last = now;
         }
         taken.changed
-    }
-
-    /// The first report of a slot wins: what is noted here never changes within an epoch, whichever proxy reports later or again.
-    fn note_first(&mut self, id: RolloutId, epoch: u64, slots: &LatencySlots) {
-        if self.firsts.len() >= NODES_MAX && !self.firsts.contains_key(&id) {
-            return;
-        }
-        let (known, firsts) = self.firsts.entry(id).or_default();
-        if *known < epoch {
-            (*known, *firsts) = (epoch, LatencySlots::default());
-        }
-        if *known == epoch {
-            firsts.add(slots);
-        }
     }
 
     /// Proxies that are gone make room for others; what they counted stays. Strangers have a share that leaves room for the rest.
@@ -118,28 +120,44 @@ impl Reports {
     fn remove(&mut self, which: impl Fn(&Node) -> bool) {
         let gone: Vec<String> = self.nodes.iter().filter(|(_, node)| which(node)).map(|(name, _)| name.clone()).collect();
         for node in gone.iter().filter_map(|name| self.nodes.remove(name)).collect::<Vec<_>>() {
+            self.aggregates.expire(node.rollouts().cloned());
             node.leave(&mut self.left);
         }
     }
 
+    /// Every change begins with it.
     fn tick(&mut self, now: Time) {
+        self.version = self.version.wrapping_add(1);
         self.now = self.now.max(now);
         self.began.get_or_insert(now);
+        if self.next_silence.is_some_and(|next| next <= self.now) {
+            self.next_silence = None;
+            for node in self.nodes.values_mut() {
+                let (expired, next) = node.recount(self.now);
+                self.aggregates.expire(expired);
+                self.next_silence = earliest(self.next_silence, next);
+            }
+        }
     }
 
     /// How far `generation` has come among the `expected` proxies (node ids recorded as possibly holding a policy of ours) that
     /// reported lately: what raising a weight and promoting ask for. Silent proxies do not hold it up, but those that had no time to
     /// report since a restart do: otherwise the first one that reports would prove it for all.
     pub fn delivery(&self, generation: u64, expected: &BTreeSet<String>, now: Time) -> Delivery {
-        let talks = |node: &Node| !node.silent(now) || node.unheard(now);
-        let talking = expected.iter().filter(|name| self.nodes.get(*name).is_some_and(talks));
-        self.judge(generation, talking, now)
+        self.judge(generation, expected.iter().filter(|name| self.talks(name, now)), now)
     }
 
     /// The same among all expected proxies that are not gone, however long they have been silent: what destroying asks for.
     pub fn everywhere(&self, generation: u64, expected: &BTreeSet<String>, now: Time) -> Delivery {
-        let there = expected.iter().filter(|name| !self.nodes.get(*name).is_some_and(|node| node.gone(now)));
-        self.judge(generation, there, now)
+        self.judge(generation, expected.iter().filter(|name| self.is_there(name, now)), now)
+    }
+
+    fn talks(&self, name: &str, now: Time) -> bool {
+        self.nodes.get(name).is_some_and(|node| !node.silent(now) || node.unheard(now))
+    }
+
+    fn is_there(&self, name: &str, now: Time) -> bool {
+        !self.nodes.get(name).is_some_and(|node| node.gone(now))
     }
 
     fn judge<'n>(&self, generation: u64, names: impl Iterator<Item = &'n String>, now: Time) -> Delivery {
@@ -158,36 +176,16 @@ impl Reports {
         if !behind.is_empty() {
             Delivery::Waiting { behind }
         } else if proxies == 0 {
-            let last = self.nodes.values().map(Node::last).filter(|last| *last > Time::default()).max();
-            Delivery::Unknown { since: last.or(self.began).unwrap_or(now) }
+            Delivery::Unknown { since: self.silent_since(now) }
         } else {
             Delivery::Live { since, proxies }
         }
     }
 
-    /// Counters of one service, summed over all VMs ever seen. Those that ended without a final report have nothing in flight:
-    /// their open requests are lost, not running.
-    pub fn service(&self, id: &RolloutId) -> ServiceReport {
-        let mut sum = self.left.get(id).cloned().unwrap_or_default();
-        for node in self.nodes.values() {
-            node.add_service(id, self.now, &mut sum);
-        }
-        sum
-    }
-
-    /// The union of all VMs' reports of one epoch.
-    pub fn epoch(&self, id: &RolloutId, epoch: u64) -> EpochReport {
-        let mut sum = EpochReport { epoch, ..EpochReport::default() };
-        if let Some(left) = self.left.get(id).and_then(|left| left.epoch.as_ref()).filter(|left| left.epoch == epoch) {
-            sum.add(left);
-        }
-        for node in self.nodes.values() {
-            node.add_epoch(id, self.now, &mut sum);
-        }
-        if let (Some(latency), Some((_, firsts))) = (&mut sum.latency, self.firsts.get(id).filter(|(known, _)| *known == epoch)) {
-            latency.first_slow = firsts.first_slow.clone();
-        }
-        sum
+    /// The last report of any proxy, or the beginning.
+    fn silent_since(&self, now: Time) -> Time {
+        let last = self.nodes.values().map(Node::last).filter(|last| *last > Time::default()).max();
+        last.or(self.began).unwrap_or(now)
     }
 
     /// Whether misrouted or unrouted requests of this service grow.
@@ -202,13 +200,19 @@ impl Reports {
     /// Who has answered what was decided for a version at the `expected` proxies, since each of their VMs reported the generation. Each
     /// proxy counts for itself: its routes are its own.
     pub fn answers(&self, id: &RolloutId, version: &VersionName, generation: u64, expected: &BTreeSet<String>, now: Time) -> Answers {
-        let of_node = |name: &String| Some((name.clone(), self.nodes.get(name)?.answers(id, version, generation, now)));
-        let (right, others): (Vec<_>, Vec<_>) = expected.iter().filter_map(of_node).partition(|(_, seen)| seen.right);
-        let nodes: Vec<String> = others.into_iter().filter(|(_, seen)| seen.astray).map(|(name, _)| name).collect();
-        match (nodes.is_empty(), right.is_empty()) {
+        let Some(aggregate) = self.aggregates.get(id) else { return Answers::Nothing };
+        let (mut right, mut nodes) = (false, Vec::new());
+        for name in aggregate.holders.iter().filter(|name| expected.contains(*name)) {
+            let seen = self.nodes.get(name).map(|node| node.answers(id, version, generation, now)).unwrap_or_default();
+            right |= seen.right;
+            if seen.astray && !seen.right {
+                nodes.push(name.clone());
+            }
+        }
+        match (nodes.is_empty(), right) {
             (false, _) => Answers::Astray { nodes },
-            (true, false) => Answers::Right,
-            (true, true) => Answers::Nothing,
+            (true, true) => Answers::Right,
+            (true, false) => Answers::Nothing,
         }
     }
 
@@ -247,12 +251,29 @@ impl Reports {
         self.nodes.get(node).is_some_and(Node::is_known)
     }
 
-    /// Strangers that have been silent for [`GONE`] are forgotten; what they counted stays.
+    /// Nodes that were ever connected, on record or certified, and are not gone.
+    pub fn known(&self, now: Time) -> impl Iterator<Item = &String> {
+        self.nodes.iter().filter(move |(_, node)| node.is_known() && !node.gone(now)).map(|(name, _)| name)
+    }
+
+    /// Whether this node is there and reported within [`SILENT`].
+    pub fn talks_now(&self, node: &str, now: Time) -> bool {
+        self.nodes.get(node).is_some_and(|node| !node.gone(now) && !node.silent(now))
+    }
+
+    /// Strangers that have been silent for [`GONE`] are forgotten; what they counted stays. To be called before sums are read: those that
+    /// are not up to date are counted anew, once for all readers.
     pub fn sweep(&mut self, now: Time) {
         self.tick(now);
         self.claims.sweep(now);
         let gone = |node: &Node| !node.is_known() && node.gone(now);
         self.remove(gone);
+        self.refresh();
+    }
+
+    /// How far generations have come among these proxies now, for many questions: one walk.
+    pub fn survey(&self, expected: &BTreeSet<String>, now: Time) -> Survey {
+        Survey::new(self, expected, now)
     }
 
     /// All proxies that ever reported and are not gone, for `shunt get` and `shunt proxies`.
@@ -270,6 +291,7 @@ impl Reports {
         self.tick(now);
         if self.has_room(node, Acquaintance::Known, now) {
             self.nodes.entry(node.to_owned()).or_default().remember(now);
+            self.recount(node);
         }
     }
 
@@ -278,12 +300,16 @@ impl Reports {
         self.tick(now);
         if self.has_room(node, Acquaintance::Known, now) {
             self.nodes.entry(node.to_owned()).or_default().connection(open, now);
+            self.recount(node);
         }
     }
 
     /// `shunt forget NODE`: the operator says that it is gone for good.
     pub fn forget(&mut self, node: &str) {
-        self.nodes.remove(node);
+        self.version = self.version.wrapping_add(1);
+        if let Some(node) = self.nodes.remove(node) {
+            self.aggregates.expire(node.rollouts().cloned());
+        }
         self.claims.forget(node);
     }
 
@@ -300,12 +326,6 @@ enum Acquaintance {
     Known,
     /// Nothing but reports speaks for it.
     Stranger,
-}
-
-/// What a report says of slots by latency.
-fn latencies(report: &Report) -> Vec<(RolloutId, u64, LatencySlots)> {
-    let epochs = report.services.iter().filter_map(|(id, service)| Some((id, service.epoch.as_ref()?)));
-    epochs.filter_map(|(id, epoch)| Some((id.clone(), epoch.epoch, epoch.latency.clone()?))).collect()
 }
 
 /// One proxy as its reports show it.

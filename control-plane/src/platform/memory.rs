@@ -80,6 +80,10 @@ impl Memory {
         stored.plan.versions.iter().map(|version| (version.name.clone(), Capacity::Unmanaged)).collect()
     }
 
+    pub(crate) fn presences_revision(&self) -> u64 {
+        self.inner().sequence
+    }
+
     /// The proxy has everything at once.
     pub(crate) fn presences(&self) -> Vec<Presence> {
         let routes = RouteEvidence::Acknowledged(self.inner().sequence);

@@ -54,7 +54,7 @@ fn proof(generation: u64, sequence: Sequence) -> PolicyProof {
 /// One proxy that reported generation 5 and acknowledged everything up to sequence 3.
 async fn one(on: &Platform) -> Proxies {
     let mut proxies = Proxies::new(BTreeSet::new(), Memory::default(), Time(0));
-    proxies.sync(vec![connected("a", 3)], Time(1_000));
+    proxies.connections(vec![connected("a", 3)], Time(1_000));
     proxies.take(post(report("a", 1, 5, false)), 5, Time(2_000));
     proxies.keep(on, Time(2_000)).await.unwrap();
     proxies
@@ -79,7 +79,7 @@ async fn what_connects_or_shows_a_certificate_is_expected_also_after_a_restart()
 async fn one_that_stays_away_is_dismissed_after_a_minute_and_not_before() {
     let (memory, on) = open();
     let mut proxies = one(&on).await;
-    proxies.sync(vec![closed("a", 10_000)], Time(10_000));
+    proxies.connections(vec![closed("a", 10_000)], Time(10_000));
     proxies.keep(&on, Time(69_000)).await.unwrap();
     assert_eq!(memory.expected().len(), 1);
     proxies.keep(&on, Time(71_000)).await.unwrap();
@@ -94,7 +94,7 @@ async fn a_last_word_dismisses_at_once_but_not_while_it_is_connected() {
     proxies.take(post(report("a", 2, 5, true)), 5, Time(3_000));
     proxies.keep(&on, Time(3_000)).await.unwrap();
     assert_eq!(memory.expected().len(), 1, "its connection is still open");
-    proxies.sync(vec![closed("a", 4_000)], Time(4_000));
+    proxies.connections(vec![closed("a", 4_000)], Time(4_000));
     proxies.keep(&on, Time(4_000)).await.unwrap();
     assert!(memory.expected().is_empty());
 }
@@ -103,7 +103,7 @@ async fn a_last_word_dismisses_at_once_but_not_while_it_is_connected() {
 async fn forgetting_takes_a_known_one_away_and_says_no_to_others() {
     let (memory, on) = open();
     let mut proxies = one(&on).await;
-    proxies.sync(vec![closed("a", 3_000)], Time(3_000));
+    proxies.connections(vec![closed("a", 3_000)], Time(3_000));
     assert!(!proxies.forget("unknown", &on).await.unwrap());
     assert!(proxies.forget("a", &on).await.unwrap());
     proxies.keep(&on, Time(4_000)).await.unwrap();
@@ -114,7 +114,7 @@ async fn forgetting_takes_a_known_one_away_and_says_no_to_others() {
 async fn a_refusal_disproves_what_it_is_about_and_nothing_older() {
     let (_, on) = open();
     let mut proxies = one(&on).await;
-    proxies.sync(vec![connected("a", 4), refusing("b", 3)], Time(2_500));
+    proxies.connections(vec![connected("a", 4), refusing("b", 3)], Time(2_500));
     proxies.take(post(report("b", 1, 5, false)), 5, Time(2_500));
     proxies.keep(&on, Time(2_500)).await.unwrap();
     assert!(matches!(proxies.policy(proof(5, 3), Time(2_600)), Delivery::Live { .. }), "b has this one");
@@ -122,7 +122,7 @@ async fn a_refusal_disproves_what_it_is_about_and_nothing_older() {
     assert_eq!(proxies.policy(proof(5, 4), Time(2_600)), rejected);
     assert_eq!(proxies.everywhere(proof(5, 4), Time(2_600)), rejected);
     assert_eq!(proxies.routes(RoutesProof::Report(4, 5), Time(2_600)), rejected);
-    proxies.sync(vec![connected("a", 4), Presence { connected: false, ..refusing("b", 3) }], Time(2_700));
+    proxies.connections(vec![connected("a", 4), Presence { connected: false, ..refusing("b", 3) }], Time(2_700));
     assert!(matches!(proxies.policy(proof(5, 4), Time(2_700)), Delivery::Live { .. }), "b went");
 }
 
@@ -137,13 +137,13 @@ async fn refused_clusters_disprove_no_policy_and_are_told_with_their_resources()
         error: "out of range".to_owned(),
         sequence: 4,
     };
-    proxies.sync(vec![Presence { refusal: Some(refused), ..connected("a", 3) }], Time(2_500));
+    proxies.connections(vec![Presence { refusal: Some(refused), ..connected("a", 3) }], Time(2_500));
     assert!(matches!(proxies.everywhere(proof(5, 4), Time(2_600)), Delivery::Live { .. }), "what a deleted Rollout waits for");
     assert!(matches!(proxies.policy(proof(5, 4), Time(2_600)), Delivery::Live { .. }));
     let opinions = proxies.opinions();
     let refusal = opinions[0].refusal.as_ref().unwrap();
     assert_eq!((refusal.kind.as_str(), refusal.resources.len(), refusal.sequence), ("clusters", 1, 4));
-    proxies.sync(vec![refusing("a", 3)], Time(2_700));
+    proxies.connections(vec![refusing("a", 3)], Time(2_700));
     assert_eq!(proxies.opinions()[0].refusal, None, "the policy belongs to all Rollouts");
 }
 
@@ -158,7 +158,7 @@ async fn routes_need_the_acknowledgement_and_then_the_report() {
     assert!(behind(proxies.routes(RoutesProof::Report(3, 6), now)), "pushed, but not reported");
     proxies.take(post(report("a", 2, 6, false)), 6, now);
     assert!(matches!(proxies.routes(RoutesProof::Report(3, 6), now), Delivery::Live { proxies: 1, .. }));
-    proxies.sync(vec![connected("a", 3), connected("b", 0)], now);
+    proxies.connections(vec![connected("a", 3), connected("b", 0)], now);
     assert!(behind(proxies.routes(RoutesProof::Report(3, 6), now)), "a new one has no routes yet");
     assert!(matches!(proxies.routes(RoutesProof::None, now), Delivery::Live { .. }));
 }
@@ -167,7 +167,7 @@ async fn routes_need_the_acknowledgement_and_then_the_report() {
 fn acknowledged_is_what_every_connected_one_has() {
     let mut proxies = Proxies::new(BTreeSet::new(), Memory::default(), Time(0));
     assert_eq!(proxies.acknowledged(), None);
-    proxies.sync(vec![connected("a", 3), connected("b", 5), closed("c", 1)], Time(1));
+    proxies.connections(vec![connected("a", 3), connected("b", 5), closed("c", 1)], Time(1));
     assert_eq!(proxies.acknowledged(), Some(3));
 }
 
@@ -193,7 +193,7 @@ async fn one_that_reports_before_its_connection_is_seen_is_expected_from_then_on
     proxies.take(post(report("a", 1, 5, false)), 5, Time(2_000));
     proxies.keep(&on, Time(2_000)).await.unwrap();
     assert!(memory.expected().is_empty());
-    proxies.sync(vec![connected("a", 3)], Time(2_100));
+    proxies.connections(vec![connected("a", 3)], Time(2_100));
     proxies.keep(&on, Time(2_100)).await.unwrap();
     assert_eq!(memory.expected().len(), 1);
     assert!(matches!(proxies.policy(proof(5, 3), Time(2_200)), Delivery::Live { .. }), "and what it said counts");

@@ -58,7 +58,9 @@ impl Reconciler {
     /// Hands on to the API, and to those who wait, what there is now.
     pub(super) fn present(&mut self, now: Time) {
         self.show.rollouts(self.rollouts.conflicted(), self.on.problems(), now);
-        self.show.proxies(self.proxies.views(now));
+        if self.proxies.views_are_due(now) {
+            self.show.proxies(self.proxies.views(now));
+        }
         self.show.problems(self.on.problems());
         self.show.freeze(&self.freeze);
         self.show.notices(self.notices());

@@ -28,6 +28,11 @@ impl Xds {
         self.fleet.changed()
     }
 
+    /// How often connections of proxies changed.
+    pub(crate) fn revision(&self) -> u64 {
+        self.fleet.changes()
+    }
+
     /// Every proxy that was connected to this process.
     pub(crate) fn presences(&self) -> Vec<Presence> {
         self.fleet.nodes().into_iter().map(presence).collect()

@@ -70,6 +70,11 @@ impl Fleet {
         self.lock().values().map(|entry| entry.status.clone()).collect()
     }
 
+    /// How often anything has changed: while it is the same, so are all proxies.
+    pub fn changes(&self) -> u64 {
+        *self.changed.borrow()
+    }
+
     /// Wakes whenever anything changes.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()

@@ -79,6 +79,12 @@ impl<N: Copy + Into<u32> + TryFrom<u32>, const COUNT: u32, const DIGITS: usize> 
         }
     }
 
+    /// Whether all of another set are in it.
+    pub fn contains_all(&self, other: &Self) -> bool {
+        let mine = self.words.iter().copied().chain(std::iter::repeat(0));
+        other.words.iter().zip(mine).all(|(theirs, mine)| theirs & !mine == 0)
+    }
+
     /// Those that are not in another set.
     pub fn minus(&self, other: &Self) -> Self {
         let others = other.words.iter().copied().chain(std::iter::repeat(0));

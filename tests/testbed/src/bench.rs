@@ -1,4 +1,5 @@
-//! Benchmarks on a real Envoy: what the filter costs, and how fast a bad release is over.
+//! Benchmarks: what the filter costs a real Envoy, how fast a bad release is over there, and what a large fleet costs the control plane.
 
+pub mod controller;
 pub mod filter;
 pub mod live;

@@ -54,6 +54,11 @@ impl ControlPlane {
         Self::launch(manifests, &[], vec![("RUST_LOG".to_owned(), filter.to_owned())]).await
     }
 
+    /// Starts one with further arguments of `shunt serve` that logs only warnings and errors.
+    pub async fn start_quietly(manifests: &[(&str, &str)], args: &[&str]) -> Result<Self> {
+        Self::launch(manifests, args, vec![("RUST_LOG".to_owned(), "warn".to_owned())]).await
+    }
+
     /// Starts one whose data folder is a file system of this size, bytes, in a mount namespace of its own: only for root, on Linux.
     pub async fn start_on_disk(manifests: &[(&str, &str)], size: u64) -> Result<Self> {
         Self::launch_on(manifests, &[], Vec::new(), Some(size)).await

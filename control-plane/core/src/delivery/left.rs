@@ -40,6 +40,10 @@ impl Left {
         self.services.get(id)
     }
 
+    pub(super) fn keys(&self) -> impl Iterator<Item = &RolloutId> {
+        self.services.keys()
+    }
+
     pub(super) fn values(&self) -> impl Iterator<Item = &ServiceReport> {
         self.services.values()
     }

@@ -1,15 +1,17 @@
 //! What one proxy told: its VMs, which of them live, and what those that ended left behind.
 
+mod contribution;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use shunt_filter_core::footprint::Footprint;
-use shunt_filter_core::report::{EpochReport, Report, ServiceReport};
+use shunt_filter_core::report::{Report, ServiceReport};
 use shunt_filter_core::{RolloutId, VersionName};
 use shunt_spec::time::{Span, Time};
 
 use super::answers::{Growths, Seen, grown};
 use super::left::Left;
-use super::sums::{add_epoch, add_service, close, misrouted};
+use super::sums::{Liveness, close, misrouted};
 use super::{GONE, ProxySeen, SILENT};
 
 /// A VM is taken for dead after this long without a post when its proxy has connected anew meanwhile. Above the slowest heartbeat.
@@ -65,6 +67,8 @@ struct Vm {
     /// Generations, ascending, each with the time of the first report of it.
     reached: VecDeque<(u64, Time)>,
     growths: Growths,
+    /// As which it is part of the sums of its Rollouts.
+    counted: Liveness,
 }
 
 impl Vm {
@@ -72,6 +76,11 @@ impl Vm {
     fn reached(&self, generation: u64) -> Option<Time> {
         self.reached.iter().find(|(reached, _)| *reached >= generation).map(|(_, at)| *at)
     }
+}
+
+/// How long a VM may be silent that posted last at this time.
+fn patience(last: Time, opened: Time) -> Span {
+    if last < opened { SILENT_AFTER_RECONNECT } else { SILENT }
 }
 
 /// With one more report.
@@ -92,47 +101,81 @@ pub(super) struct Taken {
     pub(super) changed: bool,
     /// Services of which more requests were misrouted or unrouted.
     pub(super) misrouted: Vec<RolloutId>,
+    /// What this VM reported before.
+    pub(super) before: Option<Report>,
+    /// Services whose sums are to be counted anew, because a VM ended or came back.
+    pub(super) expired: Vec<RolloutId>,
 }
 
 impl Node {
     /// None: an old post, or one of a VM that has ended.
     pub(super) fn take(&mut self, report: Report, now: Time) -> Option<Taken> {
+        if !self.accepts(&report) {
+            return None;
+        }
         let old = self.vms.get(&report.vm);
-        if self.ended.contains(&report.vm) || old.is_some_and(|vm| vm.report.sequence >= report.sequence) {
-            return None;
-        }
-        if old.is_none() && self.vms.len() >= VMS_MAX {
-            return None;
-        }
         self.last = now;
         self.heard.get_or_insert(now);
         let grew =
             |id: &RolloutId, new: &ServiceReport| misrouted(new) > old.and_then(|vm| vm.report.services.get(id)).map_or(0, misrouted);
-        let taken = Taken {
+        let mut taken = Taken {
             changed: report.last || old.is_none_or(|vm| vm.report.generation != report.generation || vm.report.services != report.services),
             misrouted: report.services.iter().filter(|(id, new)| grew(id, new)).map(|(id, _)| id.clone()).collect(),
+            before: None,
+            expired: Vec::new(),
         };
         if !taken.misrouted.is_empty() {
             self.last_misrouted = Some(now);
         }
-        let growths = grown(old.map(|vm| vm.growths.clone()).unwrap_or_default(), old.map(|vm| &vm.report), &report, now);
-        let first = old.map_or(now, |vm| vm.first);
-        let reached = record_generation(old.map(|vm| vm.reached.clone()).unwrap_or_default(), report.generation, now);
-        let counted = old.is_some_and(|vm| vm.first >= self.era);
+        let old = self.vms.remove(&report.vm);
+        let counted = old.as_ref().is_some_and(|vm| vm.first >= self.era);
         let (vm, last) = (report.vm.clone(), report.last);
-        self.vms.insert(vm.clone(), Vm { footprint: report.footprint(), report, first, last: now, reached, growths });
+        let new = match old {
+            Some(Vm { report: before, footprint: _, first, last: _, reached, growths, counted }) => {
+                let growths = grown(growths, Some(&before), &report, now);
+                let reached = record_generation(reached, report.generation, now);
+                if counted == Liveness::Silent {
+                    taken.expired.extend(before.services.keys().chain(report.services.keys()).cloned());
+                }
+                taken.expired.extend(before.services.keys().filter(|id| !report.services.contains_key(id)).cloned());
+                taken.before = Some(before);
+                Vm { footprint: report.footprint(), report, first, last: now, reached, growths, counted: Liveness::Lives }
+            }
+            None => {
+                let growths = grown(Growths::new(), None, &report, now);
+                let reached = record_generation(VecDeque::new(), report.generation, now);
+                Vm { footprint: report.footprint(), report, first: now, last: now, reached, growths, counted: Liveness::Lives }
+            }
+        };
+        self.vms.insert(vm.clone(), new);
         if last {
-            self.end(&vm);
+            taken.expired.extend(self.end(&vm));
             // It is not missing from now on.
             self.peak = self.peak.saturating_sub(usize::from(counted));
         }
-        self.end_dead_vms(now);
+        taken.expired.extend(self.end_dead_vms(now));
         self.count(now);
         Some(taken)
     }
 
-    fn end(&mut self, vm: &str) {
-        let Some(vm) = self.vms.remove(vm) else { return };
+    /// Whether this is no old post, nor one of a VM that has ended or has no place.
+    pub(super) fn accepts(&self, report: &Report) -> bool {
+        match self.vms.get(&report.vm) {
+            _ if self.ended.contains(&report.vm) => false,
+            Some(vm) => vm.report.sequence < report.sequence,
+            None => self.vms.len() < VMS_MAX,
+        }
+    }
+
+    /// What this VM reported last; none: it has ended.
+    pub(super) fn report(&self, vm: &str) -> Option<&Report> {
+        self.vms.get(vm).map(|vm| &vm.report)
+    }
+
+    /// The Rollouts that it reported.
+    fn end(&mut self, vm: &str) -> Vec<RolloutId> {
+        let Some(vm) = self.vms.remove(vm) else { return Vec::new() };
+        let ids = vm.report.services.keys().cloned().collect();
         for (id, service) in vm.report.services {
             self.left.add(id, &close(service));
         }
@@ -140,18 +183,18 @@ impl Node {
         if self.ended.len() > ENDED_MAX {
             self.ended.pop_front();
         }
+        ids
     }
 
     /// VMs that ended without a last word long ago: their counters stay, their open requests are lost. Only those that cannot come
     /// back, of an Envoy that has ended, and when there are far more than there ever lived: after an outage of the network all come back.
-    fn end_dead_vms(&mut self, now: Time) {
+    /// The Rollouts that they reported.
+    fn end_dead_vms(&mut self, now: Time) -> Vec<RolloutId> {
         let crowd = self.peak.saturating_mul(2).saturating_add(16);
         let crowded = self.vms.len() > crowd;
         let ended = |vm: &Vm| now.since(vm.last) >= GONE && (crowded || vm.first < self.era);
         let dead: Vec<String> = self.vms.iter().filter(|(_, vm)| ended(vm)).map(|(id, _)| id.clone()).collect();
-        for id in dead {
-            self.end(&id);
-        }
+        dead.iter().flat_map(|id| self.end(id)).collect()
     }
 
     fn count(&mut self, now: Time) {
@@ -171,8 +214,7 @@ impl Node {
     }
 
     fn lives(&self, vm: &Vm, now: Time) -> bool {
-        let patience = if vm.last < self.opened { SILENT_AFTER_RECONNECT } else { SILENT };
-        now.since(vm.last) < patience
+        now.since(vm.last) < patience(vm.last, self.opened)
     }
 
     fn living(&self, now: Time) -> impl Iterator<Item = &Vm> {
@@ -220,6 +262,25 @@ impl Node {
             living = living.saturating_add(1);
         }
         since.filter(|_| living >= self.peak)
+    }
+
+    /// The highest generation that all of its VMs run; none: none of them is known to run any.
+    pub(super) fn generation(&self, now: Time) -> Option<u64> {
+        if self.partly_heard(now) {
+            return None;
+        }
+        let (mut lowest, mut living) = (None, 0_usize);
+        for vm in self.living(now) {
+            let generation = vm.reached.back().map(|(generation, _)| *generation)?;
+            lowest = Some(lowest.map_or(generation, |lowest: u64| lowest.min(generation)));
+            living = living.saturating_add(1);
+        }
+        lowest.filter(|_| living >= self.peak)
+    }
+
+    /// Of each living VM: generations, ascending, each with the time of the first report of it.
+    pub(super) fn all_reached(&self, now: Time) -> impl Iterator<Item = &VecDeque<(u64, Time)>> {
+        self.living(now).map(|vm| &vm.reached)
     }
 
     /// What its living VMs saw of a version's answers since each of them reported the generation.
@@ -298,38 +359,8 @@ impl Node {
         of_vms.chain(self.left.values()).map(count).fold(0, u64::saturating_add)
     }
 
-    /// What it counted, for a sum that outlives it. Nothing of a proxy that is gone is in flight.
-    pub(super) fn leave(self, sums: &mut Left) {
-        sums.add_all(self.left);
-        for (id, service) in self.vms.into_values().flat_map(|vm| vm.report.services) {
-            sums.add(id, &close(service));
-        }
-    }
-
     /// Bytes of memory that what it reported takes.
     pub(super) fn footprint(&self) -> usize {
         self.vms.values().fold(self.left.footprint(), |sum, vm| sum.saturating_add(vm.footprint))
-    }
-
-    pub(super) fn add_service(&self, id: &RolloutId, now: Time, sum: &mut ServiceReport) {
-        if let Some(left) = self.left.get(id) {
-            add_service(sum, left);
-        }
-        for vm in self.vms.values() {
-            if let Some(service) = vm.report.services.get(id) {
-                if self.lives(vm, now) { add_service(sum, service) } else { add_service(sum, &close(service.clone())) }
-            }
-        }
-    }
-
-    pub(super) fn add_epoch(&self, id: &RolloutId, now: Time, sum: &mut EpochReport) {
-        if let Some(left) = self.left.get(id) {
-            add_epoch(sum, left);
-        }
-        for vm in self.vms.values() {
-            if let Some(service) = vm.report.services.get(id) {
-                if self.lives(vm, now) { add_epoch(sum, service) } else { add_epoch(sum, &close(service.clone())) }
-            }
-        }
     }
 }

@@ -35,6 +35,26 @@ pub(super) fn add_epoch(into: &mut EpochReport, from: &ServiceReport) {
     }
 }
 
+/// Adds only what does not always grow: exemplars, and the requests that hang now.
+pub(super) fn add_details(into: &mut EpochReport, from: &ServiceReport, of: Liveness) {
+    let Some(epoch) = from.epoch.as_ref().filter(|epoch| epoch.epoch == into.epoch) else { return };
+    for (version, theirs) in &epoch.exemplars {
+        into.exemplars.entry(version.clone()).or_default().add(theirs);
+    }
+    if let (Some(mine), Some(theirs), Liveness::Lives) = (&mut into.hanging, &epoch.hanging, of) {
+        add_numbers(&mut mine.versions, &theirs.versions);
+    }
+}
+
+/// Whether a VM counts as living.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Liveness {
+    /// It posted lately.
+    Lives,
+    /// It did not, or it has ended: what it had in flight is lost.
+    Silent,
+}
+
 fn add_numbers<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
     for (key, number) in from {
         let mine = into.entry(key.clone()).or_default();

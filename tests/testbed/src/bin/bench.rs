@@ -1,9 +1,9 @@
-//! `shunt-bench`: benchmarks on a real Envoy. `cargo xtask bench` builds what it needs and starts it.
+//! `shunt-bench`: benchmarks on a real Envoy, and of the control plane with simulated proxies. `cargo xtask bench` builds what it needs and starts it.
 
 use clap::{Parser, Subcommand};
 use shunt_testbed::bench;
 
-/// Benchmarks on a real Envoy.
+/// Benchmarks on a real Envoy, and of the control plane with simulated proxies.
 #[derive(Debug, Parser)]
 #[command(name = "shunt-bench")]
 struct Args {
@@ -17,6 +17,8 @@ enum What {
     Filter(bench::filter::Options),
     /// How fast a bad release is over, and where the time goes.
     Live(bench::live::Options),
+    /// What a large fleet costs the control plane.
+    Controller(bench::controller::Options),
 }
 
 #[tokio::main]
@@ -25,6 +27,7 @@ async fn main() -> anyhow::Result<()> {
         match Args::parse().what {
             What::Filter(options) => bench::filter::filter(&options).await,
             What::Live(options) => bench::live::live(&options).await,
+            What::Controller(options) => bench::controller::controller(&options).await,
         }
     };
     tokio::select! {
