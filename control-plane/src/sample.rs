@@ -5,8 +5,8 @@ mod server;
 use std::sync::Arc;
 
 use shunt_core::State;
-use shunt_spec::manifest::{compile, parse};
-use shunt_spec::{Plan, Time};
+use shunt_spec::manifest::parse;
+use shunt_spec::{Context, Plan, Time};
 use tempfile::TempDir;
 
 use crate::standalone::{Database, Stored};
@@ -31,7 +31,7 @@ spec:
 
 /// The plan of that.
 pub(crate) fn plan(rest: &str) -> Plan {
-    compile(&parse("a.yaml", &manifest(rest)).unwrap()[0], None).unwrap_or_else(|errors| panic!("{errors:?}"))
+    parse("a.yaml", &manifest(rest)).unwrap()[0].compile(&Context::default()).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
 /// As it is stored with this state.
