@@ -43,7 +43,7 @@ impl Analysts {
 
 /// How the A/B test of the run's step stands, while one is on.
 fn standing(plan: &Plan, state: &State, evidence: &EpochReport, external: &BTreeMap<String, ExternalFigures>) -> Contest {
-    let run = state.run.as_ref().filter(|run| run.stage.exposes());
+    let run = state.run.as_ref().filter(|run| run.is_judged());
     let test = run.and_then(|run| Some((run, plan.test(run.stage.step()?)?)));
     test.map_or_else(Contest::default, |(run, test)| contest(test, &run.ranges, &state.stable, evidence, external))
 }

@@ -55,7 +55,8 @@ mod tests {
             let begun = Instant::now();
             pace.passed(Duration::from_millis(took));
             assert_eq!(pace.due().duration_since(begun).as_millis(), pause, "{took} ms");
-            let early = tokio::time::timeout_at(pace.due() - Duration::from_millis(5), pace.reports(&mut reports, &mut Vec::new(), 1));
+            let mut posts = Vec::new();
+            let early = tokio::time::timeout_at(pace.due() - Duration::from_millis(5), pace.reports(&mut reports, &mut posts, 1));
             assert!(early.await.is_err());
         }
     }

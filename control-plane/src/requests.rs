@@ -7,8 +7,9 @@ use shunt_api::rollouts::History;
 use shunt_api::{Accepted, ControlRequest, InstanceRefused, Refusal, Reply};
 use shunt_core::advance::Next;
 use shunt_core::call::CallView;
-use shunt_core::journal::{Entry, Incident, ReleaseAsked};
+use shunt_core::journal::{Entry, ReleaseAsked};
 use shunt_core::observation::Freeze;
+use shunt_core::replay::Incident;
 use shunt_core::status::HistoryEntry;
 use shunt_filter_core::RolloutId;
 

@@ -5,8 +5,8 @@ mod server;
 use std::sync::Arc;
 
 use shunt_core::State;
-use shunt_spec::manifest::{compile, parse};
-use shunt_spec::{Plan, Time};
+use shunt_spec::manifest::parse;
+use shunt_spec::{Context, Plan, Time};
 use tempfile::TempDir;
 
 use crate::platform::{AuxiliaryStore, Stored};
@@ -37,7 +37,7 @@ pub(crate) fn plan(rest: &str) -> Plan {
 
 /// The plan of a whole manifest.
 pub(crate) fn plan_of(text: &str) -> Plan {
-    compile(&parse("a.yaml", text).unwrap()[0], None).unwrap_or_else(|errors| panic!("{errors:?}"))
+    parse("a.yaml", text).unwrap()[0].compile(&Context::default()).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
 /// As it is stored with this state.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use shunt_core::journal::{Entry, Incident};
+use shunt_core::journal::Entry;
+use shunt_core::replay::Incident;
 use shunt_testbed::envoy::listen_address;
 use shunt_testbed::{ControlPlane, Envoy, EnvoyOptions, Load, LocalShop, RunningLoad, until};
 

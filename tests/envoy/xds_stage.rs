@@ -124,7 +124,7 @@ fn run(listener: TcpListener, publisher: &Publisher, fleet: &Fleet) -> (oneshot:
 
 /// A service with one version, `v1`.
 pub(crate) fn service(name: &str, hosts: &[&str], shop: &LocalShop) -> Routes {
-    let version = Version { name: "v1".parse().expect("a name"), backend: Backend::Endpoints(vec![shop.address().to_string()]) };
+    let version = Version { name: "v1".parse().expect("a name"), backend: Backend::at(vec![shop.address().to_string()]) };
     Routes {
         id: format!("shop/{name}").parse().expect("an id"),
         hosts: hosts.iter().map(|&host| host.to_owned()).collect(),

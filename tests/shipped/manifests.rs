@@ -22,8 +22,8 @@ fn every_strategy_compiles_without_warnings_and_stands_beside_the_others() {
     for (file, text) in files.iter().map(read) {
         accepted(&file, &text);
         for document in shunt_spec::manifest::parse(&file, &text).unwrap_or_default() {
-            let plan = shunt_spec::manifest::compile(&document, None).unwrap_or_else(|errors| panic!("{file}: {errors:?}"));
-            let warnings = shunt_spec::lint::lint(&document, &plan);
+            let plan = document.compile(&shunt_spec::Context::default()).unwrap_or_else(|errors| panic!("{file}: {errors:?}"));
+            let warnings = shunt_spec::lint::lint(document.rollout().unwrap(), &plan);
             assert!(warnings.is_empty(), "{file}: {warnings:?}");
             plans.push((plan, shunt_spec::time::Time(0)));
         }

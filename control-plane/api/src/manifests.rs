@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use shunt_filter_core::RolloutId;
 use shunt_spec::manifest::{Document, parse};
+use shunt_spec::rollout::Rollout;
 
 use crate::access::{Actor, Role};
 use crate::app::{Accepted, App, ControlRequest};
@@ -40,7 +41,7 @@ fn programs(text: &str, actor: &Actor) -> Result<(), Problem> {
         return Ok(());
     }
     let documents = parse("", text).unwrap_or_default();
-    let fields: Vec<String> = documents.iter().flat_map(Document::programs).collect();
+    let fields: Vec<String> = documents.iter().filter_map(Document::rollout).flat_map(Rollout::programs).collect();
     if fields.is_empty() { Ok(()) } else { Err(Problem::Programs { name: actor.name().to_owned(), has: actor.role, fields }) }
 }
 

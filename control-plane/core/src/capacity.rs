@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use shunt_spec::plan::Backend;
 use shunt_spec::time::Time;
 
 /// Instances of one version. A version that is absent from the observation is not known yet, and nothing advances on it.
@@ -76,15 +75,6 @@ impl fmt::Display for CrashLoop {
             Some(words) if !words.is_empty() => write!(f, ", its last output: {words}"),
             Some(_) | None => Ok(()),
         }
-    }
-}
-
-/// How many instances a version has at full size; none where they are not ours to count.
-pub fn full_size(backend: &Backend) -> Option<u32> {
-    match backend {
-        Backend::Command(command) => Some(command.instances),
-        Backend::Registered(registered) => Some(registered.instances),
-        Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Value(_) => None,
     }
 }
 

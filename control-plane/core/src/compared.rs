@@ -22,7 +22,7 @@ impl<'s> Compared<'s> {
     /// The run's candidate while users are on it, or the version just promoted while the old one is kept; none: no user is exposed.
     pub fn of(state: &'s State) -> Option<Self> {
         match (&state.run, &state.previous) {
-            (Some(run), _) if run.stage.exposes() => Some(Self::in_run(state, run)),
+            (Some(run), _) if run.is_judged() => Some(Self::in_run(state, run)),
             (None, Some(previous)) => {
                 let everybody = Range { from: 0, to: POINTS, version: state.stable.clone() };
                 Some(Self { candidate: &state.stable, stable: &previous.version, ranges: Cow::Owned(vec![everybody]) })

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::names::{fallback_cluster, version_cluster};
 use shunt_filter_core::policy::{Flag, Goal, Mirror, Rule, Split, VersionPolicy};
 use shunt_filter_core::{RolloutId, ServicePolicy, VersionName, Weight};
-use shunt_spec::plan::{AbTestStep, Backend, HealthCheck, Plan, PlannedRule, Protocol, Role, Routing, Step, TestGoal, Timeouts, Version};
+use shunt_spec::plan::{AbTestStep, HealthCheck, Plan, PlannedRule, Protocol, Role, Routing, Step, TestGoal, Timeouts, Version};
 use shunt_spec::time::Span;
 
 use crate::call::Call;
@@ -54,7 +54,7 @@ pub struct Routes {
     /// True: every request gets a direct response (503, `retry-after`, marked `x-shunt-held`), whatever its header says.
     #[serde(default)]
     pub held: bool,
-    /// Versions with a cluster and a header route, each with [`shunt_spec::plan::Backend::Endpoints`] by the time it is published.
+    /// Versions with a cluster and a header route, each with its endpoints by the time it is published.
     pub versions: Vec<Version>,
     /// Which version may get copies of which version's requests: (answering, copy).
     pub mirrors: Vec<(VersionName, VersionName)>,
@@ -155,22 +155,20 @@ fn default_route(plan: &Plan, state: &State) -> Option<VersionName> {
 }
 
 fn version_policy(plan: &Plan, state: &State, name: &VersionName, installed: &Installed) -> VersionPolicy {
-    let (clusters, aggregate) = match &installed.backend {
-        Backend::Cluster(cluster) => (vec![cluster.clone()], false),
-        Backend::Value(_) => (Vec::new(), false),
-        Backend::Endpoints(_) | Backend::Command(_) | Backend::Registered(_) => {
-            let own = version_cluster(&plan.id, name);
-            // The version that the default route names has nothing to fall back to, so its cluster's name is proof enough.
-            let plain = state.default_route == DefaultRoute::Settled(name.clone());
-            (vec![fallback_cluster(&plan.id, name), own], !plain)
-        }
+    let (clusters, aggregate) = if installed.backend.has_endpoints() {
+        let own = version_cluster(&plan.id, name);
+        // The version that the default route names has nothing to fall back to, so its cluster's name is proof enough.
+        let plain = state.default_route == DefaultRoute::Settled(name.clone());
+        (vec![fallback_cluster(&plan.id, name), own], !plain)
+    } else {
+        (installed.backend.cluster().cloned().into_iter().collect(), false)
     };
     VersionPolicy { name: name.clone(), serving: installed.stage == Installation::Serving, clusters, aggregate }
 }
 
 /// Overrides of the mesh, then long-lived rules, then the cohorts of the run's steps so far.
 fn rules(plan: &Plan, state: &State) -> Vec<Rule> {
-    let cohorts = state.run.iter().flat_map(|run| steps_so_far(plan, run)).filter_map(|step| match step {
+    let cohorts = state.run.iter().flat_map(|run| run.steps_in_force(plan)).filter_map(|step| match step {
         Step::Rule(rule) => Some(rule),
         _ => None,
     });
@@ -181,7 +179,7 @@ fn rules(plan: &Plan, state: &State) -> Vec<Rule> {
 /// The arms of an A/B test among those who take part.
 fn cohort(plan: &Plan, state: &State) -> Option<Rule> {
     let test = test(plan, state).filter(|test| !test.matches.is_empty())?;
-    let ranges = state.run.as_ref().filter(|run| exposed(run))?.ranges.clone();
+    let ranges = state.run.as_ref().filter(|run| run.exposes())?.ranges.clone();
     Some(Rule {
         name: COHORT.to_owned(),
         matches: test.matches.clone(),
@@ -197,7 +195,7 @@ fn rule_policy(plan: &Plan, state: &State, rule: &PlannedRule) -> Option<Rule> {
     let version = match (&rule.version, rule.role) {
         (Some(version), _) => version,
         (None, Role::Stable) => &state.stable,
-        (None, Role::Candidate) => &state.run.as_ref().filter(|run| exposed(run))?.candidate,
+        (None, Role::Candidate) => &state.run.as_ref().filter(|run| run.exposes())?.candidate,
     };
     if withheld(state, version).is_some() || !state.installed.contains_key(version) {
         return None;
@@ -219,41 +217,16 @@ pub fn withheld<'s>(state: &'s State, version: &VersionName) -> Option<&'s str> 
     ending.or(recorded)
 }
 
-/// Whether the run may send users to its candidate.
-fn exposed(run: &Run) -> bool {
-    match run.stage {
-        Stage::Preparing => run.forward_from.is_some(),
-        Stage::Clearing(_) | Stage::Reverting(_) | Stage::Draining(_) => false,
-        Stage::AwaitingPrerequisites { .. }
-        | Stage::Applying { .. }
-        | Stage::Holding { .. }
-        | Stage::Shifting
-        | Stage::Switching
-        | Stage::Restoring(_) => true,
-    }
-}
-
-fn steps_so_far<'p>(plan: &'p Plan, run: &Run) -> &'p [Step] {
-    match run.stage {
-        Stage::AwaitingPrerequisites { step } => plan.steps.get(..step).unwrap_or(&plan.steps),
-        Stage::Applying { step } | Stage::Holding { step } => plan.steps.get(..=step).unwrap_or(&plan.steps),
-        // Cohorts and copies stay until the candidate is stable, so that no user in them changes version twice: after `setWeight: 100` a
-        // promotion then changes nothing here, and what is proved stays proved.
-        Stage::Shifting | Stage::Switching => &plan.steps,
-        Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => &[],
-    }
-}
-
 fn split(plan: &Plan, state: &State) -> Split {
     // With a cohort only its rule assigns arms.
     let everybody = test(plan, state).is_none_or(|test| test.matches.is_empty());
-    let ranges = state.run.as_ref().filter(|run| everybody && exposed(run)).map(|run| run.ranges.clone()).unwrap_or_default();
+    let ranges = state.run.as_ref().filter(|run| everybody && run.exposes()).map(|run| run.ranges.clone()).unwrap_or_default();
     Split { salt: salt(plan, state), ranges, ..Split::default() }
 }
 
 fn mirror(plan: &Plan, state: &State) -> Option<Mirror> {
     let run = state.run.as_ref()?;
-    let step = steps_so_far(plan, run).iter().rev().find_map(|step| match step {
+    let step = run.steps_in_force(plan).iter().rev().find_map(|step| match step {
         Step::Mirror(mirror) => Some(mirror),
         _ => None,
     })?;

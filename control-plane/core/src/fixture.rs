@@ -1,6 +1,7 @@
 //! A plan and states of its run, for tests.
 
-use shunt_spec::manifest::{compile, parse};
+use shunt_spec::Context;
+use shunt_spec::manifest::parse;
 use shunt_spec::plan::Plan;
 use shunt_spec::time::Time;
 
@@ -26,7 +27,7 @@ spec:
   strategy: {{canary: {{steps: [{steps}]}}}}
 "
     );
-    compile(&parse("a.yaml", &text).unwrap()[0], None).unwrap()
+    parse("a.yaml", &text).unwrap()[0].compile(&Context::default()).unwrap()
 }
 
 pub(crate) fn at_rest(stable: &str) -> State {

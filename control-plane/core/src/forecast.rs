@@ -193,7 +193,8 @@ pub fn forecast(plan: &Plan, from: &VersionName, to: &VersionName, traffic: Traf
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shunt_spec::manifest::{compile, parse};
+    use shunt_spec::Context;
+    use shunt_spec::manifest::parse;
     use test_case::test_case;
 
     fn foresee(steps: &str, more: &str, traffic: Traffic) -> Forecast {
@@ -203,7 +204,7 @@ mod tests {
              versions: [{{name: v1, endpoints: ['127.0.0.1:9001']}}, {{name: v2, endpoints: ['127.0.0.1:9002']}}]\n  \
              strategy: {{canary: {{steps: [{steps}]}}}}\n{more}"
         );
-        let plan = compile(&parse("shop.yaml", &text).unwrap()[0], None).unwrap();
+        let plan = parse("shop.yaml", &text).unwrap()[0].compile(&Context::default()).unwrap();
         forecast(&plan, &"v1".parse().unwrap(), &"v2".parse().unwrap(), traffic, Time(0))
     }
 
@@ -251,7 +252,7 @@ mod tests {
         let text = "apiVersion: shunt.dev/v1alpha1\nkind: Rollout\nmetadata: {name: checkout, namespace: shop}\nspec:\n  \
                     service: {hosts: [shop.test]}\n  release: v1\n  strategy: {recreate: {deadline: 20s}}\n  \
                     versions: [{name: v1, command: [./v1]}, {name: v2, command: [./v2]}]\n";
-        let plan = compile(&parse("shop.yaml", text).unwrap()[0], None).unwrap();
+        let plan = parse("shop.yaml", text).unwrap()[0].compile(&Context::default()).unwrap();
         let seen = forecast(&plan, &"v1".parse().unwrap(), &"v2".parse().unwrap(), USUAL, Time(0));
         let down = seen.downtime.expect("requests are held");
         assert_eq!((down.from_step, down.at_most, down.then.as_str()), (1, Span::seconds(20), "v1"));

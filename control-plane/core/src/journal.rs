@@ -1,17 +1,11 @@
 //! The journal: each transition is one line with all that led to it, so that it can be printed, explained and run again.
 
-mod incident;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, VersionName};
-
-pub use incident::{Incident, Replayed};
-use shunt_spec::plan::Plan;
 use shunt_spec::schema::filter;
 use shunt_spec::time::Time;
 
-use crate::advance::{Next, advance};
 use crate::command::Command;
 use crate::observation::Observation;
 use crate::state::State;
@@ -49,7 +43,7 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Origin {
-    /// [`advance`] made it from the one before.
+    /// `advance` made it from the one before.
     #[default]
     Advance,
     /// It was made from what proxies ran, after the store was lost.
@@ -59,16 +53,6 @@ pub enum Origin {
 impl Origin {
     fn is_advance(&self) -> bool {
         *self == Origin::Advance
-    }
-}
-
-impl Entry {
-    /// Makes the transition again: from the state before it (the entry before this one, or [`State::initial`]) and the plan with
-    /// this entry's digest. The same code gives the same state and reason.
-    pub fn replay(&self, plan: &Plan, before: &State) -> Next {
-        // A digest says what the manifest said, not that it is gone; who retires, does so because it is.
-        let plan = Plan { gone: self.next.retiring.is_some(), ..plan.clone() };
-        advance(&plan, before, &self.observation, self.command.as_slice())
     }
 }
 

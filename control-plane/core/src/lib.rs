@@ -1,7 +1,7 @@
-//! The control plane's pure core: what users write, what will happen, what happened, and what happens next.
+//! The control plane's pure core: what will happen to a Rollout, what happened, and what happens next. What users write is `shunt_spec`.
 //!
 //! No I/O, clock or randomness: time and measurements come in as arguments. One reconcile of one Rollout is
-//! specification -> [`Plan`] -> [`desired()`] -> (the world) -> [`Observation`] -> [`advance()`] -> next [`State`] and a journal entry.
+//! specification -> [`Plan`](shunt_spec::Plan) -> [`desired()`] -> (the world) -> [`Observation`] -> [`advance()`] -> next [`State`] and a journal entry.
 
 pub mod advance;
 pub mod analysis;
@@ -27,6 +27,7 @@ pub mod merge;
 pub mod observation;
 pub mod ranges;
 pub mod recovery;
+pub mod replay;
 pub mod state;
 pub mod status;
 pub mod stored;

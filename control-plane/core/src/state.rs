@@ -1,5 +1,6 @@
 //! What is recorded of a Rollout: enough to go on after a crash at any line. Traffic, routes and scale are derived from it.
 
+mod exposure;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -15,7 +15,8 @@ use std::path::Path;
 
 use serde_json::json;
 use shunt_core::State;
-use shunt_core::journal::{Entry, Incident, Replayed};
+use shunt_core::journal::Entry;
+use shunt_core::replay::{Incident, Replayed};
 use shunt_filter_core::Weight;
 use shunt_spec::Step;
 use shunt_spec::time::Span;

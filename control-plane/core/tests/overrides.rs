@@ -5,8 +5,8 @@
 use shunt_core::state::{Installation, Run, Sizes, Stage, Warmed};
 use shunt_core::{State, desired};
 use shunt_filter_core::Weight;
-use shunt_spec::manifest::{compile, parse};
-use shunt_spec::{Plan, Time};
+use shunt_spec::manifest::parse;
+use shunt_spec::{Context, Plan, Time};
 
 const ROLLOUT: &str = "apiVersion: shunt.dev/v1alpha1
 kind: Rollout
@@ -36,7 +36,7 @@ fn rules(plan: &Plan, state: &State) -> Vec<(String, String)> {
 #[test]
 fn overrides_come_first_and_follow_the_roles_of_the_moment() {
     let mesh = parse("mesh.yaml", MESH).unwrap().remove(0);
-    let plan = compile(&parse("a.yaml", ROLLOUT).unwrap()[0], mesh.mesh_policy()).unwrap();
+    let plan = parse("a.yaml", ROLLOUT).unwrap()[0].compile(&Context { mesh: mesh.mesh_policy(), ..Context::default() }).unwrap();
     let pair = |rule: &str, version: &str| (rule.to_owned(), version.to_owned());
     let mut state = State::initial(&plan);
     for installed in state.installed.values_mut() {

@@ -107,7 +107,8 @@ fn order_of_rules(left: &Plan, right: &Plan) -> Option<Difference> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{compile, parse};
+    use crate::compile::Context;
+    use crate::manifest::parse;
     use serde_json::json;
 
     const SHOP: &str = "
@@ -127,7 +128,7 @@ spec:
 ";
 
     fn plan(text: &str) -> Plan {
-        compile(&parse("shop.yaml", text).unwrap()[0], None).unwrap()
+        parse("shop.yaml", text).unwrap()[0].compile(&Context::default()).unwrap()
     }
 
     fn differences(edited: &str) -> Vec<(String, Option<Value>, Option<Value>)> {

@@ -9,26 +9,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use shunt_filter_core::Weight;
 use shunt_filter_core::policy::{KeySource, Keyless};
 
-use crate::manifest::{Document, ManifestError, Origin, Problems};
+use crate::manifest::{Document, ManifestError};
 use crate::mesh_policy::BUILT_IN;
-use crate::plan::{Backend, Plan, Role, Routing, Scale, Step, Strategy};
+use crate::plan::{Plan, Role, Routing, Scale, Step, Strategy};
+use crate::problems::{FieldError, Problems};
+use crate::rollout::Rollout;
 use crate::rollout::strategy::paths;
 use crate::time::Span;
 
 /// A Rollout being looked at.
 struct Lint<'a> {
-    origin: &'a Origin,
+    rollout: &'a Rollout,
     plan: &'a Plan,
     /// The field of each step.
     steps: Vec<String>,
     found: Problems,
 }
 
-/// All warnings about a Rollout whose document compiled to this plan, in the order of its file.
-pub fn lint(document: &Document, plan: &Plan) -> Vec<ManifestError> {
-    let strategy = document.rollout().and_then(|rollout| rollout.spec.strategy.as_ref());
-    let steps = paths(strategy, plan);
-    let mut lint = Lint { origin: &document.origin, plan, steps, found: Problems::new() };
+/// All warnings about a Rollout that compiled to this plan.
+pub fn lint(rollout: &Rollout, plan: &Plan) -> Vec<FieldError> {
+    let steps = paths(rollout.spec.strategy.as_ref(), plan);
+    let mut lint = Lint { rollout, plan, steps, found: Problems::new() };
     lint.key();
     lint.versions();
     lint.steps();
@@ -36,7 +37,7 @@ pub fn lint(document: &Document, plan: &Plan) -> Vec<ManifestError> {
     lint.analysis();
     lint.external_metrics();
     lint.external_goals();
-    lint.found.locate(&document.origin)
+    lint.found.into_found()
 }
 
 /// Feature flags on hosts that nothing routes: of a managed Envoy they answer 404. One warning for each flag with a host that no Rollout
@@ -92,10 +93,10 @@ impl Lint<'_> {
     fn versions(&mut self) {
         let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
         for (index, version) in self.plan.versions.iter().enumerate() {
-            let (field, places) = match &version.backend {
-                Backend::Endpoints(endpoints) => ("endpoints", endpoints.as_slice()),
-                Backend::Cluster(cluster) => ("cluster", std::slice::from_ref(cluster)),
-                Backend::Command(_) | Backend::Registered(_) | Backend::Value(_) => continue,
+            let (field, places) = match (version.backend.endpoints(), version.backend.cluster()) {
+                (Some(endpoints), _) => ("endpoints", endpoints),
+                (None, Some(cluster)) => ("cluster", std::slice::from_ref(cluster)),
+                (None, None) => continue,
             };
             for place in places {
                 if let Some(owner) = owners.get(place.as_str()) {
@@ -116,7 +117,7 @@ impl Lint<'_> {
         if self.plan.drain_deadline == Span::millis(0) {
             self.warn("spec.drainDeadline", "0s cuts the requests in flight of a version that goes away: write for example 30s");
         }
-        if self.plan.routing != Routing::Managed && self.origin.has("spec.fallbackDeadline") {
+        if self.plan.routing != Routing::Managed && self.rollout.says("spec.fallbackDeadline") {
             self.warn(
                 "spec.fallbackDeadline",
                 "does nothing with your own routes, where a candidate without instances is not answered by stable: remove it",
@@ -129,11 +130,11 @@ impl Lint<'_> {
         let shrinks = |step: &Step| matches!(step, Step::Scale(Scale { role: Role::Stable, share }) if *share < Weight::ALL);
         // Recreate holds everybody until the one or the other is there again.
         let gives_up = self.plan.strategy != Strategy::Recreate && self.plan.steps.iter().any(shrinks);
-        if self.origin.has("spec.onAbort") && !gives_up {
+        if self.rollout.says("spec.onAbort") && !gives_up {
             let message = "does nothing: stable keeps all its instances with this strategy, so an abort moves everybody at once; remove it";
             self.warn("spec.onAbort", message);
         }
-        if self.origin.has("spec.rollbackWindow") && self.plan.strategy == Strategy::Recreate {
+        if self.rollout.says("spec.rollbackWindow") && self.plan.strategy == Strategy::Recreate {
             self.warn("spec.rollbackWindow", "does nothing: with recreate the way back is a recreate too; remove it");
         }
         if self.plan.strategy == Strategy::RollingUpdate {
@@ -144,7 +145,7 @@ impl Lint<'_> {
     /// A rolling update goes on with whatever counts as ready.
     fn probes(&mut self) {
         for (index, version) in self.plan.versions.iter().enumerate() {
-            if matches!(&version.backend, Backend::Command(command) if command.probe.is_none()) {
+            if version.backend.command().is_some_and(|command| command.probe.is_none()) {
                 let message = "has no probe, so an instance is ready as soon as it accepts connections, and the update goes on with instances that may not answer yet: write probe: {path: /readyz}";
                 self.warn(format!("spec.versions[{index}].command"), message);
             }

@@ -1,21 +1,16 @@
 //! The edge where users' YAML becomes a [`crate::Plan`]: text in, documents, plans and errors out; no file is read here.
 //!
-//! [`parse`] reads a file's documents, [`compile()`] makes a Rollout's plan under the mesh policy, [`duplicates`] and [`conflicts`]
-//! look at all of them together, and [`edit_release`] changes the one line that a command may change.
+//! [`parse`] reads a file's documents, [`Document::compile`] makes a Rollout's plan, [`duplicates`] and [`conflicts`] look at all of
+//! them together, and [`edit_release`] changes the one line that a command may change.
 
-mod compile;
 mod conflict;
 mod edit;
-pub(crate) mod filter_check;
 mod foreign;
 mod origin;
-mod problems;
-mod programs;
 mod read;
 mod scalar;
 mod suggest;
 mod tree;
-mod underscores;
 
 use std::fmt;
 
@@ -23,15 +18,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{RolloutId, RoutingPolicy};
 
-pub use compile::{compile, compile_with};
 pub use conflict::{conflicts, duplicates};
 pub use edit::{EditError, edit_release};
 pub use foreign::skipped;
 pub use origin::Origin;
-pub(crate) use problems::Problems;
 pub use suggest::nearest;
 
+use crate::compile::{Context, compile};
 use crate::mesh_policy::{MeshPolicy, MeshPolicySpec};
+use crate::plan::Plan;
+use crate::problems::{FieldError, Problems};
 use crate::rollout::analysis::{AnalysisTemplate, AnalysisTemplateSpec};
 use crate::rollout::{Rollout, RolloutSpec, unsupported};
 use crate::schema::filter;
@@ -119,6 +115,19 @@ impl Document {
         }
     }
 
+    /// The plan of a Rollout's document, or all that is wrong with it, each with its line.
+    pub fn compile(&self, context: &Context<'_>) -> Result<Plan, Vec<ManifestError>> {
+        let Some(rollout) = self.rollout() else {
+            return Err(vec![self.origin.error("kind", "is no Rollout: only a Rollout has a plan")]);
+        };
+        compile(rollout, context).map_err(|errors| self.locate(errors))
+    }
+
+    /// Errors at fields of this document with their file and lines, in the order of the file.
+    pub fn locate(&self, errors: Vec<FieldError>) -> Vec<ManifestError> {
+        self.origin.locate(errors)
+    }
+
     /// Which Rollout, if it is one.
     pub fn id(&self) -> Option<&RolloutId> {
         self.rollout().map(|rollout| &rollout.id)
@@ -154,7 +163,7 @@ pub fn read_policy(text: &str) -> (Option<RoutingPolicy>, Vec<ManifestError>) {
     let Some(node) = node else { return (None, vec![Origin::start_of("").error("", "is empty")]) };
     let mut problems = Problems::new();
     let policy = read::read(&node, &|_| None, &mut problems);
-    (policy, problems.locate(&Origin::of("", &node)))
+    (policy, Origin::of("", &node).locate(problems.into_found()))
 }
 
 /// What every resource starts with.
@@ -199,7 +208,7 @@ fn document(file: &str, node: &Node) -> Result<Document, Vec<ManifestError>> {
         problems.add("apiVersion", must_be(head.api_version.as_deref(), API_VERSION));
     }
     let result = match head.kind.as_deref() {
-        Some("Rollout") => rollout(node, &mut problems).map(|rollout| Manifest::Rollout(Box::new(rollout))),
+        Some("Rollout") => rollout(node, &origin, &mut problems).map(|rollout| Manifest::Rollout(Box::new(rollout))),
         Some("MeshPolicy") => mesh_policy(node, &mut problems).map(|policy| Manifest::MeshPolicy(Box::new(policy))),
         Some("AnalysisTemplate") => analysis_template(node, &mut problems).map(Manifest::AnalysisTemplate),
         other => {
@@ -209,7 +218,7 @@ fn document(file: &str, node: &Node) -> Result<Document, Vec<ManifestError>> {
     };
     match result {
         Some(manifest) if problems.is_empty() => Ok(Document { manifest, origin }),
-        _ => Err(problems.locate(&origin)),
+        _ => Err(origin.locate(problems.into_found())),
     }
 }
 
@@ -220,7 +229,7 @@ fn must_be(found: Option<&str>, wanted: &str) -> String {
     }
 }
 
-fn rollout(node: &Node, problems: &mut Problems) -> Option<Rollout> {
+fn rollout(node: &Node, origin: &Origin, problems: &mut Problems) -> Option<Rollout> {
     let raw: Resource<RolloutSpec> = read::read(node, &unsupported::rollout, problems)?;
     let metadata = raw.metadata.unwrap_or_default();
     let namespace = metadata.namespace.as_deref().unwrap_or("default");
@@ -228,7 +237,7 @@ fn rollout(node: &Node, problems: &mut Problems) -> Option<Rollout> {
     if raw.spec.is_none() {
         problems.add("spec", "is missing: it needs at least service, versions and release");
     }
-    Some(Rollout { id: id?, spec: raw.spec? })
+    Some(Rollout { id: id?, spec: raw.spec?, fields: origin.fields() })
 }
 
 fn mesh_policy(node: &Node, problems: &mut Problems) -> Option<MeshPolicy> {

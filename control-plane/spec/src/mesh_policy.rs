@@ -10,8 +10,9 @@ use shunt_filter_core::cookie::CookieAttributes;
 use shunt_filter_core::matching::Match;
 use shunt_filter_core::policy::{KeySource, Keyless};
 
-use crate::manifest::{Problems, filter_check};
+use crate::compile::filter_check;
 use crate::plan::{PlannedRule, Role};
+use crate::problems::Problems;
 use crate::rollout::HealthSpec;
 use crate::rollout::rule::{self, RuleNames};
 use crate::schema::filter;

@@ -9,6 +9,7 @@ pub mod flag;
 pub mod health;
 pub mod hooks;
 pub mod notifications;
+mod programs;
 pub mod quantity;
 pub mod rule;
 pub mod service;
@@ -17,12 +18,14 @@ pub mod unsupported;
 pub mod version;
 pub mod window;
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::{KeySource, Keyless};
 use shunt_filter_core::{RolloutId, VersionName, Weight};
 
-use crate::plan::{Backend, Version};
+use crate::plan::Version;
 use crate::schema::filter;
 use crate::time::Span;
 pub use analysis::AnalysisSpec;
@@ -44,6 +47,15 @@ pub struct Rollout {
     pub id: RolloutId,
     /// What it says.
     pub spec: RolloutSpec,
+    /// The path of each field that it says, for example `spec.keepOld`: what is written there may be what it would be anyway.
+    pub fields: BTreeSet<String>,
+}
+
+impl Rollout {
+    /// Whether it says something at this path.
+    pub fn says(&self, path: &str) -> bool {
+        self.fields.contains(path)
+    }
 }
 
 /// `spec` of a Rollout.
@@ -149,10 +161,10 @@ pub(crate) enum Owner {
 impl Owner {
     /// The one that any version names, beside Shunt; that all agree is checked elsewhere.
     pub(crate) fn of(versions: &[Version]) -> Self {
-        let of = |version: &Version| match version.backend {
-            Backend::Cluster(_) => Owner::User,
-            Backend::Value(_) => Owner::Flag,
-            Backend::Endpoints(_) | Backend::Command(_) | Backend::Registered(_) => Owner::Shunt,
+        let of = |version: &Version| match &version.backend {
+            backend if backend.owns_routes() => Owner::User,
+            backend if backend.has_endpoints() => Owner::Shunt,
+            _ => Owner::Flag,
         };
         versions.iter().map(of).find(|owner| *owner != Owner::Shunt).unwrap_or(Owner::Shunt)
     }

@@ -6,11 +6,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use shunt_spec::Plan;
-use shunt_spec::lint::lint;
-use shunt_spec::manifest::{API_VERSION, Document, Manifest, ManifestError, compile_with, conflicts, duplicates, parse};
+use shunt_spec::manifest::{API_VERSION, Document, Manifest, ManifestError, conflicts, duplicates, parse};
 use shunt_spec::rollout::analysis::Templates;
 use shunt_spec::time::Time;
+use shunt_spec::{Context, Plan};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifest").join(name)
@@ -40,12 +39,16 @@ fn plans(documents: &[Document]) -> Result<Vec<(&Document, Plan)>, Vec<ManifestE
     let mut plans = Vec::new();
     let mut errors = Vec::new();
     for document in documents.iter().filter(|document| document.rollout().is_some()) {
-        match compile_with(document, mesh, &templates) {
+        match document.compile(&Context { mesh, templates: &templates }) {
             Ok(plan) => plans.push((document, plan)),
             Err(found) => errors.extend(found),
         }
     }
     if errors.is_empty() { Ok(plans) } else { Err(errors) }
+}
+
+fn lint(document: &Document, plan: &Plan) -> Vec<ManifestError> {
+    document.locate(shunt_spec::lint::lint(document.rollout().unwrap(), plan))
 }
 
 fn lines(errors: &[ManifestError]) -> String {
@@ -154,9 +157,9 @@ fn every_example_of_the_reference_compiles_without_warnings() {
     let templates = Templates::of(&documents);
     assert!(mesh.is_some() && documents.len() >= 3);
     for document in documents.iter().filter(|document| document.rollout().is_some()) {
-        let plan = compile_with(document, None, &templates).unwrap_or_else(|errors| panic!("{}", lines(&errors)));
+        let plan = document.compile(&Context { mesh: None, templates: &templates }).unwrap_or_else(|errors| panic!("{}", lines(&errors)));
         assert!(lint(document, &plan).is_empty(), "{}", lines(&lint(document, &plan)));
-        match compile_with(document, mesh, &templates) {
+        match document.compile(&Context { mesh, templates: &templates }) {
             Ok(plan) => assert!(lint(document, &plan).is_empty(), "{}", lines(&lint(document, &plan))),
             // What a strategy is for may be what the mesh policy forbids.
             Err(errors) => {
@@ -166,7 +169,7 @@ fn every_example_of_the_reference_compiles_without_warnings() {
         }
     }
     let first = documents.first().unwrap();
-    assert!(compile_with(first, mesh, &templates).is_ok(), "the whole example under the mesh policy");
+    assert!(first.compile(&Context { mesh, templates: &templates }).is_ok(), "the whole example under the mesh policy");
 }
 
 /// The names that a reader of that path knows, from its own message about one that it does not.

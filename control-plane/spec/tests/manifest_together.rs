@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
 
-use shunt_spec::Plan;
-use shunt_spec::manifest::{Document, compile, conflicts, parse};
+use shunt_spec::manifest::{Document, ManifestError, conflicts, parse};
+use shunt_spec::mesh_policy::MeshPolicy;
 use shunt_spec::time::Time;
+use shunt_spec::{Context, Plan};
 use test_case::test_case;
 
 fn document(text: &str) -> Document {
@@ -20,6 +21,10 @@ fn rollout(name: &str, service: &str, more: &str) -> Document {
 
 fn mesh(spec: &str) -> Document {
     document(&format!("apiVersion: shunt.dev/v1alpha1\nkind: MeshPolicy\nmetadata: {{name: mesh}}\nspec:\n{spec}"))
+}
+
+fn compile(document: &Document, mesh: Option<&MeshPolicy>) -> Result<Plan, Vec<ManifestError>> {
+    document.compile(&Context { mesh, ..Context::default() })
 }
 
 fn plan(name: &str, service: &str) -> Plan {

@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use shunt_spec::manifest::{Document, compile_with, parse};
+use shunt_spec::Context;
+use shunt_spec::manifest::{Document, parse};
 use shunt_spec::rollout::analysis::{AnalysisTemplate, Templates};
 
 fn recipes() -> Vec<Document> {
@@ -42,8 +43,11 @@ fn every_recipe_compiles() {
     assert!(all.len() >= 12 && all.len() == documents.len(), "{} recipes", all.len());
     for template in all {
         let rollout = parse("a.yaml", &rollout_with(template)).unwrap();
-        let plan =
-            compile_with(rollout.first().unwrap(), None, &templates).unwrap_or_else(|errors| panic!("{}: {errors:#?}", template.name));
+        let plan = rollout
+            .first()
+            .unwrap()
+            .compile(&Context { mesh: None, templates: &templates })
+            .unwrap_or_else(|errors| panic!("{}: {errors:#?}", template.name));
         assert_eq!(plan.analysis.external_metrics.len(), 1, "{}", template.name);
         let text = serde_json::to_string(&plan.analysis.external_metrics).unwrap();
         assert!(!text.contains("{{args."), "{}: {text}", template.name);
@@ -56,7 +60,7 @@ fn the_built_in_ones_compile_with_nothing_but_an_address() {
         let template = AnalysisTemplate { name: name.to_owned(), namespace: None, spec: Default::default() };
         let text = rollout_with(&template).replace("args: {}", "args: {prometheus: \"http://prometheus:9090\"}");
         let rollout = parse("a.yaml", &text).unwrap();
-        let plan = compile_with(rollout.first().unwrap(), None, &Templates::default()).unwrap_or_else(|errors| panic!("{errors:#?}"));
+        let plan = rollout.first().unwrap().compile(&Context::default()).unwrap_or_else(|errors| panic!("{errors:#?}"));
         let text = serde_json::to_string(&plan.analysis.external_metrics).unwrap();
         assert!(text.contains("{{shadowCluster}}") && text.contains("{{clusters}}") && !text.contains("{{args."), "{text}");
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use shunt_api::rollouts::History;
-use shunt_core::journal::Incident;
+use shunt_core::replay::Incident;
 
 use super::client::Client;
 use super::console::{Console, Format};

@@ -102,7 +102,9 @@ fn check(read: Manifests) -> Findings {
         if let Some(sentence) = conflicted.get(&plan.id) {
             found.errors.push(document.origin.error("spec.service.hosts", sentence));
         }
-        found.warnings.extend(lint::lint(document, plan));
+        if let Some(rollout) = document.rollout() {
+            found.warnings.extend(document.locate(lint::lint(rollout, plan)));
+        }
     }
     let together: Vec<_> = plans.iter().filter_map(|(index, plan)| Some((documents.get(*index)?, plan))).collect();
     found.warnings.extend(lint::flags_alone(&together));

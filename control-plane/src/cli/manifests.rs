@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use shunt_filter_core::{RolloutId, VersionName};
 use shunt_spec::Plan;
-use shunt_spec::manifest::{Document, Manifest, ManifestError, compile_with, duplicates, parse, skipped};
+use shunt_spec::manifest::{Document, Manifest, ManifestError, duplicates, parse, skipped};
 use shunt_spec::mesh_policy::MeshPolicy;
 use shunt_spec::rollout::analysis::Templates;
 
@@ -57,7 +57,7 @@ impl Manifests {
         if let Manifest::Rollout(rollout) = &mut document.manifest {
             rollout.spec.release = Some(release.clone());
         }
-        compile_with(&document, self.mesh(), &Templates::of(&self.documents)).map_err(|errors| {
+        document.compile(&shunt_spec::Context { mesh: self.mesh(), templates: &Templates::of(&self.documents) }).map_err(|errors| {
             let wrong: Vec<String> = errors.iter().map(|error| tame(&error.to_string())).collect();
             anyhow::anyhow!("{id} cannot release {release}:\n{}", wrong.join("\n"))
         })
@@ -93,7 +93,7 @@ impl Manifests {
             if !document.id().is_some_and(|id| ids.insert(id)) {
                 continue;
             }
-            match compile_with(document, mesh.as_ref(), &templates) {
+            match document.compile(&shunt_spec::Context { mesh: mesh.as_ref(), templates: &templates }) {
                 Ok(plan) => self.plans.push((index, plan)),
                 Err(mut errors) => self.errors.append(&mut errors),
             }

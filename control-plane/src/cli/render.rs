@@ -11,8 +11,8 @@ use shunt_api::rollouts::RolloutList;
 use shunt_core::State;
 use shunt_core::desired::{Routes, desired};
 use shunt_core::instance::InstanceState;
-use shunt_core::journal::Incident;
 use shunt_core::merge::merge;
+use shunt_core::replay::Incident;
 use shunt_core::state::Installation;
 use shunt_filter_core::{RoutingPolicy, VersionName};
 use shunt_spec::Plan;
@@ -142,7 +142,7 @@ impl RenderArgs {
 fn fixed(routes: &[Routes]) -> anyhow::Result<()> {
     for one in routes {
         for version in &one.versions {
-            let moves = matches!(version.backend, Backend::Command(_) | Backend::Registered(_));
+            let moves = version.backend.has_instances();
             anyhow::ensure!(
                 !moves,
                 "instances of {} {} come and go, so its manifest does not say where they are: leave FILES out to ask the control plane \
@@ -151,7 +151,7 @@ fn fixed(routes: &[Routes]) -> anyhow::Result<()> {
                 version.name
             );
             anyhow::ensure!(
-                version.name != one.default || version.backend != Backend::Endpoints(Vec::new()),
+                version.name != one.default || version.backend.endpoints().is_none_or(|endpoints| !endpoints.is_empty()),
                 "{} {} gets what nothing else claims, and none of its instances is ready: try again when one is (`shunt get {}`)",
                 one.id,
                 version.name,
@@ -165,8 +165,8 @@ fn fixed(routes: &[Routes]) -> anyhow::Result<()> {
 /// Puts the addresses of instances that are in discovery into routes.
 fn fill(routes: &mut Routes, ready: impl Fn(&VersionName) -> Vec<String>) {
     for version in &mut routes.versions {
-        if matches!(version.backend, Backend::Command(_) | Backend::Registered(_)) {
-            version.backend = Backend::Endpoints(ready(&version.name));
+        if version.backend.has_instances() {
+            version.backend = Backend::at(ready(&version.name));
         }
     }
 }

@@ -48,7 +48,7 @@ fn desired(number: u8, epoch: Option<u8>, endpoint: Option<u8>) -> Desired {
         port: None,
         protocol: shunt_spec::plan::Protocol::default(),
         default: version.clone(),
-        versions: vec![Version { name: version, backend: Backend::Endpoints(vec![format!("127.0.0.1:{endpoint}")]) }],
+        versions: vec![Version { name: version, backend: Backend::at(vec![format!("127.0.0.1:{endpoint}")]) }],
         mirrors: Vec::new(),
         health: None,
         timeout: None,

@@ -146,13 +146,10 @@ impl Instances {
             for (name, installed) in &stored.state.installed {
                 let key = (stored.plan.id.clone(), name.clone());
                 let instances = scale.and_then(|scale| scale.get(name)).copied().unwrap_or(0);
-                match installed.backend {
-                    Backend::Command(_) | Backend::Registered(_) => {
-                        let pool = self.pools.entry(key.clone()).or_default();
-                        pool.want(&installed.backend, instances, stored.plan.drain_deadline);
-                        wanted.insert(key);
-                    }
-                    Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Value(_) => {}
+                if installed.backend.has_instances() {
+                    let pool = self.pools.entry(key.clone()).or_default();
+                    pool.want(&installed.backend, instances, stored.plan.drain_deadline);
+                    wanted.insert(key);
                 }
             }
         }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_filter_core::RolloutId;
-use shunt_spec::Plan;
-use shunt_spec::manifest::{Document, Manifest, ManifestError, compile_with, duplicates, parse, skipped};
+use shunt_spec::manifest::{Document, Manifest, ManifestError, duplicates, parse, skipped};
 use shunt_spec::mesh_policy::MeshPolicy;
 use shunt_spec::rollout::analysis::Templates;
+use shunt_spec::{Context, Plan};
 
 use super::files::Files;
 
@@ -79,7 +79,7 @@ pub(crate) fn read(files: &Files, before: &BTreeMap<String, String>) -> Manifest
 impl Manifests {
     fn take(&mut self, id: &RolloutId, document: &Document, mesh: Option<&MeshPolicy>, templates: &Templates) {
         self.named.insert(id.clone(), document.origin.file().to_owned());
-        match compile_with(document, mesh, templates) {
+        match document.compile(&Context { mesh, templates }) {
             Ok(plan) => drop(self.plans.insert(id.clone(), plan)),
             Err(errors) => self.blame(errors),
         }

@@ -9,7 +9,8 @@ use envoy_types::pb::google::protobuf::Duration;
 use proptest::prelude::*;
 use prost::Message;
 use shunt_core::{State, desired};
-use shunt_spec::manifest::{compile, parse};
+use shunt_spec::Context;
+use shunt_spec::manifest::parse;
 use shunt_xds::resource::Kind;
 use shunt_xds::{NodeInfo, ProxyConfig, Snapshot, render};
 
@@ -30,7 +31,7 @@ fn span() -> impl Strategy<Value = String> {
 
 fn rendered(manifest: &str) -> Option<Snapshot> {
     let document = parse("shop.yaml", manifest).ok()?.into_iter().next()?;
-    let plan = compile(&document, None).ok()?;
+    let plan = document.compile(&Context::default()).ok()?;
     let routes = desired(&plan, &State::initial(&plan)).routes.into_iter().collect();
     let config = ProxyConfig { routes, policy: String::new(), module: Arc::from([0_u8].as_slice()) };
     let node = NodeInfo { id: "edge-1".to_owned(), listen: "127.0.0.1:80".parse().ok(), module: None };

@@ -263,7 +263,7 @@ async fn a_configuration_that_would_break_requests_is_withheld_and_shown() {
     assert!(shown.error.contains("names the cluster shunt/shop/checkout/v1, which is not there"), "{shown:?}");
     assert_eq!(shown.sequence, 1);
 
-    let version = Version { name: "v1".parse().unwrap(), backend: Backend::Endpoints(vec!["127.0.0.1:1".to_owned()]) };
+    let version = Version { name: "v1".parse().unwrap(), backend: Backend::at(vec!["127.0.0.1:1".to_owned()]) };
     server.publisher.publish(ProxyConfig { routes: vec![routes(vec![version])], ..config("policy-2") });
     let clusters = answers.message().await.unwrap().unwrap();
     assert_eq!(clusters.resources[0].name, "shunt/shop/checkout/v1");

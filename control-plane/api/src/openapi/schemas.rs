@@ -6,8 +6,8 @@ use schemars::transform::Transform;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use shunt_core::instance::InstanceView;
-use shunt_core::journal::Incident;
 use shunt_core::observation::Freeze;
+use shunt_core::replay::Incident;
 use shunt_core::status::RolloutStatus;
 use shunt_spec::schema::{AsWritten, Kind, Readable, document, filter};
 

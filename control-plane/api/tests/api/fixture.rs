@@ -15,8 +15,8 @@ use shunt_core::state::{Installation, Run, Stage};
 use shunt_core::status::view;
 use shunt_core::{State, desired};
 use shunt_filter_core::{RoutingPolicy, VersionName, Weight};
-use shunt_spec::manifest::{ManifestError, compile, parse};
-use shunt_spec::{Plan, Time};
+use shunt_spec::manifest::{ManifestError, parse};
+use shunt_spec::{Context, Plan, Time};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
@@ -122,7 +122,7 @@ pub(crate) async fn problem(response: Response) -> (u16, Value) {
 
 fn plan(yaml: &str) -> Plan {
     let documents = parse("shop.yaml", yaml).unwrap();
-    compile(&documents[0], None).unwrap()
+    documents[0].compile(&Context::default()).unwrap()
 }
 
 pub(crate) fn observation(plan: &Plan) -> Observation {

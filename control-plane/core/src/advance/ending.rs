@@ -1,6 +1,6 @@
 //! Ways out of a run without promotion, and the way out of a Rollout whose manifest is gone.
 
-use shunt_spec::plan::{Backend, Plan, Routing, Step};
+use shunt_spec::plan::{Plan, Routing, Step};
 use shunt_spec::plural::counted;
 use shunt_spec::time::Time;
 
@@ -163,8 +163,7 @@ pub(super) fn drained(plan: &Plan, state: &State, run: &Run, ending: &Ending, se
 
 /// Whether instances of ours go when this version is no longer wanted, so that every proxy that may still use it must have said no.
 pub(super) fn needs_everybody(state: &State, version: &VersionName) -> bool {
-    let backend = state.installed.get(version).map(|installed| &installed.backend);
-    matches!(backend, Some(Backend::Command(_) | Backend::Registered(_)))
+    state.installed.get(version).is_some_and(|installed| installed.backend.has_instances())
 }
 
 /// Whether long-lived rules send requests to this version whatever the run does.

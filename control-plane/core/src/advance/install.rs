@@ -1,7 +1,7 @@
 //! Versions come (cluster and route before anything names them) and go (the reverse).
 
 use shunt_filter_core::{BaselineName, VersionName, limits};
-use shunt_spec::plan::{Backend, Plan, Routing};
+use shunt_spec::plan::{Plan, Routing};
 use shunt_spec::plural::counted;
 use shunt_spec::time::Time;
 
@@ -33,7 +33,7 @@ fn declare(plan: &Plan, state: &State, seen: &Observation) -> Option<Transition>
                 said.push(format!("{} is being installed", version.name));
             }
             Some(known) if known.backend != version.backend => {
-                if matches!((&known.backend, &version.backend), (Backend::Cluster(_), Backend::Endpoints(_))) {
+                if known.backend.owns_routes() && version.backend.endpoints().is_some() {
                     known.stage = arrival.clone();
                 }
                 known.backend = version.backend.clone();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shunt_spec::plan::{Backend, Plan, Routing};
+use shunt_spec::plan::{Plan, Routing};
 
 use crate::observation::{Answers, Observation};
 use crate::state::Run;
@@ -33,8 +33,8 @@ pub(super) fn astray(plan: &Plan, version: &VersionName, seen: &Observation) -> 
         many => format!("{many} requests decided for {version} were"),
     };
     let nodes = named(nodes);
-    Some(match (&plan.routing, plan.version(version).map(|version| &version.backend)) {
-        (Routing::External { default_route }, Some(Backend::Cluster(cluster))) => {
+    Some(match (&plan.routing, plan.version(version).and_then(|version| version.backend.cluster())) {
+        (Routing::External { default_route }, Some(cluster)) => {
             let header = RouteHeader { rollout: plan.id.clone(), version: version.clone(), mirror: None };
             let default = if default_route == version { ", nor a default route" } else { "" };
             format!(

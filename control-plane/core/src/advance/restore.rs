@@ -7,7 +7,7 @@ use super::ending::revert;
 use super::prerequisites::missing_instances;
 use super::step::reweigh;
 use super::{Transition, at, with_run};
-use crate::capacity::{Capacity, full_size};
+use crate::capacity::Capacity;
 use crate::observation::Observation;
 use crate::state::{Ending, Run, Sizes, Stage, State};
 use shunt_filter_core::Weight;
@@ -42,7 +42,7 @@ fn restore(state: &State, run: &Run, ending: Ending, sentence: &str, seen: &Obse
 
 /// The weight that the candidate keeps because stable cannot carry it yet. Never more than it has.
 fn keeps(state: &State, run: &Run, seen: &Observation) -> Weight {
-    let full = state.installed.get(&state.stable).and_then(|installed| full_size(&installed.backend));
+    let full = state.installed.get(&state.stable).and_then(|installed| installed.backend.full_size());
     let carries = match (full, seen.capacity.get(&state.stable)) {
         (Some(full), Some(Capacity::Instances { ready, .. })) => {
             let points = u64::from(*ready).saturating_mul(u64::from(POINTS)).checked_div(u64::from(full)).unwrap_or(0);

@@ -1,6 +1,6 @@
 //! The steps of a run: installed -> applied (proved) -> held (duration, pass) -> next.
 
-use shunt_spec::plan::{Backend, CommandBackend, ExperimentStep, Plan, Progress, Step};
+use shunt_spec::plan::{ExperimentStep, Plan, Progress, Step};
 use shunt_spec::time::Time;
 
 use super::install::proxies_text;
@@ -258,12 +258,7 @@ fn with_baseline(state: &State, run: &Run, experiment: &ExperimentStep) -> State
     let baseline = BaselineName::of(&state.stable);
     let mut installed = state.installed.clone();
     if let Some(stable) = state.installed.get(&state.stable) {
-        let backend = match &stable.backend {
-            Backend::Command(command) => {
-                Backend::Command(Box::new(CommandBackend { instances: experiment.instances, ..CommandBackend::clone(command) }))
-            }
-            other => other.clone(),
-        };
+        let backend = stable.backend.resized(experiment.instances);
         installed.insert(baseline.version().clone(), Installed { backend, stage: Installation::Installing });
     }
     State { installed, ..with_run(state, Run { baseline: Some(baseline), ..run.clone() }) }

@@ -10,12 +10,11 @@ use crate::compared::Compared;
 use crate::desired::hang_after;
 use crate::observation::{LatencyBaseline, Observation};
 use crate::state::{Run, State, Warmed};
-use shunt_filter_core::Weight;
 use shunt_filter_core::policy::LatencyThresholds;
 
 /// While both versions have users: how long requests of stable take is known now, new instances have begun to answer, or they are warm.
 pub(super) fn changed(plan: &Plan, state: &State, run: &Run, seen: &Observation) -> Option<Transition> {
-    if !run.stage.exposes() || run.weight == Weight::ZERO || run.weight >= Weight::ALL {
+    if !run.is_compared() {
         return None;
     }
     known(plan, state, seen).or_else(|| new_instances(plan, state, run, seen)).or_else(|| warm(plan, state, run, seen))

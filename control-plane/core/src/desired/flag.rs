@@ -43,9 +43,6 @@ pub(super) fn flag(plan: &Plan, state: &State) -> Option<Flag> {
 fn values(plan: &Plan, state: &State) -> BTreeMap<VersionName, FlagValue> {
     let installed = state.installed.iter().map(|(name, installed)| (name, &installed.backend));
     let written = plan.versions.iter().map(|version| (&version.name, &version.backend));
-    let value = |(name, backend): (&VersionName, &Backend)| match backend {
-        Backend::Value(value) => Some((name.clone(), value.clone())),
-        Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Command(_) | Backend::Registered(_) => None,
-    };
+    let value = |(name, backend): (&VersionName, &Backend)| Some((name.clone(), backend.value()?.clone()));
     installed.chain(written).filter_map(value).collect()
 }

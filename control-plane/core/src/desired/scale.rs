@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use shunt_spec::plan::{Plan, Step};
 
 use super::withheld;
-use crate::capacity::full_size;
 use crate::state::{Installation, Retiring, Run, State};
 use shunt_filter_core::weight::POINTS;
 use shunt_filter_core::{BaselineName, VersionName, Weight};
@@ -18,7 +17,7 @@ pub(super) fn scale(plan: &Plan, state: &State) -> BTreeMap<VersionName, u32> {
 /// How many instances this version should have now; none when they are not ours to count.
 pub fn scaled(plan: &Plan, state: &State, name: &VersionName) -> Option<u32> {
     let installed = state.installed.get(name)?;
-    let full = full_size(&installed.backend)?;
+    let full = installed.backend.full_size()?;
     if state.retiring == Some(Retiring::Gone) {
         return Some(0);
     }

@@ -6,7 +6,6 @@ use shunt_spec::plan::Plan;
 use shunt_spec::plan::metric::{Guard, Kind};
 use shunt_spec::time::Span;
 
-use super::exposed;
 use crate::state::{Run, State, Warmed};
 
 /// How long a request of stable takes at most as a rule, so many times.
@@ -50,7 +49,7 @@ pub(super) fn hang_after_ms(plan: &Plan, state: &State) -> Option<u32> {
 
 /// What the candidate may be worse by, while both are compared.
 pub(super) fn tolerance(plan: &Plan, state: &State) -> Option<Tolerance> {
-    let run = state.run.as_ref().filter(|run| exposed(run))?;
+    let run = state.run.as_ref().filter(|run| run.exposes())?;
     let share = plan.analysis.tolerance()?.share();
     (share > Weight::ZERO).then_some(Tolerance { version: beside(state, run), share })
 }

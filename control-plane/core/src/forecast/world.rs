@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use shunt_filter_core::policy::{Flag, LatencyThresholds};
 use shunt_filter_core::report::{Counters, EpochReport, LATENCY_BUCKETS, LatencySlots, Slots};
 use shunt_filter_core::{ServicePolicy, VersionName, Weight, split};
+use shunt_spec::plan::Plan;
 use shunt_spec::plan::call::{Action, CallKind};
 use shunt_spec::plan::external_metrics::Reading;
-use shunt_spec::plan::{Backend, Plan};
 use shunt_spec::time::{Span, Time};
 
 use super::PATIENCE;
@@ -149,7 +149,7 @@ impl World {
 
     /// No arm is better than others, and everybody takes part.
     fn contest(&self, plan: &Plan, state: &State, now: Time) -> Contest {
-        let test = state.run.as_ref().filter(|run| run.stage.exposes()).and_then(|run| Some((run, plan.test(run.stage.step()?)?)));
+        let test = state.run.as_ref().filter(|run| run.is_judged()).and_then(|run| Some((run, plan.test(run.stage.step()?)?)));
         test.map_or_else(Contest::default, |(run, test)| alike(test, &run.ranges, &state.stable, self.sample(now)))
     }
 
@@ -161,11 +161,7 @@ impl World {
     /// Instances are ready as soon as they may count as ready, and gone at once.
     fn capacity(&self, state: &State, now: Time) -> BTreeMap<VersionName, Capacity> {
         let capacity = |(name, installed): (&VersionName, &Installed)| {
-            let min_ready = match &installed.backend {
-                Backend::Command(command) => command.min_ready,
-                Backend::Registered(registered) => registered.min_ready,
-                Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Value(_) => return (name.clone(), Capacity::Unmanaged),
-            };
+            let Some(min_ready) = installed.backend.min_ready() else { return (name.clone(), Capacity::Unmanaged) };
             let (wanted, since) = self.scale.get(name).copied().unwrap_or((0, now));
             let ready = if now.since(since) >= min_ready { wanted } else { 0 };
             // They are as new as the size that is asked for.

@@ -51,16 +51,6 @@ impl Stage {
         }
     }
 
-    /// Whether users may be sent to the candidate, so that it can be judged.
-    pub fn exposes(&self) -> bool {
-        match self {
-            Stage::AwaitingPrerequisites { .. } | Stage::Applying { .. } | Stage::Holding { .. } | Stage::Shifting | Stage::Switching => {
-                true
-            }
-            Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => false,
-        }
-    }
-
     /// The step it is at, counted from 0.
     pub fn step(&self) -> Option<usize> {
         match self {

@@ -120,7 +120,7 @@ pub(crate) fn act(world: &mut World, line: &str) -> Vec<Entry> {
         ["versions", rest @ ..] => world.plan.versions = rest.iter().map(|text| version(text)).collect(),
         ["move", moved] => {
             let at = world.plan.versions.iter_mut().find(|v| v.name == name(moved)).expect("a version");
-            at.backend = Backend::Endpoints(vec!["127.0.0.1:9999".to_owned()]);
+            at.backend = Backend::at(vec!["127.0.0.1:9999".to_owned()]);
         }
         ["wait", span] => return world.pass(span.parse::<Span>().expect("a span")),
         ["proxies", "hang"] => world.edges.iter_mut().for_each(|edge| (edge.takes_policy, edge.takes_routes) = (false, false)),

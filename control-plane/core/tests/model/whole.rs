@@ -15,10 +15,10 @@ use shunt_core::state::{
 use shunt_core::{Command, Verb};
 use shunt_filter_core::policy::{LatencyThresholds, Range};
 use shunt_filter_core::{BaselineName, VersionName, Weight};
-use shunt_spec::manifest::{compile_with, parse};
+use shunt_spec::manifest::parse;
 use shunt_spec::plan::Backend;
 use shunt_spec::rollout::analysis::Templates;
-use shunt_spec::{Plan, Time};
+use shunt_spec::{Context, Plan, Time};
 
 fn name(text: &str) -> VersionName {
     text.parse().expect("a version's name")
@@ -56,8 +56,8 @@ pub(crate) fn state(stage: Stage, retiring: Retiring) -> State {
         stable: name("v1"),
         default_route: DefaultRoute::Changing { to: name("v2") },
         installed: BTreeMap::from([
-            (name("v0"), installed(Backend::Endpoints(vec!["127.0.0.1:9000".to_owned()]), Installation::Leaving { since: Time(5) })),
-            (name("v1"), installed(Backend::Endpoints(vec!["127.0.0.1:9001".to_owned()]), Installation::Serving)),
+            (name("v0"), installed(Backend::at(vec!["127.0.0.1:9000".to_owned()]), Installation::Leaving { since: Time(5) })),
+            (name("v1"), installed(Backend::at(vec!["127.0.0.1:9001".to_owned()]), Installation::Serving)),
             (name("v2"), installed(Backend::Cluster("own".to_owned()), Installation::Installing)),
         ]),
         attempt: 2,
@@ -190,7 +190,7 @@ pub(crate) fn plan(file: &str) -> Plan {
     let documents = parse(file, &text).expect("a good one");
     let mesh = documents.iter().find_map(|document| document.mesh_policy());
     let rollout = documents.iter().find(|document| document.rollout().is_some()).expect("a Rollout");
-    compile_with(rollout, mesh, &Templates::of(&documents)).expect("a plan")
+    rollout.compile(&Context { mesh, templates: &Templates::of(&documents) }).expect("a plan")
 }
 
 /// One journal entry for each stage, with a command and an origin.

@@ -74,7 +74,7 @@ pub(crate) fn name(text: &str) -> VersionName {
 
 pub(crate) fn version(text: &str) -> Version {
     let port: String = text.chars().filter(char::is_ascii_digit).collect();
-    Version { name: name(text), backend: Backend::Endpoints(vec![format!("127.0.0.1:9{port}")]) }
+    Version { name: name(text), backend: Backend::at(vec![format!("127.0.0.1:9{port}")]) }
 }
 
 /// The same with instances that are ours.

@@ -1,7 +1,6 @@
 //! What may happen to a Rollout, at random and in any order.
 
 use shunt_core::call::CallSeen;
-use shunt_core::capacity::full_size;
 use shunt_core::command::Verb;
 use shunt_core::contest::{Contest, ContestOutcome};
 use shunt_core::observation::Freeze;
@@ -220,7 +219,7 @@ fn add(plan: &mut Plan, index: usize) {
         if matches!(plan.routing, Routing::External { .. }) {
             added.backend = Backend::Cluster(format!("{}-cluster", added.name));
         }
-        if let Some(instances) = plan.versions.iter().find_map(|version| full_size(&version.backend)) {
+        if let Some(instances) = plan.versions.iter().find_map(|version| version.backend.full_size()) {
             added = command(VERSIONS[index], instances);
         }
         plan.versions.push(added);

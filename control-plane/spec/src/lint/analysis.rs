@@ -23,7 +23,7 @@ impl Lint<'_> {
         if !measured && !metrics.iter().any(errors) {
             self.warn("spec.analysis.metrics", "nothing looks at errors: add {name: errors, successRate: {noWorseThanStable: {}}}");
         }
-        if !fixed && self.plan.keep_old > Span::millis(0) && self.origin.has("spec.keepOld") && self.origin.has("spec.analysis") {
+        if !fixed && self.plan.keep_old > Span::millis(0) && self.rollout.says("spec.keepOld") && self.rollout.says("spec.analysis") {
             let message = "nothing can judge while the old version is kept: comparing needs requests of both; add a fixed limit such as {name: limit, successRate: {min: 99%}}";
             self.warn("spec.analysis.metrics", message);
         }

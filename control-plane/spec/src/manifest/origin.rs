@@ -1,11 +1,12 @@
 //! Where each field of a document stands in its file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shunt_filter_core::RolloutId;
 
 use super::ManifestError;
 use super::tree::{Node, Position, Value, field, item};
+use crate::problems::FieldError;
 
 /// File, and the position of every field of one document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,9 +66,9 @@ impl Origin {
         self.start.line
     }
 
-    /// True when the manifest says something at this path.
-    pub fn has(&self, path: &str) -> bool {
-        self.places.contains_key(path)
+    /// The path of each field that the manifest says.
+    pub(super) fn fields(&self) -> BTreeSet<String> {
+        self.places.keys().cloned().collect()
     }
 
     /// An error at the field of that path, or, when it is not there, at the nearest one around it.
@@ -81,6 +82,13 @@ impl Origin {
             message: message.into(),
             rollout: self.rollout.clone(),
         }
+    }
+
+    /// The same with all of these, in the order of the file.
+    pub(super) fn locate(&self, errors: Vec<FieldError>) -> Vec<ManifestError> {
+        let mut located: Vec<_> = errors.into_iter().map(|error| self.error(&error.path, error.message)).collect();
+        located.sort_by_key(|error| (error.line, error.column));
+        located
     }
 
     fn place(&self, path: &str) -> Position {

@@ -13,10 +13,10 @@ use std::collections::BTreeSet;
 use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 
-use super::problems::Problems;
 use super::scalar::{self, Meaning};
 use super::suggest;
 use super::tree::{Node, Scalar, Style, Value};
+use crate::problems::Problems;
 use error::ReadError;
 use map::{Fields, Items, Variant};
 

@@ -6,7 +6,7 @@ use shunt_filter_core::Weight;
 
 use super::MeshPolicySpec;
 use super::settle::AsWritten;
-use crate::manifest::Problems;
+use crate::problems::Problems;
 use crate::schema::filter;
 use crate::time::Span;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use shunt_filter_core::Weight;
 
 use super::MeshPolicy;
-use crate::manifest::Problems;
+use crate::problems::Problems;
 use crate::time::Span;
 
 /// A value as people write it in a manifest.

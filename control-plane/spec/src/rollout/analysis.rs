@@ -14,9 +14,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::ResponsePolicy;
 
-use crate::manifest::Problems;
 use crate::plan::AnalysisPlan;
 use crate::plan::metric::{Guard, Kind, LatencyTolerance, Metric};
+use crate::problems::{FieldError, Problems};
 use crate::schema::{ExactlyOne, Requires};
 use crate::time::Span;
 pub use allowance::Allowance;
@@ -240,8 +240,8 @@ fn each_metric(
         for (index, spec) in template.metrics(&path, around, problems).iter().enumerate() {
             let mut within = Problems::new();
             take(spec, &format!("metrics[{index}]"), &mut within);
-            for (field, message) in within.into_found() {
-                problems.add(&path, format!("{} of AnalysisTemplate {}: {message}", field, template.name.as_deref().unwrap_or_default()));
+            for FieldError { path: field, message } in within.into_found() {
+                problems.add(&path, format!("{field} of AnalysisTemplate {}: {message}", template.name.as_deref().unwrap_or_default()));
             }
         }
     }

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 
-use crate::manifest::Problems;
 use crate::plan::Step;
 use crate::plan::call::{Action, CallKind, CallSpec};
+use crate::problems::Problems;
 use crate::rollout::rule::RuleNames;
 use crate::schema::ExactlyOne;
 use crate::time::Span;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 
 use super::rule::unknown_version;
-use crate::manifest::Problems;
 use crate::plan::Version;
+use crate::problems::Problems;
 use crate::schema::filter;
 
 /// A feature flag.

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::Problems;
 use crate::plan::HealthCheck;
+use crate::problems::Problems;
 use crate::time::Span;
 
 /// How an endpoint is asked whether it is well.

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::Problems;
 use crate::plan::call::{CallKind, CallSpec};
 use crate::plan::{Hook, HookPoint};
+use crate::problems::Problems;
 use crate::rollout::calls::{GateSpec, HookSpec, Naming, Places};
 use crate::rollout::rule::RuleNames;
 

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::Problems;
 use crate::plan::call::Action;
 use crate::plan::{EventKind, Format, Notification};
+use crate::problems::Problems;
 use crate::rollout::calls::{COMMAND_TIMEOUT, Naming, WEBHOOK_TIMEOUT, WebhookSpec, name, target, timeout};
 use crate::rollout::rule::RuleNames;
 use crate::schema::ExactlyOne;

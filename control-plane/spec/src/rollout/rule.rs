@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::matching::Match;
 use shunt_filter_core::{VersionName, Weight};
 
-use crate::manifest::Problems;
 use crate::plan::{PlannedRule, Role, Version};
+use crate::problems::Problems;
 use crate::schema::filter;
 
 /// A long-lived rule, independent of a release.

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::VersionName;
 
-use crate::manifest::Problems;
 use crate::plan::{Protocol, Timeouts};
+use crate::problems::Problems;
 use crate::schema::filter;
 use crate::time::Span;
 

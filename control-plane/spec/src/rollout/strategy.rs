@@ -15,8 +15,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shunt_filter_core::{VersionName, Weight};
 
-use crate::manifest::Problems;
-use crate::plan::{Backend, Plan, Step, Strategy, Version};
+use crate::plan::{Plan, Step, Strategy, Version};
+use crate::problems::Problems;
 use crate::rollout::Owner;
 use crate::rollout::rule::RuleNames;
 use crate::schema::ExactlyOne;
@@ -102,7 +102,7 @@ impl<'t> Terms<'t> {
 
     /// Whether Shunt starts and stops the instances of all versions.
     pub(crate) fn scalable(&self) -> bool {
-        !self.versions.is_empty() && self.versions.iter().all(|version| matches!(version.backend, Backend::Command(_)))
+        !self.versions.is_empty() && self.versions.iter().all(|version| version.backend.scales())
     }
 
     /// The weight that the release has after a step, if the step changes it.
@@ -113,10 +113,7 @@ impl<'t> Terms<'t> {
     /// Instances of the release at full size, where Shunt starts those of all versions.
     fn full(&self) -> Option<u32> {
         let release = self.versions.iter().find(|version| Some(&version.name) == self.release)?;
-        match &release.backend {
-            Backend::Command(command) if self.scalable() => Some(command.instances),
-            Backend::Command(_) | Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Registered(_) | Backend::Value(_) => None,
-        }
+        release.backend.full_size().filter(|_| self.scalable())
     }
 }
 

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::FlagValue;
 use shunt_filter_core::{BaselineName, VersionName};
 
-use crate::manifest::Problems;
 use crate::plan::{Backend, Version};
+use crate::problems::Problems;
 use crate::schema::{ExactlyOne, filter};
 use crate::time::Span;
 pub use endpoints::refuses_requests;

@@ -4,8 +4,8 @@ use jiff::tz::TimeZoneDatabase;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::Problems;
 use crate::plan::Window;
+use crate::problems::Problems;
 
 /// A time of the week.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

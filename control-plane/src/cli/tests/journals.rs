@@ -7,11 +7,12 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 use shunt_api::ControlRequest;
 use shunt_core::analysis::Evidence;
-use shunt_core::journal::{Entry, Incident, ReleaseAsked};
+use shunt_core::journal::{Entry, ReleaseAsked};
 use shunt_core::observation::{Delivery, Misrouting, Observation};
+use shunt_core::replay::Incident;
 use shunt_core::{State, advance};
-use shunt_spec::manifest::{compile, parse};
-use shunt_spec::{Plan, Time};
+use shunt_spec::manifest::parse;
+use shunt_spec::{Context, Plan, Time};
 use tempfile::TempDir;
 
 use super::server::{Server, run};
@@ -28,7 +29,7 @@ fn plan(release: &str) -> Plan {
          versions: [{{name: v1, endpoints: ['127.0.0.1:9001']}}, {{name: v2, endpoints: ['127.0.0.1:9002']}}]\n  \
          strategy: {{canary: {{steps: [{{setWeight: 5}}, {{pause: {{duration: 1m}}}}]}}}}\n"
     );
-    compile(&parse("shop.yaml", &text).unwrap()[0], None).unwrap()
+    parse("shop.yaml", &text).unwrap()[0].compile(&Context::default()).unwrap()
 }
 
 fn seen(now: Time) -> Observation {

@@ -10,8 +10,8 @@ use shunt_core::journal::{Entry, Origin};
 use shunt_core::merge::merge;
 use shunt_core::observation::{Delivery, Observation};
 use shunt_core::status::{HistoryEntry, RolloutStatus};
-use shunt_spec::Plan;
-use shunt_spec::manifest::{ManifestError, compile, parse};
+use shunt_spec::manifest::{ManifestError, parse};
+use shunt_spec::{Context, Plan};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -145,7 +145,7 @@ fn now(views: Vec<RolloutStatus>) -> Arc<Vec<Arc<RolloutNow>>> {
 fn plan() -> Plan {
     let text = "apiVersion: shunt.dev/v1alpha1\nkind: Rollout\nmetadata: {name: checkout, namespace: shop}\nspec:\n  \
         service: {hosts: [shop.test]}\n  versions: [{name: v1, endpoints: ['127.0.0.1:9001']}]\n  release: v1\n";
-    compile(&parse("shop.yaml", text).unwrap()[0], None).unwrap()
+    parse("shop.yaml", text).unwrap()[0].compile(&Context::default()).unwrap()
 }
 
 /// A line of the journal.

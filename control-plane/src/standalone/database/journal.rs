@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Transaction, params};
-use shunt_core::journal::{Entry, Incident};
+use shunt_core::journal::Entry;
+use shunt_core::replay::Incident;
 use shunt_filter_core::RolloutId;
 use shunt_spec::Plan;
 

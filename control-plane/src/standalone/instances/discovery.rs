@@ -40,7 +40,7 @@ impl Instances {
             for name in answer {
                 let backend = state.installed.get(name).map(|installed| &installed.backend);
                 let known = self.discovery.get(&stored.plan.id).and_then(|(_, known)| known.get(name));
-                let ours = matches!(backend, Some(Backend::Command(_) | Backend::Registered(_)));
+                let ours = backend.is_some_and(Backend::has_instances);
                 if ours && known.is_none_or(Vec::is_empty) {
                     lacking.push(format!("{} {name}", stored.plan.id));
                 }
@@ -53,12 +53,9 @@ impl Instances {
     pub(crate) fn fill(&self, id: &RolloutId, desired: &mut Desired) {
         let known = self.discovery.get(id).map(|(_, known)| known);
         for version in desired.routes.iter_mut().flat_map(|routes| &mut routes.versions) {
-            match version.backend {
-                Backend::Command(_) | Backend::Registered(_) => {
-                    let addresses = known.and_then(|known| known.get(&version.name)).cloned().unwrap_or_default();
-                    version.backend = Backend::Endpoints(addresses);
-                }
-                Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Value(_) => {}
+            if version.backend.has_instances() {
+                let addresses = known.and_then(|known| known.get(&version.name)).cloned().unwrap_or_default();
+                version.backend = Backend::at(addresses);
             }
         }
     }

@@ -119,11 +119,7 @@ impl Pool {
 
     /// How instances are asked.
     pub(super) fn probe(&self) -> Option<&Probe> {
-        match self.backend.as_ref()? {
-            Backend::Command(command) => command.probe.as_ref(),
-            Backend::Registered(registered) => registered.probe.as_ref(),
-            Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Value(_) => None,
-        }
+        self.backend.as_ref()?.probe()
     }
 }
 

@@ -2,7 +2,6 @@
 
 use shunt_core::instance::{Event, Process};
 use shunt_spec::Time;
-use shunt_spec::plan::Backend;
 
 use super::process::{self, Standing};
 use super::tracker::Tracker;
@@ -37,7 +36,7 @@ impl Instances {
     }
 
     pub(super) fn hold(&mut self, key: &Key, id: u64) -> std::io::Result<(launch::Held, u16)> {
-        let Some(Backend::Command(backend)) = self.pools.get(key).and_then(|pool| pool.backend.as_ref()) else {
+        let Some(backend) = self.pools.get(key).and_then(|pool| pool.backend.as_ref()?.command()) else {
             return Err(std::io::Error::other("its version is no command any more"));
         };
         let free = port::free(self.seed, self.next).ok_or_else(|| std::io::Error::other("no port is free"))?;

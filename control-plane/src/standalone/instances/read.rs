@@ -6,7 +6,7 @@ use shunt_api::logs::{Log, Logs, LogsWanted};
 use shunt_api::{InstanceRefused, Refusal};
 use shunt_core::instance::Kind;
 use shunt_filter_core::VersionName;
-use shunt_spec::plan::{Backend, Plan};
+use shunt_spec::plan::Plan;
 
 use super::Instances;
 use super::log::part::{From, part};
@@ -37,7 +37,7 @@ impl Instances {
             return Err(Refusal::UnknownVersion { rollout: plan.id.clone(), version: version.clone(), known });
         }
         let meant = known.iter().filter(|(name, _)| wanted.version.as_ref().is_none_or(|version| version == *name));
-        let ours: Vec<&VersionName> = meant.filter(|(_, backend)| matches!(backend, Backend::Command(_))).map(|(name, _)| *name).collect();
+        let ours: Vec<&VersionName> = meant.filter(|(_, backend)| backend.scales()).map(|(name, _)| *name).collect();
         if ours.is_empty() {
             let what =
                 wanted.version.as_ref().map_or_else(|| format!("versions of {}", plan.id), |version| format!("instances of {version}"));

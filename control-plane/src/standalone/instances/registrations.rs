@@ -6,7 +6,7 @@ use shunt_api::{InstanceRefused, Refusal, Registered};
 use shunt_core::instance::{Event, Instance, InstanceView, Kind, Stage, views};
 use shunt_filter_core::{RolloutId, VersionName};
 use shunt_spec::Time;
-use shunt_spec::plan::{Backend, RegisteredBackend};
+use shunt_spec::plan::RegisteredBackend;
 
 use super::{Instances, Key};
 use crate::platform::StoreError;
@@ -114,10 +114,7 @@ fn registered(rollouts: &Rollouts, (rollout, version): &(RolloutId, VersionName)
     let stored = rollouts.read(rollout).ok_or_else(|| Refusal::UnknownRollout(rollout.clone()))?;
     let installed = stored.state.installed.get(version).map(|installed| &installed.backend);
     match installed.or_else(|| stored.plan.version(version).map(|version| &version.backend)) {
-        Some(Backend::Registered(backend)) => Ok(backend.clone()),
-        Some(Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Command(_) | Backend::Value(_)) => {
-            Err(InstanceRefused::NotRegistered(version.clone()).into())
-        }
+        Some(backend) => backend.registered().cloned().ok_or_else(|| InstanceRefused::NotRegistered(version.clone()).into()),
         None => {
             let known = stored.plan.versions.iter().map(|version| version.name.clone()).collect();
             Err(Refusal::UnknownVersion { rollout: rollout.clone(), version: version.clone(), known })

@@ -23,11 +23,8 @@ const OVERPROVISIONED: u32 = 100_000;
 
 /// Whether Envoy must resolve names itself.
 pub(super) fn by_dns(backend: &Backend) -> bool {
-    match backend {
-        Backend::Endpoints(endpoints) => endpoints.iter().any(|endpoint| split(endpoint).0.parse::<IpAddr>().is_err()),
-        // Addresses of instances are filled in before a configuration is published; those not filled in have none.
-        Backend::Cluster(_) | Backend::Command(_) | Backend::Registered(_) | Backend::Value(_) => false,
-    }
+    // Addresses of instances are filled in before a configuration is published; those not filled in have none.
+    backend.endpoints().into_iter().flatten().any(|endpoint| split(endpoint).0.parse::<IpAddr>().is_err())
 }
 
 /// The endpoints resources of a version: one for its own cluster, one for that of copies.
@@ -44,7 +41,7 @@ pub(super) fn endpoints(routes: &Routes, version: &Version) -> Vec<Arc<Resource>
 
 /// Endpoints in the order of the manifest, each marked with the version's name.
 pub(super) fn assignment(cluster: &str, version: &Version) -> ClusterLoadAssignment {
-    let Backend::Endpoints(endpoints) = &version.backend else {
+    let Some(endpoints) = version.backend.endpoints() else {
         return ClusterLoadAssignment { cluster_name: cluster.to_owned(), ..ClusterLoadAssignment::default() };
     };
     let hosts = endpoints.iter().map(|endpoint| LbEndpoint {

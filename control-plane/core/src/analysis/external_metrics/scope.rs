@@ -5,13 +5,13 @@
 //! for each step it belongs to (Argo's inline analysis).
 
 use shunt_filter_core::names::{fallback_cluster, shadow_cluster, version_cluster};
-use shunt_filter_core::{BaselineName, VersionName, Weight};
+use shunt_filter_core::{BaselineName, VersionName};
 use shunt_spec::plan::external_metrics::{ExternalMetric, is_time, time};
-use shunt_spec::plan::{Backend, Plan, Routing, Step};
+use shunt_spec::plan::{Plan, Routing};
 use shunt_spec::time::Time;
 
 use super::{History, Outcome, Verdict};
-use crate::state::{Run, Stage, State};
+use crate::state::{Stage, State};
 
 /// Measurements of one metric belong together within this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,8 +64,8 @@ impl Subject {
 
 /// The Envoy cluster whose statistics are the version's.
 fn cluster(plan: &Plan, version: &VersionName) -> String {
-    match (&plan.routing, plan.version(version).map(|version| &version.backend)) {
-        (Routing::External { .. }, Some(Backend::Cluster(cluster))) => cluster.clone(),
+    match (&plan.routing, plan.version(version).and_then(|version| version.backend.cluster())) {
+        (Routing::External { .. }, Some(cluster)) => cluster.clone(),
         _ => version_cluster(&plan.id, version),
     }
 }
@@ -98,25 +98,13 @@ pub fn scope(metric: &ExternalMetric, plan: &Plan, state: &State) -> Result<Scop
         return Err("the way back is not judged");
     }
     match &metric.steps {
-        None if reached(plan, run) => Ok(Scope { attempt: state.attempt, step: None }),
+        None if run.has_reached_candidate(plan) => Ok(Scope { attempt: state.attempt, step: None }),
         None => Err("nothing is sent to the candidate yet"),
         Some(steps) => match run.stage {
             Stage::Holding { step } if steps.contains(&step) => Ok(Scope { attempt: state.attempt, step: Some(step) }),
             _ => Err("its step is not on"),
         },
     }
-}
-
-/// Whether a user, or a copy, is sent to the candidate.
-fn reached(plan: &Plan, run: &Run) -> bool {
-    let step = match run.stage {
-        Stage::Shifting | Stage::Switching => return true,
-        Stage::Applying { step } | Stage::Holding { step } => step.saturating_add(1),
-        // The step itself has not begun to send users.
-        Stage::AwaitingPrerequisites { step } => step,
-        Stage::Preparing | Stage::Clearing(_) | Stage::Restoring(_) | Stage::Reverting(_) | Stage::Draining(_) => return false,
-    };
-    run.weight > Weight::ZERO || plan.steps.iter().take(step).any(Step::exposes)
 }
 
 /// Whether it is to be measured now, in a scope that is on. `history` is of that scope.

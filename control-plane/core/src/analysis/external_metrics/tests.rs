@@ -2,7 +2,7 @@
 
 use shunt_filter_core::{VersionName, Weight};
 use shunt_spec::plan::Step;
-use shunt_spec::plan::external_metrics::{Check, Connection, PrometheusSource, Reading, Source};
+use shunt_spec::plan::external_metrics::{Check, Condition, Connection, PrometheusSource, Reading, Source, Value, fill};
 use shunt_spec::time::Span;
 use test_case::test_case;
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::Weight;
 use thiserror::Error;
 
-use crate::manifest::Problems;
 use crate::plan::metric::Tolerance;
+use crate::problems::Problems;
 
 /// `0.5pp` or `1.5x`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

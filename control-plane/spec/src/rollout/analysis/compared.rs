@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use shunt_filter_core::policy::ResponsePolicy;
 
 use super::{Allowance, Ignored};
-use crate::manifest::Problems;
 use crate::plan::metric::{Guard, LatencyTolerance};
+use crate::problems::Problems;
 use crate::rollout::quantity::Percent;
 use crate::schema::ExactlyOne;
 use crate::time::Span;

@@ -1,8 +1,8 @@
 //! A metric with an external source, as written.
 
 use super::{Around, MetricSpec};
-use crate::manifest::Problems;
 use crate::plan::external_metrics::{Check, Condition, ExternalMetric, Source};
+use crate::problems::Problems;
 use crate::time::Span;
 
 /// Default of `interval`.

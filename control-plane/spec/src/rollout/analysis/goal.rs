@@ -2,8 +2,8 @@
 
 use super::Around;
 use super::source::{PrometheusSpec, WebSpec, differs};
-use crate::manifest::Problems;
 use crate::plan::external_metrics::{Check, Source, check_path};
+use crate::problems::Problems;
 
 /// A question: PromQL, or a place in a JSON answer.
 #[derive(Debug, Clone)]

@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Around;
-use crate::manifest::Problems;
 use crate::plan::external_metrics::{
     Check, Connection, Header, HeaderValue, Method, OF_ARM, OF_TEST, PROVIDED, PrometheusSource, Source, WebSource, check_path, is_time,
     placeholders,
 };
+use crate::problems::Problems;
 use crate::time::Span;
 
 /// An instant query of Prometheus, or of anything that speaks its HTTP API.

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Around, MetricSpec, library};
-use crate::manifest::{Document, Problems};
+use crate::manifest::Document;
 use crate::plan::external_metrics::{fill, placeholders};
+use crate::problems::Problems;
 use crate::rollout::Owner;
 
 /// Named metrics.
@@ -69,7 +70,7 @@ pub struct Templates {
 
 impl Templates {
     /// Only the built-in ones.
-    pub(super) const fn none() -> Self {
+    pub(crate) const fn none() -> Self {
         Self { written: Vec::new() }
     }
 

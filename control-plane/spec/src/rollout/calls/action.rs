@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::GATE_INTERVAL;
-use crate::manifest::Problems;
 use crate::plan::call::{Action, Address, Webhook};
+use crate::problems::Problems;
 use crate::schema::ExactlyOne;
 use crate::time::Span;
 

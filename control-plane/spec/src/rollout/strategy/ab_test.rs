@@ -11,8 +11,8 @@ use shunt_filter_core::matching::Match;
 use shunt_filter_core::{VersionName, Weight};
 
 use super::{List, Terms};
-use crate::manifest::Problems;
 use crate::plan::{AbTestStep, Arm, OnWinner, Step};
+use crate::problems::Problems;
 use crate::rollout::analysis::Around;
 use crate::rollout::quantity::Points;
 use crate::rollout::rule::unknown_version;

@@ -4,8 +4,8 @@ use shunt_filter_core::Weight;
 use shunt_filter_core::weight::POINTS;
 
 use super::{AnalysisStepSpec, Terms, order};
-use crate::manifest::Problems;
 use crate::plan::{Role, Scale, Step};
+use crate::problems::Problems;
 use crate::rollout::rule::RuleNames;
 
 /// A step, and the field that it comes from.

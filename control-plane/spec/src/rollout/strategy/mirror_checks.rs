@@ -2,9 +2,9 @@
 
 use shunt_filter_core::Weight;
 
-use crate::manifest::Problems;
 use crate::plan::external_metrics::ExternalMetric;
 use crate::plan::{Plan, Step};
+use crate::problems::Problems;
 
 /// Notes copies that nothing can judge: where a candidate that has only them is to be judged, and where it never has more.
 /// `paths`: the field of each step.

@@ -3,8 +3,8 @@
 use shunt_filter_core::Weight;
 
 use super::{Placed, Terms};
-use crate::manifest::Problems;
 use crate::plan::Step;
+use crate::problems::Problems;
 
 /// Weights only grow: giving keys back within a run is what abort is for.
 pub(super) fn growing(steps: &[Placed], terms: &Terms<'_>, problems: &mut Problems) {

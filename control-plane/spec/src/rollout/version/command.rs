@@ -1,8 +1,8 @@
 //! Instances that Shunt starts and stops.
 
 use super::{INSTANCES_MAX, VersionSpec};
-use crate::manifest::Problems;
 use crate::plan::{Backend, CommandBackend};
+use crate::problems::Problems;
 use crate::time::Span;
 
 /// Environment variable with the port, when the manifest names no other.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::INSTANCES_MAX;
-use crate::manifest::Problems;
 use crate::plan::Backend;
+use crate::problems::Problems;
 
 pub(super) fn endpoints(written: &[String], path: &str, problems: &mut Problems) -> Option<Backend> {
     if written.is_empty() {
@@ -26,7 +26,7 @@ pub(super) fn endpoints(written: &[String], path: &str, problems: &mut Problems)
             problems.add(path, format!("{text:?} appears twice: remove one"));
         }
     }
-    Some(Backend::Endpoints(written.to_vec()))
+    Some(Backend::at(written.to_vec()))
 }
 
 /// One name, whose addresses are the instances.
@@ -40,7 +40,7 @@ pub(super) fn dns(name: &str, path: &str, problems: &mut Problems) -> Option<Bac
         problems.add(path, format!("{name:?} is an address, not a name: write endpoints: [{name:?}]"));
         return None;
     }
-    Some(Backend::Endpoints(vec![name.to_owned()]))
+    Some(Backend::at(vec![name.to_owned()]))
 }
 
 /// Why requests cannot be sent to an address; none: they can. The same for a manifest and for an instance that registers itself.

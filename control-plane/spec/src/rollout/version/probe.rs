@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::Problems;
 use crate::plan::Probe;
+use crate::problems::Problems;
 use crate::time::Span;
 
 /// Readiness by HTTP.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ProbeSpec;
 use super::command::count;
-use crate::manifest::Problems;
 use crate::plan::{Backend, RegisteredBackend};
+use crate::problems::Problems;
 use crate::time::Span;
 
 /// `register`.

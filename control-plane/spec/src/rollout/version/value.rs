@@ -3,8 +3,8 @@
 use shunt_filter_core::policy::FlagValue;
 
 use super::VersionSpec;
-use crate::manifest::Problems;
 use crate::plan::Backend;
+use crate::problems::Problems;
 
 /// Largest integer of a structured field (RFC 9651 §3.3.1): fifteen digits.
 const INTEGER_MAX: u64 = 999_999_999_999_999;

@@ -162,7 +162,7 @@ fn for_checkout(right: &str, wrong: &str) -> Vec<(Severity, String, String)> {
     let edited = format!("{CHECKOUT}{OWN_ROUTES}").contains(right);
     assert!(edited, "the shipped files no longer have {right:?}");
     let documents = shunt_spec::manifest::parse("checkout.yaml", &CHECKOUT.replacen(right, wrong, 1)).unwrap();
-    let plans: Vec<_> = documents.iter().map(|document| shunt_spec::manifest::compile(document, None).unwrap()).collect();
+    let plans: Vec<_> = documents.iter().map(|document| document.compile(&shunt_spec::Context::default()).unwrap()).collect();
     let found = check(&OWN_ROUTES.replacen(right, wrong, 1), &plans).unwrap();
     found.into_iter().map(|finding| (finding.severity, finding.path, finding.message)).collect()
 }

@@ -2,7 +2,7 @@
 
 use shunt_filter_core::{RouteHeader, RoutingPolicy};
 use shunt_spec::Plan;
-use shunt_spec::plan::{Backend, Routing};
+use shunt_spec::plan::Routing;
 
 use super::Findings;
 use super::routes::{header, is_everything};
@@ -42,10 +42,7 @@ pub(super) fn decided(policy: Option<&RoutingPolicy>, plans: &[Plan]) -> Vec<Dec
 
 fn of_plan(plan: &Plan) -> Vec<Decided> {
     let Routing::External { default_route } = &plan.routing else { return Vec::new() };
-    let versions = plan.versions.iter().filter_map(|version| match &version.backend {
-        Backend::Cluster(cluster) => Some((version, cluster)),
-        Backend::Endpoints(_) | Backend::Command(_) | Backend::Registered(_) | Backend::Value(_) => None,
-    });
+    let versions = plan.versions.iter().filter_map(|version| Some((version, version.backend.cluster()?)));
     let decided = versions.map(|(version, cluster)| Decided {
         value: format!("{}/{}", plan.id, version.name),
         clusters: vec![cluster.clone()],

@@ -1,8 +1,8 @@
 //! Goals of which an external source has the figures, as written.
 
 use super::goal::GoalSpec;
-use crate::manifest::Problems;
 use crate::plan::{ExternalGoal, FiguresAsked};
+use crate::problems::Problems;
 use crate::rollout::analysis::{Around, Ask, goal_source};
 use crate::time::Span;
 

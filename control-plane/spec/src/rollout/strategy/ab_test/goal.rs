@@ -10,8 +10,8 @@ use shunt_filter_core::matching::Match;
 use shunt_filter_core::policy::Goal;
 
 use super::external;
-use crate::manifest::Problems;
 use crate::plan::TestGoal;
+use crate::problems::Problems;
 use crate::rollout::analysis::{Around, PrometheusSpec, WebSpec};
 use crate::schema::{ExactlyOne, filter};
 use crate::time::Span;

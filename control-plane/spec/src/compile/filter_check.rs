@@ -6,9 +6,9 @@ use shunt_filter_core::compile::Problem;
 use shunt_filter_core::policy::{FORMAT, Flag, Goal, KeySource, Mirror, RoutingPolicy, Rule, ServicePolicy, Split, VersionPolicy};
 use shunt_filter_core::{RolloutId, VersionName};
 
-use super::problems::Problems;
 use crate::mesh_policy::MeshPolicySpec;
-use crate::plan::{AbTestStep, Backend, MirrorStep, Plan, PlannedRule, Routing, Step, TestGoal};
+use crate::plan::{AbTestStep, MirrorStep, Plan, PlannedRule, Routing, Step, TestGoal};
+use crate::problems::Problems;
 
 /// What a part of the checked policy is called in the manifest.
 #[derive(Debug, Default)]
@@ -224,14 +224,10 @@ fn filter_mirror(mirror: &MirrorStep, version: &VersionName) -> Mirror {
 
 /// The plan's service with nothing to decide.
 fn service(plan: &Plan) -> ServicePolicy {
-    let clusters = |backend: &Backend| match backend {
-        Backend::Cluster(cluster) => vec![cluster.clone()],
-        Backend::Endpoints(_) | Backend::Command(_) | Backend::Registered(_) | Backend::Value(_) => Vec::new(),
-    };
     let version = |version: &crate::plan::Version| VersionPolicy {
         name: version.name.clone(),
         serving: true,
-        clusters: clusters(&version.backend),
+        clusters: version.backend.cluster().cloned().into_iter().collect(),
         aggregate: false,
     };
     let mut service = bare(plan.id.clone(), plan.hosts.clone(), plan.versions.iter().map(version).collect(), plan.release.clone());
@@ -242,10 +238,7 @@ fn service(plan: &Plan) -> ServicePolicy {
 
 /// The plan's flag with nothing to decide.
 fn flag(plan: &Plan, name: &str, default: &VersionName) -> Flag {
-    let value = |version: &crate::plan::Version| match &version.backend {
-        Backend::Value(value) => Some((version.name.clone(), value.clone())),
-        Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Command(_) | Backend::Registered(_) => None,
-    };
+    let value = |version: &crate::plan::Version| Some((version.name.clone(), version.backend.value()?.clone()));
     Flag {
         name: name.to_owned(),
         rollout: plan.id.clone(),

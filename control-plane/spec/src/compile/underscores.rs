@@ -4,8 +4,8 @@
 use shunt_filter_core::matching::Match;
 
 use super::filter_check;
-use super::problems::Problems;
 use crate::plan::{Plan, Step};
+use crate::problems::Problems;
 
 /// Notes every key and match that reads such a header. `steps`: the field of each step.
 pub(super) fn check(plan: &Plan, overrides: usize, steps: &[String], problems: &mut Problems) {

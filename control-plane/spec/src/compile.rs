@@ -1,19 +1,19 @@
 //! A Rollout under the mesh policy -> [`Plan`]: defaults filled in, limits kept, everything checked.
 
 mod deadlines;
+pub(crate) mod filter_check;
 mod key;
 mod routing;
+mod underscores;
 mod ways_back;
 
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::ManifestError;
-use super::problems::Problems;
-use super::{Document, filter_check, underscores};
 use crate::mesh_policy::{Bound, Defaults, Limits, MeshPolicy, Prohibition, Settle};
-use crate::plan::{AnalysisPlan, Backend, Plan, PlannedRule, Progress, Version, first_weight};
+use crate::plan::{AnalysisPlan, Plan, PlannedRule, Progress, Version, first_weight};
+use crate::problems::{FieldError, Problems};
 use crate::rollout::analysis::{AnalysisSpec, Around, OfStep, Samples, Templates, default_metrics};
 use crate::rollout::calls::{Whose, insert_gates};
 use crate::rollout::hooks::around;
@@ -29,7 +29,7 @@ const MIN_SAMPLES: u64 = 100;
 
 /// Everything under way of one compilation.
 struct Compiler<'a> {
-    document: &'a Document,
+    rollout: &'a Rollout,
     spec: &'a RolloutSpec,
     mesh: Option<&'a MeshPolicy>,
     templates: &'a Templates,
@@ -41,23 +41,32 @@ struct Compiler<'a> {
     problems: Problems,
 }
 
-/// The plan of a Rollout's document, or all that is wrong with it. The result is a policy that a filter accepts.
-/// Knows the built-in templates only; see [`compile_with`].
-pub fn compile(document: &Document, mesh: Option<&MeshPolicy>) -> Result<Plan, Vec<ManifestError>> {
-    compile_with(document, mesh, &Templates::default())
+/// What a Rollout is compiled with, beside what it says itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The mesh policy, when there is one.
+    pub mesh: Option<&'a MeshPolicy>,
+    /// All templates of analyses that there are.
+    pub templates: &'a Templates,
 }
 
-/// The same, with all templates of analyses that there are.
-pub fn compile_with(document: &Document, mesh: Option<&MeshPolicy>, templates: &Templates) -> Result<Plan, Vec<ManifestError>> {
-    let Some(rollout) = document.rollout() else {
-        return Err(vec![document.origin.error("kind", "is no Rollout: only a Rollout has a plan")]);
-    };
+/// No mesh policy, and the built-in templates only.
+impl Default for Context<'_> {
+    fn default() -> Self {
+        static BUILT_IN: Templates = Templates::none();
+        Self { mesh: None, templates: &BUILT_IN }
+    }
+}
+
+/// The plan of a Rollout, or all that is wrong with it, in the order found. The plan makes a policy that a filter accepts.
+pub fn compile(rollout: &Rollout, context: &Context<'_>) -> Result<Plan, Vec<FieldError>> {
+    let mesh = context.mesh;
     let (defaults, limits) = mesh.map(|mesh| (mesh.spec.defaults.clone(), mesh.spec.limits.clone())).unwrap_or_default();
     let mut compiler = Compiler {
-        document,
+        rollout,
         spec: &rollout.spec,
         mesh,
-        templates,
+        templates: context.templates,
         namespace: rollout.id.namespace(),
         defaults,
         limits,
@@ -65,15 +74,16 @@ pub fn compile_with(document: &Document, mesh: Option<&MeshPolicy>, templates: &
         names: RuleNames::new(),
         problems: Problems::new(),
     };
-    let plan = compiler.plan(rollout);
+    let plan = compiler.plan();
     match plan {
         Some(plan) if compiler.problems.is_empty() => Ok(plan),
-        _ => Err(compiler.problems.locate(&document.origin)),
+        _ => Err(compiler.problems.into_found()),
     }
 }
 
 impl Compiler<'_> {
-    fn plan(&mut self, rollout: &Rollout) -> Option<Plan> {
+    fn plan(&mut self) -> Option<Plan> {
+        let rollout = self.rollout;
         let versions = versions(self.spec.versions.as_deref(), &mut self.problems);
         let hosts = self.hosts();
         let routing = self.routing(&versions);
@@ -144,7 +154,7 @@ impl Compiler<'_> {
     /// Wherever the manifest came from.
     fn programs(&mut self) {
         let Some(why) = self.mesh.and_then(|mesh| mesh.forbids(Prohibition::Command)) else { return };
-        for path in self.document.programs() {
+        for path in self.rollout.programs() {
             self.problems.add(
                 path,
                 format!("starts a program, which is forbidden by {why}: start it elsewhere, and write endpoints, register or a webhook"),
@@ -279,7 +289,7 @@ impl Compiler<'_> {
 
 /// Whether the candidate's instances are ours to start, so that they can wait for gates and hooks.
 fn instances(versions: &[Version]) -> Whose {
-    let ours = versions.iter().any(|version| matches!(version.backend, Backend::Command(_)));
+    let ours = versions.iter().any(|version| version.backend.scales());
     if ours { Whose::Ours } else { Whose::Theirs }
 }
 

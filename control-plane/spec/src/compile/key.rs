@@ -40,10 +40,10 @@ impl Compiler<'_> {
     /// What the manifest itself does not say of a generated cookie comes from the mesh policy.
     fn inherit_cookie(&mut self, own: &mut CookieAttributes, path: &str) {
         let Some(mesh) = self.defaults.cookie.clone() else { return };
-        let origin = &self.document.origin;
+        let rollout = self.rollout;
         let mut inherited = Vec::new();
         let mut absent = |field: &'static str| {
-            let absent = !origin.has(&format!("{path}.{field}"));
+            let absent = !rollout.says(&format!("{path}.{field}"));
             if absent {
                 inherited.push(field);
             }

@@ -2,13 +2,31 @@
 
 use std::fmt::Display;
 
-use super::ManifestError;
-use super::origin::Origin;
+/// One thing that is wrong, or a warning, at one field of a resource. In which file that is, and at which line, the reader of the file
+/// knows ([`crate::manifest::Document::locate`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// Path of the field, for example `spec.versions[1].endpoints[0]`; empty for the resource as a whole.
+    pub path: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
 
-/// What is wrong so far: (path of the field, message), in the order found.
+impl std::fmt::Display for FieldError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for FieldError {}
+
+/// What is wrong so far, in the order found.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
-    found: Vec<(String, String)>,
+    found: Vec<FieldError>,
 }
 
 impl Problems {
@@ -19,7 +37,7 @@ impl Problems {
 
     /// One more; a second one with the same text at the same field is dropped.
     pub(crate) fn add(&mut self, path: impl Into<String>, message: impl Display) {
-        let problem = (path.into(), message.to_string());
+        let problem = FieldError { path: path.into(), message: message.to_string() };
         if !self.found.contains(&problem) {
             self.found.push(problem);
         }
@@ -27,7 +45,7 @@ impl Problems {
 
     /// In place of whatever was said about this very field before.
     pub(crate) fn replace(&mut self, path: &str, message: impl Display) {
-        self.found.retain(|(found, _)| found != path);
+        self.found.retain(|found| found.path != path);
         self.add(path, message);
     }
 
@@ -43,18 +61,11 @@ impl Problems {
 
     /// True when something is wrong at this field or below it.
     pub(crate) fn within(&self, path: &str) -> bool {
-        self.found.iter().any(|(found, _)| found.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])))
+        self.found.iter().any(|found| found.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])))
     }
 
-    /// All of it: (path of the field, message).
-    pub(crate) fn into_found(self) -> Vec<(String, String)> {
+    /// All of it.
+    pub(crate) fn into_found(self) -> Vec<FieldError> {
         self.found
-    }
-
-    /// All of it with lines, in the order of the file.
-    pub(crate) fn locate(self, origin: &Origin) -> Vec<ManifestError> {
-        let mut errors: Vec<_> = self.found.into_iter().map(|(path, message)| origin.error(&path, message)).collect();
-        errors.sort_by_key(|error| (error.line, error.column));
-        errors
     }
 }

@@ -9,8 +9,9 @@ use shunt_spec::diff::Difference;
 use shunt_spec::plan::Plan;
 use shunt_spec::schema::filter;
 
-use super::{Entry, Origin, ReleaseAsked};
+use crate::advance::{Next, advance};
 use crate::call::CallView;
+use crate::journal::{Entry, Origin, ReleaseAsked};
 use crate::state::State;
 use crate::stored::FORMAT;
 
@@ -35,6 +36,16 @@ pub struct Incident {
     /// Releases and rollbacks that were asked for, for people like the calls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub releases: Vec<ReleaseAsked>,
+}
+
+impl Entry {
+    /// Makes the transition again: from the state before it (the entry before this one, or [`State::initial`]) and the plan with
+    /// this entry's digest. The same code gives the same state and reason.
+    pub fn replay(&self, plan: &Plan, before: &State) -> Next {
+        // A digest says what the manifest said, not that it is gone; who retires, does so because it is.
+        let plan = Plan { gone: self.next.retiring.is_some(), ..plan.clone() };
+        advance(&plan, before, &self.observation, self.command.as_slice())
+    }
 }
 
 /// What became of one entry when it was run again.

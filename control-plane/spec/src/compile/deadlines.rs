@@ -1,9 +1,9 @@
 //! How long waits may take.
 
 use super::Compiler;
-use crate::manifest::Problems;
 use crate::mesh_policy::Bound;
-use crate::plan::{Backend, HELD_DEADLINE, Version};
+use crate::plan::{HELD_DEADLINE, Version};
+use crate::problems::Problems;
 use crate::time::Span;
 
 /// How long waits may take.
@@ -85,11 +85,7 @@ impl Compiler<'_> {
 /// An instance that must be ready for longer than the release waits never counts.
 fn ready_in_time(versions: &[Version], deadline: Span, field: &str, problems: &mut Problems) {
     for (index, version) in versions.iter().enumerate() {
-        let min_ready = match &version.backend {
-            Backend::Command(command) => command.min_ready,
-            Backend::Registered(registered) => registered.min_ready,
-            Backend::Endpoints(_) | Backend::Cluster(_) | Backend::Value(_) => continue,
-        };
+        let Some(min_ready) = version.backend.min_ready() else { continue };
         if min_ready >= deadline {
             let message = format!("{min_ready} is not shorter than {field} ({deadline}), so no release could ever get ready: write less");
             problems.add(format!("spec.versions[{index}].minReady"), message);

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::Document;
+use super::Rollout;
 
-impl Document {
+impl Rollout {
     /// The field of each program, for example `spec.versions[0].command`.
     pub fn programs(&self) -> Vec<String> {
-        let spec = self.rollout().and_then(|rollout| serde_json::to_value(&rollout.spec).ok());
+        let spec = serde_json::to_value(&self.spec).ok();
         let mut found = Vec::new();
         walk(&spec.unwrap_or_default(), "spec", &mut found);
         found
