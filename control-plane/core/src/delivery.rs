@@ -10,6 +10,7 @@ mod node;
 mod sums;
 mod survey;
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -337,11 +337,11 @@ fn a_slow_release_in_one_sentence() {
     assert_eq!(slow.outcome, Outcome::Fail);
     assert_eq!(
         slow.message,
-        "slow: p90 of v2 and v1 is 88 against 49 ms, 5 slots of v2 were slow; E = 118021 ≥ 1200 at p90: slower than stable by more than 20 %, at least 5ms"
+        "slow: p90 of v2 and v1 is 88 against 49 ms, 5 slots of v2 were slow; E = 118021 ≥ 2400 at p90: slower than stable by more than 20 %, at least 5ms"
     );
     let same = verdict(as_fast(), FIVE, &timed(&seen, &[1, 600], &[3, 700, 9_000], &[]));
     assert_eq!(same.outcome, Outcome::Pass);
-    assert!(same.message.ends_with("< 1200: not slower than stable by more than 20 %, at least 5ms"), "{}", same.message);
+    assert!(same.message.ends_with("< 600: not slower than stable by more than 20 %, at least 5ms"), "{}", same.message);
 }
 
 #[test]
@@ -349,9 +349,9 @@ fn each_percentile_alone_is_enough() {
     let seen: Vec<u16> = (0..100).chain(500..2_400).collect();
     let candidate: Vec<u16> = (0..100).collect();
     for (evidence, percentile) in [
-        (timed(&seen, &candidate, &[], &[]), "1200 at p50"),
-        (timed(&seen, &[], &[1, 2, 3, 4, 5, 6], &[]), "1200 at p90"),
-        (timed(&seen, &[], &[], &[1, 2, 3, 4, 5, 6]), "1200 at p99"),
+        (timed(&seen, &candidate, &[], &[]), "≥ 2400 at p50"),
+        (timed(&seen, &[], &[1, 2, 3, 4, 5, 6], &[]), "≥ 2400 at p90"),
+        (timed(&seen, &[], &[], &[1, 2, 3, 4, 5, 6]), "≥ 600 at p99"),
     ] {
         let verdict = verdict(as_fast(), FIVE, &evidence);
         assert!(verdict.outcome == Outcome::Fail && verdict.message.contains(percentile), "{}", verdict.message);
@@ -387,8 +387,8 @@ fn latency_shares_the_error_with_errors_and_is_not_compared_without_users_on_sta
     assert!(verdicts.iter().all(|verdict| verdict.outcome == Outcome::NotApplicable), "{verdicts:?}");
     let five = self::split(FIVE);
     let verdicts = Analyst::default().evaluate(of_four(&[errors(), as_fast()]), five.arms(), &Evidence::epoch(1).0);
-    // One test of errors and three of latency, over four steps.
-    assert_eq!((verdicts[0].threshold.as_str(), verdicts[1].threshold.as_str()), ("E ≥ 1600", "E ≥ 1600"));
+    // One part for errors and six for latency, four of them for p99, over four steps.
+    assert_eq!((verdicts[0].threshold.as_str(), verdicts[1].threshold.as_str()), ("E ≥ 2800", "E ≥ 700"));
 }
 
 #[test]

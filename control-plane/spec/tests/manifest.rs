@@ -125,7 +125,13 @@ fn a_specification_written_out_reads_back_the_same() {
             let metadata = serde_json::json!({"name": id, "namespace": document.id().map_or("default", |id| id.namespace())});
             let json = serde_json::json!({"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec});
             let back = parse(&name, &json.to_string()).unwrap_or_else(|errors| panic!("{json}\n{}", lines(&errors)));
-            assert_eq!(back[0].manifest, document.manifest, "{name}");
+            match (&back[0].manifest, &document.manifest) {
+                // Which fields were written is another matter: what is written out names defaults, too.
+                (Manifest::Rollout(back), Manifest::Rollout(rollout)) => {
+                    assert_eq!((&back.id, &back.spec), (&rollout.id, &rollout.spec), "{name}");
+                }
+                (back, other) => assert_eq!(back, other, "{name}"),
+            }
         }
     }
 }
