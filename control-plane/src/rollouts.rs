@@ -5,6 +5,8 @@
 //! [`Happened`]; until then a Rollout is as it was.
 
 mod admission;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use std::collections::{BTreeMap, VecDeque};

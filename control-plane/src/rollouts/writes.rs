@@ -195,10 +195,12 @@ impl Rollouts {
     /// As [`Rollouts::happened`], however long writes take; those that fail are not tried again.
     pub(crate) async fn settle(&mut self, now: Time) -> Vec<Happened> {
         self.pump(now);
+        let mut happened = self.take_all(now);
         while !self.writes.running.is_empty() {
             self.writes.wait().await;
+            happened.extend(self.take_all(now));
         }
-        self.take_all(now)
+        happened
     }
 
     fn take_all(&mut self, now: Time) -> Vec<Happened> {
@@ -206,6 +208,8 @@ impl Rollouts {
         for written in std::mem::take(&mut self.writes.ended) {
             happened.push(self.take(written, now));
         }
+        // What waited for these comes before what follows from them: a manifest that changed meanwhile counts for the next transition.
+        self.pump(now);
         happened
     }
 
