@@ -1,4 +1,4 @@
-//! What users write: a Rollout, raw, as it stands in the manifest. [`crate::manifest::compile`] checks it and makes the plan.
+//! What users write: a Rollout, raw, as it stands in the manifest. [`crate::compile()`] checks it and makes the plan.
 //!
 //! Everything is optional here, so that all that is missing or wrong can be told at once. Matches, keys, weights and cookie
 //! attributes are the types of `shunt-filter-core`, unchanged.
